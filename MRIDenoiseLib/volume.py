@@ -1,0 +1,112 @@
+"""The one currency that everything passes around: a Volume of MR voxels, and the Acquisition it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
+
+import numpy as np
+
+Confidence = Literal["high", "medium", "low"]
+
+NOT_IN_FILE = "not in the file: please choose"
+
+
+@dataclass(frozen=True)
+class AcquisitionField:
+    """One fact about how a volume was acquired, with where it was read and how sure that reading is.
+
+    Args:
+        value: the normalised word or number, or None when nothing tells it.
+        source: where it was read, for example ``(0018,0015) BodyPartExamined = KNEE``, ``series name``, ``user``.
+        confidence: ``high`` for a standard attribute that says it, ``medium`` for an inference from physics or a
+            vendor's attribute, ``low`` for a name or a default.
+        seen_in_training: False when the value lies outside the controlled vocabulary the models were trained on.
+    """
+
+    value: str | float | None = None
+    source: str = NOT_IN_FILE
+    confidence: Confidence = "low"
+    seen_in_training: bool = True
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """How a volume was acquired, as far as its headers, its name or its user tell.
+
+    ``acceleration`` is T_full / T_fast, a plain ratio. ``parallel_imaging`` is the in-plane parallel reduction factor and
+    is never multiplied into it. ``averages`` is NEX / NSA. ``field_strength`` is in tesla.
+    """
+
+    organ: AcquisitionField = field(default_factory=AcquisitionField)
+    contrast: AcquisitionField = field(default_factory=AcquisitionField)
+    fat_suppression: AcquisitionField = field(default_factory=AcquisitionField)
+    plane: AcquisitionField = field(default_factory=AcquisitionField)
+    vendor: AcquisitionField = field(default_factory=AcquisitionField)
+    acceleration: AcquisitionField = field(default_factory=AcquisitionField)
+    parallel_imaging: AcquisitionField = field(default_factory=AcquisitionField)
+    averages: AcquisitionField = field(default_factory=AcquisitionField)
+    field_strength: AcquisitionField = field(default_factory=AcquisitionField)
+
+    def names(self) -> tuple[str, ...]:
+        """The field names, in the order in which they are shown."""
+        return tuple(f.name for f in fields(self))
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A three-dimensional MR image in physical intensities.
+
+    Args:
+        voxels: float32 array, axis order (z, y, x) = (k, j, i); rescale slope and intercept are already applied.
+        ijk_to_ras: 4x4 float64 matrix from voxel index (i, j, k, 1) to RAS millimetres.
+        pixel_type: NumPy name of the type the source stored (``int16``, ``uint16``, ``float32`` ...).
+        acquisition: what is known about how it was acquired.
+        headers: the source DICOM data sets without their pixels, one a slice in the order of axis 0 (one in all for
+            an enhanced multi-frame source), or empty when the source was not DICOM.
+        name: what the source may be called in front of the user (a file's stem). Never logged, never in a prompt.
+    """
+
+    voxels: np.ndarray
+    ijk_to_ras: np.ndarray
+    pixel_type: str = "float32"
+    acquisition: Acquisition = field(default_factory=Acquisition)
+    headers: tuple[Any, ...] = ()
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.voxels.ndim != 3 or self.voxels.dtype != np.float32:
+            raise TypeError(f"voxels must be float32 (z, y, x), got {self.voxels.dtype} {self.voxels.shape}")
+        if self.ijk_to_ras.shape != (4, 4):
+            raise TypeError(f"ijk_to_ras must be 4x4, got {self.ijk_to_ras.shape}")
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Voxel spacing in mm along (z, y, x), the order of ``voxels``' axes."""
+        i, j, k = (float(np.linalg.norm(self.ijk_to_ras[:3, axis])) for axis in range(3))
+        return k, j, i
+
+    @property
+    def slice_axis(self) -> int:
+        """The axis of ``voxels`` across which slices were acquired.
+
+        DICOM stores one acquired slice a frame, so it is axis 0 there. Elsewhere it is the axis with the clearly
+        largest spacing (thick slices), else, for nearly isotropic volumes, the one with the fewest samples.
+        """
+        if self.headers:
+            return 0
+        spacing = np.array(self.spacing)
+        largest = int(np.argmax(spacing))
+        if spacing[largest] > 1.2 * np.delete(spacing, largest).max():
+            return largest
+        return int(np.argmin(self.voxels.shape))
+
+    def with_voxels(self, voxels: np.ndarray) -> Volume:
+        """The same volume holding other voxels of the same shape."""
+        if voxels.shape != self.voxels.shape:
+            raise ValueError(f"expected shape {self.voxels.shape}, got {voxels.shape}")
+        return replace(self, voxels=np.ascontiguousarray(voxels, dtype=np.float32))
+
+    def with_acquisition(self, acquisition: Acquisition) -> Volume:
+        """The same volume with another account of how it was acquired."""
+        return replace(self, acquisition=acquisition)
