@@ -1,0 +1,117 @@
+"""Files in and out: NIfTI, NRRD, MetaImage and DICOM to :class:`~MRIDenoiseLib.volume.Volume` and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from MRIDenoiseLib.errors import InputError, OutputError
+from MRIDenoiseLib.io.atomic import check_target, replacing
+from MRIDenoiseLib.io.derivation import Derivation
+from MRIDenoiseLib.io.dicom_files import Series, find_series
+from MRIDenoiseLib.io.dicom_read import read_dicom
+from MRIDenoiseLib.io.dicom_write import check_source, is_our_series, write_series
+from MRIDenoiseLib.io.images import ENDINGS, ending, read_image, write_image
+from MRIDenoiseLib.prompt import read_acquisition
+from MRIDenoiseLib.volume import Volume
+
+__all__ = ["Derivation", "Series", "check_writable", "list_series", "read", "replacing", "write"]
+
+_OTHER_FILES = {".gz", ".nhdr", ".mhd", ".hdr", ".img", ".dcm", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".npz", ".h5"}
+_OTHER_FILES |= {".mgz", ".mgh", ".mnc", ".txt", ".json", ".csv", ".zip", ".vtk", ".bmp", ".gif", ".pdf"}
+"""Endings that show that a single file was meant, of a kind that is not written."""
+
+
+def read(path: str | Path, *, series: int | None = None, echo: int | None = None, volume: int | None = None) -> Volume:
+    """Read one MR volume, and what its headers and name tell about how it was acquired.
+
+    Args:
+        path: a ``.nii``, ``.nii.gz``, ``.nrrd`` or ``.mha`` file, a DICOM file, or a folder of DICOM files.
+        series: which series of a DICOM folder, from 1, in the order of :func:`list_series`.
+        echo: which echo of a DICOM series, from 1, in the order of echo times.
+        volume: which volume of a four-dimensional image, from 1 (time point, b-value, kind of image).
+
+    Raises:
+        AmbiguousInputError: the input holds several volumes and no choice was made.
+        InputError: it cannot be used; the one sentence says why.
+    """
+    path = Path(path)
+    try:
+        if not path.exists():
+            raise InputError(f"{path} does not exist; check the name")
+        if path.is_file() and path.stat().st_size == 0:
+            raise InputError(f"{path.name} is an empty file; copy or export it again")
+        if path.is_file() and ending(path):
+            if (series or 1) != 1 or (echo or 1) != 1:
+                raise InputError(f"{path.name} is a single image without series or echoes; leave --series and --echo out")
+            result = read_image(path, volume)
+        else:
+            result = read_dicom(path, series, echo, volume)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or 'the system refused'}") from error
+    acquisition = read_acquisition(result.headers, name=result.name, ijk_to_ras=result.ijk_to_ras, slice_axis=result.slice_axis)
+    return result.with_acquisition(acquisition)
+
+
+def list_series(folder: str | Path) -> list[Series]:
+    """The image series in a DICOM folder (or file), numbered as ``series=`` takes them.
+
+    Raises:
+        InputError: there is no DICOM image.
+    """
+    path = Path(folder)
+    if not path.exists():
+        raise InputError(f"{path} does not exist; check the name")
+    return find_series(path)
+
+
+def check_writable(volume: Volume, path: str | Path, *, overwrite: bool = False) -> None:
+    """Find out before long work whether :func:`write` will be able to write there.
+
+    Raises:
+        OutputError: an unknown ending, an existing result without ``overwrite``, a folder that is missing, may not be
+            written to or holds something else, or DICOM output of a volume that did not come from DICOM.
+    """
+    path = Path(path)
+    _check_ending(volume, path)
+    check_target(path, overwrite, _replaceable(path))
+
+
+def write(volume: Volume, path: str | Path, *, overwrite: bool = False, derivation: Derivation | None = None) -> None:
+    """Write a volume under a temporary name, and put it in place when it is complete.
+
+    The ending of ``path`` decides: ``.nii``, ``.nii.gz``, ``.nrrd`` and ``.mha`` are image files in the source's pixel
+    type (a wider one where the values do not fit) and geometry; a name without a known ending is a folder that gets a
+    derived DICOM series, see :func:`MRIDenoiseLib.io.dicom_write.write_series`. An existing folder is replaced only if
+    ``overwrite`` is set and it holds nothing but a derived series of ours.
+
+    Args:
+        volume: what to write.
+        path: file or folder.
+        overwrite: whether an earlier result there may be replaced.
+        derivation: what was done; its account goes into the file.
+
+    Raises:
+        OutputError: see :func:`check_writable`, or the system refused to write.
+    """
+    path = Path(path)
+    _check_ending(volume, path)
+    with replacing(path, overwrite, _replaceable(path)) as temporary:
+        if ending(path):
+            write_image(volume, temporary, derivation.note if derivation else "")
+        else:
+            write_series(volume, temporary, derivation)
+
+
+def _check_ending(volume: Volume, path: Path) -> None:
+    if ending(path):
+        if path.is_dir():
+            raise OutputError(f"cannot write the file {path}: a folder of that name exists")
+        return
+    if path.suffix.lower() in _OTHER_FILES or path.is_file():
+        raise OutputError(f"cannot write {path.name}: give a name that ends in {', '.join(ENDINGS)}, or a folder for a DICOM series")
+    check_source(volume)
+
+
+def _replaceable(path: Path) -> Callable[[Path], bool] | None:
+    return None if ending(path) else is_our_series

@@ -1,0 +1,208 @@
+"""DICOM files on disk: which of a folder's files are DICOM images, what their headers say, which series they form."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydicom import Dataset, dcmread
+from pydicom.errors import BytesLengthException, InvalidDicomError
+
+from MRIDenoiseLib.errors import AmbiguousInputError, InputError
+
+PARSING_FAULTS = (
+    BytesLengthException,
+    InvalidDicomError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RecursionError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What pydicom and its decoders raise on damaged bytes. Used only around their calls, so that faults of ours still show."""
+
+_NOT_IMAGES = {"SEG", "SR", "PR", "KO", "REG", "RTSTRUCT", "RTPLAN", "RTDOSE", "RWV", "DOC", "FID", "PLAN"}
+
+
+@dataclass(frozen=True)
+class DicomFile:
+    """One DICOM image file: where it is, and its header without the pixels."""
+
+    path: Path
+    header: Dataset = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Series:
+    """One image series of a folder.
+
+    Args:
+        number: position in the list, from 1; what ``--series`` takes.
+        series_number: Series Number (0020,0011), or None.
+        description: Series Description (0008,103E): for the user's eyes only, never for a log or a report.
+        modality: Modality (0008,0060).
+        images: number of images (frames for multi-frame files).
+        rows: rows of the first image.
+        columns: columns of the first image.
+        files: the files themselves.
+    """
+
+    number: int
+    series_number: int | None
+    description: str
+    modality: str
+    images: int
+    rows: int
+    columns: int
+    files: tuple[DicomFile, ...] = field(repr=False, default=())
+
+    def __str__(self) -> str:
+        """One line that tells the series from its neighbours."""
+        number = "without number" if self.series_number is None else str(self.series_number)
+        text = f"{self.number} = series {number}, {self.images} x {self.rows}x{self.columns} {self.modality}"
+        return f"{text} '{self.description}'" if self.description else text
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep pydicom's warnings away: they quote header values, which may be a patient's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def whole_number(header: Dataset, keyword: str) -> int | None:
+    """A header's value as a whole number, or None where it is absent, empty or something else."""
+    value = header.get(keyword)
+    try:
+        return int(value) if value is not None else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def text(header: Dataset, keyword: str) -> str:
+    """A header's value as text without surrounding blanks, empty where it is absent."""
+    value = header.get(keyword)
+    return "" if value is None else str(value).strip()
+
+
+def shallow(source: Dataset) -> Dataset:
+    """Another data set of equal elements (values shared), so that changing one leaves the source as it was.
+
+    The elements themselves are copied because setting an attribute of a pydicom data set changes its element in place.
+    """
+    result = Dataset()
+    for element in source:
+        result[element.tag] = copy(element)
+    return result
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file begins like DICOM: with the DICM mark, or (old archives) straight with a group 0008 element."""
+    with path.open("rb") as file:
+        head = file.read(134)
+    return head[128:132] == b"DICM" or (len(head) == 134 and head[:4] in (b"\x08\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00"))
+
+
+def load(path: Path, pixels: bool = False) -> Dataset:
+    """Read one DICOM file, every element of it decoded, so that damage shows here and nowhere later.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    with quiet():
+        try:
+            header = dcmread(path, stop_before_pixels=not pixels, force=True)
+            for _ in header.iterall():
+                pass
+        except PARSING_FAULTS as error:
+            raise InputError(f"{path.name} is a damaged DICOM file; copy or export it again") from error
+    return header
+
+
+def find_series(path: Path) -> list[Series]:
+    """The image series in a DICOM file or folder, in the order of their series numbers.
+
+    A folder's own files count; only if none of them is DICOM, its subfolders are searched too. Files that are not
+    DICOM, DICOMDIR and objects that are not images (reports, segmentations, presentation states) are passed over.
+
+    Raises:
+        InputError: nothing there is a DICOM image, or a file is damaged.
+    """
+    if path.is_dir():
+        candidates = _files_in(path)
+        if not candidates:
+            raise InputError(f"{path} holds no DICOM files; choose the folder that holds the series itself")
+    elif is_dicom(path):
+        candidates = [path]
+    else:
+        raise InputError(f"{path.name} is neither DICOM nor an image that can be read (.nii, .nii.gz, .nrrd, .mha)")
+    found = [DicomFile(file, load(file)) for file in candidates]
+    images = [file for file in found if _is_image(file.header)]
+    if not images:
+        raise InputError(f"{path.name} holds DICOM objects but no image; choose a folder with an MR series")
+    groups: dict[str, list[DicomFile]] = {}
+    for file in images:
+        groups.setdefault(text(file.header, "SeriesInstanceUID"), []).append(file)
+    ordered = sorted(
+        groups.values(), key=lambda g: (whole_number(g[0].header, "SeriesNumber") or 0, text(g[0].header, "SeriesInstanceUID"))
+    )
+    return [_series(number, group) for number, group in enumerate(ordered, 1)]
+
+
+def choose_series(path: Path, number: int | None) -> Series:
+    """The series the user chose, or the only one.
+
+    Raises:
+        AmbiguousInputError: there are several and none was chosen; the message lists them.
+        InputError: there is no series of that number, or :func:`find_series` found nothing.
+    """
+    found = find_series(path)
+    if number is None and len(found) > 1:
+        listed = "; ".join(str(series) for series in found[:12]) + ("; ..." if len(found) > 12 else "")
+        raise AmbiguousInputError(f"{path.name} holds {len(found)} series; choose one with --series N ({listed})")
+    chosen = 1 if number is None else number
+    if not 1 <= chosen <= len(found):
+        raise InputError(f"{path.name} holds {len(found)} series, so there is no series {chosen}")
+    return found[chosen - 1]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    def dicom_among(paths: Iterator[Path]) -> list[Path]:
+        files = (p for p in sorted(paths) if p.is_file() and not p.name.startswith(".") and p.name.upper() != "DICOMDIR")
+        return [p for p in files if is_dicom(p)]
+
+    return dicom_among(folder.iterdir()) or dicom_among(folder.rglob("*"))
+
+
+def _is_image(header: Dataset) -> bool:
+    has_matrix = whole_number(header, "Rows") is not None and whole_number(header, "Columns") is not None
+    return has_matrix and text(header, "Modality") not in _NOT_IMAGES
+
+
+def _series(number: int, files: list[DicomFile]) -> Series:
+    first = files[0].header
+    return Series(
+        number=number,
+        series_number=whole_number(first, "SeriesNumber"),
+        description=text(first, "SeriesDescription"),
+        modality=text(first, "Modality"),
+        images=sum(whole_number(file.header, "NumberOfFrames") or 1 for file in files),
+        rows=whole_number(first, "Rows") or 0,
+        columns=whole_number(first, "Columns") or 0,
+        files=tuple(files),
+    )

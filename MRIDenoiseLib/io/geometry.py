@@ -1,0 +1,66 @@
+"""Voxel grids in patient space: from the files' LPS to the library's RAS, and the checks every grid has to pass."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from MRIDenoiseLib.errors import InputError
+
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""Left-posterior-superior (DICOM, ITK) to right-anterior-superior (NIfTI, Slicer) and back: its own inverse."""
+
+_ORTHOGONAL_WITHIN = 2e-3
+"""Largest cosine between two axes that rounding in a header explains (about 0.1 degree)."""
+
+
+def ijk_to_ras(origin: np.ndarray, spacing: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """The 4x4 matrix from voxel index (i, j, k, 1) to RAS mm.
+
+    Args:
+        origin: LPS mm of the centre of voxel (0, 0, 0).
+        spacing: mm along (i, j, k).
+        direction: 3x3; its columns are the unit LPS directions of i, j and k.
+    """
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.asarray(direction, float) * np.asarray(spacing, float)
+    matrix[:3, 3] = origin
+    return LPS_TO_RAS @ matrix
+
+
+def lps_parts(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Origin (mm), spacing (mm) along (i, j, k) and direction (3x3 columns), all LPS, of an IJK-to-RAS matrix."""
+    lps = LPS_TO_RAS @ matrix
+    spacing = np.linalg.norm(lps[:3, :3], axis=0)
+    return lps[:3, 3], spacing, lps[:3, :3] / spacing
+
+
+def check_grid(matrix: np.ndarray, what: str) -> None:
+    """Raise InputError unless the grid is finite and its axes are perpendicular and of positive spacing.
+
+    Args:
+        matrix: the 4x4 IJK-to-RAS matrix.
+        what: how to name the source in front of the user.
+    """
+    if not np.isfinite(matrix).all():
+        raise InputError(f"{what}: the position or orientation in the header is not a finite number; export the image again")
+    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    if spacing.min() <= 1e-6 or spacing.max() > 1e4:
+        raise InputError(f"{what}: the voxel size in the header is impossible; export the image again")
+    axes = matrix[:3, :3] / spacing
+    if np.abs(axes.T @ axes - np.eye(3)).max() > _ORTHOGONAL_WITHIN:
+        raise InputError(f"{what}: the image axes are not perpendicular (a sheared grid); resample it to a straight grid first")
+
+
+def check_voxels(voxels: np.ndarray, what: str) -> None:
+    """Raise InputError for voxels no network can work on: none at all, NaN or infinite, or all the same.
+
+    Args:
+        voxels: float32, any shape.
+        what: how to name the source in front of the user.
+    """
+    if voxels.size == 0:
+        raise InputError(f"{what} holds no voxels; export the image again")
+    if not np.isfinite(voxels).all():
+        raise InputError(f"{what} holds values that are not finite numbers (NaN or infinite); replace them and try again")
+    if voxels.min() == voxels.max():
+        raise InputError(f"{what} has the same value in every voxel, so there is no image to denoise")

@@ -1,0 +1,200 @@
+"""NIfTI, NRRD and MetaImage files to Volume and back, through SimpleITK."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from MRIDenoiseLib.errors import AmbiguousInputError, InputError, OutputError
+from MRIDenoiseLib.io import stored_bytes
+from MRIDenoiseLib.io.geometry import check_grid, check_voxels, ijk_to_ras, lps_parts
+from MRIDenoiseLib.volume import Volume
+
+ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
+"""The image files read and written here; everything else is taken for DICOM."""
+
+_READERS = {".nii.gz": "NiftiImageIO", ".nii": "NiftiImageIO", ".nrrd": "NrrdImageIO", ".mha": "MetaImageIO"}
+_WIDER = ("int16", "int32", "float32")
+_NOTE_KEY = "MRIDenoise"
+
+
+def ending(path: Path) -> str:
+    """The image ending of a file name (one of :data:`ENDINGS`), or an empty string."""
+    name = path.name.lower()
+    return next((e for e in ENDINGS if name.endswith(e)), "")
+
+
+def read_image(path: Path, volume: int | None = None) -> Volume:
+    """Read one three-dimensional image file.
+
+    A two-dimensional image becomes one slice. Values are physical: slope and intercept are applied, and then
+    ``pixel_type`` is ``float32``, because whole numbers of the stored type no longer hold them.
+
+    Args:
+        path: a file with one of the known endings.
+        volume: which volume of a four-dimensional file, counted from 1.
+
+    Raises:
+        AmbiguousInputError: the file holds several volumes and none was chosen.
+        InputError: anything that keeps the file from being one grey, finite, complete, non-constant MR volume.
+    """
+    what = path.name
+    kind = ending(path)
+    if kind in (".nii", ".nii.gz"):
+        stored = stored_bytes.nifti(path, kind == ".nii.gz")
+    elif kind == ".nrrd":
+        stored = stored_bytes.nrrd(path)
+    else:
+        stored = stored_bytes.meta_image(path)
+
+    with _quiet():
+        reader = sitk.ImageFileReader()
+        reader.SetImageIO(_READERS[kind])
+        reader.SetFileName(str(path))
+        try:
+            reader.ReadImageInformation()
+        except RuntimeError as error:
+            if "orthonormal" in str(error):
+                raise InputError(
+                    f"{what}: the image axes are not perpendicular (a sheared grid); resample it to a straight grid first"
+                ) from error
+            raise InputError(f"{what} has a header that cannot be read; copy or export it again") from error
+        _check_kind(reader, what)
+        size = list(reader.GetSize())
+        if 0 in size:
+            raise InputError(f"{what} holds no voxels; export the image again")
+        stored_type = sitk.GetArrayFromImage(sitk.Image([1] * len(size), reader.GetPixelID())).dtype
+        if not stored.pixel_type:
+            stored_bytes.check_payload(stored.payload, int(np.prod(size, dtype=object)) * stored_type.itemsize, what)
+        reader.SetExtractIndex([0] * len(size))
+        extract = size[:3] + [0] * (len(size) - 3)
+        if len(size) > 3:
+            index = [0] * len(size)
+            index[3] = _chosen_volume(size, volume, what)
+            reader.SetExtractIndex(index)
+        elif volume not in (None, 1):
+            raise InputError(f"{what} holds one volume, so there is no volume {volume}")
+        reader.SetExtractSize(extract)
+        try:
+            image = reader.Execute()
+        except RuntimeError as error:
+            raise InputError(f"{what} cannot be read as an image; copy or export it again") from error
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        voxels = sitk.GetArrayFromImage(image).astype(np.float32)
+    if voxels.ndim == 2:
+        voxels = voxels[None]
+    matrix = _grid_of(image)
+    check_grid(matrix, what)
+    check_voxels(voxels, what)
+    pixel_type = "float32" if stored.scaled else stored.pixel_type or str(stored_type)
+    return Volume(voxels, matrix, pixel_type, name=what[: -len(kind)])
+
+
+def _check_kind(reader: sitk.ImageFileReader, what: str) -> None:
+    if reader.GetNumberOfComponents() != 1:
+        raise InputError(f"{what} holds {reader.GetNumberOfComponents()} values a voxel (RGB or vectors); only grey images can be denoised")
+    if reader.GetPixelID() in (sitk.sitkComplexFloat32, sitk.sitkComplexFloat64):
+        raise InputError(f"{what} holds complex voxels; take the magnitude first")
+    if not 2 <= reader.GetDimension() <= 5:
+        raise InputError(f"{what} has {reader.GetDimension()} dimensions; only two- and three-dimensional images can be denoised")
+
+
+def _chosen_volume(size: list[int], volume: int | None, what: str) -> int:
+    """Index along the fourth axis of the volume the user chose (counted from 1)."""
+    if any(n > 1 for n in size[4:]):
+        raise InputError(f"{what} has more than four dimensions; split it into volumes first")
+    count = size[3]
+    if volume is None and count > 1:
+        raise AmbiguousInputError(f"{what} holds {count} volumes; choose one with --volume N (1 to {count})")
+    chosen = 1 if volume is None else volume
+    if not 1 <= chosen <= count:
+        raise InputError(f"{what} holds {count} volume(s), so there is no volume {chosen}")
+    return chosen - 1
+
+
+def _grid_of(image: sitk.Image) -> np.ndarray:
+    dimension = image.GetDimension()
+    origin, spacing, direction = np.zeros(3), np.ones(3), np.eye(3)
+    origin[:dimension] = image.GetOrigin()
+    spacing[:dimension] = image.GetSpacing()
+    direction[:dimension, :dimension] = np.reshape(image.GetDirection(), (dimension, dimension))
+    return ijk_to_ras(origin, spacing, direction)
+
+
+def stored_as(voxels: np.ndarray, pixel_type: str) -> np.ndarray:
+    """Voxels in the type the source stored, or the narrowest wider one where their range does not fit.
+
+    Whole-number types are rounded to. Nothing is clipped: a result brighter than int16 can hold is written as int32,
+    a negative one (a residual) from an unsigned source as int16 or int32, and beyond that as float32.
+    """
+    kind = np.dtype(pixel_type)
+    if kind.kind == "f":
+        return voxels.astype(kind)
+    rounded = np.rint(voxels.astype(np.float64))
+    low, high = rounded.min(), rounded.max()
+    for name in (pixel_type, *_WIDER):
+        wider = np.dtype(name)
+        if wider.kind == "f":
+            return voxels.astype(wider)
+        if np.iinfo(wider).min <= low and high <= np.iinfo(wider).max:
+            return rounded.astype(wider)
+    raise AssertionError("float32 holds every float32")
+
+
+def write_image(volume: Volume, path: Path, note: str = "") -> None:
+    """Write a volume to an image file (the ending chooses the format), in its source's pixel type and geometry.
+
+    Where the result does not fit the source's type it is written in a wider one, see :func:`stored_as`.
+
+    Args:
+        volume: what to write.
+        path: a file that does not exist yet, with a known ending.
+        note: a short remark that NIfTI keeps in ``descrip`` (79 characters) and NRRD and MetaImage in a field.
+    """
+    image = sitk.GetImageFromArray(stored_as(volume.voxels, volume.pixel_type))
+    origin, spacing, direction = lps_parts(volume.ijk_to_ras)
+    image.SetOrigin(origin.tolist())
+    image.SetSpacing(spacing.tolist())
+    image.SetDirection(direction.ravel().tolist())
+    if note:
+        image.SetMetaData("ITK_FileNotes" if ending(path).startswith(".nii") else _NOTE_KEY, note[:79])
+    with _quiet():
+        try:
+            sitk.WriteImage(image, str(path), useCompression=ending(path) != ".nii")
+        except RuntimeError as error:
+            raise OutputError(f"cannot write {path.name}; is there enough space, and may you write there?") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the image libraries' own warnings off the screen: our one sentence says what matters in them.
+
+    Some of these libraries print straight to the process's standard error, with the file's path and header text in
+    it, so it is pointed elsewhere for the moment of the call.
+    """
+    before = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        saved = os.dup(2)
+    except OSError:
+        saved = None  # a process without standard error, such as a windowed one, prints nothing
+    try:
+        if saved is not None:
+            if sys.stderr is not None:
+                sys.stderr.flush()
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 2)
+            os.close(nowhere)
+        yield
+    finally:
+        if saved is not None:
+            os.dup2(saved, 2)
+            os.close(saved)
+        sitk.ProcessObject.SetGlobalWarningDisplay(before)
