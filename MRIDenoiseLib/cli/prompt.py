@@ -1,0 +1,101 @@
+"""``mridenoise prompt``: what a volume's headers tell about how it was acquired, and the text a model would be given."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from MRIDenoiseLib import RESEARCH_USE_ONLY
+from MRIDenoiseLib.errors import AmbiguousInputError, InputError
+
+if TYPE_CHECKING:
+    from MRIDenoiseLib.volume import Acquisition, AcquisitionField
+
+_STYLES = {"high": "green", "medium": "yellow", "low": "red"}
+_UNITS = {"field_strength": " T", "acceleration": "x", "parallel_imaging": "x"}
+
+
+def prompt(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A DICOM folder or file (pixels or not), .nii, .nii.gz, .nrrd or .mha.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    series: Annotated[int | None, typer.Option(help="Number of the series in the folder.")] = None,
+    echo: Annotated[int | None, typer.Option(help="Echo, counted from 1.")] = None,
+    volume: Annotated[int | None, typer.Option(help="Volume of a 4-D image.")] = None,
+) -> None:
+    """Show what the headers tell, field by field with its source, and the text that results."""
+    from MRIDenoiseLib.prompt import describe
+
+    acquisition, notes = _acquisition(source, series, echo, volume)
+    text = describe(acquisition)
+    if as_json:
+        facts = {name: _as_json(getattr(acquisition, name)) for name in acquisition.names()}
+        print(json.dumps(facts | {"text": text}, indent=2))
+    else:
+        console = Console(soft_wrap=True)
+        console.print(_table(acquisition))
+        console.print(Text.assemble(("text  ", "bold"), text))
+        console.print(Text(RESEARCH_USE_ONLY, style="bold"))
+    for note in notes + _unseen(acquisition):
+        Console(stderr=True, soft_wrap=True).print(Text(f"Note: {note}", style="yellow"))
+
+
+def _acquisition(source: Path, series: int | None, echo: int | None, volume: int | None) -> tuple[Acquisition, list[str]]:
+    """What was read, and what the user should know about the reading.
+
+    DICOM needs no pixels for this, nor a complete series, so that a mosaic or a lone header file tells its acquisition
+    too. Only a chosen echo or volume goes through the whole reading, which knows which slices belong to it.
+    """
+    from MRIDenoiseLib import io
+    from MRIDenoiseLib.io.dicom_files import choose_series
+    from MRIDenoiseLib.io.dicom_frames import frames_of
+    from MRIDenoiseLib.io.dicom_stack import stack
+    from MRIDenoiseLib.io.images import ending
+    from MRIDenoiseLib.prompt import read_acquisition
+    from MRIDenoiseLib.prompt.headers import Header
+
+    if (source.is_file() and ending(source)) or not source.exists() or echo is not None or volume is not None:
+        return io.read(source, series=series, echo=echo, volume=volume).acquisition, []
+    chosen = choose_series(source, series)
+    if chosen.modality != "MR":
+        raise InputError(f"{source.name} is {chosen.modality or 'of no stated modality'}, not MR; only MR images can be denoised")
+    notes = []
+    try:
+        stack(frames_of(chosen), source.name)
+    except AmbiguousInputError as error:
+        notes.append(f"{error}; shown here is what the first tells")
+    except InputError as error:
+        notes.append(f"this cannot be denoised as it is: {error}")
+    headers = sorted((file.header for file in chosen.files), key=lambda h: Header(h).number("EchoTime") or 0.0)
+    return read_acquisition(headers), notes
+
+
+def _table(acquisition: Acquisition) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title in ("field", "value", "source", "confidence"):
+        table.add_column(title, style="bold" if title == "field" else "")
+    for name in acquisition.names():
+        fact = getattr(acquisition, name)
+        shown = (
+            "unknown" if fact.value is None else f"{fact.value:g}{_UNITS.get(name, '')}" if isinstance(fact.value, float) else fact.value
+        )
+        sure = Text("" if fact.value is None else fact.confidence, style=_STYLES[fact.confidence])
+        table.add_row(name.replace("_", " "), Text(shown), Text(fact.source, style="dim"), sure)
+    return table
+
+
+def _as_json(fact: AcquisitionField) -> dict[str, Any]:
+    return {"value": fact.value, "source": fact.source, "confidence": fact.confidence}
+
+
+def _unseen(acquisition: Acquisition) -> list[str]:
+    return [
+        f"no model was trained on {name} '{getattr(acquisition, name).value}', so check the result with care"
+        for name in ("organ", "contrast")
+        if getattr(acquisition, name).value is not None and not getattr(acquisition, name).seen_in_training
+    ]

@@ -1,0 +1,108 @@
+"""The two ways an Acquisition comes about: read from headers or a name, then corrected by the user."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pydicom
+
+from MRIDenoiseLib.errors import SettingsError
+from MRIDenoiseLib.prompt import vocabulary
+from MRIDenoiseLib.prompt.acceleration import (
+    DEFAULT_ACCELERATION,
+    guess_acceleration,
+    read_averages,
+    read_field_strength,
+    read_parallel_imaging,
+)
+from MRIDenoiseLib.prompt.contrast import contrast_of_name, read_contrast
+from MRIDenoiseLib.prompt.fat import fat_suppression_of_name, read_fat_suppression
+from MRIDenoiseLib.prompt.headers import Header
+from MRIDenoiseLib.prompt.organ import organ_of_name, read_organ
+from MRIDenoiseLib.prompt.plane import plane_of_geometry, read_plane
+from MRIDenoiseLib.prompt.vendor import read_vendor
+from MRIDenoiseLib.prompt.vocabulary import Term
+from MRIDenoiseLib.volume import Acquisition, AcquisitionField
+
+USER = "user"
+MAX_ACCELERATION = 16.0
+
+
+def read_acquisition(
+    headers: Sequence[pydicom.Dataset],
+    *,
+    name: str = "",
+    ijk_to_ras: np.ndarray | None = None,
+    slice_axis: int = 0,
+) -> Acquisition:
+    """What headers tell about how a volume was acquired; without headers, what a file name and the geometry suggest.
+
+    Args:
+        headers: the DICOM data sets of the volume's slices (one for an enhanced multi-frame source), or empty.
+        name: the file's stem, read for words such as ``T2w`` only where no header is given; never quoted.
+        ijk_to_ras: 4x4 matrix of the volume, for the plane where no header is given.
+        slice_axis: axis of the voxels (z, y, x) across which slices lie, as :attr:`Volume.slice_axis`.
+    """
+    if not headers:
+        return Acquisition(
+            organ=organ_of_name(name),
+            contrast=contrast_of_name(name),
+            fat_suppression=fat_suppression_of_name(name),
+            plane=AcquisitionField() if ijk_to_ras is None else plane_of_geometry(ijk_to_ras, slice_axis),
+            acceleration=DEFAULT_ACCELERATION,
+        )
+    header = Header(headers[0])
+    contrast = read_contrast(header)
+    averages = read_averages(header)
+    return Acquisition(
+        organ=read_organ(header, contrast),
+        contrast=contrast,
+        fat_suppression=read_fat_suppression(header, contrast),
+        plane=read_plane(header),
+        vendor=read_vendor(header),
+        acceleration=guess_acceleration(averages),
+        parallel_imaging=read_parallel_imaging(header),
+        averages=averages,
+        field_strength=read_field_strength(header),
+    )
+
+
+def override(
+    acquisition: Acquisition,
+    *,
+    organ: str | None = None,
+    contrast: str | None = None,
+    vendor: str | None = None,
+    acceleration: float | None = None,
+) -> Acquisition:
+    """The acquisition with what the user says in the place of what was read; None leaves a field as it is.
+
+    A word outside the vocabulary is kept for display, marked unseen, and becomes ``unknown`` in a prompt.
+
+    Raises:
+        SettingsError: an empty word, or an acceleration outside 1 to 16.
+    """
+    changes: dict[str, AcquisitionField] = {}
+    for field, text, terms in (
+        ("organ", organ, vocabulary.ORGANS),
+        ("contrast", contrast, vocabulary.CONTRASTS),
+        ("vendor", vendor, vocabulary.VENDORS),
+    ):
+        if text is not None:
+            changes[field] = _said(field, text, terms)
+    if acceleration is not None:
+        if not math.isfinite(acceleration) or not 1.0 <= acceleration <= MAX_ACCELERATION:
+            raise SettingsError(f"The acceleration must be a number from 1 to {MAX_ACCELERATION:g}, not {acceleration:g}.")
+        changes["acceleration"] = AcquisitionField(float(acceleration), USER, "high")
+    return replace(acquisition, **changes)
+
+
+def _said(field: str, text: str, terms: Mapping[str, Term]) -> AcquisitionField:
+    word = " ".join(text.split())
+    if not word:
+        raise SettingsError(f"The {field} given is empty: name one, such as {next(iter(terms))}.")
+    value = vocabulary.canonical(word, terms)
+    return AcquisitionField(value or word, USER, "high", seen_in_training=value is not None and terms[value].seen)
