@@ -1,0 +1,137 @@
+"""Named sizes of the whole set of networks: ``compact`` ships with the program, ``paper`` is the paper's, ``tiny`` is for tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from diffusers import DDIMScheduler
+from transformers import CLIPTextModel, PreTrainedTokenizerBase
+
+from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
+from MRIDenoiseLib.models.nbnet import NBNet
+from MRIDenoiseLib.models.text_encoder import build_compact_text_encoder, build_tokenizer
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Arguments of every network of a bundle; ``restoration`` None leaves the regression twin out."""
+
+    denoiser: dict[str, Any]
+    degradation: dict[str, Any]
+    restoration: dict[str, Any] | None
+    text_width: int
+    text_layers: int
+
+
+def compact() -> ModelConfig:
+    """Runs on a CPU: about three million parameters, 2.5-D input, residual in units of the noise."""
+    text = 64
+    return ModelConfig(
+        denoiser={
+            "widths": (48, 64, 64),
+            "layers_per_block": 1,
+            "attention_levels": 1,
+            "heads_width": 32,
+            "text_dim": text,
+            "norm_groups": 16,
+            "patch_size": 2,
+            "neighbours": 1,
+            "residual": True,
+        },
+        degradation={"channels": (16, 32, 32, 32, 32), "mid_channels": 16, "subspace_dim": 8, "text_dim": text, "film_width": text},
+        restoration={
+            "in_channels": 3,
+            "channels": (48, 48, 48, 48),
+            "mid_channels": 32,
+            "subspace_dim": 8,
+            "text_dim": text,
+            "film_width": text,
+            "residual_unit": "noise",
+            "patch_size": 2,
+        },
+        text_width=text,
+        text_layers=2,
+    )
+
+
+def paper() -> ModelConfig:
+    """The paper's size: U-Net (192, 192, 384, 576, 768) x 2, NBNet 128-64-32-16-8, text 1024 wide (ALGORITHMS d.3, b.3)."""
+    return ModelConfig(
+        denoiser={},
+        degradation={"channels": (128, 64, 32, 16, 8), "mid_channels": 128, "subspace_dim": 16, "text_dim": 1024},
+        restoration=None,
+        text_width=1024,
+        text_layers=23,
+    )
+
+
+def tiny() -> ModelConfig:
+    """A few thousand parameters in the shape of ``compact``, for tests of the code path."""
+    text = 16
+    return ModelConfig(
+        denoiser={
+            "widths": (8, 16),
+            "layers_per_block": 1,
+            "attention_levels": 1,
+            "heads_width": 8,
+            "text_dim": text,
+            "norm_groups": 4,
+            "patch_size": 2,
+            "neighbours": 1,
+            "residual": True,
+        },
+        degradation={"channels": (4, 4, 4, 4, 4), "mid_channels": 4, "subspace_dim": 2, "text_dim": text},
+        restoration={
+            "in_channels": 3,
+            "channels": (4, 4, 4, 4, 4),
+            "mid_channels": 4,
+            "subspace_dim": 2,
+            "text_dim": text,
+            "residual_unit": "noise",
+        },
+        text_width=text,
+        text_layers=1,
+    )
+
+
+CONFIGS = {"compact": compact, "paper": paper, "tiny": tiny}
+
+
+@dataclass
+class Networks:
+    """Freshly built networks of one configuration, ready to be trained."""
+
+    denoiser: DiffusionDenoiser
+    degradation: NBNet
+    restoration: NBNet | None
+    text_encoder: CLIPTextModel
+    tokenizer: PreTrainedTokenizerBase
+    scheduler: DDIMScheduler
+
+
+def build_networks(config: ModelConfig) -> Networks:
+    """Networks with random weights. The text side is the word-level one; ``paper`` exchanges it for a Stable Diffusion tower."""
+    tokenizer = build_tokenizer()
+    return Networks(
+        denoiser=DiffusionDenoiser(**config.denoiser),
+        degradation=NBNet(**config.degradation),
+        restoration=NBNet(**config.restoration) if config.restoration is not None else None,
+        text_encoder=build_compact_text_encoder(tokenizer, config.text_width, config.text_layers),
+        tokenizer=tokenizer,
+        scheduler=build_scheduler(),
+    )
+
+
+def build_scheduler() -> DDIMScheduler:
+    """Linear betas 1e-4..2e-2 over 1000 steps, rescaled so that the last step is pure noise (ALGORITHMS d.2)."""
+    return DDIMScheduler(
+        num_train_timesteps=1000,
+        beta_start=1e-4,
+        beta_end=2e-2,
+        beta_schedule="linear",
+        rescale_betas_zero_snr=True,
+        prediction_type="sample",
+        clip_sample=False,
+        timestep_spacing="linspace",
+    )

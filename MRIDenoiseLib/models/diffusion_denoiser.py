@@ -1,0 +1,141 @@
+"""The conditional diffusion denoiser g(x_t, y, t, c): a Dhariwal U-Net that returns an estimate of the clean slice.
+
+The U-Net is diffusers' ``UNet2DConditionModel`` in the layout of Dhariwal & Nichol 2021 (scale-shift normalisation,
+residual down- and up-sampling blocks, attention at the two coarsest levels) with text cross-attention in its middle
+block, as Shao et al. 2026 describe. Around it stand three choices of ours, each a configuration switch:
+
+- ``patch_size`` folds p x p pixels into channels before the U-Net and unfolds them after it (p = 1: the paper's form);
+- ``neighbours`` lets it see the slices before and behind the one it cleans (0: the paper's single slice);
+- ``residual`` predicts ``y + s * r`` instead of the clean slice itself. The network estimates r in units of the
+  measured noise level s, so a slice without noise comes back as it went in.
+"""
+
+from __future__ import annotations
+
+import torch
+from diffusers import ModelMixin, UNet2DConditionModel
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from torch import Tensor, nn
+from torch.nn import functional
+
+from MRIDenoiseLib.models.conditioning import NUMBERS, Conditioning, fourier_features
+from MRIDenoiseLib.models.padding import pad_to_multiple
+
+FREQUENCIES = 6
+"""Octaves of the Fourier features that carry the numbers (acceleration, noise level, slice spacing)."""
+
+
+class DiffusionDenoiser(ModelMixin, ConfigMixin):
+    """x0-predicting conditional denoiser (Shao et al. 2026, section "Conditional diffusion"; DESIGN "models").
+
+    Args:
+        widths: channels of each level, finest first.
+        layers_per_block: residual blocks a level on the way down (one more on the way up).
+        attention_levels: how many of the coarsest levels have self-attention.
+        heads_width: channels an attention head; must divide the widths that have attention.
+        text_dim: width of the text embedding.
+        norm_groups: groups of the group normalisation; must divide every width.
+        patch_size: p x p pixels folded into channels.
+        neighbours: slices seen on either side (0 or 1).
+        residual: predict the noise-scaled residual to the measured slice.
+
+    Raises:
+        ValueError: when ``norm_groups`` does not divide every width.
+    """
+
+    config_name = "config.json"
+
+    @register_to_config
+    def __init__(
+        self,
+        widths: tuple[int, ...] = (192, 192, 384, 576, 768),
+        layers_per_block: int = 2,
+        attention_levels: int = 2,
+        heads_width: int = 64,
+        text_dim: int = 1024,
+        norm_groups: int = 32,
+        patch_size: int = 1,
+        neighbours: int = 0,
+        residual: bool = False,
+    ) -> None:
+        super().__init__()
+        widths = tuple(widths)
+        if any(width % norm_groups for width in widths):
+            raise ValueError(f"norm_groups={norm_groups} does not divide every width of {widths}")
+        channels = 1 + (2 * neighbours + 1)
+        plain = len(widths) - attention_levels
+        down = ["ResnetDownsampleBlock2D"] * plain + ["AttnDownBlock2D"] * attention_levels
+        up = ["AttnUpBlock2D"] * attention_levels + ["ResnetUpsampleBlock2D"] * plain
+        self.unet = UNet2DConditionModel(
+            in_channels=channels * patch_size**2,
+            out_channels=patch_size**2,
+            block_out_channels=widths,
+            layers_per_block=layers_per_block,
+            down_block_types=tuple(down),
+            up_block_types=tuple(up),
+            mid_block_type="UNetMidBlock2DCrossAttn",
+            cross_attention_dim=text_dim,
+            attention_head_dim=heads_width,
+            resnet_time_scale_shift="scale_shift",
+            norm_num_groups=norm_groups,
+            class_embed_type="projection",
+            projection_class_embeddings_input_dim=2 * FREQUENCIES * NUMBERS,
+        )
+        # diffusers reads attention_head_dim as channels a head in the attention levels but as the number of heads in the
+        # middle block (its issue 2011); set the middle block's heads to the same channels.
+        for layer in self.unet.mid_block.attentions:
+            for block in layer.transformer_blocks:
+                for attention in (block.attn1, block.attn2):
+                    attention.heads = widths[-1] // heads_width
+                    attention.scale = heads_width**-0.5
+        # The text enters as a no-op and is learned in (Testing/models/test_diffusion_denoiser.py holds this).
+        for layer in self.unet.mid_block.attentions:
+            for block in layer.transformer_blocks:
+                nn.init.zeros_(block.attn2.to_out[0].weight)
+                nn.init.zeros_(block.attn2.to_out[0].bias)
+        if residual:
+            nn.init.zeros_(self.unet.conv_out.weight)
+            nn.init.zeros_(self.unet.conv_out.bias)
+
+    @property
+    def multiple(self) -> int:
+        """What height and width are padded to inside :meth:`forward`."""
+        return int(self.config.patch_size * 2 ** (len(self.config.widths) - 1))
+
+    def forward(self, state: Tensor, measured: Tensor | None, timestep: Tensor | int, conditioning: Conditioning) -> Tensor:
+        """Estimate the clean slices.
+
+        Args:
+            state: B x 1 x H x W, x_t; range [-1, 1] plus noise.
+            measured: B x N x H x W, the noisy slice in the centre channel and its neighbours beside it, or None when
+                the measurement is dropped (an unconditional prior, ALGORITHMS e.5).
+            timestep: B or one number, 0 (clean) to T-1 (pure noise).
+            conditioning: text and numbers of the B slices.
+
+        Returns:
+            B x 1 x H x W, the estimate of x_0.
+        """
+        neighbours = 2 * self.config.neighbours + 1
+        if measured is None:
+            measured = state.new_zeros(state.shape[0], neighbours, *state.shape[2:])
+            base, unit = torch.zeros_like(state), torch.ones_like(conditioning.noise_level)
+        else:
+            centre = self.config.neighbours
+            base, unit = measured[:, centre : centre + 1], conditioning.noise_level
+        inputs, crop = pad_to_multiple(torch.cat([state, measured], dim=1), self.multiple)
+        folded = functional.pixel_unshuffle(inputs, self.config.patch_size)
+        # A dropped text still needs one key to attend to: the first token, zeroed.
+        mask = conditioning.text_mask.clone()
+        mask[:, 0] = True
+        text = conditioning.text * conditioning.text_mask.unsqueeze(-1)
+        output = self.unet(
+            folded,
+            timestep,
+            encoder_hidden_states=text,
+            encoder_attention_mask=mask,
+            class_labels=fourier_features(conditioning.numbers(), FREQUENCIES).to(folded.dtype),
+        ).sample
+        estimate = crop(functional.pixel_shuffle(output, self.config.patch_size))
+        if not self.config.residual:
+            return estimate
+        return base + unit.view(-1, 1, 1, 1) * estimate

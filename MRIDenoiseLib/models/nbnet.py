@@ -1,0 +1,213 @@
+"""NBNet: a U-Net whose skip features pass through subspace attention; the degradation and the restoration network.
+
+Structure after Cheng et al., "NBNet: Noise Basis Learning for Image Denoising with Subspace Projection", CVPR 2021. The
+paper this program follows runs it with widths 128-64-32-16-8 and adds "text information of degradation", which here enters
+as a scale and shift of every block (``film``) or as a map of the noise level (``plane``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.nn import functional
+
+from MRIDenoiseLib.models.conditioning import NUMBERS, Conditioning, fourier_features
+from MRIDenoiseLib.models.padding import pad_to_multiple
+from MRIDenoiseLib.models.subspace_attention import project_on_subspace
+
+ConditioningMode = Literal["film", "plane", "none"]
+ResidualUnit = Literal["intensity", "noise"]
+
+SLOPE = 0.2
+FREQUENCIES = 4
+
+
+class ConvBlock(nn.Module):
+    """Two 3x3 convolutions with LeakyReLU 0.2, plus a 1x1 shortcut added after the second activation; no normalisation.
+
+    With ``film_width`` the features after the first convolution are multiplied by 1 + scale and get a shift added, both
+    linear in the embedding and zero at the start.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, film_width: int = 0) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.second = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
+        self.film = nn.Linear(film_width, 2 * out_channels) if film_width else None
+        if self.film is not None:
+            nn.init.zeros_(self.film.weight)
+            nn.init.zeros_(self.film.bias)
+
+    def forward(self, features: Tensor, embedding: Tensor | None = None) -> Tensor:
+        """B x in x H x W (and B x film_width) -> B x out x H x W."""
+        hidden = self.first(features)
+        if self.film is not None:
+            assert embedding is not None
+            scale, shift = self.film(embedding).to(hidden.dtype)[:, :, None, None].chunk(2, dim=1)
+            hidden = hidden * (1 + scale) + shift
+        hidden = functional.leaky_relu(hidden, SLOPE, inplace=True)
+        return functional.leaky_relu(self.second(hidden), SLOPE, inplace=True) + self.shortcut(features)
+
+
+class SkipBlocks(nn.Module):
+    """The convolutions a skip connection passes: ``max(2, repeats)`` ConvBlocks of a fixed inner width beside a 1x1 shortcut."""
+
+    def __init__(self, channels: int, mid_channels: int, repeats: int, film_width: int = 0) -> None:
+        super().__init__()
+        widths = [channels, *[mid_channels] * (max(2, repeats) - 1), channels]
+        self.blocks = nn.ModuleList(ConvBlock(a, b, film_width) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.shortcut = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, features: Tensor, embedding: Tensor | None = None) -> Tensor:
+        """B x channels x H x W -> the same shape."""
+        hidden = features
+        for block in self.blocks:
+            hidden = block(hidden, embedding)
+        return hidden + self.shortcut(features)
+
+
+class UpBlock(nn.Module):
+    """Doubles the resolution and joins the skip features after projecting them on a basis computed from both."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, mid_channels: int, repeats: int, subspace_dim: int, film_width: int = 0
+    ) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2)
+        self.skip = SkipBlocks(out_channels, mid_channels, repeats, film_width)
+        self.basis = ConvBlock(2 * out_channels, subspace_dim, film_width)
+        self.basis_shortcut = nn.Conv2d(2 * out_channels, subspace_dim, 1)
+        self.join = ConvBlock(2 * out_channels, out_channels, film_width)
+
+    def forward(self, features: Tensor, skip: Tensor, embedding: Tensor | None = None) -> Tensor:
+        """B x in x H/2 x W/2 and the skip B x out x H x W -> B x out x H x W."""
+        raised = self.up(features)
+        bridge = self.skip(skip, embedding)
+        both = torch.cat([raised, bridge], dim=1)
+        basis = self.basis(both, embedding) + self.basis_shortcut(both)
+        projected = project_on_subspace(bridge, basis)
+        return self.join(torch.cat([raised, projected], dim=1), embedding)
+
+
+class NBNet(ModelMixin, ConfigMixin):
+    """Image to image network with subspace attention in its skips.
+
+    Args:
+        in_channels: 1, or an odd number of slices of which the centre one is predicted and the others are its neighbours.
+        channels: feature width a level, from full resolution down; every level halves the resolution of the one before.
+        mid_channels: width inside the skip convolutions, the same at all levels.
+        subspace_dim: K, how many basis images span the skip features.
+        residual: add the centre slice of the input to the output; the network then starts as the identity.
+        conditioning: ``film`` scales and shifts every block by text, acceleration, noise level and slice spacing;
+            ``plane`` adds a map of the noise level as an input channel; ``none`` tells the network nothing.
+        text_dim: width E of the text embedding (``film`` only).
+        residual_unit: ``noise`` multiplies what is added to the input by the noise level, so that no noise means no change.
+        film_width: width of the embedding that scales and shifts the blocks (``film`` only).
+        patch_size: p x p pixels folded into channels before the network and unfolded after it (1: the published form).
+    """
+
+    config_name = "config.json"
+
+    @register_to_config
+    def __init__(
+        self,
+        in_channels: int = 1,
+        channels: Sequence[int] = (128, 64, 32, 16, 8),
+        mid_channels: int = 128,
+        subspace_dim: int = 16,
+        residual: bool = True,
+        conditioning: ConditioningMode = "film",
+        text_dim: int = 1024,
+        residual_unit: ResidualUnit = "intensity",
+        film_width: int = 256,
+        patch_size: int = 1,
+    ) -> None:
+        super().__init__()
+        if in_channels < 1 or in_channels % 2 == 0:
+            raise ValueError(f"in_channels must be odd, the centre one being the slice itself, got {in_channels}")
+        if len(channels) < 2 or min(*channels, mid_channels, subspace_dim) < 1:
+            raise ValueError("channels needs at least two levels, and every width must be positive")
+        if conditioning not in get_args(ConditioningMode):
+            raise ValueError(f"conditioning must be one of {get_args(ConditioningMode)}, got {conditioning!r}")
+        if residual_unit not in get_args(ResidualUnit):
+            raise ValueError(f"residual_unit must be one of {get_args(ResidualUnit)}, got {residual_unit!r}")
+        if residual_unit == "noise" and not residual:
+            raise ValueError("residual_unit 'noise' needs residual=True")
+        if conditioning == "film" and min(text_dim, film_width) < 1:
+            raise ValueError("conditioning 'film' needs text_dim and film_width of at least 1")
+        film = film_width if conditioning == "film" else 0
+        self.embed: nn.Sequential | None = None
+        if film:
+            entry = nn.Linear(text_dim + 2 * FREQUENCIES * NUMBERS, film)
+            self.embed = nn.Sequential(entry, nn.SiLU(), nn.Linear(film, film), nn.SiLU())
+        entries = [(in_channels + (conditioning == "plane")) * patch_size**2, *channels[:-1]]
+        self.encoder = nn.ModuleList(ConvBlock(a, b, film) for a, b in zip(entries, channels, strict=True))
+        self.down = nn.ModuleList(nn.Conv2d(c, c, 4, stride=2, padding=1, bias=False) for c in channels[:-1])
+        steps = list(zip(channels[:0:-1], channels[-2::-1], strict=True))
+        self.decoder = nn.ModuleList(UpBlock(a, b, mid_channels, i + 1, subspace_dim, film) for i, (a, b) in enumerate(steps))
+        self.head = nn.Conv2d(channels[0], patch_size**2, 3, padding=1)
+        if residual:
+            nn.init.zeros_(self.head.weight)
+            assert self.head.bias is not None
+            nn.init.zeros_(self.head.bias)
+
+    @property
+    def multiple(self) -> int:
+        """Heights and widths are padded to a multiple of this."""
+        return int(self.config.patch_size) << len(self.down)
+
+    def forward(self, image: Tensor, conditioning: Conditioning | None = None) -> Tensor:
+        """Predict the centre slice.
+
+        Args:
+            image: B x in_channels x H x W in network units, any H and W.
+            conditioning: what is known of the B slices; may be None only where nothing of it is used.
+
+        Returns:
+            B x 1 x H x W in network units, in the type of ``image``.
+
+        Raises:
+            ValueError: when the conditioning is needed and missing, or the channels do not fit.
+        """
+        config = self.config
+        if image.shape[1] != config.in_channels:
+            raise ValueError(f"expected {config.in_channels} input channels, got {image.shape[1]}")
+        needed = config.conditioning != "none" or config.residual_unit == "noise"
+        if needed and conditioning is None:
+            raise ValueError("this network needs a Conditioning")
+        centre = image[:, config.in_channels // 2, None]
+        features, crop = pad_to_multiple(image, self.multiple)
+        if config.conditioning == "plane":
+            assert conditioning is not None
+            level = conditioning.noise_level.to(features.dtype)[:, None, None, None]
+            features = torch.cat([features, level.expand(-1, 1, *features.shape[-2:])], dim=1)
+        embedding = None
+        if self.embed is not None:
+            assert conditioning is not None
+            numbers = fourier_features(conditioning.numbers(), FREQUENCIES)
+            embedding = self.embed(torch.cat([conditioning.pooled_text(), numbers], dim=1).to(self.head.weight.dtype))
+        folded = functional.pixel_unshuffle(features, config.patch_size)
+        output = crop(functional.pixel_shuffle(self._unet(folded, embedding), config.patch_size)).to(image.dtype)
+        if not config.residual:
+            return output
+        if config.residual_unit == "noise":
+            assert conditioning is not None
+            output = output * conditioning.noise_level.to(image.dtype)[:, None, None, None]
+        return centre + output
+
+    def _unet(self, features: Tensor, embedding: Tensor | None) -> Tensor:
+        skips = []
+        for index, block in enumerate(self.encoder):
+            features = block(features, embedding)
+            if index < len(self.down):
+                skips.append(features)
+                features = self.down[index](features)
+        for block in self.decoder:
+            features = block(features, skips.pop(), embedding)
+        return self.head(features)
