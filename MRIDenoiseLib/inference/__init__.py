@@ -1,0 +1,7 @@
+"""A noisy volume in, a denoised one out: ``Denoiser(bundle)(volume, settings)``."""
+
+from MRIDenoiseLib.inference.denoiser import Denoiser, Result
+from MRIDenoiseLib.inference.models import ModelSet
+from MRIDenoiseLib.inference.settings import METHODS, Settings
+
+__all__ = ["METHODS", "Denoiser", "ModelSet", "Result", "Settings"]

@@ -1,0 +1,238 @@
+"""Volume in, denoised volume out: normalise, slice, crop, batch, sample, reassemble."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from MRIDenoiseLib.errors import BundleError, MRIDenoiseError, SettingsError
+from MRIDenoiseLib.inference.device import choose_device, default_batch, is_out_of_memory, release_memory, synchronise
+from MRIDenoiseLib.inference.models import ModelSet
+from MRIDenoiseLib.inference.noise_level import estimate_noise_level
+from MRIDenoiseLib.inference.normalise import body_mask, intensity_scale
+from MRIDenoiseLib.inference.pace import Pace, Progress, ShouldStop
+from MRIDenoiseLib.inference.report import NEGATIVE_SHARE, acquisition_warnings, build_report, setting_warnings
+from MRIDenoiseLib.inference.settings import Settings
+from MRIDenoiseLib.inference.slices import Window, body_window, neighbours
+from MRIDenoiseLib.models.conditioning import Conditioning
+from MRIDenoiseLib.prompt import describe
+from MRIDenoiseLib.sampling import Schedule, SharedNoise, ddim, fidelity_guided, posterior_mean, regression
+from MRIDenoiseLib.volume import Volume
+
+DEFAULT_ACCELERATION = 2.0
+"""Where neither header nor user says how much faster the scan was."""
+
+BRIGHTEST_ESTIMATE = 1.5
+"""Network units an estimate may always reach; further only as far as the volume itself does, so nothing bright is clipped."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run gives.
+
+    Args:
+        volume: the denoised volume, in the input's units and geometry.
+        residual: input minus output, signed, so stored as float32; zero where nothing was computed.
+        noise_level: standard deviation of the input's noise inside the body, in its own units.
+        report: a JSON-ready account of the run.
+    """
+
+    volume: Volume
+    residual: Volume
+    noise_level: float
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One volume prepared for the networks."""
+
+    slices: np.ndarray
+    """Window of every slice, (slices, rows, columns), network units."""
+    window: Window
+    conditioning: Conditioning
+    """Of one slice; the same for all."""
+    limits: tuple[float, float]
+    settings: Settings
+
+
+class Denoiser:
+    """Denoises volumes with the networks of one bundle.
+
+    Only the networks that a method needs are touched: set to inference and moved to the device where they run.
+
+    Args:
+        bundle: the loaded networks.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+    Raises:
+        SettingsError: the device is not there.
+    """
+
+    def __init__(self, bundle: ModelSet, device: str = "auto") -> None:
+        self.bundle = bundle
+        self.device = choose_device(device)
+        self._schedule = Schedule.from_scheduler(bundle.scheduler)
+
+    def __call__(
+        self,
+        volume: Volume,
+        settings: Settings | None = None,
+        progress: Progress | None = None,
+        should_stop: ShouldStop | None = None,
+    ) -> Result:
+        """Denoise a volume slice by slice across its acquired plane.
+
+        Args:
+            volume: the noisy volume; nothing else is looked at.
+            settings: the user's choices.
+            progress: called with (fraction, seconds left or None, what is being done).
+            should_stop: asked before every network call.
+
+        Raises:
+            InputError: the volume holds NaN, infinity, one value only, or no positive signal.
+            SettingsError: slices outside the volume, a method the bundle has no network for, a device that is not there.
+            Cancelled: ``should_stop`` said so.
+            BundleError: the networks give values that are not numbers.
+            MRIDenoiseError: even one slice does not fit in memory.
+        """
+        began = time.monotonic()
+        asked = settings or Settings()
+        device = self.device if asked.device is None else choose_device(asked.device)
+        chosen = asked.resolved(self.bundle.default_method, self.bundle.default_settings)
+        if chosen.method == "regression" and self.bundle.restoration is None:
+            raise SettingsError("this model has no regression network: choose another method")
+        axis = volume.slice_axis
+        stack = np.moveaxis(volume.voxels, axis, 0)
+        first, last = chosen.slices or (0, len(stack))
+        if last > len(stack):
+            raise SettingsError(f"slices {first}:{last} lie outside the volume, which has slices 0:{len(stack)}")
+        pace = Pace(last - first, progress, should_stop)
+
+        pace.say("Measuring the noise")
+        mask = body_mask(stack)
+        scale = intensity_scale(stack, mask)
+        noise_level = estimate_noise_level(stack, mask)
+        prompt = describe(volume.acquisition)
+        window = body_window(mask)
+        slices = (window.of(stack) * np.float32(2 / scale) - 1).astype(np.float32, copy=False)
+        task = _Task(
+            slices=slices,
+            window=window,
+            conditioning=self._condition(volume, prompt, 2 * noise_level / scale),
+            limits=(-1.0, max(BRIGHTEST_ESTIMATE, float(slices.max()))),
+            settings=chosen,
+        )
+        warnings = (
+            acquisition_warnings(volume.acquisition) + setting_warnings(asked, str(chosen.method)) + _image_warnings(stack, noise_level)
+        )
+
+        output = stack.copy()
+        device = self._run(task, range(first, last), scale, output, device, pace, warnings)
+        denoised = volume.with_voxels(np.moveaxis(output, 0, axis))
+        return Result(
+            volume=denoised,
+            residual=replace(volume.with_voxels(volume.voxels - denoised.voxels), pixel_type="float32"),
+            noise_level=noise_level,
+            report=build_report(
+                chosen,
+                bundle_hash=self.bundle.hash,
+                prompt=prompt,
+                scale=scale,
+                noise_level=noise_level,
+                device=device.type,
+                seconds=time.monotonic() - began,
+                slices=(first, last),
+                slice_axis=axis,
+                warnings=warnings,
+            ),
+        )
+
+    def _condition(self, volume: Volume, prompt: str, noise_level: float) -> Conditioning:
+        """What the networks are told beside the pixels, for one slice."""
+        text, text_mask = self.bundle.encode([prompt])
+        acceleration = volume.acquisition.acceleration.value
+        return Conditioning(
+            text=text,
+            text_mask=text_mask,
+            acceleration=torch.tensor([float(acceleration) if acceleration else DEFAULT_ACCELERATION]),
+            noise_level=torch.tensor([noise_level], dtype=torch.float32),
+            slice_spacing=torch.tensor([volume.spacing[volume.slice_axis]], dtype=torch.float32),
+        )
+
+    def _run(
+        self, task: _Task, asked: range, scale: float, output: np.ndarray, device: torch.device, pace: Pace, warnings: list[str]
+    ) -> torch.device:
+        """Fill ``output`` with the slices asked for; give the device that did it in the end."""
+        batch = task.settings.batch_size or default_batch(device, task.window.weight.size)
+        done = 0
+        pace.start()
+        while done < len(asked):
+            indices = asked[done : done + batch]
+            try:
+                estimate = self._sample(task, indices, device, pace, done)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                estimate = None
+            if estimate is None:
+                # Here and not in the handler, whose traceback still holds the tensors that did not fit.
+                release_memory(device)
+                if len(indices) > 1:
+                    batch = len(indices) // 2
+                elif device.type != "cpu":
+                    device, batch = torch.device("cpu"), 1
+                    warnings.append("The graphics memory was too small for one slice; the processor did the work, which takes longer.")
+                else:
+                    raise MRIDenoiseError("There is not enough memory for one slice of this volume: close other programs and try again.")
+                continue
+            if not np.isfinite(estimate).all():
+                raise BundleError("the model gave values that are not numbers for this volume: try --device cpu, or verify the model")
+            for index, image in zip(indices, estimate, strict=True):
+                target = task.window.of(output[index])
+                target[:] = task.window.blend(target, (image + 1) * np.float32(scale / 2))
+            done += len(indices)
+        return device
+
+    def _sample(self, task: _Task, indices: range, device: torch.device, pace: Pace, done: int) -> np.ndarray:
+        """The clean estimate of some slices, (len(indices), rows, columns) in network units."""
+        settings, bundle = task.settings, self.bundle
+        network = bundle.restoration if settings.method == "regression" else bundle.denoiser
+        assert network is not None
+        network.eval().requires_grad_(False).to(device)
+        config: Any = network.config
+        count = config.in_channels if settings.method == "regression" else 2 * config.neighbours + 1
+        measured = torch.from_numpy(np.stack([neighbours(task.slices, index, count) for index in indices])).to(device)
+        conditioning = task.conditioning.to(device).expand(len(indices))
+        noise = SharedNoise(task.window.shape, settings.seed, device)
+
+        def callback(event: dict[str, Any]) -> None:
+            synchronise(device)
+            pace.reached(done + len(indices) * (event["i"] + 1) / event["steps"])
+
+        call = pace.stoppable(network)
+        shared: dict[str, Any] = {"limits": task.limits, "callback": callback, **settings.options()}
+        if settings.method == "regression":
+            estimate = regression(call, measured, conditioning, **shared)
+        elif settings.method == "fidelity-guided":
+            degradation = pace.stoppable(bundle.degradation.eval().requires_grad_(False).to(device))
+            estimate = fidelity_guided(call, degradation, measured, conditioning, self._schedule, noise=noise, **shared)
+        elif settings.method == "posterior-mean":
+            estimate = posterior_mean(call, measured, conditioning, self._schedule, noise=noise, **shared)
+        else:
+            estimate = ddim(call, measured, conditioning, self._schedule, start=noise(0), **shared)
+        return estimate[:, 0].cpu().numpy()
+
+
+def _image_warnings(stack: np.ndarray, noise_level: float) -> list[str]:
+    """What the reader should know because of the voxels themselves."""
+    said = []
+    if noise_level <= 0:
+        said.append("No noise was found in the image, or too little of it is body to measure any.")
+    if (stack < 0).mean() > NEGATIVE_SHARE:
+        said.append("The image holds negative values, which a magnitude image has not; inside the body they become zero.")
+    return said

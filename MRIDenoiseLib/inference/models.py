@@ -1,0 +1,51 @@
+"""What inference needs of a loaded bundle; :class:`MRIDenoiseLib.models.bundle.Bundle` has it, and so may a test's own."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from diffusers import DDIMScheduler
+from torch import Tensor, nn
+
+
+class ModelSet(Protocol):
+    """Networks with what belongs to them."""
+
+    @property
+    def denoiser(self) -> nn.Module:
+        """g_theta, a :class:`DiffusionDenoiser`; it sees ``config.neighbours`` slices on either side."""
+        ...
+
+    @property
+    def degradation(self) -> nn.Module:
+        """f_phi, an :class:`NBNet` of one input channel."""
+        ...
+
+    @property
+    def restoration(self) -> nn.Module | None:
+        """f_psi, an :class:`NBNet` of ``config.in_channels`` slices, or None."""
+        ...
+
+    @property
+    def scheduler(self) -> DDIMScheduler:
+        """The forward process of the denoiser."""
+        ...
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the bundle's card, for the report."""
+        ...
+
+    @property
+    def default_method(self) -> str:
+        """What to run when the user does not say."""
+        ...
+
+    @property
+    def default_settings(self) -> dict[str, Any]:
+        """That method's options."""
+        ...
+
+    def encode(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+        """Texts -> (B x L x E float32 embeddings, B x L bool mask of the tokens that count)."""
+        ...

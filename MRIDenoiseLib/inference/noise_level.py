@@ -1,0 +1,79 @@
+"""How strong the noise of a volume is, from the volume alone.
+
+Scanner noise is seldom white: filters, zero filling and coil combination give it a spectrum of its own. So the noise is
+measured ring by ring in k-space, in places where the anatomy is flat, and the rings are added up (ALGORITHMS j.5).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from scipy import ndimage
+
+from MRIDenoiseLib.inference.normalise import body_mask
+
+RING_EDGES = (0.4, 0.6, 0.8)
+"""Borders of the rings, as fractions of the Nyquist frequency; below the first the anatomy hides the noise."""
+RING_SOFTNESS = 0.35
+"""Width of a border; a sharp one would carry the ringing of anatomical edges far into flat tissue."""
+FLAT_FRACTION = 0.2
+"""The part of the body, with the smallest gradients, in which noise is measured."""
+SMOOTHING = 2.5
+"""Pixels over which the anatomy is smoothed before its gradient is taken: about the reach of the ring filters."""
+MAD_TO_STD = 1.4826
+SLICES = 12
+MINIMUM_PIXELS = 200
+
+
+def estimate_noise_level(slices: np.ndarray, mask: np.ndarray | None = None) -> float:
+    """The standard deviation of the noise inside the body, in the image's own units.
+
+    Each ring's standard deviation comes from the median absolute deviation over flat tissue; the hidden lowest
+    frequencies are taken to hold the same density as the first ring. Up to twelve slices spread over the volume are read
+    and their median is given.
+
+    Args:
+        slices: float array (slices, rows, columns) across the acquired plane.
+        mask: the body, same shape; found by :func:`body_mask` when not given.
+
+    Returns:
+        The standard deviation; 0 for an image whose flat parts do not vary, or that has too little body to tell.
+
+    Raises:
+        InputError: as :func:`body_mask`.
+    """
+    mask = body_mask(slices) if mask is None else mask
+    useful = np.flatnonzero(mask.sum(axis=(1, 2)) * FLAT_FRACTION >= MINIMUM_PIXELS)
+    if useful.size == 0:
+        return 0.0
+    chosen = useful[np.unique(np.linspace(0, useful.size - 1, SLICES).round().astype(int))]
+    return float(np.median([_slice_noise(slices[z], mask[z]) for z in chosen]))
+
+
+def _slice_noise(image: np.ndarray, mask: np.ndarray) -> float:
+    """The noise of one slice (rows, columns) inside its mask."""
+    image = image.astype(np.float64)
+    smooth = ndimage.gaussian_filter(image, SMOOTHING)
+    gradient = np.hypot(*np.gradient(smooth))
+    flat = mask & (gradient <= np.quantile(gradient[mask], FLAT_FRACTION))
+    windows, areas = _rings(*image.shape)
+    spectrum = np.fft.rfft2(image)
+    bands = np.fft.irfft2(spectrum * windows, s=image.shape)[:, flat]
+    variances = (MAD_TO_STD * np.median(np.abs(bands), axis=1)) ** 2
+    hidden = variances[0] * (1 - areas.sum()) / areas[0]
+    return float(np.sqrt(variances.sum() + hidden))
+
+
+@lru_cache(maxsize=16)
+def _rings(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ring filters (rings, rows, columns//2+1), whose squares add to one above the first border, and each one's share of k-space."""
+    frequency = np.hypot(np.fft.fftfreq(rows)[:, None], np.fft.rfftfreq(columns)[None, :]) / 0.5
+    steps = [np.sin(np.pi / 2 * np.clip((frequency - edge) / RING_SOFTNESS + 0.5, 0, 1)) ** 2 for edge in RING_EDGES]
+    windows = np.sqrt(np.stack([steps[i] - (steps[i + 1] if i + 1 < len(steps) else 0) for i in range(len(steps))]))
+    # The half spectrum of a real image stands for both halves, except for its first and (even size) last column.
+    weight = np.full(frequency.shape[1], 2.0)
+    weight[0] = 1
+    if columns % 2 == 0:
+        weight[-1] = 1
+    return windows, (windows**2 * weight).sum(axis=(1, 2)) / (rows * columns)

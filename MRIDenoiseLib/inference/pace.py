@@ -1,0 +1,65 @@
+"""Progress with the time left, and a stop that is heard between any two network calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from MRIDenoiseLib.errors import Cancelled
+
+Progress = Callable[[float, float | None, str], None]
+"""(fraction done 0 to 1, seconds left or None, what is being done)."""
+
+ShouldStop = Callable[[], bool]
+
+
+class Pace:
+    """Reports how far the work is and asks whether it should go on.
+
+    Args:
+        total: slices to denoise.
+        progress: told after every step.
+        should_stop: asked before every network call.
+    """
+
+    def __init__(self, total: int, progress: Progress | None, should_stop: ShouldStop | None) -> None:
+        self._total = total
+        self._progress = progress
+        self._should_stop = should_stop
+        self._began: float | None = None
+        self._furthest = 0.0
+
+    def check(self) -> None:
+        """Raise :class:`Cancelled` when the user has asked to stop."""
+        if self._should_stop and self._should_stop():
+            raise Cancelled("cancelled; nothing was written")
+
+    def stoppable(self, network: Callable[..., Any]) -> Callable[..., Any]:
+        """The same network, asking before every call whether to go on."""
+
+        def call(*arguments: Any) -> Any:
+            self.check()
+            return network(*arguments)
+
+        return call
+
+    def say(self, what: str) -> None:
+        """Name what is being done, without a step forward."""
+        self.check()
+        if self._progress:
+            self._progress(self._furthest, None, what)
+
+    def start(self) -> None:
+        """The slices begin now: time left is reckoned from here."""
+        self._began = time.monotonic()
+
+    def reached(self, slices: float, what: str = "Denoising") -> None:
+        """``slices`` of the total are done; a batch tried again after it failed takes nothing back from the bar."""
+        fraction = min(1.0, slices / self._total)
+        self._furthest = max(self._furthest, fraction)
+        if self._progress and self._began is not None:
+            elapsed = time.monotonic() - self._began
+            left = elapsed * (1 - fraction) / fraction if fraction > 0 else None
+            self._progress(self._furthest, left, what)
+        self.check()

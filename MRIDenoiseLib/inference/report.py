@@ -1,0 +1,78 @@
+"""The account of a run that goes with its result: every setting, nothing about the patient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
+from MRIDenoiseLib.inference.settings import Settings
+from MRIDenoiseLib.volume import Acquisition
+
+NEGATIVE_SHARE = 1e-3
+"""More negative voxels than this share are worth a word: a magnitude image has none."""
+
+
+def acquisition_warnings(acquisition: Acquisition) -> list[str]:
+    """What the reader should know because organ or contrast are missing or were never trained on.
+
+    The values themselves are not quoted: a user may have typed anything there.
+    """
+    said = []
+    for name in ("organ", "contrast"):
+        fact = getattr(acquisition, name)
+        if fact.value is None:
+            said.append(f"The {name} is not known; choose it for a result that can be relied on more.")
+        elif not fact.seen_in_training:
+            said.append(f"The {name} is not among those the model was trained on; check the result with care.")
+    return said
+
+
+def setting_warnings(asked: Settings, method: str) -> list[str]:
+    """One sentence for each option given that the method does not understand."""
+    return [f"The option {name} has no meaning for {method} and was ignored." for name in asked.unused(method)]
+
+
+def build_report(
+    settings: Settings,
+    *,
+    bundle_hash: str,
+    prompt: str,
+    scale: float,
+    noise_level: float,
+    device: str,
+    seconds: float,
+    slices: tuple[int, int],
+    slice_axis: int,
+    warnings: list[str],
+) -> dict[str, Any]:
+    """A JSON-ready account of a run, free of names, identifiers, dates and paths.
+
+    Args:
+        settings: resolved, so that the run can be repeated from them.
+        bundle_hash: sha256 of the bundle's card.
+        prompt: the text the networks were given.
+        scale: P99.5 of the body, in the volume's units.
+        noise_level: standard deviation of the noise, in the volume's units.
+        device: where the networks ran at the end.
+        seconds: wall-clock time of the run.
+        slices: half-open range that was denoised.
+        slice_axis: of the voxels (z, y, x) it counts along.
+        warnings: sentences for the user.
+    """
+    return {
+        "research_use": RESEARCH_USE_ONLY,
+        "version": __version__,
+        "bundle": bundle_hash,
+        "method": settings.method,
+        **settings.options(),
+        "seed": settings.seed,
+        "slices": list(slices),
+        "slice_axis": slice_axis,
+        "prompt": prompt,
+        "intensity_scale": scale,
+        "noise_level": noise_level,
+        "noise_level_fraction": noise_level / scale,
+        "device": device,
+        "seconds": round(seconds, 3),
+        "warnings": warnings,
+    }

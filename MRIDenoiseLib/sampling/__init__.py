@@ -1,0 +1,10 @@
+"""From a denoiser to an image: one file and one function a sampler, and the schedule as an argument."""
+
+from MRIDenoiseLib.sampling.ddim import ddim
+from MRIDenoiseLib.sampling.fidelity_guided import fidelity_guided
+from MRIDenoiseLib.sampling.noise import SharedNoise
+from MRIDenoiseLib.sampling.posterior_mean import posterior_mean
+from MRIDenoiseLib.sampling.regression import regression
+from MRIDenoiseLib.sampling.schedule import Schedule
+
+__all__ = ["Schedule", "SharedNoise", "ddim", "fidelity_guided", "posterior_mean", "regression"]

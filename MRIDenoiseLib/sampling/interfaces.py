@@ -1,0 +1,41 @@
+"""What a sampler needs from the outside: plain callables, so that a network, an oracle or a test fits alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from MRIDenoiseLib.models.conditioning import Conditioning
+
+NoiseSource = Callable[[int], Tensor]
+"""Index of a step or sample -> 1 x 1 x H x W standard normal field, the same for every slice of a volume."""
+
+Callback = Callable[[dict[str, Any]], None]
+"""Called after every step with ``{'i', 'steps', 't', 'x', 'denoised'}``: progress, preview, and cancel by raising."""
+
+Limits = tuple[float, float]
+"""Lowest and highest value an estimate of the clean image may take, in network units."""
+
+
+class DenoiserNetwork(Protocol):
+    """g_theta, the conditional diffusion denoiser."""
+
+    def __call__(self, state: Tensor, measured: Tensor | None, timestep: Tensor, conditioning: Conditioning | None) -> Tensor:
+        """x_t B x 1 x H x W, y B x N x H x W (None: dropped), t B -> estimate of the clean image, B x 1 x H x W."""
+        ...
+
+
+class ImageNetwork(Protocol):
+    """f_phi (clean to noisy) or f_psi (noisy to clean)."""
+
+    def __call__(self, image: Tensor, conditioning: Conditioning | None) -> Tensor:
+        """Image B x N x H x W -> image B x 1 x H x W."""
+        ...
+
+
+def centre(measured: Tensor) -> Tensor:
+    """B x N x H x W stack of neighbouring slices -> B x 1 x H x W, the slice itself."""
+    middle = measured.shape[1] // 2
+    return measured[:, middle : middle + 1]

@@ -1,0 +1,33 @@
+"""One noise field per (seed, index), the same for every slice of a volume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SharedNoise:
+    """Standard normal fields that depend on nothing but seed and index.
+
+    All slices share a field: batches and ``--slices`` then change nothing, and slices do not flicker against each
+    other. Fields are drawn on the CPU so that every device gets the same ones.
+
+    Args:
+        shape: (H, W) of a field.
+        seed: the user's seed, >= 0.
+        device: where the fields are wanted.
+    """
+
+    shape: tuple[int, int]
+    seed: int
+    device: torch.device
+
+    def __call__(self, index: int) -> Tensor:
+        """Field number ``index``, 1 x 1 x H x W float32."""
+        word = int(np.random.SeedSequence([self.seed, index]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+        generator = torch.Generator().manual_seed(word)
+        return torch.randn(1, 1, *self.shape, generator=generator).to(self.device)

@@ -1,0 +1,232 @@
+"""A volume goes in and comes out, and nothing but its own noise changes what comes out."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from MRIDenoiseLib.errors import BundleError, Cancelled, InputError, MRIDenoiseError, SettingsError
+from MRIDenoiseLib.inference import METHODS, Denoiser, Settings
+from MRIDenoiseLib.inference.normalise import body_mask, intensity_scale
+from MRIDenoiseLib.inference.slices import body_window
+from MRIDenoiseLib.volume import AcquisitionField, Volume
+
+SHORT = {"fidelity-guided": {"steps": 2, "fidelity": 0.2}, "ddim": {"steps": 2}}
+
+
+def settings(method, **more):
+    return Settings(method=method, **(SHORT.get(method, {}) | more))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_result_is_the_same_for_any_batch_size_and_any_choice_of_slices(models, volume, method):
+    denoiser = Denoiser(models, "cpu")
+    whole = denoiser(volume, settings(method, batch_size=4)).volume.voxels
+    scale = intensity_scale(volume.voxels)
+    alone = denoiser(volume, settings(method, batch_size=1)).volume.voxels
+    part = denoiser(volume, settings(method, slices=(2, 5))).volume.voxels
+    assert np.abs(whole - volume.voxels).max() > 1e-2 * scale
+    assert np.abs(whole - alone).max() < 1e-4 * scale
+    assert np.abs(part[2:5] - whole[2:5]).max() < 1e-4 * scale
+    assert np.array_equal(part[:2], volume.voxels[:2]) and np.array_equal(part[5:], volume.voxels[5:])
+
+
+@pytest.mark.parametrize("factor", [0.01, 1.0, 37.0])
+def test_a_volume_k_times_as_bright_comes_out_k_times_as_bright(models, volume, factor):
+    denoiser = Denoiser(models, "cpu")
+    brighter = volume.with_voxels(volume.voxels * np.float32(factor))
+    for method in ("posterior-mean", "fidelity-guided"):
+        expected = denoiser(volume, settings(method, slices=(3, 4))).volume.voxels[3] * factor
+        result = denoiser(brighter, settings(method, slices=(3, 4))).volume.voxels[3]
+        assert np.linalg.norm(result - expected) < 1e-4 * np.linalg.norm(expected)
+
+
+def test_the_same_seed_gives_the_same_result_and_another_seed_another(models, volume):
+    denoiser = Denoiser(models, "cpu")
+    first, again, other = (denoiser(volume, settings("ddim", seed=seed, slices=(0, 2))).volume.voxels for seed in (5, 5, 6))
+    assert np.array_equal(first, again)
+    assert not np.allclose(first[0], other[0], rtol=1e-5)
+
+
+def test_what_the_networks_leave_alone_comes_back_bright_voxels_included(identity_models, volume):
+    voxels = volume.voxels.copy()
+    voxels[3, 40, 48] = 9 * voxels.max()
+    bright = volume.with_voxels(voxels)
+    for method in METHODS:
+        # Without fidelity and at one step every method returns what the networks say, here the input itself.
+        more = {"fidelity-guided": {"steps": 1, "fidelity": 0.0}, "ddim": {"steps": 1}}.get(method, {})
+        result = Denoiser(identity_models, "cpu")(bright, Settings(method=method, **more))
+        assert np.allclose(result.volume.voxels, voxels, rtol=1e-5, atol=1e-3)
+
+
+def test_geometry_and_pixel_type_survive_and_the_residual_is_input_minus_output(models, volume):
+    result = Denoiser(models, "cpu")(volume)
+    assert np.array_equal(result.volume.ijk_to_ras, volume.ijk_to_ras)
+    assert result.volume.pixel_type == "uint16" and result.residual.pixel_type == "float32"
+    assert np.allclose(result.residual.voxels + result.volume.voxels, volume.voxels, atol=1e-3)
+    assert result.volume.voxels.min() >= 0
+    assert result.noise_level == pytest.approx(40, rel=0.5)
+
+
+def test_air_far_from_the_body_is_copied_unchanged(models, volume):
+    result = Denoiser(models, "cpu")(volume)
+    window = body_window(body_mask(volume.voxels))
+    changed = result.residual.voxels != 0
+    inside = np.zeros_like(changed)
+    inside[:, window.rows, window.columns] = True
+    assert not changed[~inside].any() and (~inside).mean() > 0.2
+    assert changed[:, 30:50, 40:56].mean() > 0.99
+
+
+def test_slices_are_taken_across_the_acquired_plane(models, volume):
+    expected = Denoiser(models, "cpu")(volume).volume.voxels
+    # The same body stored sagittally: what was z is now x, and the thick direction with it.
+    turned = Volume(np.ascontiguousarray(np.moveaxis(volume.voxels, 0, 2)), np.diag([4.0, 1.0, 1.0, 1.0]), "uint16", volume.acquisition)
+    assert turned.slice_axis == 2
+    result = Denoiser(models, "cpu")(turned, Settings(slices=(1, 3)))
+    assert np.allclose(np.moveaxis(result.volume.voxels, 2, 0)[1:3], expected[1:3], atol=1e-2)
+    assert result.report["slice_axis"] == 2
+
+
+def test_the_networks_see_what_the_acquisition_and_the_geometry_say(models, volume):
+    told = []
+    original = models.denoiser.forward
+
+    def watched(state, measured, timestep, conditioning):
+        told.append((measured, conditioning))
+        return original(state, measured, timestep, conditioning)
+
+    models.denoiser.forward = watched
+    result = Denoiser(models, "cpu")(volume, Settings(slices=(0, 1)))
+    measured, conditioning = told[0]
+    assert models.encoded == [result.report["prompt"]] and "head" in result.report["prompt"]
+    assert conditioning.acceleration.tolist() == [3.0] and conditioning.slice_spacing.tolist() == [4.0]
+    assert float(conditioning.noise_level) == pytest.approx(2 * result.noise_level / intensity_scale(volume.voxels), rel=1e-5)
+    window = body_window(body_mask(volume.voxels))
+    scaled = 2 * window.of(volume.voxels) / intensity_scale(volume.voxels) - 1
+    assert np.allclose(measured[0].numpy(), scaled[[0, 0, 1]], atol=1e-5)
+
+
+def test_cancel_is_heard_before_the_next_network_call(models, volume):
+    calls = []
+    models.denoiser.register_forward_pre_hook(lambda *_: calls.append(1))
+    with pytest.raises(Cancelled):
+        Denoiser(models, "cpu")(volume, settings("ddim", steps=50, batch_size=1), should_stop=lambda: len(calls) >= 3)
+    assert len(calls) == 3
+
+
+def test_progress_rises_to_one_and_tells_the_time_left(models, volume):
+    told = []
+    Denoiser(models, "cpu")(volume, settings("fidelity-guided", batch_size=2), progress=lambda *report: told.append(report))
+    fractions = [fraction for fraction, _, _ in told]
+    assert fractions == sorted(fractions) and fractions[0] == 0 and fractions[-1] == 1
+    assert len(told) == 1 + 4 * 2
+    left = [seconds for _, seconds, _ in told[1:]]
+    assert all(seconds is not None and seconds >= 0 for seconds in left) and left[-1] == 0
+
+
+def narrow_memory(models, largest):
+    """Let the denoiser run out of memory, as torch says it, for batches larger than this."""
+    sizes = []
+
+    def refuse(module, arguments):
+        sizes.append(len(arguments[0]))
+        if sizes[-1] > largest:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    models.denoiser.register_forward_pre_hook(refuse)
+    return sizes
+
+
+def test_too_little_memory_halves_the_batch_and_changes_nothing(models, volume):
+    expected = Denoiser(models, "cpu")(volume, Settings(batch_size=7)).volume.voxels
+    sizes = narrow_memory(models, 2)
+    told = []
+    result = Denoiser(models, "cpu")(volume, Settings(batch_size=7), progress=lambda *report: told.append(report[0]))
+    assert sizes == [7, 3, 1, 1, 1, 1, 1, 1, 1]
+    assert np.abs(result.volume.voxels - expected).max() < 1e-4 * intensity_scale(volume.voxels)
+    assert told == sorted(told)
+
+
+def test_too_little_memory_for_one_slice_is_one_sentence(models, volume):
+    narrow_memory(models, 0)
+    with pytest.raises(MRIDenoiseError, match="not enough memory"):
+        Denoiser(models, "cpu")(volume)
+
+
+def test_another_fault_of_the_networks_is_not_taken_for_a_full_memory(models, volume):
+    models.denoiser.unet.conv_in = torch.nn.Conv2d(1, 8, 3)
+    with pytest.raises(RuntimeError, match="channels"):
+        Denoiser(models, "cpu")(volume)
+
+
+def test_networks_that_give_no_numbers_are_refused(models, volume):
+    with torch.no_grad():
+        models.denoiser.unet.conv_out.bias.fill_(float("nan"))
+    with pytest.raises(BundleError, match="not numbers"):
+        Denoiser(models, "cpu")(volume)
+
+
+def test_the_report_repeats_the_run_and_names_nobody(models, volume):
+    models.default_method, models.default_settings = "fidelity-guided", {"steps": 2, "fidelity": 0.125}
+    result = Denoiser(models, "cpu")(volume, Settings(seed=11, slices=(1, 2)))
+    report = json.loads(json.dumps(result.report))
+    assert "PATIENT" not in json.dumps(report)
+    assert (report["method"], report["mode"], report["steps"], report["fidelity"], report["seed"]) == (
+        "fidelity-guided",
+        "tuned",
+        2,
+        0.125,
+        11,
+    )
+    assert report["bundle"] == models.hash and report["slices"] == [1, 2] and report["device"] == "cpu"
+    assert report["noise_level_fraction"] == pytest.approx(result.noise_level / intensity_scale(volume.voxels))
+    assert "NOT FOR DIAGNOSTIC USE" in report["research_use"] and report["warnings"] == []
+    names = ("method", "mode", "steps", "fidelity", "seed")
+    repeated = Denoiser(models, "cpu")(volume, Settings(slices=(1, 2), **{name: report[name] for name in names}))
+    assert np.array_equal(repeated.volume.voxels, result.volume.voxels)
+
+
+def test_an_organ_that_training_never_saw_warns_without_repeating_what_was_typed(models, volume):
+    unseen = replace(volume.acquisition, organ=AcquisitionField("Smith liver", "user", "high", False), contrast=AcquisitionField())
+    report = Denoiser(models, "cpu")(volume.with_acquisition(unseen), settings("regression", steps=3, slices=(0, 1))).report
+    assert len(report["warnings"]) == 3
+    assert "organ" in report["warnings"][0] and "contrast" in report["warnings"][1] and "steps" in report["warnings"][2]
+    assert "Smith" not in json.dumps(report)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_volume_with_values_that_are_no_numbers_is_refused(models, volume, value):
+    voxels = volume.voxels.copy()
+    voxels[0, 0, 0] = value
+    with pytest.raises(InputError):
+        Denoiser(models, "cpu")(volume.with_voxels(voxels))
+
+
+def test_a_constant_volume_is_refused(models, volume):
+    with pytest.raises(InputError):
+        Denoiser(models, "cpu")(volume.with_voxels(np.full_like(volume.voxels, 3)))
+
+
+def test_negative_values_are_announced(models, volume):
+    result = Denoiser(models, "cpu")(volume.with_voxels(volume.voxels - np.float32(60)), Settings(slices=(0, 1)))
+    assert any("negative" in warning for warning in result.report["warnings"])
+
+
+def test_slices_outside_the_volume_and_networks_that_are_not_there_are_refused(models, volume):
+    with pytest.raises(SettingsError, match="0:7"):
+        Denoiser(models, "cpu")(volume, Settings(slices=(3, 8)))
+    models.restoration = None
+    with pytest.raises(SettingsError, match="regression"):
+        Denoiser(models, "cpu")(volume, Settings(method="regression"))
+
+
+def test_a_bundle_from_disk_runs(tiny_bundle, volume):
+    from MRIDenoiseLib.models.bundle import Bundle
+
+    bundle = Bundle.load(tiny_bundle)
+    result = Denoiser(bundle, "cpu")(volume, Settings(slices=(3, 4)))
+    assert result.report["bundle"] == bundle.hash and result.report["method"] == "posterior-mean"
+    assert np.isfinite(result.volume.voxels).all()

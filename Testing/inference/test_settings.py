@@ -1,0 +1,72 @@
+"""Choices that cannot work are refused at once, and open ones are filled in from the bundle first."""
+
+import pytest
+
+from MRIDenoiseLib.errors import BundleError, SettingsError
+from MRIDenoiseLib.inference import Settings
+from MRIDenoiseLib.inference.device import choose_device, default_batch
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "magic"},
+        {"mode": "fast"},
+        {"steps": 0},
+        {"steps": 1001},
+        {"samples": 0},
+        {"batch_size": -1},
+        {"fidelity": -0.1},
+        {"fidelity": float("nan")},
+        {"seed": -1},
+        {"slices": (4, 4)},
+        {"slices": (-1, 3)},
+    ],
+)
+def test_a_value_that_cannot_work_is_refused(options):
+    with pytest.raises(SettingsError):
+        Settings(**options)
+
+
+def test_the_user_goes_before_the_bundle_and_the_bundle_before_the_method():
+    offered = {"steps": 4, "fidelity": 0.1}
+    chosen = Settings(steps=6).resolved("fidelity-guided", offered)
+    assert (chosen.method, chosen.steps, chosen.fidelity, chosen.mode, chosen.samples) == ("fidelity-guided", 6, 0.1, "tuned", None)
+    assert Settings().resolved("fidelity-guided", {}).options() == {"steps": 10, "fidelity": 0.05, "mode": "tuned"}
+
+
+def test_the_bundles_options_hold_for_its_own_method_only():
+    chosen = Settings(method="ddim").resolved("posterior-mean", {"steps": 3, "samples": 4})
+    assert chosen.options() == {"steps": 10}
+
+
+def test_a_fidelity_tuned_for_one_mode_is_not_carried_to_the_other():
+    chosen = Settings(mode="paper").resolved("fidelity-guided", {"mode": "tuned", "fidelity": 0.1, "steps": 4})
+    assert chosen.options() == {"steps": 4, "fidelity": 1.0, "mode": "paper"}
+
+
+def test_a_fidelity_of_zero_is_a_choice_and_not_an_open_question():
+    assert Settings(fidelity=0.0).resolved("fidelity-guided", {"fidelity": 0.2}).fidelity == 0.0
+
+
+def test_more_steps_than_the_mode_has_timesteps_are_refused():
+    assert Settings(steps=1000, mode="paper").resolved("fidelity-guided", {}).steps == 1000
+    with pytest.raises(SettingsError, match="800"):
+        Settings(steps=801).resolved("fidelity-guided", {})
+
+
+@pytest.mark.parametrize(("method", "offered"), [("telepathy", {}), ("ddim", {"stepz": 3})])
+def test_a_card_that_asks_for_what_does_not_exist_is_refused(method, offered):
+    with pytest.raises(BundleError):
+        Settings().resolved(method, offered)
+
+
+@pytest.mark.parametrize("wanted", ["tpu", "cuda:99", "cuda:x", "cpu:1", ""])
+def test_a_device_that_is_not_there_is_refused(wanted):
+    with pytest.raises(SettingsError):
+        choose_device(wanted)
+
+
+def test_a_processor_takes_few_slices_at_once():
+    assert default_batch(choose_device("cpu"), 256 * 256) == 1
+    assert default_batch(choose_device("cpu"), 64 * 64) == 4
