@@ -1,0 +1,1 @@
+"""Learning the networks: pairs from clean volumes, simulated acquisitions, and the training loop."""

@@ -1,0 +1,183 @@
+"""Training pairs drawn without end: a place in a clean volume, an augmentation, an acquisition, its noise level."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.inference.noise_level import estimate_noise_level
+from MRIDenoiseLib.prompt import describe
+from MRIDenoiseLib.training.acquisition_model import AcquisitionModel
+from MRIDenoiseLib.training.augment import random_contrast, random_crop, random_flip
+from MRIDenoiseLib.training.noise import acquire_pair, rician
+from MRIDenoiseLib.training.volumes import CleanVolume
+from MRIDenoiseLib.volume import Acquisition, AcquisitionField
+
+NEW_CONTRAST = 0.5
+DROP_NEIGHBOURS = 0.3
+DROP_ACQUISITION_FIELD = 0.15
+SMALLEST_NOISE = 1e-3
+TRIES = 50
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B training pairs in network units (2 I / s - 1).
+
+    Args:
+        measured: B x 3 x H x W, the noisy slice in the centre and its noisy neighbours.
+        clean: B x 1 x H x W, the same slice acquired without noise by the same machine.
+        body: B x 1 x H x W float, 1 inside the body (of the clean slice, for weighing the loss only).
+        noise_level: B, estimated from the noisy slices as at inference.
+        acceleration: B.
+        slice_spacing: B, mm.
+        prompts: B texts.
+    """
+
+    measured: Tensor
+    clean: Tensor
+    body: Tensor
+    noise_level: Tensor
+    acceleration: Tensor
+    slice_spacing: Tensor
+    prompts: list[str]
+
+    def __getitem__(self, part: slice) -> Batch:
+        """The pairs of the batch that ``part`` picks."""
+        return Batch(*(getattr(self, name)[part] for name in self.__dataclass_fields__))
+
+
+class _Pair(NamedTuple):
+    """One row of a :class:`Batch`."""
+
+    measured: Tensor
+    clean: Tensor
+    body: Tensor
+    noise_level: float
+    acceleration: float
+    slice_spacing: float
+    prompt: str
+
+
+class PairSampler:
+    """Draws :class:`Batch` es; the same seed and position give the same batches.
+
+    Args:
+        volumes: what to draw from; organs and contrasts are drawn evenly, then a volume among those that fit.
+        size: rows and columns of a crop.
+        seed: of every choice.
+    """
+
+    def __init__(self, volumes: Sequence[CleanVolume], size: int, seed: int) -> None:
+        self.size = size
+        self.seed = seed
+        self.groups: dict[tuple[str, str], list[CleanVolume]] = {}
+        for volume in volumes:
+            self.groups.setdefault((volume.row.organ, volume.row.contrast), []).append(volume)
+        self.names = sorted(self.groups)
+        # The square root keeps a group of one volume from being seen as often as one of eight.
+        self.weights = torch.tensor([math.sqrt(len(self.groups[name])) for name in self.names])
+
+    def batch(self, index: int, batch_size: int) -> Batch:
+        """Batch number ``index``, of ``batch_size`` pairs.
+
+        Raises:
+            InputError: hardly any crop holds enough tissue.
+        """
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + index)
+        pairs: list[_Pair] = []
+        for _ in range(TRIES * batch_size):
+            pair = self._pair(generator)
+            if pair is not None:
+                pairs.append(pair)
+            if len(pairs) == batch_size:
+                break
+        else:
+            raise InputError(f"crops of {self.size} pixels hold too little tissue to tell their noise; train on larger crops")
+        return Batch(
+            measured=torch.stack([pair.measured for pair in pairs]),
+            clean=torch.stack([pair.clean for pair in pairs]),
+            body=torch.stack([pair.body for pair in pairs]),
+            noise_level=torch.tensor([pair.noise_level for pair in pairs]),
+            acceleration=torch.tensor([pair.acceleration for pair in pairs]),
+            slice_spacing=torch.tensor([pair.slice_spacing for pair in pairs]),
+            prompts=[pair.prompt for pair in pairs],
+        )
+
+    def _pair(self, generator: torch.Generator) -> _Pair | None:
+        """One pair, or None when the place drawn holds too little body to tell its noise."""
+        volume = self._volume(generator)
+        clean, spacing = self._slices(volume, generator)
+        acquisition = volume.acquisition
+        if torch.rand(1, generator=generator) < NEW_CONTRAST:
+            clean = random_contrast(clean, generator)
+            acquisition = replace(acquisition, contrast=AcquisitionField())
+        fast = random_acquisition(generator)
+        if isinstance(fast, float):
+            noisy, target = rician(clean, fast, generator), clean
+            acceleration = 2.0
+        else:
+            noisy, target = acquire_pair(clean, fast, fast.partner(), generator, generator)
+            acceleration = min(max(fast.reduction * 2 / min(fast.nex, 2), 1.5), 3.0)
+        level = estimate_noise_level(noisy.numpy())
+        if level <= 0:
+            return None
+        scale = math.exp(0.15 * float(torch.randn(1, generator=generator)))
+        if torch.rand(1, generator=generator) < DROP_NEIGHBOURS:
+            noisy = noisy[1:2].expand(3, -1, -1)
+        body = (target[1:2] > 0.08).float()
+        measured, centre = (2 * image / scale - 1 for image in (noisy, target[1:2]))
+        noise_level = max(2 * level / scale, SMALLEST_NOISE)
+        return _Pair(measured, centre, body, noise_level, acceleration, spacing, self._prompt(acquisition, acceleration, generator))
+
+    def _volume(self, generator: torch.Generator) -> CleanVolume:
+        group = self.groups[self.names[int(torch.multinomial(self.weights, 1, generator=generator))]]
+        return group[int(torch.randint(len(group), (1,), generator=generator))]
+
+    def _slices(self, volume: CleanVolume, generator: torch.Generator) -> tuple[Tensor, float]:
+        """Three neighbouring slices (3 x size x size) around a place in the body, and their spacing in mm."""
+        depth = len(volume.slices)
+        z = int(torch.randint(depth, (1,), generator=generator))
+        places = volume.body[z].nonzero()
+        centre = (volume.slices.shape[1] // 2, volume.slices.shape[2] // 2)
+        if len(places[0]):
+            k = int(torch.randint(len(places[0]), (1,), generator=generator))
+            centre = (int(places[0][k]), int(places[1][k]))
+        indices = [z - 1 if z > 0 else z, z, z + 1 if z + 1 < depth else z]
+        slices = torch.from_numpy(volume.slices[indices])
+        slices = random_crop(slices, centre, self.size, generator)
+        return random_flip(slices, generator).contiguous(), volume.slice_spacing
+
+    def _prompt(self, acquisition: Acquisition, acceleration: float, generator: torch.Generator) -> str:
+        """The volume's text; now and then a field is left unknown, as it is in many real headers."""
+        acquisition = replace(acquisition, acceleration=AcquisitionField(acceleration, "simulation", "high"))
+        for name in ("vendor", "organ", "contrast", "plane", "acceleration"):
+            if torch.rand(1, generator=generator) < DROP_ACQUISITION_FIELD:
+                acquisition = replace(acquisition, **{name: AcquisitionField()})
+        return describe(acquisition)
+
+
+def random_acquisition(generator: torch.Generator) -> AcquisitionModel | float:
+    """A machine and protocol to simulate, or a number: the sigma of Rician noise (level 0, P99.5 = 1)."""
+    kind, *draw = torch.rand(6, generator=generator).tolist()
+    sigma = math.exp(math.log(0.008) + draw[0] * math.log(0.15 / 0.008))
+    if kind < 0.2:
+        return sigma
+    if kind < 0.5:
+        # Fully sampled coils with nothing but a k-space window: the noise most products store.
+        coils = (1, 4, 8, 16)[int(draw[1] * 4)]
+        return AcquisitionModel(
+            coils=coils,
+            noise_correlation=0.4 * draw[2],
+            sigma=sigma,
+            phase_axis=1 if draw[3] < 0.5 else 0,
+            apodisation="raised_cosine",
+            apodisation_parameter=0.5 + 0.45 * draw[4],
+        )
+    return AcquisitionModel.sample(generator)
