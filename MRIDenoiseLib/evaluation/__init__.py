@@ -1,0 +1,1 @@
+"""What a result is worth: pictures now; metrics, comparisons and statistics as they come."""
