@@ -1,0 +1,188 @@
+"""``mridenoise denoise``: one noisy volume in, one denoised volume out."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from MRIDenoiseLib import RESEARCH_USE_ONLY
+from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
+from MRIDenoiseLib.errors import OutputError, SettingsError
+
+if TYPE_CHECKING:
+    from MRIDenoiseLib.inference import Result
+    from MRIDenoiseLib.io import Derivation
+    from MRIDenoiseLib.volume import Acquisition
+
+ACQUISITION = "What was acquired (read from the headers where not given)"
+METHOD = "How to denoise"
+CHOICE = "Which image, where the input holds several"
+OUTPUT = "What to write"
+
+Method = Literal["fidelity-guided", "posterior-mean", "regression", "ddim"]
+
+_TOLD_IN_FILES = ("mode", "steps", "fidelity", "samples", "slices", "prompt", "noise_level_fraction", "version")
+
+
+def denoise(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A DICOM folder or file, .nii, .nii.gz, .nrrd or .mha.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The same kinds; a folder becomes a derived DICOM series.")],
+    organ: Annotated[str | None, typer.Option(help="head, knee, 'cervical spine', shoulder ...", rich_help_panel=ACQUISITION)] = None,
+    contrast: Annotated[str | None, typer.Option(help="T1w, T2-FLAIR, PDw, DWI ...", rich_help_panel=ACQUISITION)] = None,
+    vendor: Annotated[str | None, typer.Option(help="Siemens, GE, Philips, UIH, Canon ...", rich_help_panel=ACQUISITION)] = None,
+    acceleration: Annotated[
+        float | None, typer.Option(help="How many times faster than the full scan, 1.5 to 3.", rich_help_panel=ACQUISITION)
+    ] = None,
+    method: Annotated[Method | None, typer.Option(help="By default the one the model's card recommends.", rich_help_panel=METHOD)] = None,
+    steps: Annotated[int | None, typer.Option(help="Sampling steps.", rich_help_panel=METHOD)] = None,
+    fidelity: Annotated[
+        float | None, typer.Option(help="Weight of agreement with the measured image (fidelity-guided).", rich_help_panel=METHOD)
+    ] = None,
+    mode: Annotated[
+        Literal["tuned", "paper"] | None, typer.Option(help="Fidelity guidance as tuned or as published.", rich_help_panel=METHOD)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same result.", rich_help_panel=METHOD)] = 0,
+    bundle: Annotated[Path | None, typer.Option(metavar="DIR", help="Another model than the bundled one.", rich_help_panel=METHOD)] = None,
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.", rich_help_panel=METHOD)] = "auto",
+    series: Annotated[int | None, typer.Option(help="Number of the series in the folder.", rich_help_panel=CHOICE)] = None,
+    echo: Annotated[int | None, typer.Option(help="Echo, counted from 1.", rich_help_panel=CHOICE)] = None,
+    volume: Annotated[int | None, typer.Option(help="Volume of a 4-D image.", rich_help_panel=CHOICE)] = None,
+    slices: Annotated[
+        str | None, typer.Option(metavar="A:B", help="Only slices A to B-1, counted from 0; the others are copied.", rich_help_panel=CHOICE)
+    ] = None,
+    residual: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write what was taken away.", rich_help_panel=OUTPUT)] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Also write settings, noise level and warnings.", rich_help_panel=OUTPUT)
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are already there.", rich_help_panel=OUTPUT)] = False,
+) -> None:
+    """Denoise an MR volume. Research use only, not for diagnosis."""
+    from MRIDenoiseLib import io, prompt
+
+    wanted = _slice_range(slices)
+    _refuse_the_same_place({"IN": source, "OUT": target, "--residual": residual, "--report": report})
+    noisy = io.read(source, series=series, echo=echo, volume=volume)
+    if not noisy.headers and (series, echo) != (None, None):
+        raise SettingsError("--series and --echo choose within DICOM, and IN is an image file; leave them out or name the DICOM folder")
+    noisy = noisy.with_acquisition(
+        prompt.override(noisy.acquisition, organ=organ, contrast=contrast, vendor=vendor, acceleration=acceleration)
+    )
+    io.check_writable(noisy, target, overwrite=overwrite)
+    if residual is not None:
+        io.check_writable(noisy, residual, overwrite=overwrite)
+    if report is not None:
+        _check_report(report, overwrite=overwrite)
+
+    with ProgressDisplay() as progress:
+        progress(0.0, None, "Loading the networks")
+        # Torch takes seconds to load: only after the input is known to be good.
+        from MRIDenoiseLib.inference import Denoiser, Settings
+        from MRIDenoiseLib.models.bundle import Bundle
+        from MRIDenoiseLib.models.locate import bundled_model
+
+        settings = Settings(**_given(method=method, steps=steps, fidelity=fidelity, mode=mode), seed=seed, device=device, slices=wanted)
+        denoiser = Denoiser(Bundle.load(bundle or bundled_model()), device=device)
+        with StopRequest() as should_stop:
+            result = denoiser(noisy, settings, progress, should_stop)
+        progress(1.0, None, "Writing")
+        _write(result, target, residual, report, overwrite=overwrite)
+    _show(result, noisy.acquisition, {"denoised": target, "residual": residual, "report": report})
+
+
+def _slice_range(text: str | None) -> tuple[int, int] | None:
+    """``A:B`` as two numbers, 0-based and half-open; None when not given."""
+    if text is None:
+        return None
+    first, colon, last = text.partition(":")
+    if not (colon and first.isdecimal() and last.isdecimal()):
+        raise SettingsError(f"--slices takes two slice numbers like 10:20, not '{text}'.")
+    return int(first), int(last)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options the user gave: those left out keep what the model's card recommends."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _refuse_the_same_place(places: dict[str, Path | None]) -> None:
+    """No output may replace the input or another output, not even with ``--overwrite``."""
+    seen: dict[Path, str] = {}
+    for name, place in places.items():
+        if place is None:
+            continue
+        where = place.resolve()
+        if where in seen:
+            raise OutputError(f"{seen[where]} and {name} are the same place, {place}; give each its own.")
+        seen[where] = name
+
+
+def _check_report(path: Path, *, overwrite: bool) -> None:
+    from MRIDenoiseLib.io.atomic import check_target
+
+    if path.suffix.lower() != ".json":
+        raise OutputError(f"the report {path} must end in .json")
+    if path.is_dir():
+        raise OutputError(f"the report {path} is a folder; name a file")
+    check_target(path, overwrite)
+
+
+def _write(result: Result, target: Path, residual: Path | None, report: Path | None, *, overwrite: bool) -> None:
+    """Write all that was asked for, the denoised volume last; what came before it goes again when a later one fails."""
+    from MRIDenoiseLib import io
+    from MRIDenoiseLib.io.atomic import replacing
+
+    derivation = _derivation(result.report)
+    with ExitStack() as undo:
+        if residual is not None:
+            io.write(result.residual, residual, overwrite=overwrite, derivation=_derivation(result.report, suffix="residual"))
+            undo.callback(_remove_file, residual)
+        if report is not None:
+            with replacing(report, overwrite) as temporary:
+                temporary.write_text(json.dumps(result.report, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+            undo.callback(_remove_file, report)
+        io.write(result.volume, target, overwrite=overwrite, derivation=derivation)
+        undo.pop_all()
+
+
+def _remove_file(path: Path) -> None:
+    # A residual written as a DICOM folder is complete in itself and stays.
+    if path.is_file():
+        path.unlink()
+
+
+def _derivation(report: dict[str, Any], suffix: str = "denoised") -> Derivation:
+    """What a result file says of its own making; the patient's file needs the settings, not the machine they ran on."""
+    from MRIDenoiseLib.io import Derivation
+
+    settings = {name: report[name] for name in _TOLD_IN_FILES if report.get(name) is not None}
+    return Derivation(method=report["method"], bundle=report["bundle"], seed=report["seed"], settings=settings, suffix=suffix)
+
+
+def _show(result: Result, acquisition: Acquisition, places: dict[str, Path | None]) -> None:
+    """Say what was done, with what, and where it lies."""
+    console = Console(soft_wrap=True)
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column()
+    table.add_column(style="dim")
+    for name in ("organ", "contrast", "vendor", "acceleration"):
+        fact = getattr(acquisition, name)
+        table.add_row(name, Text("unknown" if fact.value is None else str(fact.value)), Text(fact.source))
+    table.add_row("method", Text(str(result.report["method"])), "")
+    share = result.report["noise_level_fraction"]
+    table.add_row("noise level", Text(f"{result.noise_level:.3g}"), f"{share:.1%} of the bright tissue")
+    console.print(table)
+    for name, place in places.items():
+        if place is not None:
+            # Outside the table, which would cut a long path.
+            console.print(Text.assemble((f"{name}:", "bold"), f" {place}"))
+    for warning in result.report.get("warnings", []):
+        console.print(Text(f"Note: {warning}", style="yellow"))
+    console.print(Text(RESEARCH_USE_ONLY, style="bold"))

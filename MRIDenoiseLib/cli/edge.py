@@ -1,0 +1,99 @@
+"""The edge of the program: here, once, every error becomes one sentence and an exit status."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from contextlib import ExitStack
+from types import FrameType, TracebackType
+
+import typer
+from typer.exceptions import TyperException
+
+from MRIDenoiseLib.cli.native_noise import silenced
+from MRIDenoiseLib.errors import Cancelled, MRIDenoiseError
+
+FAULT = 1
+WRONG_INPUT = 2
+CANCELLED = 130
+
+# The machine says no, and the user can do something about it.
+_REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG}
+
+
+def explain(error: BaseException) -> tuple[int, str]:
+    """The exit status that an error stands for, and the sentence to print (one line, never empty)."""
+    if isinstance(error, (KeyboardInterrupt, Cancelled, typer.Abort)):
+        return CANCELLED, "Cancelled; nothing was written."
+    if isinstance(error, MRIDenoiseError):
+        return error.exit_status, _one_line(error)
+    if isinstance(error, TyperException):
+        return WRONG_INPUT, f"{_one_line(error).rstrip('.')}; see mridenoise --help."
+    if isinstance(error, MemoryError):
+        return WRONG_INPUT, "There is not enough memory for this volume: close other programs, or denoise a part of it with --slices A:B."
+    if isinstance(error, OSError) and error.errno in _REFUSALS:
+        where = f": {error.filename}" if error.filename else ""
+        return WRONG_INPUT, f"The system refused with '{error.strerror}'{where}; choose a place with room that you may write to."
+    return (
+        FAULT,
+        f"A fault inside the program ({type(error).__name__}), not in your data; run again with --debug to see where, and report it.",
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+class Edge:
+    """Context manager around a whole command: afterwards ``status`` holds the exit status and the sentence is printed.
+
+    Inside it, Ctrl-C and SIGTERM alike end the command (130) through its clean-up code, so that no half-written file
+    stays; libraries' own warnings and complaints are silent, because each of ours is said on purpose.
+
+    Args:
+        debug: print the traceback and everything that libraries say as well.
+    """
+
+    def __init__(self, *, debug: bool = False) -> None:
+        self.debug = debug
+        self.status = 0
+        self._undo = ExitStack()
+
+    def __enter__(self) -> Edge:
+        self._undo.enter_context(warnings.catch_warnings())
+        if not self.debug:
+            warnings.simplefilter("ignore")
+            # Read when transformers and diffusers are imported: only errors.
+            os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+            os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+            self._undo.enter_context(silenced())
+        if threading.current_thread() is threading.main_thread():
+            self._undo.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _interrupt))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
+        self._undo.close()
+        if error is None:
+            return False
+        if isinstance(error, SystemExit):
+            self.status = error.code if isinstance(error.code, int) else FAULT
+            return True
+        if isinstance(error, BrokenPipeError):
+            # Whoever read our output (head, less) has gone; nothing is wrong, and the interpreter must not try to flush again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self.status = 0
+            return True
+        self.status, sentence = explain(error)
+        if self.debug:
+            traceback.print_exception(kind, error, trace)
+        print(f"mridenoise: {sentence.rstrip('.')}.", file=sys.stderr)
+        return True
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,145 @@
+"""``mridenoise denoise``: the options, the files it leaves and the words it ends with."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from damage import dicom_folder, dicom_slice, good, phantom, save
+from pydicom.uid import generate_uid
+
+from MRIDenoiseLib import RESEARCH_USE_ONLY, io
+from MRIDenoiseLib.cli import main
+from MRIDenoiseLib.models.bundle import Bundle
+
+
+def noisy_head(path: Path) -> Path:
+    """A volume large enough for its noise to be measured, which a network needs to change anything."""
+    return save(phantom((5, 64, 72)), path)
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def test_volume_residual_and_report_belong_together(tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = noisy_head(tmp_path / "in.nii.gz")
+    out, residual, report = tmp_path / "out.nrrd", tmp_path / "residual.mha", tmp_path / "run.json"
+    options = ("--residual", residual, "--report", report, "--seed", 5, "--organ", "knee", "--contrast", "PDw", "--vendor", "GE")
+
+    assert run("denoise", source, out, "--bundle", tiny_bundle, *options, "--acceleration", 3) == 0
+
+    noisy, denoised, taken = io.read(source), io.read(out), io.read(residual)
+    assert denoised.pixel_type == "int16"
+    assert np.allclose(denoised.ijk_to_ras, noisy.ijk_to_ras)
+    assert not np.array_equal(noisy.voxels, denoised.voxels)
+    # Half a unit: the denoised volume is rounded to the stored type, the residual is not.
+    assert np.abs(noisy.voxels - denoised.voxels - taken.voxels).max() <= 0.501
+    told = json.loads(report.read_text())
+    assert told["seed"] == 5
+    assert told["bundle"] == Bundle.load(tiny_bundle).hash
+    assert told["research_use"] == RESEARCH_USE_ONLY
+    assert {"knee", "ge", "3x"} <= set(told["prompt"].split())
+    assert RESEARCH_USE_ONLY in capsys.readouterr().out
+
+
+def test_the_report_says_nothing_about_the_patient_or_the_place(tmp_path: Path, tiny_bundle: Path) -> None:
+    source = dicom_folder(tmp_path)
+    report = tmp_path / "run.json"
+    assert run("denoise", source, tmp_path / "derived", "--bundle", tiny_bundle, "--report", report) == 0
+    text = report.read_text()
+    for private in ("Nobody", "phantom", "20200101", "1.2.826", str(tmp_path), "series"):
+        assert private not in text
+
+
+def test_slices_outside_the_range_are_copied(tmp_path: Path, tiny_bundle: Path) -> None:
+    source, out = noisy_head(tmp_path / "in.nrrd"), tmp_path / "out.nrrd"
+    assert run("denoise", source, out, "--bundle", tiny_bundle, "--slices", "1:3") == 0
+    changed = [not np.array_equal(a, b) for a, b in zip(io.read(source).voxels, io.read(out).voxels, strict=True)]
+    assert changed == [False, True, True, False, False]
+
+
+def test_the_same_seed_gives_the_same_file_and_another_seed_another(tmp_path: Path, tiny_bundle: Path) -> None:
+    source = noisy_head(tmp_path / "in.nrrd")
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert run("denoise", source, tmp_path / f"{name}.nrrd", "--bundle", tiny_bundle, "--seed", seed) == 0
+    a, b, c = (io.read(tmp_path / f"{name}.nrrd").voxels for name in "abc")
+    assert np.array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+def test_the_chosen_volume_of_a_4d_image_is_the_one_denoised(tmp_path: Path, tiny_bundle: Path) -> None:
+    source = save(np.stack([phantom(), 3 * phantom()]), tmp_path / "two.nii.gz")
+    out = tmp_path / "out.nii.gz"
+    assert run("denoise", source, out, "--bundle", tiny_bundle, "--volume", 2, "--slices", "0:1") == 0
+    assert np.array_equal(io.read(out).voxels[1:], 3.0 * phantom()[1:])
+
+
+def test_the_chosen_echo_of_a_series_becomes_a_derived_series(tmp_path: Path, tiny_bundle: Path) -> None:
+    def two_echoes(slices: list) -> list:
+        later = [dicom_slice(index, image // 2) for index, image in enumerate(phantom())]
+        for slice_ in later:
+            slice_.EchoTime, slice_.EchoNumbers = 80.0, 2
+            slice_.SOPInstanceUID = slice_.file_meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=[slice_.SOPInstanceUID])
+        return slices + later
+
+    source, out = dicom_folder(tmp_path, two_echoes), tmp_path / "derived"
+    assert run("denoise", source, out, "--bundle", tiny_bundle, "--echo", 2) == 0
+    derived = io.read(out)
+    assert derived.voxels.shape == (5, 24, 28)
+    assert {float(header.EchoTime) for header in derived.headers} == {80.0}
+
+
+WRONG_OPTIONS = {
+    "a range that is none": ["--slices", "4"],
+    "a range backwards": ["--slices", "3:1"],
+    "a range outside": ["--slices", "2:99"],
+    "no steps": ["--steps", "0"],
+    "a negative weight": ["--fidelity", "-1"],
+    "an acceleration of zero": ["--acceleration", "0"],
+    "an acceleration that is no number": ["--acceleration", "nan"],
+    "an unknown method": ["--method", "magic"],
+    "an unknown device": ["--device", "abacus"],
+    "an unknown option": ["--brighter"],
+    "a report that is no JSON": ["--report", "{tmp}/report.txt"],
+    "a report in no folder": ["--report", "{tmp}/nowhere/report.json"],
+    "a residual in no folder": ["--residual", "{tmp}/nowhere/residual.nii"],
+    "a residual that is the output": ["--residual", "{tmp}/out.nii"],
+    "a residual that is the input": ["--residual", "{tmp}/image.nii", "--overwrite"],
+    "a model that is not there": ["--bundle", "{tmp}/nowhere"],
+    "a series where there is none": ["--echo", "7"],
+}
+
+
+@pytest.mark.parametrize("what", WRONG_OPTIONS)
+def test_a_wrong_option_ends_in_one_sentence(what: str, tmp_path: Path, tiny_bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    source, out = good("nii", tmp_path), tmp_path / "out.nii"
+    before = source.read_bytes()
+    options = [option.format(tmp=tmp_path) for option in WRONG_OPTIONS[what]]
+    assert run("denoise", source, out, "--bundle", tiny_bundle, *options) == 2
+    complaint = capfd.readouterr().err
+    assert complaint.startswith("mridenoise: ")
+    assert complaint.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["image.nii"]
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("which", ["out.nii", "residual.nii", "report.json"])
+def test_what_is_there_already_stays_unless_overwriting_is_allowed(which: str, tmp_path: Path, tiny_bundle: Path) -> None:
+    source = good("nii", tmp_path)
+    (tmp_path / which).write_text("precious")
+    places = (source, tmp_path / "out.nii", "--residual", tmp_path / "residual.nii", "--report", tmp_path / "report.json")
+
+    assert run("denoise", *places, "--bundle", tiny_bundle) == 2
+    assert (tmp_path / which).read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["image.nii", which])
+
+    assert run("denoise", *places, "--bundle", tiny_bundle, "--overwrite") == 0
+    assert b"precious" not in (tmp_path / which).read_bytes()
+
+
+def test_the_input_is_never_replaced_by_the_output(tmp_path: Path, tiny_bundle: Path) -> None:
+    source = good("nii", tmp_path)
+    before = source.read_bytes()
+    assert run("denoise", source, tmp_path / "." / "image.nii", "--bundle", tiny_bundle, "--overwrite") == 2
+    assert source.read_bytes() == before
