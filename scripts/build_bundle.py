@@ -1,15 +1,14 @@
 """Turn a training run into a bundle: python scripts/build_bundle.py RECIPE RUN OUT --data DIR [--measured FILE.json]
 
-The card says what really happened: the run's own steps and minutes, the volumes the recipe trains on with their
-licences, the commit, and the numbers that scripts/compare_filters.py wrote.
+The card says what really happened: the run's own steps, minutes, processes and files, with each file's licence from the
+manifest, and the numbers that scripts/compare_filters.py wrote for these very weights.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import platform
 import subprocess
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,11 +16,12 @@ from typing import Annotated, Any
 import typer
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
+from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.models.bundle_writing import write_bundle
 from MRIDenoiseLib.prompt import describe
 from MRIDenoiseLib.training.loop import Recipe, averaged_networks
-from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, manifest_acquisition, read_manifest
-from MRIDenoiseLib.volume import Acquisition
+from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, ManifestRow, read_manifest
+from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 
 COMMAND = "python scripts/compare_filters.py --data DIR"
 
@@ -40,37 +40,52 @@ def main(
     out: Annotated[Path, typer.Argument(help="the bundle's folder")],
     data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv")],
     method: Annotated[str, typer.Option(help="default method: the one that wins on honest data")] = "regression",
+    samples: Annotated[int, typer.Option(help="views or samples the default method averages")] = 4,
     measured: Annotated[Path | None, typer.Option(help="numbers written by scripts/compare_filters.py --json")] = None,
+    note: Annotated[list[str] | None, typer.Option(help="what else the card should say about the training")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
 ) -> None:
     """Write the bundle."""
     plan = Recipe.read(recipe)
-    networks, steps, minutes = averaged_networks(plan, run)
-    rows = [row for row in read_manifest(data) if row.subject not in KEPT_OUT_SUBJECTS]
+    trained = averaged_networks(plan, run)
+    facts = dict(trained.facts)
+    files = facts.pop("files")
+    rows = [row for row in read_manifest(data) if row.file in files]
     card = {
         "name": plan.config,
         "use": RESEARCH_USE_ONLY,
         "intended_use": "Research on denoising accelerated magnitude MR volumes before a person reads them.",
         "limits": LIMITS,
         "default_method": method,
-        "default_settings": {},
+        "default_settings": {"samples": samples},
         "training": {
             "recipe": asdict(plan),
-            "steps": steps,
-            "minutes": round(minutes, 1),
-            "processes": os.environ.get("MRIDENOISE_PROCESSES", "2"),
-            "machine": f"{os.cpu_count()} CPU cores, {platform.machine()}, no GPU",
-            "commit": _commit(),
+            "steps": trained.steps,
+            "minutes": round(trained.minutes, 1),
+            **facts,
+            "notes": note,
+            "built_at_commit": _commit(),
             "data": [{key: getattr(row, key) for key in ("file", "source", "licence", "organ", "contrast", "subject")} for row in rows],
             "kept_out_subjects": list(KEPT_OUT_SUBJECTS),
             "noise": "Rician; coil-combined, correlated and filtered noise of simulated accelerated acquisitions",
         },
         "measured": _measured(measured),
     }
-    prompts = sorted({describe(manifest_acquisition(row, Acquisition())) for row in rows})
-    bundle = write_bundle(out, **vars(networks), prompt_embeddings=prompts, card=card, overwrite=overwrite)
+    bundle = write_bundle(out, **vars(trained.networks), prompt_embeddings=_common_prompts(rows), card=card, overwrite=overwrite)
+    if measured is not None and json.loads(measured.read_text(encoding="utf-8"))["files"] != bundle.card["files"]:
+        raise SettingsError(f"{measured} was measured with other weights; run {COMMAND} again")
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-    typer.echo(f"wrote {out.name}: {size / 2**20:.2f} MiB, {steps} steps, hash {bundle.hash}")
+    typer.echo(f"wrote {out.name}: {size / 2**20:.2f} MiB, {trained.steps} steps, hash {bundle.hash}")
+
+
+def _common_prompts(rows: list[ManifestRow]) -> list[str]:
+    """What plain T1-weighted image files of the commonest organ lead to: axial, no more known than the defaults.
+
+    Each prompt kept ready takes two kilobytes of a bundle that has to stay small; the text encoder makes the others.
+    """
+    organ = Counter(row.organ for row in rows).most_common(1)[0][0]
+    fields = {"organ": organ, "contrast": "T1w", "plane": "axial", "acceleration": 2.0}
+    return [describe(Acquisition(**{name: AcquisitionField(value) for name, value in fields.items()}))]
 
 
 def _commit() -> str:
@@ -88,12 +103,16 @@ def _measured(path: Path | None) -> dict[str, Any]:
         "command": COMMAND,
         "what": "foreground PSNR in dB over 12 middle slices of subjects kept out of training, each filter at its best setting for the row",
         "rows": [
-            {"volume": row["file"], "noise": row["noise"], "noisy": row["noisy"]}
-            | {name: value for name, (value, _) in row["filters"].items()}
-            | row["methods"]
+            {"volume": Path(row["file"]).name.removesuffix(".nii.gz"), "noise": row["noise"]}
+            | {name: round(value, 2) for name, value in _decibels(row).items()}
             for row in rows
         ],
     }
+
+
+def _decibels(row: dict[str, Any]) -> dict[str, float]:
+    """The PSNRs of one row: of the noisy image, each filter at its best setting, each method of the model."""
+    return {"noisy": row["noisy"]} | {name: value for name, (value, _) in row["filters"].items()} | row["methods"]
 
 
 if __name__ == "__main__":

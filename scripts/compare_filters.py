@@ -2,9 +2,10 @@
 
     python scripts/compare_filters.py --data DIR [--bundle DIR] [--rows M0.05,M0.10,R] [--json FILE]
 
-Each row is a volume with a noise (ALGORITHMS a.8: R, M, L2), seed 11, 12 middle slices, PSNR over the foreground with
-L = the volume's P99.5. Every filter is shown at its best setting for that very row, chosen on the clean volume: an
-advantage no user has. The filters see the neighbouring slices too. The model gets the noisy volume and nothing else.
+Each row is a volume with a noise (R, M or L2, see ``MRIDenoiseLib.training.noise.benchmark_row``), seed 11, 12 middle slices,
+PSNR over the foreground with L = the volume's P99.5. Every filter is shown at its best setting for that very row, chosen on
+the clean volume: an advantage no user has. The filters see the neighbouring slices too. The model gets the noisy volume
+with what its file name tells of organ and contrast, as a user's would.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from rich.progress import track
 from rich.table import Table
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.evaluation.filters import FILTERS, trials
+from MRIDenoiseLib.evaluation.filters import CONDUCTANCES, FILTERS, ITERATIONS, RADII, trials
 from MRIDenoiseLib.evaluation.metrics import FOREGROUND_THRESHOLD, psnr
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.models.locate import bundled_model
 from MRIDenoiseLib.training.noise import benchmark_row
 from MRIDenoiseLib.training.volumes import clean_volume, read_manifest
-from MRIDenoiseLib.volume import Acquisition, Volume
+from MRIDenoiseLib.volume import Volume
 
 SLICES = 12
 MARGIN = 3
@@ -48,7 +49,8 @@ def main(
     filter_cache: Annotated[Path | None, typer.Option(help="keep the filters' numbers here between runs")] = None,
 ) -> None:
     """Print the table."""
-    denoiser = Denoiser(Bundle.load(bundle or bundled_model()))
+    model = Bundle.load(bundle or bundled_model())
+    denoiser = Denoiser(model)
     chosen = methods.split(",")
     cache: dict[str, dict[str, list]] = json.loads(filter_cache.read_text()) if filter_cache and filter_cache.is_file() else {}
     results = []
@@ -65,7 +67,7 @@ def main(
         def score(image: np.ndarray, reference: np.ndarray = reference, mask: np.ndarray = mask) -> float:
             return round(psnr(image, reference, data_range=1.0, mask=mask), 3)
 
-        key = f"{row.file} {noise}"
+        key = f"{row.file} {noise} {CONDUCTANCES} {ITERATIONS} {RADII} {MARGIN}"
         if key not in cache:
             seen = slice(max(0, scored.start - MARGIN), min(len(noisy), scored.stop + MARGIN))
             inside = slice(scored.start - seen.start, scored.stop - seen.start)
@@ -73,7 +75,7 @@ def main(
             cache[key] = {name: max([score(out[inside]), how] for how, out in trials(name, noisy[seen], spacing)) for name in FILTERS}
             if filter_cache:
                 filter_cache.write_text(json.dumps(cache, indent=1))
-        volume = _as_volume(noisy, source, clean.acquisition)
+        volume = replace(source, voxels=np.ascontiguousarray(np.moveaxis(noisy, 0, source.slice_axis), dtype=np.float32))
         ours = {}
         for method in chosen:
             output = denoiser(volume, Settings(method=method, slices=(scored.start, scored.stop))).volume
@@ -81,13 +83,7 @@ def main(
         results.append({"file": row.file, "noise": noise, "noisy": score(noisy[scored]), "filters": cache[key], "methods": ours})
     _print(results, chosen)
     if json_file:
-        json_file.write_text(json.dumps({"bundle": denoiser.bundle.hash, "rows": results}, indent=1))
-
-
-def _as_volume(noisy: np.ndarray, source: Volume, acquisition: Acquisition) -> Volume:
-    """The noisy slices as the volume a user would open: same geometry, organ and contrast known."""
-    voxels = np.ascontiguousarray(np.moveaxis(noisy, 0, source.slice_axis), dtype=np.float32)
-    return replace(source, voxels=voxels, acquisition=acquisition)
+        json_file.write_text(json.dumps({"files": model.card["files"], "rows": results}, indent=1))
 
 
 def _slices_first(volume: Volume) -> tuple[float, float, float]:

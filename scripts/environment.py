@@ -78,13 +78,13 @@ def _make(python: Path) -> None:
 
 
 def _fingerprint(python: Path) -> str:
-    """What the installation depends on: both files and the Python it was made for."""
+    """What the installation depends on: both files, the Python it was made for, and the folder that it points to."""
     version = subprocess.run([str(python), "-c", "import sys; print(sys.version)"], capture_output=True, check=True).stdout
-    return hashlib.sha256(DESCRIPTION.read_bytes() + CONSTRAINTS.read_bytes() + version).hexdigest()
+    return hashlib.sha256(DESCRIPTION.read_bytes() + CONSTRAINTS.read_bytes() + version + os.fsencode(ROOT)).hexdigest()
 
 
 def _install(python: Path, extras: Sequence[str]) -> None:
-    """Install what is missing; nothing happens when both files and the extras are those of the last time."""
+    """Install what is missing; nothing happens when fingerprint and extras are those of the last time."""
     fingerprint = _fingerprint(python)
     before = json.loads(STAMP.read_text()) if STAMP.is_file() else {}
     there = set(before.get("extras", []))

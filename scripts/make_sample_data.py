@@ -27,9 +27,10 @@ def main(data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="fold
     ijk_to_ras = whole.ijk_to_ras.copy()
     ijk_to_ras[:3, 3] += ijk_to_ras[:3, 2] * ABOVE_THE_EYES.start
     clean = replace(whole, voxels=np.ascontiguousarray(whole.voxels[ABOVE_THE_EYES]), ijk_to_ras=ijk_to_ras)
-    noisy = simulate_volume(clean, Simulation(acceleration=ACCELERATION, seed=SEED))
-    for name, volume in (("clean", clean), ("noisy", noisy)):
-        io.write(volume, FOLDER / f"head_T1w_{name}.nii.gz", overwrite=True)
+    simulation = Simulation(acceleration=ACCELERATION, seed=SEED)
+    noisy = simulate_volume(clean, simulation)
+    for name, volume, derivation in (("clean", clean, None), ("noisy", noisy, simulation.derivation())):
+        io.write(volume, FOLDER / f"head_T1w_{name}.nii.gz", overwrite=True, derivation=derivation)
         typer.echo(f"wrote {FOLDER.name}/head_T1w_{name}.nii.gz")
 
 

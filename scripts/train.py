@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from MRIDenoiseLib.training.loop import Recipe, train
-from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, load_clean_volumes, read_manifest
+from MRIDenoiseLib.training.volumes import load_clean_volumes, training_rows
 
 
 def main(
@@ -19,7 +19,7 @@ def main(
     data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
 ) -> None:
     """Train until the recipe's minutes are spent."""
-    rows = [row for row in read_manifest(data) if row.subject not in KEPT_OUT_SUBJECTS]
+    rows = training_rows(data)
     typer.echo(f"training on {len(rows)} volumes of {len({row.subject for row in rows})} subjects")
     train(Recipe.read(recipe), list(load_clean_volumes(data, rows)), run)
 

@@ -13,8 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
+from MRIDenoiseLib.cli.places import refuse_places_that_collide
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
-from MRIDenoiseLib.errors import OutputError, SettingsError
+from MRIDenoiseLib.errors import Cancelled, OutputError, SettingsError
 
 if TYPE_CHECKING:
     from MRIDenoiseLib.inference import Result
@@ -67,7 +68,7 @@ def denoise(
     from MRIDenoiseLib import io, prompt
 
     wanted = _slice_range(slices)
-    _refuse_the_same_place({"IN": source, "OUT": target, "--residual": residual, "--report": report})
+    refuse_places_that_collide(source, {"OUT": target, "--residual": residual, "--report": report})
     noisy = io.read(source, series=series, echo=echo, volume=volume)
     if not noisy.headers and (series, echo) != (None, None):
         raise SettingsError("--series and --echo choose within DICOM, and IN is an image file; leave them out or name the DICOM folder")
@@ -111,18 +112,6 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _refuse_the_same_place(places: dict[str, Path | None]) -> None:
-    """No output may replace the input or another output, not even with ``--overwrite``."""
-    seen: dict[Path, str] = {}
-    for name, place in places.items():
-        if place is None:
-            continue
-        where = place.resolve()
-        if where in seen:
-            raise OutputError(f"{seen[where]} and {name} are the same place, {place}; give each its own.")
-        seen[where] = name
-
-
 def _check_report(path: Path, *, overwrite: bool) -> None:
     from MRIDenoiseLib.io.atomic import check_target
 
@@ -134,27 +123,23 @@ def _check_report(path: Path, *, overwrite: bool) -> None:
 
 
 def _write(result: Result, target: Path, residual: Path | None, report: Path | None, *, overwrite: bool) -> None:
-    """Write all that was asked for, the denoised volume last; what came before it goes again when a later one fails."""
+    """Write all that was asked for, or nothing: every file is complete under a temporary name before the first is put in place.
+
+    A first Ctrl-C is obeyed before that moment and not heeded after it, so that it cannot part results that belong together.
+    """
     from MRIDenoiseLib import io
     from MRIDenoiseLib.io.atomic import replacing
 
-    derivation = _derivation(result.report)
-    with ExitStack() as undo:
+    with StopRequest() as should_stop, ExitStack() as outputs:
         if residual is not None:
-            io.write(result.residual, residual, overwrite=overwrite, derivation=_derivation(result.report, suffix="residual"))
-            undo.callback(_remove_file, residual)
+            derivation = _derivation(result.report, suffix="residual")
+            outputs.enter_context(io.writing(result.residual, residual, overwrite=overwrite, derivation=derivation))
         if report is not None:
-            with replacing(report, overwrite) as temporary:
-                temporary.write_text(json.dumps(result.report, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-            undo.callback(_remove_file, report)
-        io.write(result.volume, target, overwrite=overwrite, derivation=derivation)
-        undo.pop_all()
-
-
-def _remove_file(path: Path) -> None:
-    # A residual written as a DICOM folder is complete in itself and stays.
-    if path.is_file():
-        path.unlink()
+            temporary = outputs.enter_context(replacing(report, overwrite))
+            temporary.write_text(json.dumps(result.report, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        outputs.enter_context(io.writing(result.volume, target, overwrite=overwrite, derivation=_derivation(result.report)))
+        if should_stop():
+            raise Cancelled("stopped while writing")
 
 
 def _derivation(report: dict[str, Any], suffix: str = "denoised") -> Derivation:

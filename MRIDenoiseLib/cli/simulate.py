@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
+from MRIDenoiseLib.cli.places import refuse_places_that_collide
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
-from MRIDenoiseLib.errors import OutputError
 
 CHOICE = "Which image, where the input holds several"
 
@@ -34,8 +34,7 @@ def simulate(
     """Make an accelerated, noisy version of a clean volume, with the same geometry, pixel type and scale."""
     from MRIDenoiseLib import io
 
-    if source.resolve() == target.resolve():
-        raise OutputError(f"CLEAN and OUT are the same place, {target}; give OUT its own.")
+    refuse_places_that_collide(source, {"OUT": target})
     clean = io.read(source, series=series, echo=echo, volume=volume)
     io.check_writable(clean, target, overwrite=overwrite)
 
@@ -46,22 +45,13 @@ def simulate(
 
         simulation = Simulation(level=level, acceleration=acceleration, sigma=sigma, seed=seed)  # type: ignore[arg-type]
         noisy = simulate_volume(clean, simulation, lambda done: progress(done, None, "Simulating"), should_stop)
-        facts = simulation.facts()
-        derivation = io.Derivation(
-            method=f"simulated acquisition level {level}", bundle="none", seed=seed, settings=_numbers_and_words(facts), suffix="simulated"
-        )
-        io.write(noisy, target, overwrite=overwrite, derivation=derivation)
+        io.write(noisy, target, overwrite=overwrite, derivation=simulation.derivation())
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column()
-    for name, value in {**facts, "written": target}.items():
+    for name, value in {**simulation.facts(), "written": target}.items():
         table.add_row(name, Text(f"{value:g}" if isinstance(value, float) else str(value)))
     console = Console(soft_wrap=True)
     console.print(table)
     console.print(Text(RESEARCH_USE_ONLY, style="bold"))
-
-
-def _numbers_and_words(facts: dict[str, str | float]) -> dict[str, str | float]:
-    """What the derivation does not carry by itself already."""
-    return {name: value for name, value in facts.items() if name != "seed"}

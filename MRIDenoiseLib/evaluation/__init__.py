@@ -1,1 +1,1 @@
-"""What a result is worth: pictures now; metrics, comparisons and statistics as they come."""
+"""What a result is worth: pictures for a person, PSNR, and the filters a Slicer user has to compare with."""

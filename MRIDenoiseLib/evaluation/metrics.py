@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 FOREGROUND_THRESHOLD = 0.08
-"""Of the clean volume's P99.5: what lies above it counts as foreground in the tables (ALGORITHMS a.8)."""
+"""Of the clean volume's P99.5: what lies above it counts as foreground in the tables."""
 
 
 def psnr(image: np.ndarray, reference: np.ndarray, *, data_range: float, mask: np.ndarray | None = None) -> float:

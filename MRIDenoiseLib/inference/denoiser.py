@@ -127,9 +127,8 @@ class Denoiser:
             limits=(-1.0, max(BRIGHTEST_ESTIMATE, float(slices.max()))),
             settings=chosen,
         )
-        warnings = (
-            acquisition_warnings(volume.acquisition) + setting_warnings(asked, str(chosen.method)) + _image_warnings(stack, noise_level)
-        )
+        warnings = acquisition_warnings(volume.acquisition, self.bundle.trained_on)
+        warnings += setting_warnings(asked, str(chosen.method)) + _image_warnings(stack, noise_level)
 
         output = stack.copy()
         device = self._run(task, range(first, last), scale, output, device, pace, warnings)

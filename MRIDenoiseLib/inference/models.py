@@ -46,6 +46,11 @@ class ModelSet(Protocol):
         """That method's options."""
         ...
 
+    @property
+    def trained_on(self) -> dict[str, frozenset[str]]:
+        """``organ`` and ``contrast`` -> the values the networks really saw; empty where the bundle does not say."""
+        ...
+
     def encode(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         """Texts -> (B x L x E float32 embeddings, B x L bool mask of the tokens that count)."""
         ...

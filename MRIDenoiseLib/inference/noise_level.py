@@ -1,7 +1,7 @@
 """How strong the noise of a volume is, from the volume alone.
 
 Scanner noise is seldom white: filters, zero filling and coil combination give it a spectrum of its own. So the noise is
-measured ring by ring in k-space, in places where the anatomy is flat, and the rings are added up (ALGORITHMS j.5).
+measured ring by ring in k-space, in places where the anatomy is flat, and the rings are added up.
 """
 
 from __future__ import annotations

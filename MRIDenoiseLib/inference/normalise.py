@@ -1,4 +1,4 @@
-"""The scale of a volume, from the noisy volume alone: where the body is, and how bright it gets (ALGORITHMS a.2)."""
+"""The scale of a volume, from the noisy volume alone: where the body is, and how bright it gets."""
 
 from __future__ import annotations
 

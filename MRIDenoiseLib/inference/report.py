@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
@@ -12,17 +13,23 @@ NEGATIVE_SHARE = 1e-3
 """More negative voxels than this share are worth a word: a magnitude image has none."""
 
 
-def acquisition_warnings(acquisition: Acquisition) -> list[str]:
+def acquisition_warnings(acquisition: Acquisition, trained_on: Mapping[str, frozenset[str]]) -> list[str]:
     """What the reader should know because organ or contrast are missing or were never trained on.
 
     The values themselves are not quoted: a user may have typed anything there.
+
+    Args:
+        acquisition: of the volume.
+        trained_on: ``organ`` and ``contrast`` -> the values this model's training data had; where that is not said, the
+            controlled vocabulary decides.
     """
     said = []
     for name in ("organ", "contrast"):
         fact = getattr(acquisition, name)
+        known = trained_on.get(name)
         if fact.value is None:
             said.append(f"The {name} is not known; choose it for a result that can be relied on more.")
-        elif not fact.seen_in_training:
+        elif not fact.seen_in_training or (known and fact.value not in known):
             said.append(f"The {name} is not among those the model was trained on; check the result with care.")
     return said
 

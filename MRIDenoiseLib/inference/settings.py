@@ -8,11 +8,12 @@ from typing import Any
 
 from MRIDenoiseLib.errors import BundleError, SettingsError
 from MRIDenoiseLib.sampling.fidelity_guided import FIDELITY, T_MIN, Mode
+from MRIDenoiseLib.sampling.regression import VIEWS
 
 METHOD_DEFAULTS: dict[str, dict[str, Any]] = {
     "fidelity-guided": {"mode": "tuned", "steps": 10, "fidelity": None},
     "posterior-mean": {"steps": 1, "samples": 1},
-    "regression": {},
+    "regression": {"samples": 1},
     "ddim": {"steps": 10},
 }
 """The methods, each with the options it understands and their values where neither user nor bundle says one."""
@@ -30,7 +31,7 @@ class Settings:
         steps: network calls (``fidelity-guided``: optimiser steps; ``posterior-mean``: calls a sample).
         fidelity: weight of the likelihood in ``fidelity-guided``, >= 0.
         mode: ``tuned`` or ``paper``, for ``fidelity-guided``.
-        samples: how many samples ``posterior-mean`` averages.
+        samples: how many samples ``posterior-mean`` averages; how many mirrored and turned views ``regression`` does.
         seed: of the noise fields, >= 0.
         device: ``auto``, ``cpu``, ``cuda`` (also ``cuda:1`` ...) or ``mps``; None takes the Denoiser's.
         slices: (A, B), 0-based, half-open, along the acquired plane; the others are copied unchanged.
@@ -80,6 +81,10 @@ class Settings:
             raise BundleError(
                 f"card.json asks for a method or an option this version does not know: {default_method}, {sorted(default_settings)}"
             )
+        try:
+            Settings(method=default_method, **default_settings)
+        except (SettingsError, TypeError) as error:
+            raise BundleError("card.json gives its default method settings that cannot work; get the model again.") from error
         method = self.method or default_method
         values = dict(METHOD_DEFAULTS[method])
         if method == default_method:
@@ -89,6 +94,8 @@ class Settings:
                 offered.pop("fidelity", None)
             values |= offered
         values |= {name: getattr(self, name) for name in values if getattr(self, name) is not None}
+        if method == "regression" and values["samples"] > len(VIEWS):
+            raise SettingsError(f"regression averages at most {len(VIEWS)} views of a slice, not {values['samples']}")
         if method == "fidelity-guided":
             if values["fidelity"] is None:
                 values["fidelity"] = FIDELITY[values["mode"]]

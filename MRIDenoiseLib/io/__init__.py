@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from MRIDenoiseLib.errors import InputError, OutputError
@@ -15,7 +16,7 @@ from MRIDenoiseLib.io.images import ENDINGS, ending, read_image, write_image
 from MRIDenoiseLib.prompt import read_acquisition
 from MRIDenoiseLib.volume import Volume
 
-__all__ = ["Derivation", "Series", "check_writable", "list_series", "read", "replacing", "write"]
+__all__ = ["Derivation", "Series", "check_writable", "list_series", "read", "replacing", "write", "writing"]
 
 _OTHER_FILES = {".gz", ".nhdr", ".mhd", ".hdr", ".img", ".dcm", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".npz", ".h5"}
 _OTHER_FILES |= {".mgz", ".mgh", ".mnc", ".txt", ".json", ".csv", ".zip", ".vtk", ".bmp", ".gif", ".pdf"}
@@ -94,13 +95,25 @@ def write(volume: Volume, path: str | Path, *, overwrite: bool = False, derivati
     Raises:
         OutputError: see :func:`check_writable`, or the system refused to write.
     """
+    with writing(volume, path, overwrite=overwrite, derivation=derivation):
+        pass
+
+
+@contextmanager
+def writing(volume: Volume, path: str | Path, *, overwrite: bool = False, derivation: Derivation | None = None) -> Iterator[None]:
+    """:func:`write` in two halves, for several results that belong together.
+
+    Entering writes the volume completely under its temporary name; leaving puts it in place, or removes it when an error
+    passes through. Arguments and errors are those of :func:`write`.
+    """
     path = Path(path)
     _check_ending(volume, path)
     with replacing(path, overwrite, _replaceable(path)) as temporary:
         if ending(path):
-            write_image(volume, temporary, derivation.note if derivation else "")
+            write_image(volume, temporary, derivation)
         else:
             write_series(volume, temporary, derivation)
+        yield
 
 
 def _check_ending(volume: Volume, path: Path) -> None:

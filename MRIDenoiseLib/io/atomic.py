@@ -5,11 +5,14 @@ A run that fails, is cancelled or is interrupted then leaves either the old resu
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from MRIDenoiseLib.errors import OutputError
@@ -44,7 +47,8 @@ def replacing(path: str | Path, overwrite: bool, is_ours: Callable[[Path], bool]
     """Yield a temporary sibling of ``path`` to write to; it takes ``path``'s place on success and vanishes on failure.
 
     The temporary name is hidden and keeps the file's ending, by which image writers choose a format. The caller
-    creates a file or a folder there. Operating-system errors while writing become OutputError.
+    creates a file or a folder there. Operating-system errors while writing become OutputError. What a run that was
+    killed on this machine left beside the same ``path`` is cleared away first.
 
     Args:
         path: the file or folder that is to exist in the end.
@@ -55,8 +59,9 @@ def replacing(path: str | Path, overwrite: bool, is_ours: Callable[[Path], bool]
         OutputError: ``path`` exists and may not be replaced, its folder is missing, or writing failed.
     """
     path = Path(path)
+    _clear_leftovers(path, overwrite)
     check_target(path, overwrite, is_ours)
-    temporary = path.with_name(f".partial-{secrets.token_hex(6)}-{path.name}")
+    temporary = _beside(path, "partial")
     try:
         yield temporary
         if temporary.is_dir() and path.exists() and not path.is_dir():
@@ -77,14 +82,52 @@ def _put_in_place(temporary: Path, path: Path) -> None:
         temporary.replace(path)
         return
     # A folder that holds something cannot be renamed over, so the old one steps aside first and comes back on failure.
-    old = path.with_name(f".replaced-{secrets.token_hex(6)}-{path.name}")
-    path.rename(old)
+    old = _beside(path, "replaced")
     try:
+        path.rename(old)
         temporary.rename(path)
-    except OSError:
-        old.rename(path)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    finally:
+        # Also after an interruption between the two.
+        if old.exists() and not path.exists():
+            old.rename(path)
+        elif not temporary.exists():
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _beside(path: Path, what: str) -> Path:
+    """A hidden sibling's name that tells which machine and process it belongs to."""
+    return path.with_name(f".{what}-{_machine()}-{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
+
+
+def _machine() -> str:
+    # A folder may be shared between machines, and a process number means something on its own machine only.
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+
+
+def _clear_leftovers(path: Path, overwrite: bool) -> None:
+    """Remove what killed processes left of ``path``; a folder that one had moved aside comes back to be replaced again."""
+    ours = re.compile(rf"\.(partial|replaced)-{_machine()}-(\d+)-[0-9a-f]{{8}}-{re.escape(path.name)}")
+    with suppress(OSError):  # the check that follows says what is wrong with the folder
+        for sibling in list(path.parent.iterdir()):
+            match = ours.fullmatch(sibling.name)
+            if match is None or _is_running(int(match[2])):
+                continue
+            if match[1] == "partial" or path.exists():
+                _remove(sibling)
+            elif overwrite:
+                sibling.rename(path)
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":
+        return True  # there, asking with os.kill would interrupt the process, so what it left stays
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def _remove(path: Path) -> None:

@@ -29,12 +29,14 @@ class Derivation:
 
     @property
     def note(self) -> str:
-        """At most 79 characters for a NIfTI header."""
-        return f"NOT FOR DIAGNOSTIC USE; {self.method}; seed {self.seed}; bundle {self.bundle[:12]}"[:79]
+        """The account as far as a NIfTI header holds it: at most 79 characters, the number of steps where it fits."""
+        text = f"NOT FOR DIAGNOSTIC USE; {self.method}; bundle {self.bundle[:12]}; seed {self.seed}"
+        steps = f"; steps {self.settings['steps']}" if "steps" in self.settings else ""
+        return (text + steps if len(text + steps) <= 79 else text)[:79]
 
     @property
     def description(self) -> str:
-        """The whole account, for DerivationDescription (0008,2111), at most 1024 characters."""
+        """The whole account, for Derivation Description (0008,2111) and image headers, at most 1024 characters."""
         settings = ", ".join(f"{name} {value}" for name, value in self.settings.items())
         text = f"{self.suffix} by MRI Denoise, method {self.method}, bundle {self.bundle[:12]}, seed {self.seed}"
         return f"{RESEARCH_USE_ONLY} {text}{', ' + settings if settings else ''}"[:1024]

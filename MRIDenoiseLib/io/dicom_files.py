@@ -35,6 +35,12 @@ PARSING_FAULTS = (
 )
 """What pydicom and its decoders raise on damaged bytes. Used only around their calls, so that faults of ours still show."""
 
+CLASSIC = "1.2.840.10008.5.1.4.1.1.4"
+"""MR Image Storage."""
+
+ENHANCED = ("1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4")
+"""Enhanced MR Image Storage and Legacy Converted Enhanced MR Image Storage."""
+
 _NOT_IMAGES = {"SEG", "SR", "PR", "KO", "REG", "RTSTRUCT", "RTPLAN", "RTDOSE", "RWV", "DOC", "FID", "PLAN"}
 
 
@@ -138,7 +144,8 @@ def find_series(path: Path) -> list[Series]:
     """The image series in a DICOM file or folder, in the order of their series numbers.
 
     A folder's own files count; only if none of them is DICOM, its subfolders are searched too. Files that are not
-    DICOM, DICOMDIR and objects that are not images (reports, segmentations, presentation states) are passed over.
+    DICOM, DICOMDIR and objects that are not images (reports, segmentations, presentation states) are passed over, but
+    not a file that is named like its DICOM neighbours: it may be a slice that lost its beginning.
 
     Raises:
         InputError: nothing there is a DICOM image, or a file is damaged.
@@ -152,6 +159,8 @@ def find_series(path: Path) -> list[Series]:
     else:
         raise InputError(f"{path.name} is neither DICOM nor an image that can be read (.nii, .nii.gz, .nrrd, .mha)")
     found = [DicomFile(file, load(file)) for file in candidates]
+    for file in found:
+        _check_header_complete(file)
     images = [file for file in found if _is_image(file.header)]
     if not images:
         raise InputError(f"{path.name} holds DICOM objects but no image; choose a folder with an MR series")
@@ -183,15 +192,41 @@ def choose_series(path: Path, number: int | None) -> Series:
 
 def _files_in(folder: Path) -> list[Path]:
     def dicom_among(paths: Iterator[Path]) -> list[Path]:
-        files = (p for p in sorted(paths) if p.is_file() and not p.name.startswith(".") and p.name.upper() != "DICOMDIR")
-        return [p for p in files if is_dicom(p)]
+        files = [p for p in sorted(paths) if p.is_file() and not p.name.startswith(".") and p.name.upper() != "DICOMDIR"]
+        dicom = [p for p in files if is_dicom(p)]
+        kinds = {(p.parent, _kind_of_name(p)) for p in dicom}
+        for path in sorted(set(files) - set(dicom)):
+            if (path.parent, _kind_of_name(path)) in kinds:
+                raise InputError(f"{path.name} lies among DICOM files but is not one (cut short or damaged); copy it again or take it away")
+        return dicom
 
     return dicom_among(folder.iterdir()) or dicom_among(folder.rglob("*"))
 
 
+def _kind_of_name(path: Path) -> str:
+    """A file name's ending, where names without one and numbered ones (image.001, 1.2.840.5) are of one kind."""
+    ending = path.suffix.lower()
+    return "" if ending[1:].isdecimal() else ending
+
+
+def _has_matrix(header: Dataset) -> bool:
+    return whole_number(header, "Rows") is not None and whole_number(header, "Columns") is not None
+
+
 def _is_image(header: Dataset) -> bool:
-    has_matrix = whole_number(header, "Rows") is not None and whole_number(header, "Columns") is not None
-    return has_matrix and text(header, "Modality") not in _NOT_IMAGES
+    return _has_matrix(header) and text(header, "Modality") not in _NOT_IMAGES
+
+
+def _check_header_complete(file: DicomFile) -> None:
+    """Raise InputError for an MR image, or what may be one, whose header ends before it says so much as its size."""
+    header = file.header
+    kind = text(header, "SOPClassUID") or text(getattr(header, "file_meta", Dataset()), "MediaStorageSOPClassUID")
+    # The kind itself may be cut short, down to nothing.
+    may_be_mr = any(known.startswith(kind) for known in (CLASSIC, *ENHANCED))
+    if not may_be_mr or text(header, "Modality") in _NOT_IMAGES:
+        return
+    if not _has_matrix(header) or not text(header, "SeriesInstanceUID"):
+        raise InputError(f"{file.path.name} is a damaged DICOM file (its header is cut short); copy or export it again")
 
 
 def _series(number: int, files: list[DicomFile]) -> Series:

@@ -11,11 +11,7 @@ from pydicom import Dataset
 from pydicom.multival import MultiValue
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.io.dicom_files import DicomFile, Series, text, whole_number
-
-CLASSIC = "1.2.840.10008.5.1.4.1.1.4"
-ENHANCED = ("1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4")
-"""Enhanced MR Image Storage and Legacy Converted Enhanced MR Image Storage."""
+from MRIDenoiseLib.io.dicom_files import ENHANCED, DicomFile, Series, text, whole_number
 
 _UIH_TILES = 0x00651051
 """MR VFrame Sequence (0065,1051) of United Imaging: one item for every tile of a mosaic."""

@@ -32,7 +32,6 @@ _TELLS_VOLUMES_APART: tuple[tuple[str, ...], ...] = (
     ("NominalCardiacTriggerDelayTime", "TriggerTime"),
     ("RepetitionTime",),
     ("AcquisitionNumber",),
-    ("SOPInstanceUID",),
     ("AcquisitionDateTime", "AcquisitionTime"),
 )
 """Attributes by which images of the same place belong to different volumes (kinds, b-values, time points), tried in this order."""
@@ -150,13 +149,18 @@ def _volumes(frames: list[Frame], places: np.ndarray, what: str) -> list[list[Fr
     if most == 1:
         return [frames]
     values = [[_sortable(f.get(*keywords)) for f in frames] for keywords in _TELLS_VOLUMES_APART]
+    if all(f.index is not None for f in frames):
+        # Several multi-frame files may be a volume each. A classic file is one slice, and its identifier has no order.
+        values.insert(-1, [_sortable((float(f.order[0]), f.get("SOPInstanceUID"))) for f in frames])
     varying = [column for column in values if len(set(column)) > 1]
     for size in (1, 2, 3):
         for columns in combinations(varying, size):
             keys = list(zip(*columns, strict=True))
             kinds = sorted(set(keys))
             once_a_place = len(set(zip(places.tolist(), keys, strict=True))) == len(frames)
-            if len(kinds) == most and once_a_place:
+            # A volume of a few slices beside a full one is made of copies of them, with a time of their own.
+            covers_most = 2 * min(Counter(keys).values()) > len(counts)
+            if len(kinds) == most and once_a_place and covers_most:
                 return [[f for f, key in zip(frames, keys, strict=True) if key == kind] for kind in kinds]
     ranked = len({f.order for f in frames}) == len(frames)
     if len(set(counts.values())) == 1 and ranked:

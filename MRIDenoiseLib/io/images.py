@@ -13,6 +13,7 @@ import SimpleITK as sitk
 
 from MRIDenoiseLib.errors import AmbiguousInputError, InputError, OutputError
 from MRIDenoiseLib.io import stored_bytes
+from MRIDenoiseLib.io.derivation import Derivation
 from MRIDenoiseLib.io.geometry import check_grid, check_voxels, ijk_to_ras, lps_parts
 from MRIDenoiseLib.volume import Volume
 
@@ -38,7 +39,7 @@ def read_image(path: Path, volume: int | None = None) -> Volume:
 
     Args:
         path: a file with one of the known endings.
-        volume: which volume of a four-dimensional file, counted from 1.
+        volume: which volume of a four-dimensional file (or of a list of volumes in a NRRD file), counted from 1.
 
     Raises:
         AmbiguousInputError: the file holds several volumes and none was chosen.
@@ -65,24 +66,35 @@ def read_image(path: Path, volume: int | None = None) -> Volume:
                     f"{what}: the image axes are not perpendicular (a sheared grid); resample it to a straight grid first"
                 ) from error
             raise InputError(f"{what} has a header that cannot be read; copy or export it again") from error
-        _check_kind(reader, what)
+        _check_kind(reader, stored.listed, what)
         size = list(reader.GetSize())
         if 0 in size:
             raise InputError(f"{what} holds no voxels; export the image again")
+        components = reader.GetNumberOfComponents()
         stored_type = sitk.GetArrayFromImage(sitk.Image([1] * len(size), reader.GetPixelID())).dtype
         if not stored.pixel_type:
-            stored_bytes.check_payload(stored.payload, int(np.prod(size, dtype=object)) * stored_type.itemsize, what)
+            promised = int(np.prod(size, dtype=object)) * stored_type.itemsize * components
+            stored_bytes.check_payload(stored.payload, promised, what)
         reader.SetExtractIndex([0] * len(size))
         extract = size[:3] + [0] * (len(size) - 3)
-        if len(size) > 3:
+        component = 0
+        if components > 1:
+            if len(size) > 3:
+                raise InputError(f"{what} has more than four dimensions; split it into volumes first")
+            component = _chosen_volume(components, volume, what)
+        elif len(size) > 3:
+            if any(n > 1 for n in size[4:]):
+                raise InputError(f"{what} has more than four dimensions; split it into volumes first")
             index = [0] * len(size)
-            index[3] = _chosen_volume(size, volume, what)
+            index[3] = _chosen_volume(size[3], volume, what)
             reader.SetExtractIndex(index)
         elif volume not in (None, 1):
             raise InputError(f"{what} holds one volume, so there is no volume {volume}")
         reader.SetExtractSize(extract)
         try:
             image = reader.Execute()
+            if components > 1:
+                image = sitk.VectorIndexSelectionCast(image, component)
         except RuntimeError as error:
             raise InputError(f"{what} cannot be read as an image; copy or export it again") from error
 
@@ -97,8 +109,8 @@ def read_image(path: Path, volume: int | None = None) -> Volume:
     return Volume(voxels, matrix, pixel_type, name=what[: -len(kind)])
 
 
-def _check_kind(reader: sitk.ImageFileReader, what: str) -> None:
-    if reader.GetNumberOfComponents() != 1:
+def _check_kind(reader: sitk.ImageFileReader, listed: bool, what: str) -> None:
+    if reader.GetNumberOfComponents() != 1 and not listed:
         raise InputError(f"{what} holds {reader.GetNumberOfComponents()} values a voxel (RGB or vectors); only grey images can be denoised")
     if reader.GetPixelID() in (sitk.sitkComplexFloat32, sitk.sitkComplexFloat64):
         raise InputError(f"{what} holds complex voxels; take the magnitude first")
@@ -106,11 +118,8 @@ def _check_kind(reader: sitk.ImageFileReader, what: str) -> None:
         raise InputError(f"{what} has {reader.GetDimension()} dimensions; only two- and three-dimensional images can be denoised")
 
 
-def _chosen_volume(size: list[int], volume: int | None, what: str) -> int:
-    """Index along the fourth axis of the volume the user chose (counted from 1)."""
-    if any(n > 1 for n in size[4:]):
-        raise InputError(f"{what} has more than four dimensions; split it into volumes first")
-    count = size[3]
+def _chosen_volume(count: int, volume: int | None, what: str) -> int:
+    """Index from 0 of the volume the user chose (counted from 1) among ``count``."""
     if volume is None and count > 1:
         raise AmbiguousInputError(f"{what} holds {count} volumes; choose one with --volume N (1 to {count})")
     chosen = 1 if volume is None else volume
@@ -148,7 +157,7 @@ def stored_as(voxels: np.ndarray, pixel_type: str) -> np.ndarray:
     raise AssertionError("float32 holds every float32")
 
 
-def write_image(volume: Volume, path: Path, note: str = "") -> None:
+def write_image(volume: Volume, path: Path, derivation: Derivation | None = None) -> None:
     """Write a volume to an image file (the ending chooses the format), in its source's pixel type and geometry.
 
     Where the result does not fit the source's type it is written in a wider one, see :func:`stored_as`.
@@ -156,20 +165,27 @@ def write_image(volume: Volume, path: Path, note: str = "") -> None:
     Args:
         volume: what to write.
         path: a file that does not exist yet, with a known ending.
-        note: a short remark that NIfTI keeps in ``descrip`` (79 characters) and NRRD and MetaImage in a field.
+        derivation: what was done: NIfTI keeps a short note of it in ``descrip``, NRRD and MetaImage the whole account in
+            a field of their header.
     """
-    image = sitk.GetImageFromArray(stored_as(volume.voxels, volume.pixel_type))
+    stored = stored_as(volume.voxels, volume.pixel_type)
+    image = sitk.GetImageFromArray(stored)
     origin, spacing, direction = lps_parts(volume.ijk_to_ras)
     image.SetOrigin(origin.tolist())
     image.SetSpacing(spacing.tolist())
     image.SetDirection(direction.ravel().tolist())
-    if note:
-        image.SetMetaData("ITK_FileNotes" if ending(path).startswith(".nii") else _NOTE_KEY, note[:79])
+    if derivation and ending(path).startswith(".nii"):
+        image.SetMetaData("ITK_FileNotes", derivation.note)
+    elif derivation:
+        image.SetMetaData(_NOTE_KEY, derivation.description)
+    refused = OutputError(f"cannot write the {ending(path)} file; is there enough space, and may you write there?")
     with _quiet():
         try:
             sitk.WriteImage(image, str(path), useCompression=ending(path) != ".nii")
         except RuntimeError as error:
-            raise OutputError(f"cannot write {path.name}; is there enough space, and may you write there?") from error
+            raise refused from error
+    if ending(path).startswith(".nii") and not stored_bytes.nifti_is_complete(path, ending(path) == ".nii.gz", stored.nbytes):
+        raise refused
 
 
 @contextmanager

@@ -44,12 +44,15 @@ class Stored:
         scaled: whether a slope or intercept has to be applied to the stored values.
         payload: number of bytes of voxel data in the file, unpacked.
         shape: stored samples along each axis, fastest first, or empty when the image reader tells it.
+        listed: whether the values at a voxel are those of a list of volumes (NRRD as Slicer saves time series), not a
+            colour or a vector.
     """
 
     pixel_type: str
     scaled: bool
     payload: int
     shape: tuple[int, ...] = ()
+    listed: bool = False
 
 
 def check_payload(stored: int, promised: int, what: str) -> None:
@@ -62,6 +65,17 @@ def check_payload(stored: int, promised: int, what: str) -> None:
         raise InputError(
             f"{what} does not fit its header: {promised} bytes of voxels are promised and more are there; copy or export it again"
         )
+
+
+def nifti_is_complete(path: Path, gzipped: bool, payload: int) -> bool:
+    """Whether a NIfTI file just written holds its header and ``payload`` bytes of voxels.
+
+    ITK's NIfTI writer says nothing when a disk fills up.
+    """
+    try:
+        return sum(len(chunk) for chunk in (_unpacked(path) if gzipped else _chunks(path))) >= 352 + payload
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        return False
 
 
 def nifti(path: Path, gzipped: bool) -> Stored:
@@ -175,10 +189,11 @@ def nrrd(path: Path) -> Stored:
     if "data file" in fields or "datafile" in fields:
         raise InputError(f"{what} keeps its voxels in a second file; save it as one .nrrd file first")
     encoding = fields.get("encoding", "").lower()
+    listed = fields.get("kinds", "").lower().split()[:1] == ["list"]
     if encoding == "raw":
-        return Stored("", False, path.stat().st_size - start)
+        return Stored("", False, path.stat().st_size - start, listed=listed)
     if encoding in ("gzip", "gz"):
-        return Stored("", False, _count_unpacked(path, start, 31, what))
+        return Stored("", False, _count_unpacked(path, start, 31, what), listed=listed)
     raise InputError(f"{what} is packed as '{encoding[:20] or 'nothing known'}', which is not read here; save it with gzip or raw encoding")
 
 

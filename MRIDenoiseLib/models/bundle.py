@@ -111,6 +111,14 @@ class Bundle:
         return self.card["default_method"]
 
     @property
+    def trained_on(self) -> dict[str, frozenset[str]]:
+        """``organ`` and ``contrast`` -> the values the training data had, as the card's ``training`` lists them."""
+        training = self.card.get("training")
+        data = training.get("data") if isinstance(training, dict) else None
+        entries = [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else []
+        return {name: frozenset(str(entry[name]) for entry in entries if entry.get(name)) for name in ("organ", "contrast")}
+
+    @property
     def default_settings(self) -> dict[str, Any]:
         """That method's settings."""
         return dict(self.card.get("default_settings", {}))

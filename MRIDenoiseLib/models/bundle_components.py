@@ -22,7 +22,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, PreTraine
 
 from MRIDenoiseLib.errors import BundleError
 from MRIDenoiseLib.models.bundle_files import INDEX, read_json
-from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
+from MRIDenoiseLib.models.diffusion_denoiser import TIMESTEPS, DiffusionDenoiser
 from MRIDenoiseLib.models.nbnet import NBNet
 
 INDEX_CLASS = "MRIDenoiseBundle"
@@ -113,6 +113,8 @@ def load_scheduler(folder: Path) -> DDIMScheduler:
         raise BundleError(f"{folder}: {name} describes no usable noise schedule ({_first_line(error)}).") from error
     if scheduler.config.prediction_type != "sample":
         raise BundleError(f"{folder}: {name} has prediction_type {scheduler.config.prediction_type!r}, but the denoiser predicts 'sample'.")
+    if len(scheduler.alphas_cumprod) != TIMESTEPS or float(scheduler.alphas_cumprod[-1]) != 0:
+        raise BundleError(f"{folder}: {name} must have {TIMESTEPS} steps of which the last is pure noise.")
     return scheduler
 
 

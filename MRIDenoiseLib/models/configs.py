@@ -38,6 +38,8 @@ def compact() -> ModelConfig:
             "patch_size": 2,
             "neighbours": 1,
             "residual": True,
+            "fade_state": True,
+            "grain": True,
         },
         degradation={"channels": (16, 32, 32, 32, 32), "mid_channels": 16, "subspace_dim": 8, "text_dim": text, "film_width": text},
         restoration={
@@ -56,7 +58,7 @@ def compact() -> ModelConfig:
 
 
 def paper() -> ModelConfig:
-    """The paper's size: U-Net (192, 192, 384, 576, 768) x 2, NBNet 128-64-32-16-8, text 1024 wide (ALGORITHMS d.3, b.3)."""
+    """The paper's size: U-Net (192, 192, 384, 576, 768) x 2, NBNet 128-64-32-16-8, text 1024 wide."""
     return ModelConfig(
         denoiser={},
         degradation={"channels": (128, 64, 32, 16, 8), "mid_channels": 128, "subspace_dim": 16, "text_dim": 1024},
@@ -80,6 +82,8 @@ def tiny() -> ModelConfig:
             "patch_size": 2,
             "neighbours": 1,
             "residual": True,
+            "fade_state": True,
+            "grain": True,
         },
         degradation={"channels": (4, 4, 4, 4, 4), "mid_channels": 4, "subspace_dim": 2, "text_dim": text},
         restoration={
@@ -124,7 +128,7 @@ def build_networks(config: ModelConfig) -> Networks:
 
 
 def build_scheduler() -> DDIMScheduler:
-    """Linear betas 1e-4..2e-2 over 1000 steps, rescaled so that the last step is pure noise (ALGORITHMS d.2)."""
+    """Linear betas 1e-4..2e-2 over 1000 steps, rescaled so that the last step is pure noise (Lin et al. 2024)."""
     return DDIMScheduler(
         num_train_timesteps=1000,
         beta_start=1e-4,

@@ -21,12 +21,18 @@ from torch.nn import functional
 from MRIDenoiseLib.models.conditioning import NUMBERS, Conditioning, fourier_features
 from MRIDenoiseLib.models.padding import pad_to_multiple
 
+TIMESTEPS = 1000
+"""T of the schedule."""
+
+GRAIN_WINDOW = 5
+GRAIN_LIMIT = 4.0
+
 FREQUENCIES = 6
 """Octaves of the Fourier features that carry the numbers (acceleration, noise level, slice spacing)."""
 
 
 class DiffusionDenoiser(ModelMixin, ConfigMixin):
-    """x0-predicting conditional denoiser (Shao et al. 2026, section "Conditional diffusion"; DESIGN "models").
+    """x0-predicting conditional denoiser (Shao et al. 2026, section "Conditional diffusion").
 
     Args:
         widths: channels of each level, finest first.
@@ -38,6 +44,10 @@ class DiffusionDenoiser(ModelMixin, ConfigMixin):
         patch_size: p x p pixels folded into channels.
         neighbours: slices seen on either side (0 or 1).
         residual: predict the noise-scaled residual to the measured slice.
+        fade_state: weigh the state x_t by 1 - t / (T - 1) on its way in; at t = T the estimate is then exactly a function of
+            the measurement, the regression estimate that a zero-terminal-SNR schedule promises (Lin et al. 2024).
+        grain: also show what :func:`grain` leaves of the measured slices: group normalisation scales features by the
+            anatomy's contrast, next to which faint noise is hard to see.
 
     Raises:
         ValueError: when ``norm_groups`` does not divide every width.
@@ -57,12 +67,14 @@ class DiffusionDenoiser(ModelMixin, ConfigMixin):
         patch_size: int = 1,
         neighbours: int = 0,
         residual: bool = False,
+        fade_state: bool = False,
+        grain: bool = False,
     ) -> None:
         super().__init__()
         widths = tuple(widths)
         if any(width % norm_groups for width in widths):
             raise ValueError(f"norm_groups={norm_groups} does not divide every width of {widths}")
-        channels = 1 + (2 * neighbours + 1)
+        channels = 1 + (2 * neighbours + 1) * (2 if grain else 1)
         plain = len(widths) - attention_levels
         down = ["ResnetDownsampleBlock2D"] * plain + ["AttnDownBlock2D"] * attention_levels
         up = ["AttnUpBlock2D"] * attention_levels + ["ResnetUpsampleBlock2D"] * plain
@@ -108,7 +120,7 @@ class DiffusionDenoiser(ModelMixin, ConfigMixin):
         Args:
             state: B x 1 x H x W, x_t; range [-1, 1] plus noise.
             measured: B x N x H x W, the noisy slice in the centre channel and its neighbours beside it, or None when
-                the measurement is dropped (an unconditional prior, ALGORITHMS e.5).
+                the measurement is dropped (an unconditional prior).
             timestep: B or one number, 0 (clean) to T-1 (pure noise).
             conditioning: text and numbers of the B slices.
 
@@ -122,7 +134,14 @@ class DiffusionDenoiser(ModelMixin, ConfigMixin):
         else:
             centre = self.config.neighbours
             base, unit = measured[:, centre : centre + 1], conditioning.noise_level
-        inputs, crop = pad_to_multiple(torch.cat([state, measured], dim=1), self.multiple)
+        if self.config.fade_state:
+            # The nearer to pure noise, the less x_t tells and the more it would drown the faint noise of the measurement.
+            share = 1 - torch.as_tensor(timestep, device=state.device).expand(len(state)) / (TIMESTEPS - 1)
+            state = state * share.to(state.dtype).view(-1, 1, 1, 1)
+        given = [state, measured]
+        if self.config.grain:
+            given.append(grain(measured, unit))
+        inputs, crop = pad_to_multiple(torch.cat(given, dim=1), self.multiple)
         folded = functional.pixel_unshuffle(inputs, self.config.patch_size)
         # A dropped text still needs one key to attend to: the first token, zeroed.
         mask = conditioning.text_mask.clone()
@@ -139,3 +158,11 @@ class DiffusionDenoiser(ModelMixin, ConfigMixin):
         if not self.config.residual:
             return estimate
         return base + unit.view(-1, 1, 1, 1) * estimate
+
+
+def grain(measured: Tensor, noise_level: Tensor) -> Tensor:
+    """B x N x H x W without its local mean (5 x 5), in units of the noise, within +-GRAIN_LIMIT where an edge is stronger."""
+    reach = GRAIN_WINDOW // 2
+    padded = functional.pad(measured, (reach, reach, reach, reach), mode="replicate")
+    smooth = functional.avg_pool2d(padded, GRAIN_WINDOW, stride=1)
+    return ((measured - smooth) / noise_level.clamp_min(1e-3).view(-1, 1, 1, 1)).clamp(-GRAIN_LIMIT, GRAIN_LIMIT)

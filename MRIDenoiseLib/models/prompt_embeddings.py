@@ -1,7 +1,7 @@
 """Prompts turned into embeddings: by the text encoder, or from those kept in the bundle.
 
 With a large text tower a prompt costs more than a slice, and there are only some hundred different ones; so a bundle may
-carry them ready (ALGORITHMS d.4). Each is stored under the hash of the encoder that made it and the prompt itself, so an
+carry them ready. Each is stored under the hash of the encoder that made it and the prompt itself, so an
 embedding of another encoder is never taken for one of this.
 """
 

@@ -48,7 +48,7 @@ def build_compact_text_encoder(tokenizer: PreTrainedTokenizerFast, width: int = 
 
 
 def stable_diffusion_text_config() -> CLIPTextConfig:
-    """The text tower of Stable Diffusion 2.1: 23 layers, 1024 wide, 340.4 million parameters (ALGORITHMS d.4)."""
+    """The text tower of Stable Diffusion 2.1: 23 layers, 1024 wide, 340.4 million parameters."""
     return CLIPTextConfig(
         vocab_size=49408,
         hidden_size=1024,
@@ -62,7 +62,7 @@ def stable_diffusion_text_config() -> CLIPTextConfig:
 
 
 def add_lora(text_encoder: CLIPTextModel, rank: int = 8) -> PeftModel:
-    """Low-rank adapters on the query, key, value and output projections (ALGORITHMS d.4); everything else is frozen."""
+    """Low-rank adapters on the query, key, value and output projections; everything else is frozen."""
     targets = ["q_proj", "k_proj", "v_proj", "out_proj"]
     return get_peft_model(text_encoder, LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules=targets))
 

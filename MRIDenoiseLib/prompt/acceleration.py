@@ -18,6 +18,10 @@ _PROTON_MHZ_PER_TESLA = 42.577
 def read_averages(header: Header) -> AcquisitionField:
     """NEX / NSA: how often each line was measured. GE's own element keeps the fraction that the standard one rounds."""
     value = header.number("NumberOfAverages")
+    fraction = _ge_excitations(header)
+    if value is not None and fraction is not None and _is_rounding_of(value, fraction):
+        source = f"(0027,1062) GE number of excitations = {fraction:g}, which {tag_name('NumberOfAverages')} = {value:g} rounds"
+        return AcquisitionField(fraction, source, "high")
     if value is not None and value > 0:
         return AcquisitionField(value, f"{tag_name('NumberOfAverages')} = {value:g}", "high")
     for group, element, what in ((0x0027, 0x1062, "GE number of excitations"), (0x2001, 0x1088, "Philips number of averages")):
@@ -28,6 +32,17 @@ def read_averages(header: Header) -> AcquisitionField:
     if number is not None and number > 0:
         return AcquisitionField(number, f"Siemens protocol lAverages = {number:g}", "medium")
     return AcquisitionField()
+
+
+def _ge_excitations(header: Header) -> float | None:
+    creator = header.private_text(0x0027, 0x0010)
+    # An anonymised file may have lost the creator; another maker's element of that number is no excitation count.
+    return next(iter(header.private_numbers(0x0027, 0x1062)), None) if not creator or creator.startswith("GEMS") else None
+
+
+def _is_rounding_of(whole: float, fraction: float) -> bool:
+    """Whether a whole number of averages, at least one, stands for this fractional one (0.5 is written as 1)."""
+    return fraction > 0 and not fraction.is_integer() and whole.is_integer() and whole >= 1 and abs(whole - fraction) < 1
 
 
 def read_parallel_imaging(header: Header) -> AcquisitionField:
@@ -75,7 +90,7 @@ def read_field_strength(header: Header) -> AcquisitionField:
 
 
 def guess_acceleration(averages: AcquisitionField) -> AcquisitionField:
-    """2 / NEX within 1.5 to 3, since the full scan's time is in no header; 2 where NEX is not known either (ALGORITHMS k).
+    """2 / NEX within 1.5 to 3, since the full scan's time is in no header; 2 where NEX is not known either.
 
     The parallel-imaging factor is a field of its own and takes no part.
     """

@@ -99,7 +99,9 @@ def _standard(header: Header) -> AcquisitionField:
     written = header.text("BodyPartExamined")
     organ = _BODY_PARTS.get(re.sub(r"[^A-Z]", "", written.upper()))
     if organ:
-        return _field(organ, f"{tag_name('BodyPartExamined')} = {written}", "high")
+        # Quoted only where it is the known word and no more: what else a site writes there may be private.
+        shown = written if re.fullmatch(r"[A-Za-z _-]+", written) else organ
+        return _field(organ, f"{tag_name('BodyPartExamined')} = {shown}", "high")
     for region in header.items("AnatomicRegionSequence"):
         item = Header(region)
         organ = _REGION_CODES.get(item.text("CodeValue"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from MRIDenoiseLib.prompt import vocabulary
 from MRIDenoiseLib.prompt.headers import Header, tag_name
 from MRIDenoiseLib.volume import AcquisitionField
@@ -27,6 +29,12 @@ _STARTS = (
     ("paramed", "Paramed"),
 )
 
+_COMPANY_WORDS = frozenset(word for start, _ in _STARTS for word in start.split()) | {
+    *("medical", "mec", "systems", "system", "healthcare", "healthineers", "imaging", "biospin", "mri", "technologies", "technology"),
+    *("gmbh", "ag", "co", "company", "corp", "corporation", "inc", "ltd", "limited", "llc", "spa"),
+}
+"""The words of makers' names in their legal forms. A manufacturer made of these alone is quoted; others may hold anything."""
+
 _CREATORS = (
     ((0x0029, 0x0010), "SIEMENS", "Siemens"),
     ((0x0051, 0x0010), "SIEMENS", "Siemens"),
@@ -44,7 +52,9 @@ def read_vendor(header: Header) -> AcquisitionField:
     written = header.text("Manufacturer")
     for start, vendor in _STARTS:
         if f"{written.lower()} ".startswith(start):
-            return AcquisitionField(vendor, f"{tag_name('Manufacturer')} = {written}", "high", vocabulary.VENDORS[vendor].seen)
+            words = re.split(r"[ _.,&-]+", written.lower())
+            shown = written if _COMPANY_WORDS.issuperset(filter(None, words)) else vendor
+            return AcquisitionField(vendor, f"{tag_name('Manufacturer')} = {shown}", "high", vocabulary.VENDORS[vendor].seen)
     for (group, element), creator, vendor in _CREATORS:
         if header.private_text(group, element).startswith(creator):
             return AcquisitionField(vendor, f"({group:04X},{element:04X}) private creator", "medium", vocabulary.VENDORS[vendor].seen)

@@ -2,7 +2,7 @@
 
 Free text never reaches a model (a series description is private, and a string nobody trained on changes a result
 silently), so whatever headers, names or users say is mapped here to a term, or to ``unknown``. The words are chosen so
-that the longest compact prompt is 14 tokens of the CLIP tokenizer: 16 with its begin and end marks (ALGORITHMS d.4).
+that the longest compact prompt is 14 tokens of the CLIP tokenizer: 16 with its begin and end marks.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ VENDORS: dict[str, Term] = _terms(
 """Vendor -> term; the trained ones first. Toshiba is Canon, Hitachi is Fujifilm (the makers' present names)."""
 
 ACCELERATION_GROUPS: tuple[tuple[float, str], ...] = ((math.sqrt(3.0), "1.5x"), (math.sqrt(6.0), "2x"), (math.inf, "3x"))
-"""(upper limit of T_full / T_fast, word): nearest group on a logarithmic scale (ALGORITHMS a.6)."""
+"""(upper limit of T_full / T_fast, word): nearest group on a logarithmic scale."""
 
 _TABLES = (VENDORS, ORGANS, CONTRASTS, FAT_SUPPRESSION, PLANES)
 

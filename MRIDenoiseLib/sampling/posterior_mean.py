@@ -26,9 +26,9 @@ def posterior_mean(
 ) -> Tensor:
     """The mean of ``samples`` DDIM samples of ``steps`` steps each.
 
-    With one step each sample is already g_theta(noise, y, T-1, c) = E[x | y], because the state at T-1 holds no image;
-    averaging then only removes what little an imperfect network lets through of its noise. With many steps each is a
-    draw from the posterior, whose squared error falls from 2 to 1 + 1/K times that of the mean.
+    With one step each sample is already g_theta(noise, y, T-1, c) = E[x | y], because the state at T-1 holds no image:
+    averaging changes nothing with a denoiser that fades the state out, and removes what little another lets through of
+    its noise. With many steps each is a draw from the posterior, whose squared error falls from 2 to 1 + 1/K times that of the mean.
 
     Args:
         denoiser: g_theta(x_t, measured, t, conditioning) -> x0.

@@ -38,7 +38,7 @@ def random_crop(slices: Tensor, centre: tuple[int, int], size: int, generator: t
 
 
 def crop_kspace(images: Tensor, size: int) -> Tensor:
-    """N x S x S to N x size x size by keeping the centre of k-space; a constant image keeps its value (ALGORITHMS a.3)."""
+    """N x S x S to N x size x size by keeping the centre of k-space; a constant image keeps its value."""
     side = images.shape[-1]
     # A gentle taper over the outer tenth keeps sharp magnitude edges from ringing.
     taper = (1 - (torch.fft.fftfreq(size).abs() / 0.5 - 0.9).clamp_min(0) / 0.1 * 0.5).to(images)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -20,7 +22,7 @@ from MRIDenoiseLib.models.configs import CONFIGS, Networks, build_networks
 from MRIDenoiseLib.training.checkpoint import load_checkpoint, save_checkpoint
 from MRIDenoiseLib.training.objectives import JointObjective
 from MRIDenoiseLib.training.samples import PairSampler
-from MRIDenoiseLib.training.volumes import CleanVolume
+from MRIDenoiseLib.training.volumes import CleanVolume, refuse_kept_out
 
 LOG_EVERY = 25
 CHECKPOINT_SECONDS = 240
@@ -63,9 +65,32 @@ class Recipe:
         unknown = set(values) - {field.name for field in fields(cls)}
         if unknown:
             raise SettingsError(f"{path} has the unknown key '{min(unknown)}'")
-        if values.get("config", "compact") not in CONFIGS:
-            raise SettingsError(f"{path} asks for the unknown configuration '{values['config']}'; there are {', '.join(CONFIGS)}")
+        trainable = [name for name, config in CONFIGS.items() if config().restoration is not None]
+        if values.get("config", "compact") not in trainable:
+            raise SettingsError(f"{path} asks for the configuration '{values['config']}'; this loop trains {', '.join(trainable)}")
         return cls(**values)
+
+    def identity(self) -> str:
+        """What a checkpoint belongs to: networks and recipe, but for how long it is to train."""
+        lasting = {name: value for name, value in asdict(self).items() if name not in ("minutes", "steps")}
+        return json.dumps([lasting, asdict(CONFIGS[self.config]())], sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run has come to.
+
+    Args:
+        networks: with their averaged weights.
+        steps: optimiser steps done.
+        minutes: wall-clock time spent on them.
+        facts: how it was trained: processes, device, CPU cores, and the subjects and files it drew from.
+    """
+
+    networks: Networks
+    steps: int
+    minutes: float
+    facts: dict[str, Any]
 
 
 def train(recipe: Recipe, volumes: Sequence[CleanVolume], run: Path) -> Networks:
@@ -73,7 +98,12 @@ def train(recipe: Recipe, volumes: Sequence[CleanVolume], run: Path) -> Networks
 
     Writes ``checkpoint.pt`` and ``log.jsonl`` into ``run``. Under ``torchrun`` every process draws its own crops and the
     gradients are averaged.
+
+    Raises:
+        InputError: a volume of a patient who must not be trained on.
+        SettingsError: the run was begun with another recipe or other networks.
     """
+    refuse_kept_out(volumes)
     accelerator = Accelerator(mixed_precision="bf16", cpu=not torch.cuda.is_available())
     torch.manual_seed(recipe.seed)
     networks = build_networks(CONFIGS[recipe.config]())
@@ -84,7 +114,7 @@ def train(recipe: Recipe, volumes: Sequence[CleanVolume], run: Path) -> Networks
     average = EMAModel(objective.parameters(), decay=recipe.ema, use_ema_warmup=True, power=0.75)
     optimizer = torch.optim.AdamW(objective.parameters(), lr=recipe.learning_rate, weight_decay=0.0)
     step, elapsed = 0, 0.0
-    state = load_checkpoint(run)
+    state = _state_of(recipe, run)
     if state is not None:
         objective.load_state_dict(state["weights"])
         average.load_state_dict(state["average"])
@@ -95,6 +125,13 @@ def train(recipe: Recipe, volumes: Sequence[CleanVolume], run: Path) -> Networks
     sampler = PairSampler(volumes, recipe.crop, recipe.seed * 1000 + accelerator.process_index)
     started = saved = time.monotonic()
     sums: dict[str, float] = {}
+    summed = 0
+    facts = {
+        "processes": accelerator.num_processes,
+        "device": accelerator.device.type,
+        "cpu_cores": os.cpu_count(),
+        "files": sorted(volume.row.file for volume in volumes),
+    }
 
     def checkpoint() -> None:
         if accelerator.is_main_process:
@@ -106,6 +143,8 @@ def train(recipe: Recipe, volumes: Sequence[CleanVolume], run: Path) -> Networks
                     "optimizer": optimizer.state_dict(),
                     "step": step,
                     "elapsed": elapsed + time.monotonic() - started,
+                    "identity": recipe.identity(),
+                    "facts": facts,
                 },
             )
 
@@ -128,11 +167,12 @@ def train(recipe: Recipe, volumes: Sequence[CleanVolume], run: Path) -> Networks
         average.step(objective.parameters())
         step += 1
         for name, loss in losses.items():
-            sums[name] = sums.get(name, 0.0) + float(loss.detach()) / LOG_EVERY
-        if step % LOG_EVERY == 0 and accelerator.is_main_process:
-            _log(run, {"step": step, "minutes": round(spent, 2), **{name: round(value, 5) for name, value in sums.items()}})
+            sums[name] = sums.get(name, 0.0) + float(loss.detach())
+        summed += 1
         if step % LOG_EVERY == 0:
-            sums.clear()
+            if accelerator.is_main_process:
+                _log(run, {"step": step, "minutes": round(spent, 2)} | {name: round(total / summed, 5) for name, total in sums.items()})
+            sums, summed = {}, 0
         if time.monotonic() - saved > CHECKPOINT_SECONDS:
             checkpoint()
             saved = time.monotonic()
@@ -141,13 +181,13 @@ def train(recipe: Recipe, volumes: Sequence[CleanVolume], run: Path) -> Networks
     return networks
 
 
-def averaged_networks(recipe: Recipe, run: Path) -> tuple[Networks, int, float]:
-    """The averaged weights of a run as it is on disk, the steps done and the minutes spent.
+def averaged_networks(recipe: Recipe, run: Path) -> Trained:
+    """A run as it is on disk, finished or not.
 
     Raises:
-        SettingsError: when the run has no checkpoint yet.
+        SettingsError: when the run has no checkpoint yet, or was trained with another recipe or other networks.
     """
-    state = load_checkpoint(run)
+    state = _state_of(recipe, run)
     if state is None:
         raise SettingsError(f"{run} holds no checkpoint yet")
     networks = build_networks(CONFIGS[recipe.config]())
@@ -155,7 +195,14 @@ def averaged_networks(recipe: Recipe, run: Path) -> tuple[Networks, int, float]:
     average = EMAModel(objective.parameters())
     average.load_state_dict(state["average"])
     average.copy_to(objective.parameters())
-    return networks, state["step"], state["elapsed"] / 60
+    return Trained(networks, state["step"], state["elapsed"] / 60, state["facts"])
+
+
+def _state_of(recipe: Recipe, run: Path) -> dict[str, Any] | None:
+    state = load_checkpoint(run)
+    if state is not None and state["identity"] != recipe.identity():
+        raise SettingsError(f"{run} was trained with another recipe or other networks; use an empty folder")
+    return state
 
 
 def _log(run: Path, entry: dict[str, float]) -> None:

@@ -13,22 +13,21 @@ NOISE_FLOOR = 0.02
 """Network units added to the noise level in the loss, so that nearly clean slices do not dominate it."""
 AIR_WEIGHT = 0.1
 PURE_NOISE_SHARE = 0.6
-"""How often the denoiser trains at t = T, where it is the regression estimate (ALGORITHMS d.2)."""
+"""How often the denoiser trains at t = T, where it is the regression estimate."""
 DROP_MEASURED = 0.1
 DROP_TEXT = 0.1
-DENOISER_SHARE = 0.5
 DEGRADATION_SHARE = 0.25
-"""Parts of every batch that these two learn from: on a CPU the time goes first to the network that ships as default."""
+"""Part of every batch that the degradation network learns from: it has an almost-identity to learn."""
 JITTER = (0.5 / 255 * 2, 2 / 255 * 2)
-"""Smallest and largest standard deviation, in network units, added to the degradation network's input (ALGORITHMS c.5)."""
+"""Smallest and largest standard deviation, in network units, added to the degradation network's input."""
 
 
 class JointObjective(nn.Module):
     """Losses of the restoration, denoising and degradation networks on one batch; they share the text encoder.
 
     - restoration r: | r(y) - x |^2, the posterior mean by plain regression;
-    - denoiser g: | g(x_t, y, t, c) - x |^2, mostly at t = T, measurement and text dropped now and then (ALGORITHMS d.1);
-    - degradation f: | f(x) - y |_1 from the true clean slice with jitter, so that no noise can be smuggled (ALGORITHMS c.5).
+    - denoiser g: | g(x_t, y, t, c) - x |^2, mostly at t = T, measurement and text dropped now and then;
+    - degradation f: | f(x) - y |_1 from the true clean slice with jitter, so that no noise can be smuggled.
 
     Squared errors are divided by the noise variance: a decibel weighs the same at every noise level.
     """
@@ -48,7 +47,7 @@ class JointObjective(nn.Module):
     def conditioning(self, batch: Batch) -> Conditioning:
         """Text embedded once a unique prompt, and the batch's numbers."""
         prompts = sorted(set(batch.prompts))
-        tokens = self.tokenizer(prompts, padding="max_length", truncation=True, return_tensors="pt").to(batch.clean.device)
+        tokens = self.tokenizer(prompts, padding="max_length", return_tensors="pt").to(batch.clean.device)
         embedded = self.text_encoder(tokens.input_ids, attention_mask=tokens.attention_mask).last_hidden_state
         rows = torch.tensor([prompts.index(prompt) for prompt in batch.prompts], device=batch.clean.device)
         return Conditioning(
@@ -67,10 +66,10 @@ class JointObjective(nn.Module):
         conditioning = Conditioning(
             conditioning.text, mask, conditioning.acceleration, conditioning.noise_level, conditioning.slice_spacing
         )
-        some, few = (slice(0, max(1, round(share * len(batch.prompts)))) for share in (DENOISER_SHARE, DEGRADATION_SHARE))
+        few = slice(0, max(1, round(DEGRADATION_SHARE * len(batch.prompts))))
         return {
             "restoration": _weighted(self.restoration(batch.measured, conditioning), batch, batch.noise_level),
-            "denoiser": self._denoiser(batch[some], conditioning[some], generator),
+            "denoiser": self._denoiser(batch, conditioning, generator),
             "degradation": self._degradation(batch[few], conditioning[few], generator),
         }
 

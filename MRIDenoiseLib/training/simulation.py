@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from MRIDenoiseLib.errors import Cancelled, InputError, SettingsError
+from MRIDenoiseLib.io import Derivation
 from MRIDenoiseLib.volume import Volume
 
 from .acquisition_model import AcquisitionModel
@@ -89,6 +90,13 @@ class Simulation:
             "window": f"raised cosine from {model.apodisation_parameter:g} Nyquist",
             "seed": self.seed,
         }
+
+    def derivation(self) -> Derivation:
+        """The account that goes into the simulated volume's file; the seed has its own place there."""
+        settings = {name: value for name, value in self.facts().items() if name != "seed"}
+        return Derivation(
+            method=f"simulated acquisition level {self.level}", bundle="none", seed=self.seed, settings=settings, suffix="simulated"
+        )
 
 
 def clean_scale(voxels: np.ndarray) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +68,22 @@ def read_manifest(folder: Path, kind: str = "volumes") -> list[ManifestRow]:
     return [ManifestRow(**{name: row[name] for name in names}) for row in rows if row["file"].startswith(f"{kind}/")]
 
 
+def training_rows(folder: Path) -> list[ManifestRow]:
+    """The rows that may be trained on: all volumes but those of :data:`KEPT_OUT_SUBJECTS`.
+
+    Raises:
+        InputError: as :func:`read_manifest`.
+    """
+    return [row for row in read_manifest(folder) if row.subject not in KEPT_OUT_SUBJECTS]
+
+
+def refuse_kept_out(volumes: Iterable[CleanVolume]) -> None:
+    """Raise InputError when a volume belongs to a patient of the published tables."""
+    for volume in volumes:
+        if volume.row.subject in KEPT_OUT_SUBJECTS:
+            raise InputError(f"{volume.row.file} belongs to a subject kept out of all training; take it off the list")
+
+
 def load_clean_volumes(folder: Path, rows: list[ManifestRow]) -> Iterator[CleanVolume]:
     """Read and normalise the volumes of ``rows`` one after the other."""
     for row in rows:
@@ -75,7 +91,7 @@ def load_clean_volumes(folder: Path, rows: list[ManifestRow]) -> Iterator[CleanV
 
 
 def clean_volume(volume: Volume, row: ManifestRow) -> CleanVolume:
-    """Slices first, P99.5 of the positive voxels = 1 (ALGORITHMS a.8), and the manifest's account of the acquisition."""
+    """Slices first, P99.5 of the positive voxels = 1, and the manifest's account of the acquisition."""
     slices = np.moveaxis(volume.voxels, volume.slice_axis, 0)
     slices = np.ascontiguousarray(slices / np.percentile(slices[slices > 0], 99.5), dtype=np.float32)
     return CleanVolume(

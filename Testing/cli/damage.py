@@ -349,9 +349,9 @@ def _again(slice_: FileDataset, **values: object) -> Slices:
 def _damaged_slices() -> Iterator[Case]:
     for attempt in range(8):
 
-        def cut(folder: Path, random: np.random.Generator) -> Path:
+        def cut(folder: Path, random: np.random.Generator, victim_at: int = (0, SHAPE[0] // 2, SHAPE[0] - 1)[attempt % 3]) -> Path:
             series = dicom_folder(folder)
-            victim = series / "IM002"
+            victim = series / f"IM{victim_at:03d}"
             whole = victim.read_bytes()
             victim.write_bytes(whole[: random.integers(0, len(whole))])
             return series

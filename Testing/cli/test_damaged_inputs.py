@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from damage import FORMATS, REFUSED, Case, cases, dicom_folder, good
+from damage import FORMATS, REFUSED, SHAPE, Case, cases, dicom_folder, good
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.cli import main
+from MRIDenoiseLib.errors import InputError
 
 CASES = cases()
 
@@ -50,11 +51,24 @@ def test_a_damaged_input_ends_in_one_sentence(number: int, tmp_path: Path, tiny_
     if status == 0:
         assert np.isfinite(io.read(out).voxels).all()
         assert complaint == ""
+        if source.is_dir():
+            assert len(io.read(out).voxels) == SHAPE[0]
     else:
         assert re.fullmatch(r"mridenoise: [^\n]{20,400}\.\n", complaint), complaint
         assert printed == ""
         assert list((tmp_path / "out").iterdir()) == []
     assert before == {path: path.read_bytes() for path in (tmp_path / "in").rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("place", [0, SHAPE[0] - 1])
+def test_a_series_whose_first_or_last_file_is_cut_anywhere_never_comes_out_a_slice_short(place: int, tmp_path: Path) -> None:
+    series = dicom_folder(tmp_path)
+    victim = series / f"IM{place:03d}"
+    whole = victim.read_bytes()
+    for length in range(0, len(whole), 50):
+        victim.write_bytes(whole[:length])
+        with pytest.raises(InputError, match=victim.name):
+            io.read(series)
 
 
 def test_random_damage_meets_both_answers() -> None:

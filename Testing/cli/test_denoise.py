@@ -105,6 +105,7 @@ WRONG_OPTIONS = {
     "a report in no folder": ["--report", "{tmp}/nowhere/report.json"],
     "a residual in no folder": ["--residual", "{tmp}/nowhere/residual.nii"],
     "a residual that is the output": ["--residual", "{tmp}/out.nii"],
+    "a residual inside the output": ["--residual", "{tmp}/out.nii/residual.nii"],
     "a residual that is the input": ["--residual", "{tmp}/image.nii", "--overwrite"],
     "a model that is not there": ["--bundle", "{tmp}/nowhere"],
     "a series where there is none": ["--echo", "7"],
@@ -143,3 +144,70 @@ def test_the_input_is_never_replaced_by_the_output(tmp_path: Path, tiny_bundle: 
     before = source.read_bytes()
     assert run("denoise", source, tmp_path / "." / "image.nii", "--bundle", tiny_bundle, "--overwrite") == 2
     assert source.read_bytes() == before
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def derived(tmp_path: Path, tiny_bundle: Path) -> Path:
+    """A folder that holds an earlier result of ours, which ``--overwrite`` may therefore replace."""
+    assert run("denoise", dicom_folder(tmp_path), tmp_path / "derived", "--bundle", tiny_bundle, "--slices", "0:1") == 0
+    return tmp_path / "derived"
+
+
+@pytest.mark.parametrize("option", ["--residual residual.nii", "--residual deeper", "--report run.json"])
+@pytest.mark.parametrize("outer", ["OUT", "--residual"])
+def test_an_output_inside_a_folder_that_is_replaced_is_refused_up_front(
+    option: str, outer: str, derived: Path, tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, inner = option.split()
+    if outer == "OUT":
+        places: tuple[object, ...] = (derived, name, derived / inner)
+    elif name == "--report":
+        places = (tmp_path / "out.nii", "--residual", derived, "--report", derived / inner)
+    else:
+        places = (derived / inner, "--residual", derived)
+    before = contents(tmp_path)
+    assert run("denoise", tmp_path / "series", *places, "--bundle", tiny_bundle, "--overwrite") == 2
+    assert "lies inside" in capsys.readouterr().err
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("command", ["denoise", "simulate"])
+def test_an_input_inside_the_folder_that_is_replaced_is_refused(
+    command: str, derived: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(derived)
+    options = ("--bundle", tiny_bundle) if command == "denoise" else ("--acceleration", 2)
+    assert run(command, derived / min(before), derived, *options, "--overwrite") == 2
+    assert "IN lies inside OUT" in capsys.readouterr().err
+    assert contents(derived) == before
+
+
+@pytest.mark.parametrize("failing", ["OUT", "--report"])
+def test_when_one_output_cannot_be_written_every_earlier_result_stays_and_nothing_new_appears(
+    failing: str, derived: Path, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    # A name that the file system still takes, but not with what a temporary name adds: found out only while writing.
+    long = "x" * 245
+    report, residual, out = tmp_path / "run.json", derived, tmp_path / "out.nii"
+    if failing == "OUT":
+        out = tmp_path / f"{long}.nii"
+    else:
+        report = tmp_path / f"{long}.json"
+    for path in (report, out):
+        path.write_text("precious")
+    before = contents(tmp_path)
+    places = (tmp_path / "series", out, "--residual", residual, "--report", report)
+    assert run("denoise", *places, "--bundle", tiny_bundle, "--slices", "0:1", "--overwrite") == 2
+    assert contents(tmp_path) == before
+
+
+def test_a_residual_folder_goes_again_when_the_volume_cannot_be_written(tmp_path: Path, tiny_bundle: Path) -> None:
+    source, out = dicom_folder(tmp_path), tmp_path / f"{'x' * 245}.nii"
+    before = contents(tmp_path)
+    assert run("denoise", source, out, "--residual", tmp_path / "taken", "--bundle", tiny_bundle, "--slices", "0:1") == 2
+    assert contents(tmp_path) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["series"]

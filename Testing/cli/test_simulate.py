@@ -58,6 +58,18 @@ def test_output_keeps_geometry_pixel_type_and_scale(tmp_path: Path, settings: tu
     assert 0.01 < (y - x)[inner].std() / clean_scale(x) < 0.4
 
 
+def test_the_file_says_that_and_how_it_was_simulated(tmp_path: Path):
+    clean = save(tmp_path / "clean.nii", phantom())
+    run(clean, tmp_path / "noisy.nii", "--acceleration", "3", "--seed", "7")
+    told = sitk.ReadImage(str(tmp_path / "noisy.nii")).GetMetaData("descrip")
+    assert "simulated acquisition level 2" in told
+    assert "seed 7" in told
+    account = Simulation(acceleration=3.0, seed=7).derivation()
+    assert account.suffix == "simulated"
+    assert account.settings["acceleration"] == 3.0
+    assert account.description.count("seed") == 1
+
+
 def test_noise_grows_with_the_acceleration_and_level_0_has_the_strength_asked_for():
     voxels = phantom().astype(np.float32)
     volume = Volume(voxels, np.diag([1.0, 1.0, 5.0, 1.0]))

@@ -22,6 +22,7 @@ class LoadedModels:
     hash: str = "0" * 64
     default_method: str = "posterior-mean"
     default_settings: dict[str, Any] = field(default_factory=dict)
+    trained_on: dict[str, frozenset[str]] = field(default_factory=dict)
     encoded: list[str] = field(default_factory=list)
 
     def encode(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -230,3 +230,13 @@ def test_a_bundle_from_disk_runs(tiny_bundle, volume):
     result = Denoiser(bundle, "cpu")(volume, Settings(slices=(3, 4)))
     assert result.report["bundle"] == bundle.hash and result.report["method"] == "posterior-mean"
     assert np.isfinite(result.volume.voxels).all()
+
+
+def test_an_organ_of_the_vocabulary_that_this_model_never_saw_is_said(models, volume):
+    def said(**trained_on: frozenset[str]) -> list[str]:
+        models.trained_on = trained_on
+        return Denoiser(models, "cpu")(volume, Settings(slices=(0, 1))).report["warnings"]
+
+    assert said() == [] == said(organ=frozenset({"head"}), contrast=frozenset({"T1w"}))
+    (warning,) = said(organ=frozenset({"knee"}), contrast=frozenset({"T1w"}))
+    assert "organ" in warning and "head" not in warning

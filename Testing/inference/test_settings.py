@@ -55,7 +55,16 @@ def test_more_steps_than_the_mode_has_timesteps_are_refused():
         Settings(steps=801).resolved("fidelity-guided", {})
 
 
-@pytest.mark.parametrize(("method", "offered"), [("telepathy", {}), ("ddim", {"stepz": 3})])
+@pytest.mark.parametrize(
+    ("method", "offered"),
+    [
+        ("telepathy", {}),
+        ("ddim", {"stepz": 3}),
+        ("ddim", {"steps": "many"}),
+        ("ddim", {"steps": 0}),
+        ("fidelity-guided", {"mode": "wild"}),
+    ],
+)
 def test_a_card_that_asks_for_what_does_not_exist_is_refused(method, offered):
     with pytest.raises(BundleError):
         Settings().resolved(method, offered)
@@ -70,3 +79,9 @@ def test_a_device_that_is_not_there_is_refused(wanted):
 def test_a_processor_takes_few_slices_at_once():
     assert default_batch(choose_device("cpu"), 256 * 256) == 1
     assert default_batch(choose_device("cpu"), 64 * 64) == 4
+
+
+def test_a_slice_has_only_eight_views():
+    assert Settings(samples=8).resolved("regression", {}).samples == 8
+    with pytest.raises(SettingsError, match="8 views"):
+        Settings(samples=9).resolved("regression", {})

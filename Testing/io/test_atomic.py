@@ -1,5 +1,9 @@
 """Results appear whole or not at all, and nothing of the user's is lost."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,3 +83,83 @@ def test_a_folder_of_ours_is_replaced_whole(tmp_path: Path) -> None:
 def test_a_missing_parent_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="nowhere"), replacing(tmp_path / "nowhere" / "out.nii", overwrite=False):
         pytest.fail("the body must not run")
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_an_interruption_between_the_two_renames_of_a_folder_loses_neither_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bool
+) -> None:
+    target = tmp_path / "series"
+    target.mkdir()
+    (target / "old").touch()
+    rename = Path.rename
+
+    def interrupted(self: Path, new: Path) -> Path:
+        # Ctrl-C just before, or just after, the new folder takes the old one's place.
+        if not (new == target and (self / "new").exists()):
+            return rename(self, new)
+        if not before:
+            rename(self, new)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), replacing(target, overwrite=True, is_ours=lambda folder: True) as temporary:
+        temporary.mkdir()
+        (temporary / "new").touch()
+        monkeypatch.setattr(Path, "rename", interrupted)
+    assert [p.name for p in target.iterdir()] == ["old" if before else "new"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+KILLED_WHILE_WRITING = """
+import os, signal, sys
+from MRIDenoiseLib.io.atomic import replacing
+with replacing(sys.argv[1], overwrite=True) as temporary:
+    temporary.mkdir()
+    (temporary / "half").touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a process cannot be asked there whether it runs without interrupting it")
+def test_what_a_killed_run_left_goes_with_the_next_one_and_nothing_else_does(tmp_path: Path) -> None:
+    target, other = tmp_path / "out.nii", tmp_path / "other-out.nii"
+    for path in (target, other):
+        killed = subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING, str(path)], timeout=60)
+        assert killed.returncode == -signal.SIGKILL
+    left_of_target, left_of_other = sorted(tmp_path.iterdir(), key=lambda p: "other" in p.name)
+    with replacing(target, overwrite=False) as running:
+        running.write_text("first")
+        assert not left_of_target.exists()
+        # Another run to the same place: this process is alive, so what it is writing stays.
+        with pytest.raises(ValueError), replacing(target, overwrite=False):
+            raise ValueError
+        assert running.exists()
+    assert sorted(tmp_path.iterdir()) == sorted([left_of_other, target])
+
+
+MOVED_ASIDE_AND_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from MRIDenoiseLib.io.atomic import replacing
+rename = Path.rename
+def killed(self, new):
+    if new == Path(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rename(self, new)
+Path.rename = killed
+with replacing(sys.argv[1], overwrite=True, is_ours=lambda folder: True) as temporary:
+    temporary.mkdir()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a process cannot be asked there whether it runs without interrupting it")
+def test_a_folder_that_a_killed_run_had_moved_aside_is_not_lost_when_the_next_one_fails(tmp_path: Path) -> None:
+    target = tmp_path / "series"
+    target.mkdir()
+    (target / "old").touch()
+    killed = subprocess.run([sys.executable, "-c", MOVED_ASIDE_AND_KILLED, str(target)], timeout=60)
+    assert killed.returncode == -signal.SIGKILL and not target.exists()
+    with pytest.raises(ValueError), replacing(target, overwrite=True, is_ours=lambda folder: True):
+        raise ValueError
+    assert [p.name for p in target.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [target]

@@ -148,6 +148,26 @@ def test_duplicate_slices_are_named(tmp_path: Path) -> None:
         io.read(tmp_path)
 
 
+def test_a_copied_slice_with_a_time_of_its_own_is_a_duplicate_and_no_second_volume(tmp_path: Path) -> None:
+    for place in range(5):
+        factory.save(factory.slice_header(place, AcquisitionTime="120000"), tmp_path / f"{place}.dcm")
+    factory.save(factory.slice_header(3, 77, AcquisitionTime="120500"), tmp_path / "copy.dcm")
+    for choice in (None, 1, 2):
+        with pytest.raises(InputError, match="duplicate slices: image (4 and image 77|77 and image 4)"):
+            io.read(tmp_path, volume=choice)
+
+
+def test_repetitions_of_a_single_place_are_numbered_as_the_scanner_numbered_them(tmp_path: Path) -> None:
+    # Identifiers that sort otherwise than the instances: they have no order that means anything.
+    for repetition in range(1, 7):
+        ds = factory.slice_header(0, repetition, SOPInstanceUID=f"1.2.3.{(repetition * 5) % 7}")
+        factory.save(factory.put_pixels(ds, factory.picture(repetition)), tmp_path / f"{repetition * 3 % 7}.dcm")
+    with pytest.raises(AmbiguousInputError, match=r"6 times.*--volume N"):
+        io.read(tmp_path)
+    for repetition in range(1, 7):
+        assert np.array_equal(io.read(tmp_path, volume=repetition).voxels[0], factory.picture(repetition))
+
+
 def test_a_file_that_lies_there_twice_is_named(tmp_path: Path) -> None:
     factory.series(tmp_path, range(3))
     first = sorted(tmp_path.iterdir())[0]
@@ -217,6 +237,29 @@ def test_other_files_in_the_folder_are_passed_over_but_something_must_be_dicom(t
     factory.save(report, folder / "report.dcm")
     assert io.read(folder).voxels.shape[0] == 3
     assert io.read(tmp_path / "study").voxels.shape[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("names", "foreign", "refused"),
+    [
+        (["a.dcm", "b.dcm"], "c.DCM", True),
+        (["IM1", "IM2"], "IM3", True),
+        (["1.2.3.1", "1.2.3.2"], "README", True),
+        (["a.dcm", "b.dcm"], "c.xml", False),
+        (["a.dcm", "b.dcm"], "LICENSE", False),
+        (["IM1", "IM2"], "viewer/LICENSE", False),
+    ],
+)
+def test_a_file_named_like_its_dicom_neighbours_must_be_dicom(tmp_path: Path, names: list[str], foreign: str, refused: bool) -> None:
+    for place, name in enumerate(names):
+        factory.save(factory.slice_header(place), tmp_path / name)
+    (tmp_path / foreign).parent.mkdir(exist_ok=True)
+    (tmp_path / foreign).write_bytes(b"something else")
+    if refused:
+        with pytest.raises(InputError, match=f"^{foreign} lies among DICOM files but is not one"):
+            io.read(tmp_path)
+    else:
+        assert io.read(tmp_path).voxels.shape[0] == 2
 
 
 def test_every_truncation_of_a_dicom_file_is_noticed(tmp_path: Path) -> None:

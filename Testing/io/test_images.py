@@ -125,6 +125,30 @@ def test_a_four_dimensional_image_asks_for_a_choice_and_takes_it(tmp_path: Path)
         io.read(path, volume=4)
 
 
+@pytest.mark.parametrize("encoding", ["raw", "gzip"])
+def test_a_list_of_volumes_in_a_nrrd_asks_for_a_choice_and_takes_it(tmp_path: Path, encoding: str) -> None:
+    # As Slicer saves a time series: the times of one voxel lie beside each other, and are no colour.
+    data = np.random.default_rng(0).integers(0, 99, (3, 4, 5, 6)).astype("<i2")
+    fields = "type: short\ndimension: 4\nspace: left-posterior-superior\nsizes: 3 6 5 4\nendian: little\n"
+    fields += "space directions: none (2,0,0) (0,3,0) (0,0,4)\nkinds: list domain domain domain\nspace origin: (1,2,3)\n"
+    content = np.ascontiguousarray(np.moveaxis(data, 0, -1)).tobytes()
+    path = tmp_path / "series.nrrd"
+    stored = content if encoding == "raw" else gzip.compress(content)
+    path.write_bytes(f"NRRD0004\n{fields}encoding: {encoding}\n\n".encode() + stored)
+    with pytest.raises(AmbiguousInputError, match=r"3 volumes.*--volume N"):
+        io.read(path)
+    for chosen in (1, 2, 3):
+        read = io.read(path, volume=chosen)
+        assert np.array_equal(read.voxels, data[chosen - 1])
+        assert read.pixel_type == "int16" and read.spacing == (4.0, 3.0, 2.0)
+    with pytest.raises(InputError, match="no volume 4"):
+        io.read(path, volume=4)
+    short = content[:-2] if encoding == "raw" else gzip.compress(content[:-2])
+    path.write_bytes(f"NRRD0004\n{fields}encoding: {encoding}\n\n".encode() + short)
+    with pytest.raises(InputError, match="cut short"):
+        io.read(path, volume=1)
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_every_truncation_is_noticed(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a{ending}"
@@ -225,14 +249,21 @@ def test_flipped_bits_give_an_image_or_one_sentence_and_no_other_output(tmp_path
 
 
 def test_the_account_of_a_result_is_in_the_file(tmp_path: Path) -> None:
-    derivation = io.Derivation("posterior-mean", "abcdef0123456789" * 4, 42)
+    settings = {"steps": 8, "prompt": "head T1w; " * 40, "version": "0.1.0"}
+    derivation = io.Derivation("posterior-mean", "abcdef0123456789" * 4, 42, settings)
     for ending, field in ((".nii.gz", "descrip"), (".nrrd", "MRIDenoise"), (".mha", "MRIDenoise")):
         io.write(volume(), tmp_path / f"a{ending}", derivation=derivation)
         reader = sitk.ImageFileReader()
         reader.SetFileName(str(tmp_path / f"a{ending}"))
         reader.ReadImageInformation()
         note = reader.GetMetaData(field)
-        assert all(word in note for word in ("NOT FOR DIAGNOSTIC USE", "posterior-mean", "seed 42", "abcdef012345"))
+        assert all(word in note for word in ("NOT FOR DIAGNOSTIC USE", "posterior-mean", "seed 42", "abcdef012345", "steps 8"))
+        assert len(note) <= 79 if ending == ".nii.gz" else note == derivation.description and note.endswith("version 0.1.0")
+
+
+def test_a_note_that_is_too_long_for_its_steps_leaves_them_out_whole() -> None:
+    note = io.Derivation("fidelity-guided", "abcdef0123456789" * 4, 1234567, {"steps": 50}).note
+    assert note.endswith("; seed 1234567") and len(note) <= 79
 
 
 def test_where_nothing_can_be_written_is_known_before_the_work(tmp_path: Path) -> None:

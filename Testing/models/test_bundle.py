@@ -23,7 +23,11 @@ from MRIDenoiseLib.models.prompt_embeddings import PromptEmbeddings
 from MRIDenoiseLib.models.text_encoder import add_lora
 
 CACHED, UNCACHED = "siemens knee t2w", "ge head t1w 2x"
-CARD = {"default_method": "regression", "default_settings": {"steps": 4}, "training": {"steps": 0}}
+CARD = {
+    "default_method": "regression",
+    "default_settings": {"steps": 4},
+    "training": {"steps": 0, "data": [{"organ": "knee", "contrast": "PDw"}, {"organ": "head", "contrast": ""}]},
+}
 
 
 @pytest.fixture(scope="module")
@@ -286,6 +290,8 @@ def test_no_folder_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
         ("restoration/config.json", lambda c: c.update(in_channels=1), "of shape"),
         ("scheduler/scheduler_config.json", lambda c: c.update(prediction_type="epsilon"), "prediction_type 'epsilon'"),
         ("scheduler/scheduler_config.json", lambda c: c.update(beta_schedule="sudden"), "noise schedule"),
+        ("scheduler/scheduler_config.json", lambda c: c.update(rescale_betas_zero_snr=False), "pure noise"),
+        ("scheduler/scheduler_config.json", lambda c: c.update(num_train_timesteps=100), "1000 steps"),
         ("text_encoder/config.json", lambda c: c.update(hidden_size="wide"), "'hidden_size'"),
         ("text_encoder/config.json", lambda c: c.update(hidden_size=32), "text_encoder/model.safetensors"),
         ("text_encoder/config.json", lambda c: c.update(auto_map={"AutoModel": "code.Model"}), "code of its own"),
@@ -371,5 +377,14 @@ def test_a_card_may_not_bring_its_own_list_of_files(networks: Networks, tmp_path
 
 def test_the_card_is_readable_by_a_person(written: Path) -> None:
     card = json.loads((written / "card.json").read_text())
-    assert card["training"] == {"steps": 0}
+    assert card["training"] == CARD["training"]
     assert card["parameters"]["denoiser"] == sum(p.numel() for p in Bundle.load(written).denoiser.parameters())
+
+
+def test_a_bundle_knows_which_organs_and_contrasts_it_was_trained_on(written):
+    assert Bundle.load(written).trained_on == {"organ": {"knee", "head"}, "contrast": {"PDw"}}
+
+
+def test_a_card_that_says_nothing_of_its_training_is_trained_on_nothing_known(copied):
+    write_json(copied / "card.json", read_json(copied, "card.json") | {"training": "by hand"})
+    assert Bundle.load(copied).trained_on == {"organ": frozenset(), "contrast": frozenset()}

@@ -5,7 +5,7 @@ import torch
 
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.configs import compact, paper, tiny
-from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
+from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser, grain
 from MRIDenoiseLib.models.operations import flops, parameter_count
 
 
@@ -91,8 +91,9 @@ def test_neighbouring_slices_are_seen(images):
 def test_a_dropped_measurement_leaves_an_estimate_from_the_state_alone(images):
     state, _ = images
     network = trained()
-    quiet, loud = (network(state, None, 500, conditioning(2, noise=n)) for n in (0.1, 0.1))
-    assert torch.equal(quiet, loud) and quiet.shape == state.shape
+    estimate = network(state, None, 500, conditioning(2))
+    assert not torch.allclose(estimate, network(state.flip(-1), None, 500, conditioning(2)), atol=1e-3)
+    assert network(state, None, 500, conditioning(2, noise=0.0)).abs().max() > 1e-3, "its unit is the image's, not the noise's"
 
 
 @torch.no_grad()
@@ -133,3 +134,19 @@ def test_the_papers_unet_has_the_size_the_specification_derives():
     with torch.device("meta"):
         network = DiffusionDenoiser(**paper().denoiser)
     assert parameter_count(network) == pytest.approx(230.4e6, rel=0.01)
+
+
+@torch.no_grad()
+def test_at_pure_noise_the_estimate_depends_on_the_measurement_alone(images):
+    state, measured = images
+    network, said = trained(), conditioning(2)
+    other = torch.randn_like(state)
+    assert torch.allclose(network(state, measured, 999, said), network(other, measured, 999, said), atol=1e-6)
+    assert not torch.allclose(network(state, measured, 500, said), network(other, measured, 500, said), atol=1e-3)
+
+
+def test_grain_is_the_noise_in_units_of_its_level():
+    noise = 0.07 * torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(2))
+    shown = grain(0.4 + noise, torch.tensor([0.07]))
+    assert float(shown.std()) == pytest.approx((1 - 1 / 25) ** 0.5, rel=0.05)
+    assert float(grain(torch.full((1, 1, 9, 9), 0.4), torch.tensor([0.07])).abs().max()) < 1e-5

@@ -113,6 +113,9 @@ def test_every_prompt_holds_only_vocabulary_words_and_no_source_quotes_a_name(na
     header = pydicom.Dataset.from_json((EXTRACTS / name).read_text(encoding="utf-8"))
     header.SeriesDescription = f"SECRETNAME {header.get('SeriesDescription', '')}"
     header.ProtocolName = f"SECRETNAME {header.get('ProtocolName', '')}"
+    for keyword in ("BodyPartExamined", "Manufacturer"):
+        if header.get(keyword):
+            setattr(header, keyword, f"{header.get(keyword)} 19700101 SECRETNAME")
     acquisition = read_acquisition([header])
     assert set(describe(acquisition).split()) <= set(WORDS)
     assert not any("SECRETNAME" in getattr(acquisition, field).source for field in acquisition.names())

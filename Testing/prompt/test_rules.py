@@ -154,6 +154,44 @@ def test_a_vendor_is_known_in_every_legal_form(manufacturer: str, vendor: str | 
     assert read(Manufacturer=manufacturer).vendor.value == vendor
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR CS")
+@pytest.mark.parametrize(
+    ("part", "manufacturer", "shown_part", "shown_manufacturer"),
+    [
+        ("C-SPINE", "GE MEDICAL SYSTEMS", "C-SPINE", "GE MEDICAL SYSTEMS"),
+        ("KNEE", "TOSHIBA_MEC", "KNEE", "TOSHIBA_MEC"),
+        ("KNEE 19700101", "SIEMENS 19700101", "knee", "Siemens"),
+        ("K\xc4N\xc9E 4711", "Philips of SECRET", None, "Philips"),
+        ("KNEE^\u00d6", "GE SECRET", "knee", "GE"),
+    ],
+)
+def test_a_source_quotes_a_value_only_where_all_of_it_is_known(part, manufacturer, shown_part, shown_manufacturer) -> None:
+    found = read(SpecificCharacterSet="ISO_IR 192", BodyPartExamined=part, Manufacturer=manufacturer)
+    assert found.vendor.source == f"(0008,0070) Manufacturer = {shown_manufacturer}"
+    assert found.organ.source == (NOT_IN_FILE if shown_part is None else f"(0018,0015) BodyPartExamined = {shown_part}")
+
+
+@pytest.mark.parametrize(
+    ("standard", "private_value", "creator", "averages"),
+    [
+        (1, 0.5, "GEMS_IMAG_01", 0.5),
+        (1, 0.75, "", 0.75),
+        (2, 1.5, "GEMS_IMAG_01", 1.5),
+        (1, 0.5, "ANOTHER MAKER", 1.0),
+        (4, 0.5, "GEMS_IMAG_01", 4.0),
+        (0.5, 0.7, "GEMS_IMAG_01", 0.5),
+        (2, 1.0, "GEMS_IMAG_01", 2.0),
+    ],
+)
+def test_ges_fraction_of_an_excitation_wins_over_the_standard_value_that_rounds_it(standard, private_value, creator, averages) -> None:
+    made = private(header(NumberOfAverages=standard), 0x0027, 0x1062, "FL", private_value)
+    if creator:
+        private(made, 0x0027, 0x0010, "LO", creator)
+    found = read_acquisition([made])
+    assert (found.averages.value, found.averages.confidence) == (averages, "high")
+    assert found.acceleration.value == pytest.approx(min(max(2 / averages, 1.5), 3.0))
+
+
 @pytest.mark.parametrize(("averages", "ratio"), [(0.5, 3.0), (0.75, 2.0 / 0.75), (1, 2.0), (1.25, 1.6), (2, 1.5), (4, 1.5)])
 def test_acceleration_is_two_over_nex_within_its_limits(averages: float, ratio: float) -> None:
     found = read(NumberOfAverages=averages).acceleration

@@ -1,6 +1,6 @@
 """A world whose posterior is known exactly: Gaussian images with a 1/f^2.6 power spectrum in white noise.
 
-In it the ideal denoiser is a Wiener filter, so what a sampler must reach can be computed (ALGORITHMS e.4).
+In it the ideal denoiser is a Wiener filter, so what a sampler must reach can be computed.
 """
 
 import math

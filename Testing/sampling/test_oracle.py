@@ -1,4 +1,4 @@
-"""Every sampler reaches, with the exact denoiser, what theory says it must (ALGORITHMS e.4, within 0.2 dB)."""
+"""Every sampler reaches, with the exact denoiser, what theory says it must, within 0.2 dB."""
 
 import pytest
 

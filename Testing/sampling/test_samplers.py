@@ -164,3 +164,22 @@ def test_the_callback_counts_every_network_call_and_can_end_the_run(networks, sc
             networks.denoiser, networks.degradation, measured[:1], conditioning(1), schedule, noise=NOISE, steps=9, callback=stop
         )
     assert calls == [0, 1]
+
+
+def test_eight_views_make_regression_turn_with_the_slice(networks, measured):
+    said = conditioning(len(measured))
+
+    def all_views(y):
+        return regression(networks.restoration, y, said, samples=8)
+
+    plain = all_views(measured)
+    assert torch.allclose(all_views(measured.flip(-1)), plain.flip(-1), atol=1e-5)
+    assert torch.allclose(all_views(measured.transpose(-1, -2)), plain.transpose(-1, -2), atol=1e-5)
+    one = regression(networks.restoration, measured, said)
+    assert not torch.allclose(regression(networks.restoration, measured.flip(-1), said), one.flip(-1), atol=1e-4)
+
+
+def test_views_of_a_network_that_changes_nothing_change_nothing(measured):
+    for samples in range(1, 9):
+        same = regression(lambda y, _: y[:, 1:2].clone(), measured, None, samples=samples, limits=(-9, 9))
+        assert torch.allclose(same, measured[:, 1:2], atol=1e-6)

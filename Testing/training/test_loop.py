@@ -56,13 +56,16 @@ def _train_and_stop(volumes, run, at: int):
             train(RECIPE, volumes, run)
     finally:
         loop.PairSampler, loop.CHECKPOINT_SECONDS = original, seconds
-    return averaged_networks(RECIPE, run)[0]
+    return averaged_networks(RECIPE, run).networks
 
 
 def test_the_averaged_weights_on_disk_are_those_returned(volumes, tmp_path):
     networks = train(replace(RECIPE, steps=2), volumes, tmp_path)
-    again, steps, _ = averaged_networks(RECIPE, tmp_path)
-    assert steps == 2 and torch.equal(weights(networks), weights(again))
+    again = averaged_networks(RECIPE, tmp_path)
+    assert again.steps == 2 and torch.equal(weights(networks), weights(again.networks))
+    assert again.facts["files"] == ["v.nii"] and again.facts["processes"] == 1
+    with pytest.raises(SettingsError, match="another recipe"):
+        train(replace(RECIPE, seed=1), volumes, tmp_path)
 
 
 def test_losses_fall_on_a_problem_small_enough(volumes):
@@ -107,8 +110,9 @@ def test_a_recipe_with_a_misspelt_key_or_configuration_is_refused(tmp_path):
     path.write_text("config: compact\nlerning_rate: 1\n")
     with pytest.raises(SettingsError, match="lerning_rate"):
         Recipe.read(path)
-    path.write_text("config: huge\n")
-    with pytest.raises(SettingsError, match="huge"):
-        Recipe.read(path)
+    for unfit in ("huge", "paper"):
+        path.write_text(f"config: {unfit}\n")
+        with pytest.raises(SettingsError, match=unfit):
+            Recipe.read(path)
     with pytest.raises(SettingsError, match="no checkpoint"):
         averaged_networks(RECIPE, tmp_path)

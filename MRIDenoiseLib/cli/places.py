@@ -1,0 +1,33 @@
+"""Where a command reads and writes: no output may cost the user his input or another output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from MRIDenoiseLib.errors import OutputError
+
+
+def refuse_places_that_collide(source: Path, outputs: dict[str, Path | None]) -> None:
+    """Check the places alone, before anything is read; not even ``--overwrite`` allows what is refused here.
+
+    An output may lie inside the input's folder, but nothing may lie inside an output: a folder is replaced as a whole,
+    and with it whatever it holds.
+
+    Args:
+        source: what is read.
+        outputs: what the user calls each output -> where it goes, or None where it was not asked for.
+
+    Raises:
+        OutputError: two of the places are the same, or one lies inside an output.
+    """
+    places = {"IN": source} | {name: place for name, place in outputs.items() if place is not None}
+    seen: dict[Path, str] = {}
+    for name, place in places.items():
+        where = place.resolve()
+        if where in seen:
+            raise OutputError(f"{seen[where]} and {name} are the same place, {place}; give each its own.")
+        seen[where] = name
+    for where, name in seen.items():
+        for outer, other in seen.items():
+            if other in outputs and outer in where.parents:
+                raise OutputError(f"{name} lies inside {other}, {places[other]}, which is written as a whole; give each its own place.")

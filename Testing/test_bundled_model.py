@@ -1,0 +1,109 @@
+"""The model that ships: whole, small enough, honest about itself, and better than nothing on what ships beside it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from MRIDenoiseLib import io
+from MRIDenoiseLib.evaluation.filters import FILTERS
+from MRIDenoiseLib.evaluation.metrics import FOREGROUND_THRESHOLD, psnr
+from MRIDenoiseLib.inference import METHODS, Denoiser, Settings
+from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.locate import bundled_model
+from MRIDenoiseLib.prompt import describe
+from MRIDenoiseLib.volume import Volume
+
+SAMPLE = Path(__file__).resolve().parent.parent / "Resources" / "SampleData"
+LARGEST = 6 * 2**20
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return Bundle.load(bundled_model())
+
+
+@pytest.fixture(scope="module")
+def sample() -> tuple[Volume, Volume]:
+    return io.read(SAMPLE / "head_T1w_noisy.nii.gz"), io.read(SAMPLE / "head_T1w_clean.nii.gz")
+
+
+def test_the_bundle_fits_its_size(bundle):
+    assert sum(path.stat().st_size for path in bundle.path.rglob("*") if path.is_file()) <= LARGEST
+
+
+def test_the_card_names_every_source_with_its_licence_and_no_kept_out_patient(bundle):
+    training = bundle.card["training"]
+    assert training["steps"] > 1000 and training["recipe"]["config"] == "compact"
+    assert all(entry["licence"] and entry["source"] for entry in training["data"])
+    assert not {"ms12", "sct03", "ProstateX-0000"} & {entry["subject"] for entry in training["data"]}
+
+
+def test_the_card_tells_what_was_measured_and_the_command_that_measures_it_again(bundle):
+    measured = bundle.card["measured"]
+    assert measured["command"].startswith("python scripts/compare_filters.py")
+    assert {row["noise"] for row in measured["rows"]} >= {"R", "M0.05", "M0.10"}
+    assert len({row["volume"] for row in measured["rows"]}) == 5, "three of ms12, two of sct03"
+
+
+def test_by_its_card_the_default_method_beats_every_filter_at_its_best_setting(bundle):
+    rows = bundle.card["measured"]["rows"]
+    ours = np.array([row[bundle.default_method] for row in rows])
+    noisy = np.array([row["noisy"] for row in rows])
+    best = np.array([max(row[name] for name in FILTERS) for row in rows])
+    assert (ours - noisy).mean() >= 2.5
+    assert (ours - best).mean() >= 0.3
+    assert (ours - best).min() >= -0.3
+
+
+def test_the_prompt_of_the_sample_lies_ready_in_the_bundle(bundle, sample):
+    assert bundle.prompt_embeddings.get(describe(sample[0].acquisition)) is not None
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_brings_the_sample_closer_to_its_clean_partner(bundle, sample, method):
+    noisy, clean = sample
+    scale = float(np.percentile(clean.voxels, 99.5))
+    slices = (7, 9)
+    steps = {"fidelity-guided": 4, "ddim": 4}.get(method)
+    denoised = Denoiser(bundle, "cpu")(noisy, Settings(method=method, steps=steps, slices=slices)).volume
+    mask = clean.voxels[slice(*slices)] > FOREGROUND_THRESHOLD * scale
+    before, after = (
+        psnr(image.voxels[slice(*slices)], clean.voxels[slice(*slices)], data_range=scale, mask=mask) for image in (noisy, denoised)
+    )
+    assert after > before + 2.5
+
+
+def test_a_noise_free_phantom_comes_back_unchanged(bundle):
+    y, x = np.mgrid[-1:1:128j, -1:1:128j]
+    image = np.where(np.hypot(x, y) < 0.85, 0.5, 0.0)
+    image[np.hypot(x - 0.3, y) < 0.3] = 1.0
+    image[np.hypot(x + 0.35, y - 0.2) < 0.2] = 0.25
+    phantom = np.repeat(ndimage.gaussian_filter(image, 0.6)[None], 5, axis=0).astype(np.float32)
+    volume = Volume(1000 * phantom, np.diag([1.0, 1.0, 4.0, 1.0]))
+    denoised = Denoiser(bundle, "cpu")(volume).volume
+    assert psnr(denoised.voxels, volume.voxels, data_range=1000) > 45
+
+
+def test_the_batch_does_not_change_the_result(bundle, sample):
+    noisy, _ = sample
+    scale = float(np.percentile(noisy.voxels, 99.5))
+    for method in ("regression", "fidelity-guided"):
+        outputs = []
+        for batch in (1, 3):
+            torch.manual_seed(batch)
+            settings = Settings(method=method, steps=3 if method == "fidelity-guided" else None, slices=(6, 9), batch_size=batch)
+            outputs.append(Denoiser(bundle, "cpu")(noisy, settings).volume.voxels)
+        # 12-bit integers are the units: the networks agree far below one of them.
+        assert np.abs(outputs[0] - outputs[1]).max() < 1e-3 * scale
+
+
+def test_brighter_units_give_the_same_picture(bundle, sample):
+    noisy, _ = sample
+    settings = Settings(slices=(7, 8))
+    plain = Denoiser(bundle, "cpu")(noisy, settings).volume.voxels
+    scaled = Denoiser(bundle, "cpu")(replace(noisy, voxels=noisy.voxels * np.float32(37)), settings).volume.voxels
+    assert np.abs(scaled / 37 - plain).max() < 1e-4 * plain.max()
