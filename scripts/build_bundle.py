@@ -11,6 +11,7 @@ import subprocess
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -71,9 +72,13 @@ def main(
         },
         "measured": _measured(measured),
     }
-    bundle = write_bundle(out, **vars(trained.networks), prompt_embeddings=_common_prompts(rows), card=card, overwrite=overwrite)
-    if measured is not None and json.loads(measured.read_text(encoding="utf-8"))["files"] != bundle.card["files"]:
-        raise SettingsError(f"{measured} was measured with other weights; run {COMMAND} again")
+    parts: dict[str, Any] = {**vars(trained.networks), "prompt_embeddings": _common_prompts(rows), "card": card}
+    if measured is not None:
+        with TemporaryDirectory() as scratch:
+            weights = _weights(write_bundle(Path(scratch) / "bundle", **parts).card)
+        if _weights(json.loads(measured.read_text(encoding="utf-8"))) != weights:
+            raise SettingsError(f"{measured} was measured with other weights; run {COMMAND} again")
+    bundle = write_bundle(out, **parts, overwrite=overwrite)
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     typer.echo(f"wrote {out.name}: {size / 2**20:.2f} MiB, {trained.steps} steps, hash {bundle.hash}")
 
@@ -84,7 +89,7 @@ def _common_prompts(rows: list[ManifestRow]) -> list[str]:
     Each prompt kept ready takes two kilobytes of a bundle that has to stay small; the text encoder makes the others.
     """
     organ = Counter(row.organ for row in rows).most_common(1)[0][0]
-    fields = {"organ": organ, "contrast": "T1w", "plane": "axial", "acceleration": 2.0}
+    fields: dict[str, str | float] = {"organ": organ, "contrast": "T1w", "plane": "axial", "acceleration": 2.0}
     return [describe(Acquisition(**{name: AcquisitionField(value) for name, value in fields.items()}))]
 
 
@@ -108,6 +113,11 @@ def _measured(path: Path | None) -> dict[str, Any]:
             for row in rows
         ],
     }
+
+
+def _weights(listing: dict[str, Any]) -> dict[str, str]:
+    """The hashes of the networks' weights in a ``files`` listing."""
+    return {name: digest for name, digest in listing["files"].items() if "/" in name and name.endswith(".safetensors")}
 
 
 def _decibels(row: dict[str, Any]) -> dict[str, float]:
