@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -62,10 +64,8 @@ class JointObjective(nn.Module):
         """The loss of each network, by name; the generator decides times, noise and what is dropped."""
         conditioning = self.conditioning(batch)
         drop = torch.rand(len(batch.prompts), generator=generator) < DROP_TEXT
-        mask = conditioning.text_mask & ~drop.to(conditioning.text_mask.device)[:, None]
-        conditioning = Conditioning(
-            conditioning.text, mask, conditioning.acceleration, conditioning.noise_level, conditioning.slice_spacing
-        )
+        kept = ~drop.to(conditioning.text_mask.device)[:, None]
+        conditioning = replace(conditioning, text_mask=conditioning.text_mask & kept)
         few = slice(0, max(1, round(DEGRADATION_SHARE * len(batch.prompts))))
         return {
             "restoration": _weighted(self.restoration(batch.measured, conditioning), batch, batch.noise_level),

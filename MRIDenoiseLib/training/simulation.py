@@ -24,7 +24,7 @@ BASE_SIGMA = 0.04
 """Complex noise of one fully sampled average where the user names none, a fraction of P99.5: that of the benchmark's L2 rows."""
 
 MAX_ACCELERATION = 4.0
-NEGATIVE_SHARE = 0.01
+TOLERATED_NEGATIVE_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def clean_scale(voxels: np.ndarray) -> float:
     if positive.size == 0:
         raise InputError("the image holds no positive signal, so there is nothing to add noise to; give a magnitude image")
     scale = float(np.percentile(positive, 99.5))
-    if (voxels < -0.02 * scale).mean() > NEGATIVE_SHARE:
+    if (voxels < -0.02 * scale).mean() > TOLERATED_NEGATIVE_SHARE:
         raise InputError("the image has negative values, so it is no magnitude image; give the magnitude images of the series")
     return scale
 

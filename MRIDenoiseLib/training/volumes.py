@@ -12,6 +12,7 @@ import numpy as np
 from MRIDenoiseLib import io
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.inference.normalise import body_mask
+from MRIDenoiseLib.training.simulation import clean_scale
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField, Volume
 
 KEPT_OUT_SUBJECTS = ("ms12", "sct03", "ProstateX-0000")
@@ -93,7 +94,7 @@ def load_clean_volumes(folder: Path, rows: list[ManifestRow]) -> Iterator[CleanV
 def clean_volume(volume: Volume, row: ManifestRow) -> CleanVolume:
     """Slices first, P99.5 of the positive voxels = 1, and the manifest's account of the acquisition."""
     slices = np.moveaxis(volume.voxels, volume.slice_axis, 0)
-    slices = np.ascontiguousarray(slices / np.percentile(slices[slices > 0], 99.5), dtype=np.float32)
+    slices = np.ascontiguousarray(slices / clean_scale(slices), dtype=np.float32)
     return CleanVolume(
         slices=slices,
         body=body_mask(slices),

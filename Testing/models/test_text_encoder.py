@@ -3,7 +3,13 @@
 import torch
 
 from MRIDenoiseLib.models.operations import parameter_count
-from MRIDenoiseLib.models.text_encoder import add_lora, build_compact_text_encoder, build_tokenizer, stable_diffusion_text_config
+from MRIDenoiseLib.models.text_encoder import (
+    add_lora,
+    build_compact_text_encoder,
+    build_tokenizer,
+    load_text_tower,
+    stable_diffusion_text_config,
+)
 from MRIDenoiseLib.prompt.vocabulary import WORDS
 
 
@@ -45,3 +51,17 @@ def test_lora_of_rank_8_adds_what_the_specification_counts_and_freezes_the_rest(
     with torch.device("meta"):
         tower = add_lora(CLIPTextModel(stable_diffusion_text_config()), rank=8)
     assert sum(p.numel() for p in tower.parameters() if p.requires_grad) == 1_507_328
+
+
+def test_a_text_tower_is_read_from_a_local_pipeline_folder_and_takes_lora(tmp_path):
+    torch.manual_seed(0)
+    tokenizer = build_tokenizer()
+    encoder = build_compact_text_encoder(tokenizer, width=32, layers=1).eval()
+    tokenizer.save_pretrained(tmp_path / "tokenizer")
+    encoder.save_pretrained(tmp_path / "text_encoder")
+    read_tokenizer, read_encoder = load_text_tower(str(tmp_path))
+    tokens = read_tokenizer("ge knee pd", padding="max_length", return_tensors="pt")
+    with torch.no_grad():
+        expected = encoder(input_ids=tokens["input_ids"]).last_hidden_state
+        adapted = add_lora(read_encoder.eval())(input_ids=tokens["input_ids"]).last_hidden_state
+    assert torch.allclose(adapted, expected, atol=1e-6), "LoRA starts as a no-op"
