@@ -12,7 +12,9 @@ import torch
 from .kspace import Apodisation, PartialFourier
 from .sense import sampling_pattern
 
-PostFilter = Literal["none", "unsharp", "median", "diffusion"]
+PostFilter = Literal["none", "unsharp", "median", "bilateral", "diffusion"]
+Reconstruction = Literal["sense", "sense_acs", "grappa"]
+Combination = Literal["adaptive", "rss"]
 T = TypeVar("T")
 
 
@@ -26,9 +28,11 @@ class AcquisitionModel:
         sigma: standard deviation of the coils' noise per real and imaginary part, for one fully sampled average, in
             units of the image's P99.5. The image's noise before windows is sigma * g * sqrt(reduction / nex).
         reduction: parallel-imaging reduction along the phase-encoded axis (1, 1.5, 2, 3 ... at most 6).
-        calibration: ``known`` sensitivities, or estimated from noisy ``acs`` lines (residual folding, as in products).
-        acs_lines: number of central lines the estimate sees.
-        combine: ``sense`` (optimal, prewhitened) or ``rss`` (root of sum of squares, fully sampled only).
+        reconstruction: ``sense`` with known sensitivities, ``sense_acs`` with sensitivities estimated from a noisy
+            reference scan (residual folding, as in products), ``grappa`` with weights learned from such a scan.
+        acs_lines: number of central lines of that reference scan.
+        combine: ``adaptive`` (prewhitened and weighted by the sensitivities, Roemer 1990) or ``rss``, root of the sum of
+            squares, which SENSE knows for full sampling only.
         nex: number of averages; infinite for an acquisition without noise.
         magnitude_averaging: averages are taken after the magnitude (the noise floor stays) instead of before.
         phase_axis: 0 when rows (H) are phase encoded, 1 when columns (W) are.
@@ -42,7 +46,7 @@ class AcquisitionModel:
         receive_bias: 0 for homogeneous reception, 1 for loops whose weak depth was normalised away (noise rises there).
         unwarp: largest displacement in pixels that a gradient-unwarping resampling undid; 0 for none.
         post_filter: what the vendor does to the magnitude image.
-        post_filter_strength: unsharp gain, or the share of the median or diffused image.
+        post_filter_strength: unsharp gain, or the share of the median, bilateral or diffused image.
         post_filter_sigma: width of the unsharp mask in pixels.
         rounding_bits: stored integers span 0..3 with this many bits; None keeps real numbers.
 
@@ -54,9 +58,9 @@ class AcquisitionModel:
     noise_correlation: float = 0.15
     sigma: float = 0.05
     reduction: float = 1.0
-    calibration: Literal["known", "acs"] = "known"
+    reconstruction: Reconstruction = "sense"
     acs_lines: int = 24
-    combine: Literal["sense", "rss"] = "sense"
+    combine: Combination = "adaptive"
     nex: float = 1.0
     magnitude_averaging: bool = False
     phase_axis: Literal[0, 1] = 0
@@ -79,8 +83,10 @@ class AcquisitionModel:
         period, kept = sampling_pattern(self.reduction)
         if self.reduction > 1 and self.coils * kept < period:
             raise ValueError(f"{self.coils} coils cannot unfold a reduction of {self.reduction}")
-        if self.reduction > 1 and self.combine == "rss":
-            raise ValueError("rss combination needs full sampling (reduction 1)")
+        if self.reduction > 1 and self.combine == "rss" and self.reconstruction != "grappa":
+            raise ValueError("rss combination needs full sampling (reduction 1) or GRAPPA")
+        if self.reconstruction == "grappa" and (self.reduction == 1 or self.acs_lines < 4 * period):
+            raise ValueError(f"GRAPPA needs a reduction above 1 and {4 * period} acs lines, got {self.reduction} and {self.acs_lines}")
         if self.sigma < 0 or self.nex <= 0 or self.zero_fill < 1:
             raise ValueError(f"need sigma >= 0, nex > 0 and zero_fill >= 1, got {self.sigma}, {self.nex}, {self.zero_fill}")
         if self.partial_fourier != "none" and not 0.5 < self.partial_fourier_fraction <= 1:
@@ -101,7 +107,7 @@ class AcquisitionModel:
 
         With the default the partner has no noise of its own; with a finite number it is as noisy as a real one.
         """
-        return replace(self, reduction=1.0, calibration="known", nex=self.relative_time * acceleration)
+        return replace(self, reduction=1.0, reconstruction="sense", nex=self.relative_time * acceleration)
 
     @classmethod
     def sample(cls, generator: torch.Generator, reduction: float | None = None, sigma: float | None = None) -> AcquisitionModel:
@@ -117,24 +123,25 @@ class AcquisitionModel:
             reduction = draw.choice((1.0, 1.5, 2.0, 3.0), (0.4, 0.2, 0.2, 0.2))
         counts = (1, 4, 8, 12, 16, 20, 32) if reduction <= 1 else ((4, 8, 12, 16, 20, 32) if reduction <= 2 else (8, 12, 16, 20, 32))
         coils = draw.choice(counts)
-        combine: Literal["sense", "rss"] = "rss" if reduction <= 1 and coils > 1 and draw.chance(0.25) else "sense"
-        calibration: Literal["known", "acs"] = "acs" if reduction > 1 and draw.chance(0.15) else "known"
-        if combine == "rss" or calibration == "acs":
+        combine: Combination = "rss" if reduction <= 1 and coils > 1 and draw.chance(0.25) else "adaptive"
+        reconstruction: Reconstruction = draw.choice(("sense", "sense_acs", "grappa"), (0.6, 0.15, 0.25)) if reduction > 1 else "sense"
+        if combine == "rss" or reconstruction != "sense":
             coils = min(coils, 8)  # scanners compress their coils to about as many where each is processed on its own
         nex = draw.choice((1.0, 2.0, 3.0, 4.0), (0.6, 0.2, 0.1, 0.1))
         image_sigma = math.exp(draw.uniform(math.log(0.005), math.log(0.15)))
-        method: PartialFourier = draw.choice(("zero_fill", "homodyne")) if draw.chance(0.4) else "none"
+        method: PartialFourier = draw.choice(("zero_fill", "homodyne", "pocs"), (0.5, 0.25, 0.25)) if draw.chance(0.4) else "none"
         kind: Apodisation = draw.choice(
             ("none", "hann", "tukey", "fermi", "gaussian", "raised_cosine"), (0.25, 0.08, 0.2, 0.17, 0.15, 0.15)
         )
         parameter = draw.choice((0.8, 1.0, 1.5, 2.0, 2.25)) if kind == "gaussian" else draw.uniform(0.5, 0.95)
-        post_filter: PostFilter = draw.choice(("unsharp", "median", "diffusion"), (0.6, 0.2, 0.2)) if draw.chance(0.5) else "none"
-        return cls(
+        filters: tuple[PostFilter, ...] = ("unsharp", "median", "bilateral", "diffusion")
+        post_filter = draw.choice(filters, (0.55, 0.15, 0.15, 0.15)) if draw.chance(0.5) else "none"
+        model = cls(
             coils=coils,
             noise_correlation=draw.uniform(0, 0.5),
             sigma=image_sigma * math.sqrt(nex / reduction) if sigma is None else sigma,
             reduction=reduction,
-            calibration=calibration,
+            reconstruction=reconstruction,
             combine=combine,
             nex=nex,
             magnitude_averaging=nex > 1 and draw.chance(0.2),
@@ -151,8 +158,9 @@ class AcquisitionModel:
             post_filter=post_filter,
             post_filter_strength=draw.uniform(0.2, 0.8),
             post_filter_sigma=draw.uniform(0.7, 1.5),
-            rounding_bits=draw.choice((None, 10, 12)),
+            rounding_bits=draw.choice((None, 10, 12), (0.15, 0.15, 0.7)),
         )
+        return replace(model, combine="rss") if reconstruction == "grappa" and draw.chance(0.5) else model
 
 
 class _Draw:

@@ -99,9 +99,10 @@ def with_noise_correlation(array: CoilArray, correlation: float, angle: float = 
 
 
 def random_array(count: int, correlation: float, generator: torch.Generator) -> CoilArray:
-    """A random array: loops around the body (seven in ten) or on one side of it as under a spine, with correlated, unequal noise.
+    """A random array: loops around the body (seven in ten) or on one side of it as under a spine, with correlated noise.
 
-    Everything is drawn on the generator's device and returned on the CPU.
+    The noise powers of the receivers, the diagonal of Psi, differ by up to 20 % from one. Everything is drawn on the
+    generator's device and returned on the CPU.
     """
 
     def uniform(low: float, high: float, size: int = 1) -> Tensor:
@@ -113,7 +114,7 @@ def random_array(count: int, correlation: float, generator: torch.Generator) -> 
     height = uniform(-0.6, 0.6, count)
     phase = uniform(0, 2 * math.pi, count)
     array = _around(angle, float(uniform(1.3, 1.9)), float(uniform(0.5, 1.0)), height, phase, torch.eye(count, dtype=torch.complex64))
-    return with_noise_correlation(array, correlation, float(uniform(-math.pi, math.pi)), uniform(0.8, 1.2, count))
+    return with_noise_correlation(array, correlation, float(uniform(-math.pi, math.pi)), uniform(0.8, 1.2, count).sqrt())
 
 
 def _around(angle: Tensor, distance: float, radius: float, height: Tensor, phase: Tensor, colouring: Tensor) -> CoilArray:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 Apodisation = Literal["none", "hann", "tukey", "fermi", "gaussian", "raised_cosine"]
-PartialFourier = Literal["none", "zero_fill", "homodyne"]
+PartialFourier = Literal["none", "zero_fill", "homodyne", "pocs"]
+POCS_ITERATIONS = 5
 
 
 def fft2(image: Tensor) -> Tensor:
@@ -93,11 +94,12 @@ def partial_fourier(kspace: Tensor, fraction: float, method: PartialFourier, zer
         kspace: complex (..., H, W); lines beyond the fraction are ignored.
         fraction: acquired part of the lines, 0.5 < fraction <= 1.
         method: ``zero_fill`` puts zeros in place; ``homodyne`` (Noll 1991) weights the lines and keeps the real part
-            after removing the phase seen in the symmetric centre, so that half of the noise goes.
+            after removing the phase seen in the symmetric centre, so that half of the noise goes; ``pocs`` (Haacke 1991)
+            makes the missing lines up so that the image has that phase and leaves the acquired ones as they are.
         zero_fill: see :func:`window2d`; the fraction counts acquired lines.
 
     Returns:
-        complex64 for ``zero_fill`` and ``none``; for ``homodyne`` a complex image whose imaginary part is zero.
+        complex64; for ``homodyne`` its imaginary part is zero.
     """
     if method == "none" or fraction >= 1:
         return ifft2(kspace)
@@ -105,9 +107,22 @@ def partial_fourier(kspace: Tensor, fraction: float, method: PartialFourier, zer
     edge = 2 * fraction - 1
     if method == "zero_fill":
         return ifft2(kspace * (line <= edge))
-    weight = 1 - (line / edge).clamp(-1, 1)
     centre = torch.where(line.abs() <= edge, 0.5 + 0.5 * torch.cos(math.pi * line / edge), torch.zeros_like(line))
-    reference = ifft2(kspace * centre)
-    phase = torch.polar(torch.ones_like(reference.real), -reference.angle())
-    real = (ifft2(kspace * weight) * phase).real
+    phase = ifft2(kspace * centre).angle()
+    if method == "pocs":
+        return _pocs(kspace, (line > edge) & (line < 1), phase)
+    weight = 1 - (line / edge).clamp(-1, 1)
+    real = (ifft2(kspace * weight) * torch.polar(torch.ones_like(phase), -phase)).real
     return torch.complex(real, torch.zeros_like(real))
+
+
+def _pocs(kspace: Tensor, missing: Tensor, phase: Tensor) -> Tensor:
+    """Projections in turn onto images of the given phase and onto images with the acquired lines."""
+    # only whole lines are missing, so the readout stays in image space
+    acquired = torch.fft.ifft(kspace, norm="ortho")
+    lines = acquired * ~missing
+    for _ in range(POCS_ITERATIONS):
+        image = torch.fft.ifft(lines, dim=-2, norm="ortho")
+        with_phase = torch.polar(image.abs(), phase)
+        lines = torch.where(missing, torch.fft.fft(with_phase, dim=-2, norm="ortho"), acquired)
+    return torch.fft.ifft(lines, dim=-2, norm="ortho")

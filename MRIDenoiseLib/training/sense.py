@@ -30,6 +30,12 @@ def sampling_pattern(reduction: float) -> tuple[int, int]:
     return ratio.numerator, ratio.denominator
 
 
+def divisible(height: int, reduction: float) -> int:
+    """The number of lines to encode: the field of view grows by a line or two so that lines fold in whole groups."""
+    period, _ = sampling_pattern(reduction)
+    return -(-height // period) * period
+
+
 def point_spread(period: int, kept: int) -> Tensor:
     """K as a period x period complex64 matrix: K[p, q] = K(p - q)."""
     index = torch.arange(period, dtype=torch.float32)

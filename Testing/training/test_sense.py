@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from MRIDenoiseLib.training import sense
-from MRIDenoiseLib.training.coils import random_array, ring_array, with_noise_correlation
+from MRIDenoiseLib.training.coils import random_array
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -80,26 +80,3 @@ def test_reductions_that_no_short_pattern_has_are_refused():
     for wrong in (0.9, 7.0, 1.61803):
         with pytest.raises(ValueError):
             sense.sampling_pattern(wrong)
-
-
-def test_on_a_loops_axis_the_field_is_that_of_biot_and_savart():
-    array = ring_array(1, distance=1.5, radius=0.8)
-    field = array.fields(65, 65, torch.zeros(1))[0, 0, 32].abs()
-    distance = 1.5 - torch.linspace(-1, 1, 65)
-    expected = (distance**2 + 0.8**2) ** -1.5
-    assert torch.allclose(field / field[32], expected / expected[32], rtol=0.02)
-
-
-def test_sensitivities_have_unit_sum_of_squares_and_prewhitening_makes_noise_white():
-    array = with_noise_correlation(ring_array(8), 0.4, 0.7, torch.linspace(0.8, 1.2, 8))
-    s = array.sensitivities(16, 16, torch.zeros(1))
-    assert torch.allclose(sense.strength(s), torch.ones(1, 16, 16), atol=1e-5)
-    coloured = array.colouring @ white((8, 20_000), 4)
-    covariance = coloured @ coloured.mH / 40_000
-    index = torch.arange(8)
-    scale = torch.linspace(0.8, 1.2, 8)
-    expected = 0.4 ** (index.view(-1, 1) - index).abs() * scale.view(-1, 1) * scale
-    assert torch.allclose(covariance.abs(), expected, atol=0.03)
-    assert float(covariance[1, 0].angle()) == pytest.approx(0.7, abs=0.1)
-    back = array.whitened(coloured.view(1, 8, 200, 100)).view(8, -1)
-    assert torch.allclose(back @ back.mH / 40_000, torch.eye(8, dtype=torch.complex64), atol=0.03)
