@@ -1,0 +1,1 @@
+"""Real pairs made ready for training: put on one grid, aligned, equally bright, honestly referenced and split by patient."""

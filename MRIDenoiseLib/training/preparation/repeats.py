@@ -1,0 +1,135 @@
+"""Repeats of one image: in one folder, several volumes of one file or series, or several series that are alike.
+
+Each repeat is a noisy volume, and the mean of the others its reference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from MRIDenoiseLib.errors import InputError, SettingsError
+from MRIDenoiseLib.inference.normalise import body_mask
+from MRIDenoiseLib.training.preparation.acceleration_group import Acceleration
+from MRIDenoiseLib.training.preparation.cases import Case, Dropped, Pair, Say
+from MRIDenoiseLib.training.preparation.images import Image, list_images
+from MRIDenoiseLib.training.preparation.references import leave_one_out, reference_noise
+from MRIDenoiseLib.volume import Volume
+
+
+def find_repeats(folder: Path, which: str | None, cycle: int | None, say: Say) -> list[Case | Dropped]:
+    """One case for every image that was measured at least twice.
+
+    Args:
+        folder: of the images.
+        which: the volumes of a file or series that repeat one another, such as ``1,32-35``, counted from 1; all by default.
+        cycle: after how many volumes the same condition comes again; each of them is a case of its own.
+        say: told what is being done.
+
+    Raises:
+        InputError: the folder holds no images.
+        SettingsError: ``which`` or ``cycle`` make no sense.
+        Cancelled: from ``say``.
+    """
+    if which is not None and cycle is not None:
+        raise SettingsError("--volumes and --cycle both tell which volumes repeat one another; give one of them")
+    if cycle is not None and cycle < 1:
+        raise SettingsError(f"--cycle is a number of volumes, at least 1, not {cycle}")
+    chosen = None if which is None else _numbers(which)
+    found = list_images(folder, "image", say)
+    images = [image for image in found if isinstance(image, Image)]
+    cases: list[Case | Dropped] = [image for image in found if isinstance(image, Dropped)]
+    for image in images:
+        if image.volumes > 1:
+            cases += _of_volumes(image, _groups(image, chosen, cycle))
+    cases += _alike([image for image in images if image.volumes == 1])
+    return cases
+
+
+def _numbers(which: str) -> list[int]:
+    """``1,32-35`` as [1, 32, 33, 34, 35]."""
+    numbers: list[int] = []
+    for part in which.split(","):
+        match = re.fullmatch(r"\s*(\d+)(?:\s*-\s*(\d+))?\s*", part)
+        if match is None:
+            raise SettingsError(f"--volumes takes volume numbers such as 1,32-35, not '{which}'")
+        numbers += range(int(match[1]), int(match[2] or match[1]) + 1)
+    if len(set(numbers)) < 2 or 0 in numbers:
+        raise SettingsError(f"--volumes needs at least two volumes, counted from 1, not '{which}'")
+    return sorted(set(numbers))
+
+
+def _groups(image: Image, chosen: list[int] | None, cycle: int | None) -> list[list[int]]:
+    """The volumes of an image that repeat one another."""
+    everything = range(1, image.volumes + 1)
+    if chosen is not None:
+        return [chosen]
+    return [list(everything[first::cycle]) for first in range(cycle)] if cycle else [list(everything)]
+
+
+def _of_volumes(image: Image, groups: Sequence[Sequence[int]]) -> list[Case | Dropped]:
+    if any(len(numbers) < 2 or numbers[-1] > image.volumes for numbers in groups):
+        return [Dropped(image.label, "matching", f"it holds {image.volumes} volumes, so not the repeats that were asked for")]
+    cases: list[Case | Dropped] = []
+    for condition, numbers in enumerate(groups, 1):
+        case = _case(image, f"{image.series} {numbers}", [partial(image.read, number) for number in numbers], image.names)
+        cases.append(case if len(groups) == 1 else replace(case, label=f"{image.label}, condition {condition}"))
+    return cases
+
+
+def _alike(images: Sequence[Image]) -> list[Case | Dropped]:
+    """Cases of single volumes that were measured in the same way, as often as there are any."""
+    groups: dict[object, list[Image]] = {}
+    for image in images:
+        # A file without headers says too little about how it was measured to be taken for another's repeat.
+        same = image.series if image.name else (image.subject, image.study, image.words, image.echo_time, image.matrix, image.slab)
+        groups.setdefault(same, []).append(image)
+    cases: list[Case | Dropped] = []
+    for group in groups.values():
+        first = group[0]
+        if len(group) < 2:
+            cases.append(Dropped(first.label, "matching", "it was measured once, so there is nothing to compare it with"))
+            continue
+        names = tuple(name for image in group for name in image.names)
+        cases.append(_case(first, first.series, [partial(image.read, 1) for image in group], names))
+    return cases
+
+
+def _case(image: Image, series: str, readers: Sequence[partial[Volume]], names: tuple[str, ...]) -> Case:
+    return Case(
+        label=image.label,
+        subject=image.subject,
+        study=image.study,
+        series=series,
+        read=partial(_read, readers),
+        names=names,
+        model=image.model,
+        slice_thickness=image.slice_thickness,
+        source=image.source,
+        licence=image.licence,
+    )
+
+
+def _read(readers: Sequence[partial[Volume]]) -> Iterator[Pair]:
+    volumes = [read() for read in readers]
+    first = volumes[0]
+    if any(
+        volume.voxels.shape != first.voxels.shape or not np.allclose(volume.ijk_to_ras, first.ijk_to_ras, atol=0.01) for volume in volumes
+    ):
+        raise InputError("its repeats do not lie on one grid, so they cannot be averaged")
+    repeats = np.stack([volume.voxels for volume in volumes])
+    body = np.moveaxis(body_mask(np.moveaxis(repeats.mean(axis=0), first.slice_axis, 0)), 0, first.slice_axis)
+    sigma = reference_noise(repeats, body)
+    averages = first.acquisition.averages.value
+    nex = averages if isinstance(averages, float) else 1.0
+    count = len(repeats)
+    parallel = first.acquisition.parallel_imaging.value
+    factor = parallel if isinstance(parallel, float) else None
+    acceleration = Acceleration(float(count), nex, nex * count, factor, factor, source="one of all repeats")
+    for volume, reference in zip(volumes, leave_one_out(repeats), strict=True):
+        yield Pair(volume, volume.with_voxels(reference), "leave_one_out", count, acceleration, reference_noise=sigma)

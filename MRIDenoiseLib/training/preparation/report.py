@@ -1,0 +1,180 @@
+"""The page that tells what came of a preparation: one HTML file with everything in it, and nobody's name."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
+from MRIDenoiseLib.training.preparation.cases import Dropped
+from MRIDenoiseLib.training.preparation.pictures import Picture
+from MRIDenoiseLib.training.preparation.records import RecordMeta
+
+PAIR_STEPS = ("acceleration", "alignment", "brightness")
+"""Steps at which a pair that was found is given up; the other steps concern what never became a pair."""
+_LABELS_SHOWN = 12
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1240px; margin: 2em auto; padding: 0 1em; color: #222; }
+h1 { margin-bottom: 0; } h2 { margin-top: 2em; border-bottom: 1px solid #ccc; }
+table { border-collapse: collapse; margin: 1em 0; } th, td { padding: .25em .9em; text-align: left; border-bottom: 1px solid #ddd; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+.note { color: #666; } .warning { font-weight: bold; }
+figure { margin: 1.5em 0; } figure img { max-width: 100%; background: black; } figcaption { color: #444; }
+"""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a preparation has come to.
+
+    Args:
+        site: the name the user gave.
+        records: what was written, in order.
+        slices: how many each of them has.
+        dropped: what was not.
+        reunited: patients who were put into another split because they share an image with a patient there.
+        accepted: pictures of the records that lie worst on each other, the worst first.
+        refused: the same of pairs that were given up.
+    """
+
+    site: str
+    records: Sequence[RecordMeta]
+    slices: Sequence[int]
+    dropped: Sequence[Dropped]
+    reunited: int
+    accepted: Sequence[Picture]
+    refused: Sequence[Picture]
+
+    @property
+    def pairs_dropped(self) -> int:
+        """Pairs that were found and given up."""
+        return sum(dropped.step in PAIR_STEPS for dropped in self.dropped)
+
+    @property
+    def drop_rate(self) -> float:
+        """Their part of all pairs found, 0 to 1."""
+        return self.pairs_dropped / max(len(self.records) + self.pairs_dropped, 1)
+
+
+def write_report(path: Path, summary: Summary) -> None:
+    """Write the page.
+
+    Args:
+        path: an HTML file that does not exist yet.
+        summary: of the preparation.
+    """
+    body = [
+        "<h1>Prepared pairs</h1>",
+        f"<p class='note'>MRIDenoiseLib {__version__}. {escape(RESEARCH_USE_ONLY)} The pictures show patients: keep this page where the "
+        "images may be kept.</p>",
+        *_overview(summary),
+        *_dropped(summary.dropped),
+        *_contents(summary),
+        *_measured(summary.records),
+        *_pictures("The records that lie worst on each other", summary.accepted),
+        *_pictures("Pairs given up", summary.refused),
+    ]
+    head = f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Prepared pairs</title><style>{_STYLE}</style></head>"
+    path.write_text(f"{head}<body>{''.join(body)}</body></html>\n", encoding="utf-8")
+
+
+def _overview(summary: Summary) -> list[str]:
+    patients = len({meta.subject for meta in summary.records})
+    pairs = len(summary.records) + summary.pairs_dropped
+    rows: list[tuple[object, ...]] = [
+        ("site", summary.site),
+        ("pairs found", pairs),
+        ("pairs written", f"{len(summary.records)} ({sum(summary.slices)} slices of {patients} patients)"),
+        ("pairs given up", f"{summary.pairs_dropped} ({summary.drop_rate:.0%} at this site)"),
+        ("images that are in no pair", len(summary.dropped) - summary.pairs_dropped),
+    ]
+    if summary.reunited:
+        rows.append(("patients moved to another split, because they share an image with a patient there", summary.reunited))
+    page = [_table((), rows)]
+    if any(meta.gt_kind == "inclusive" for meta in summary.records):
+        page.append(
+            "<p class='warning'>Some clean volumes contain the noise of their noisy partner, as an average does that the fast scan "
+            "is part of. They are marked inclusive and not trained on.</p>"
+        )
+    return page
+
+
+def _dropped(dropped: Sequence[Dropped]) -> list[str]:
+    if not dropped:
+        return ["<h2>Dropped</h2><p>Nothing.</p>"]
+    labels: dict[tuple[str, str], list[str]] = {}
+    for one in dropped:
+        labels.setdefault((one.step, one.reason), []).append(one.label)
+    rows = [
+        (step, reason, len(names), ", ".join(names[:_LABELS_SHOWN]) + (" ..." if len(names) > _LABELS_SHOWN else ""))
+        for (step, reason), names in sorted(labels.items(), key=lambda item: -len(item[1]))
+    ]
+    note = "<p class='note'>Numbers count the images of a folder in the order of its folders' and files' names.</p>"
+    return ["<h2>Dropped</h2>", _table(("at", "why", "how many", "which"), rows), note]
+
+
+def _contents(summary: Summary) -> list[str]:
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for number, meta in enumerate(summary.records):
+        groups.setdefault((meta.split, meta.organ or "unknown", meta.contrast or "unknown", meta.acceleration_group), []).append(number)
+    rows = [
+        (*key, len({summary.records[k].subject for k in found}), len(found), sum(summary.slices[k] for k in found))
+        for key, found in sorted(groups.items())
+    ]
+    return ["<h2>Written</h2>", _table(("split", "organ", "contrast", "acceleration", "patients", "pairs", "slices"), rows)]
+
+
+def _measured(records: Sequence[RecordMeta]) -> list[str]:
+    aligned = [meta.alignment for meta in records if meta.alignment is not None]
+    measures: list[tuple[str, Iterable[float | None], str]] = [
+        ("acceleration", (meta.acceleration for meta in records), ".2f"),
+        ("noise level, part of the bright tissue", (meta.noise_level / meta.scale or None for meta in records), ".1%"),
+        ("brightness of clean against noisy", (meta.gain for meta in records), ".3f"),
+        ("movement undone, mm", (float(np.linalg.norm(a.translation)) for a in aligned), ".2f"),
+        ("rotation undone, degrees", (float(np.linalg.norm(a.rotation)) for a in aligned), ".2f"),
+        ("movement left (95th percentile), pixels", (a.flow_p95 for a in aligned), ".2f"),
+        ("agreement of edges before", (a.ncc_before for a in aligned), ".2f"),
+        ("agreement of edges after", (a.ncc_after for a in aligned), ".2f"),
+    ]
+    rows = []
+    for name, values, form in measures:
+        known = [value for value in values if value is not None]
+        if known:
+            rows.append((name, *(format(value, form) for value in (min(known), float(np.median(known)), max(known))), len(known)))
+    kinds = Counter((meta.gt_kind.replace("_", " "), meta.noise) for meta in records)
+    return [
+        "<h2>Measured</h2>",
+        _table(("", "least", "median", "most", "pairs"), rows),
+        _table(("reference", "noise", "pairs"), [(*key, count) for key, count in sorted(kinds.items())]),
+    ]
+
+
+def _pictures(title: str, pictures: Sequence[Picture]) -> list[str]:
+    if not pictures:
+        return []
+    page = [f"<h2>{title}</h2>", "<p class='note'>Noisy; clean, aligned; noisy minus clean; edges of the clean on the noisy image.</p>"]
+    for picture in pictures:
+        caption = f"{picture.label}: {picture.flow_p95:.2f} pixels of movement left{f'; {picture.verdict}' if picture.verdict else ''}"
+        data = base64.b64encode(picture.png).decode("ascii")
+        page.append(
+            f"<figure><img src='data:image/png;base64,{data}' alt='{escape(caption)}'><figcaption>{escape(caption)}</figcaption></figure>"
+        )
+    return page
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    def cell(value: object, tag: str = "td") -> str:
+        number = re.fullmatch(r"-?[\d.]+%?", str(value)) is not None
+        return f"<{tag}{' class=number' if number else ''}>{escape(str(value))}</{tag}>"
+
+    lines = ["".join(cell(name, "th") for name in head)] if head else []
+    lines += ["".join(cell(value) for value in row) for row in rows]
+    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"

@@ -1,0 +1,154 @@
+"""Training pairs drawn from prepared records, alone or mixed with simulated ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.inference.noise_level import estimate_noise_level
+from MRIDenoiseLib.inference.slices import neighbours
+from MRIDenoiseLib.training.augment import random_crop, random_flip
+from MRIDenoiseLib.training.batches import Batches
+from MRIDenoiseLib.training.preparation.records import Record, RecordMeta, RecordStore
+from MRIDenoiseLib.training.preparation.split import Split
+from MRIDenoiseLib.training.samples import (
+    DROP_NEIGHBOURS,
+    SMALLEST_NOISE,
+    Batch,
+    EvenDraw,
+    TrainingPair,
+    draw_batch,
+    partial_prompt,
+    place_in_body,
+)
+from MRIDenoiseLib.volume import Acquisition, AcquisitionField
+
+LEAST_ACCELERATION, MOST_ACCELERATION = 1.5, 3.0
+"""What the networks are told lies in this range, as it does for simulated pairs."""
+
+
+def record_acquisition(meta: RecordMeta) -> Acquisition:
+    """What a record's prompt is made of; the acceleration lies between 1.5 and 3."""
+
+    def said(value: str | float | None) -> AcquisitionField:
+        return AcquisitionField(value, "record", "high") if value else AcquisitionField()
+
+    return Acquisition(
+        organ=said(meta.organ),
+        contrast=said(meta.contrast),
+        fat_suppression=said(meta.fat_suppression),
+        plane=said(meta.plane),
+        vendor=said(meta.vendor),
+        acceleration=said(min(max(meta.acceleration, LEAST_ACCELERATION), MOST_ACCELERATION)),
+        field_strength=said(meta.field_strength),
+    )
+
+
+class RecordSampler:
+    """Draws real pairs; the same seed and position give the same batches.
+
+    Intensities are scaled by the noisy volume's own P99.5, and the noise level is estimated from the noisy slices, as at
+    inference. Records whose clean volume contains the noisy one's noise (``inclusive``) are left out: they would teach a
+    network to keep it.
+
+    Args:
+        stores: what to draw from; organs and contrasts are drawn evenly, then a record among those that fit.
+        size: rows and columns of a crop.
+        seed: of every choice.
+        split: ``train`` for training.
+
+    Raises:
+        InputError: the stores hold no record that may be drawn.
+    """
+
+    def __init__(self, stores: Sequence[RecordStore], size: int, seed: int, split: Split = "train") -> None:
+        self.size = size
+        self.seed = seed
+        numbered = [(store, number, meta) for store in stores for number, meta in enumerate(store.metas)]
+        chosen = [(store, number, meta) for store, number, meta in numbered if meta.split == split and meta.gt_kind != "inclusive"]
+        if not chosen:
+            raise InputError(f"the prepared pairs hold none of the {split} split whose clean image is free of the noisy one's noise")
+        self._records = EvenDraw(((meta.organ, meta.contrast), (store, number)) for store, number, meta in chosen)
+
+    def batch(self, index: int, batch_size: int) -> Batch:
+        """Batch number ``index``, of ``batch_size`` pairs.
+
+        Raises:
+            InputError: hardly any crop holds enough tissue, or a record is damaged.
+        """
+        return draw_batch(self._pair, self.seed, index, batch_size)
+
+    def _pair(self, generator: torch.Generator) -> TrainingPair | None:
+        """One pair, or None when the place drawn holds too little body to tell its noise."""
+        store, number = self._records.draw(generator)
+        z = int(torch.randint(store.depth(number), (1,), generator=generator))
+        first = max(z - 1, 0)
+        record = store.read(number, first, z + 2)
+        noisy, clean, body = self._view(record, z - first, generator)
+        meta = record.meta
+        level = estimate_noise_level(noisy.numpy()) or meta.noise_level
+        if level <= 0:
+            return None
+        if torch.rand(1, generator=generator) < DROP_NEIGHBOURS:
+            noisy = noisy[1:2].expand(3, -1, -1)
+        acquisition = record_acquisition(meta)
+        return TrainingPair(
+            measured=2 * noisy / meta.scale - 1,
+            clean=2 * clean / meta.scale - 1,
+            body=body,
+            noise_level=max(2 * level / meta.scale, SMALLEST_NOISE),
+            acceleration=float(acquisition.acceleration.value or 0),
+            slice_spacing=meta.slice_spacing,
+            prompt=partial_prompt(acquisition, generator),
+        )
+
+    def _view(self, record: Record, centre: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Crops around a place in the body, alike for all: noisy slices (3, size, size), clean slice and body (1, size, size)."""
+        place = place_in_body(record.mask[centre], generator)
+        parts = [torch.from_numpy(neighbours(part, centre, 3).astype(np.float32)) for part in (record.noisy, record.clean, record.mask)]
+        cropped = random_crop(torch.cat(parts), place, self.size, generator).split(3)
+        state = generator.get_state()
+        turned = [random_flip(part, generator.set_state(state)).contiguous() for part in cropped]
+        noisy, clean, body = turned
+        return noisy, clean[1:2], (body[1:2] > 0.5).float()
+
+
+class MixedSampler:
+    """Draws real and simulated pairs in random order; the same seed and position give the same batches.
+
+    Args:
+        real: where the real pairs come from.
+        simulated: where the others come from.
+        share: of real pairs, 0..1; their number varies from batch to batch.
+        seed: of the choice between the two.
+    """
+
+    def __init__(self, real: Batches, simulated: Batches, share: float, seed: int) -> None:
+        self._real = real
+        self._simulated = simulated
+        self._share = share
+        self._seed = seed
+
+    def batch(self, index: int, batch_size: int) -> Batch:
+        """Batch number ``index``, of ``batch_size`` pairs.
+
+        Raises:
+            InputError: as the two samplers.
+        """
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + index)
+        count = int((torch.rand(batch_size, generator=generator) < self._share).sum())
+        order = torch.randperm(batch_size, generator=generator)
+        drawn = [(self._real, count), (self._simulated, batch_size - count)]
+        return _joined([sampler.batch(index, size) for sampler, size in drawn if size], order)
+
+
+def _joined(batches: Sequence[Batch], order: Tensor) -> Batch:
+    """One batch of all pairs, in another order."""
+    prompts = [prompt for batch in batches for prompt in batch.prompts]
+    names = [name for name in Batch.__dataclass_fields__ if name != "prompts"]
+    values = {name: torch.cat([getattr(batch, name) for batch in batches])[order] for name in names}
+    return Batch(**values, prompts=[prompts[k] for k in order.tolist()])
