@@ -1,0 +1,33 @@
+"""A phantom of a head that is quick to denoise, as a row of the comparisons."""
+
+import numpy as np
+import pytest
+
+from MRIDenoiseLib.evaluation.benchmark import BenchmarkRow
+from MRIDenoiseLib.training.volumes import ManifestRow
+from MRIDenoiseLib.volume import Volume
+
+
+@pytest.fixture(scope="session")
+def head() -> Volume:
+    """22 sagittal slices of 80 x 72: a disc off the centre of the view, with stripes and two flat organs, in scanner units."""
+    y, x = np.mgrid[0:80, 0:72]
+    slices = []
+    for k in range(22):
+        image = np.where(np.hypot(y - 38, x - 40) < 24, 0.6 + 0.1 * np.sin(x / 2 + k / 4), 0.0)
+        image[np.hypot(y - 32, x - 34) < 6] = 1.0
+        image[np.hypot(y - 48, x - 44) < 5] = 0.3
+        slices.append(image)
+    voxels = np.moveaxis(np.stack(slices), 0, 2).astype(np.float32)
+    return Volume(800 * np.ascontiguousarray(voxels), np.diag([4.0, 0.9, 1.1, 1.0]))
+
+
+@pytest.fixture(scope="session")
+def source() -> ManifestRow:
+    return ManifestRow("volumes/head_T1w_s1.nii.gz", "made here", "none", "head", "T1w", "Siemens", "s1")
+
+
+@pytest.fixture(scope="session")
+def row(head, source) -> BenchmarkRow:
+    """The head with the Rician noise of the comparisons; tests read it, none changes it."""
+    return BenchmarkRow.of(head, source, "R")

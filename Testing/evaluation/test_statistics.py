@@ -1,0 +1,68 @@
+"""Differences with an interval that knows that rows of one patient are no independent samples."""
+
+import numpy as np
+import pytest
+
+from MRIDenoiseLib.evaluation.statistics import clustered_interval, compare
+
+
+def test_a_comparison_counts_what_it_says():
+    found = compare([3.0, 2.0, 5.0, 1.0], [1.0, 2.5, 5.0, 0.5], ["a", "a", "b", "b"])
+    assert (found.rows, found.won, found.worst, found.worst_row) == (4, 2, -0.5, 1)
+    assert found.mean == pytest.approx(0.5)
+    assert found.low <= found.mean <= found.high
+
+
+def test_the_interval_is_that_of_every_way_to_draw_the_subjects():
+    values, subjects = [1.0, 1.0, 1.0, 5.0, 9.0, 9.0], ["a", "a", "a", "b", "c", "c"]
+    sums, sizes = {"a": 3.0, "b": 5.0, "c": 18.0}, {"a": 3, "b": 1, "c": 2}
+    draws = [(i, j, k) for i in "abc" for j in "abc" for k in "abc"]
+    means = sorted(sum(sums[s] for s in draw) / sum(sizes[s] for s in draw) for draw in draws)
+    # Each of the 27 draws is as likely: the ends of the interval are the outermost of them, 1 in 27 being more than 2.5 %.
+    assert clustered_interval(values, subjects) == pytest.approx((means[0], means[-1]))
+
+
+def test_a_subject_with_many_rows_counts_for_all_of_them():
+    values = [0.0] * 9 * 15 + [1.0] * 15
+    subjects = [f"a{k // 9}" for k in range(9 * 15)] + [f"b{k}" for k in range(15)]
+    low, high = clustered_interval(values, subjects)
+    assert low < 0.1 < high < 0.3, "the mean of all rows is 0.1, that of the subjects' means 0.5"
+
+
+def test_many_rows_of_few_subjects_do_not_make_the_interval_narrow():
+    rng = np.random.default_rng(0)
+    of_subject = np.repeat(rng.normal(0, 1, 6), 50)
+    values, subjects = of_subject + rng.normal(0, 0.1, 300), np.repeat(list("abcdef"), 50)
+    clustered = np.ptp(clustered_interval(values, subjects))
+    as_if_independent = np.ptp(clustered_interval(values, [str(k) for k in range(300)]))
+    assert clustered > 4 * as_if_independent
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(1)
+    subjects = np.repeat(np.arange(20), 4)
+    hits = 0
+    for _ in range(60):
+        low, high = clustered_interval(np.repeat(rng.normal(0, 1, 20), 4) + rng.normal(0, 0.5, 80), subjects)
+        hits += low <= 0 <= high
+    assert 50 <= hits <= 60
+
+
+def test_the_same_seed_gives_the_same_interval_and_another_hardly_a_different_one():
+    rng = np.random.default_rng(2)
+    values, subjects = rng.normal(0, 1, 40), np.repeat(np.arange(10), 4)
+    assert clustered_interval(values, subjects, seed=3) == clustered_interval(values, subjects, seed=3)
+    assert clustered_interval(values, subjects, seed=3) != clustered_interval(values, subjects, seed=4)
+    assert clustered_interval(values, subjects, seed=3) == pytest.approx(clustered_interval(values, subjects, seed=4), abs=0.05)
+
+
+def test_one_subject_tells_nothing_about_others():
+    low, high = clustered_interval([1.0, 2.0, 3.0], ["a"] * 3)
+    assert low == high == pytest.approx(2)
+
+
+def test_scores_of_different_rows_are_refused():
+    with pytest.raises(ValueError, match="as many"):
+        compare([1.0], [1.0, 2.0], ["a"])
+    with pytest.raises(ValueError, match="as many"):
+        compare([], [], [])

@@ -1,0 +1,133 @@
+"""A model against everything a user could take instead, on patients that no training saw; prints the tables of the model's card.
+
+    python scripts/compare_methods.py --data DIR [--bundle DIR] [--cache FILE] [--json FILE] [--jobs N]
+    python scripts/compare_methods.py --data DIR --cache FILE --only-peers          the others' numbers, to use many times
+
+A row is a volume with a noise (see ``MRIDenoiseLib.training.noise.benchmark_row``, seed 11). The 12 middle slices count, in the
+foreground, with L = the volume's P99.5. Filters and peers see three more slices on either side and stand at their best
+setting for that very row, chosen on the clean volume: an advantage no user has. The model gets the noisy volume with what
+its file tells of organ and contrast, as a user's would. The plain regression network and the posterior mean of the
+diffusion model are always both in the table.
+
+The others take minutes a row. With --cache their numbers are kept, so that the run may be stopped at any time and goes on
+where it was. They need the extra ``peers``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from MRIDenoiseLib.errors import MRIDenoiseError, SettingsError
+from MRIDenoiseLib.evaluation.benchmark import MEASURES, BenchmarkRow
+from MRIDenoiseLib.evaluation.contest import Case, RowResult, fill_store, row_result
+from MRIDenoiseLib.evaluation.rival_store import RivalStore
+from MRIDenoiseLib.evaluation.rivals import RIVALS, STRONGEST
+from MRIDenoiseLib.evaluation.table import BEST_OTHER, card_content, comparisons, print_comparisons, print_means, print_rows
+from MRIDenoiseLib.inference import METHODS, Denoiser, Settings
+from MRIDenoiseLib.io.atomic import replacing
+from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.locate import bundled_model
+from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
+from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, read_manifest
+from MRIDenoiseLib.volume import Volume
+
+COMMAND = "python scripts/compare_methods.py --data DIR"
+ALWAYS = ("regression", "posterior-mean")
+MEASURED_IN_EVERY_WAY = (BEST_OTHER, STRONGEST, *ALWAYS)
+"""Whom the methods are compared with by SSIM and corrected PSNR too; the file has the others."""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def compare(
+    data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
+    bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
+    rows: Annotated[str, typer.Option(help="noises, with commas between")] = ",".join(BENCHMARK_ROWS),
+    subjects: Annotated[str, typer.Option(help="whose volumes, with commas between")] = ",".join(KEPT_OUT_SUBJECTS),
+    methods: Annotated[str, typer.Option(help=f"more methods of the model, beside {' and '.join(ALWAYS)}")] = "",
+    rivals: Annotated[str, typer.Option(help="what to compare with, with commas between")] = ",".join(RIVALS),
+    cache: Annotated[Path | None, typer.Option(help="keep the rivals' numbers in this file")] = None,
+    cached_only: Annotated[bool, typer.Option("--cached-only", help="leave out rivals that the cache does not know yet")] = False,
+    only_peers: Annotated[bool, typer.Option("--only-peers", help="fill the cache and use no model")] = False,
+    jobs: Annotated[int, typer.Option(help="processes that the rivals may use", min=1)] = 1,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write the numbers here, for the model's card")] = None,
+) -> None:
+    """Print the tables."""
+    chosen = _names(rivals, RIVALS, "rival")
+    cases = _cases(data, _names(rows, BENCHMARK_ROWS, "noise"), subjects.split(","))
+    if cache is None and (only_peers or cached_only):
+        raise SettingsError("--only-peers and --cached-only need a --cache FILE with the rivals' numbers")
+    if cache is not None and (only_peers or (jobs > 1 and not cached_only)):
+        with _progress() as progress:
+            for source, noise in progress.track(fill_store(data, cases, chosen, cache, jobs), len(cases), description="rivals"):
+                progress.console.print(f"{source.file} {noise}", style="dim")
+    if only_peers:
+        return
+
+    model = Bundle.load(bundle or bundled_model())
+    ours = _names(methods, METHODS, "method") if methods else []
+    ours = list(dict.fromkeys((*ALWAYS, model.default_method, *ours)))
+    runs = {name: _run(Denoiser(model), name) for name in ours}
+    store = RivalStore(cache)
+    results: list[RowResult] = []
+    with _progress() as progress:
+        for source, noise in progress.track(cases, description="rows"):
+            results.append(row_result(BenchmarkRow.read(data, source, noise), chosen, store, runs, stored_only=cached_only))
+    _print(results, ours)
+    if json_file:
+        facts = {"command": COMMAND, "files": model.card["files"]} | card_content(results, model.default_method, ours)
+        with replacing(json_file, True) as temporary:
+            temporary.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+
+
+def _names(text: str, known: Collection[str], what: str) -> list[str]:
+    names = text.split(",")
+    wrong = [name for name in names if name not in known]
+    if wrong:
+        raise SettingsError(f"there is no {what} '{wrong[0]}'; there are {', '.join(known)}")
+    return names
+
+
+def _cases(data: Path, noises: list[str], subjects: list[str]) -> list[Case]:
+    """Noise by noise, so that a cache in the making soon has whole noises."""
+    sources = [row for row in read_manifest(data) if row.subject in subjects]
+    missing = set(subjects) - {row.subject for row in sources}
+    if missing:
+        raise SettingsError(f"the manifest has no volume of '{min(missing)}'")
+    return [(source, noise) for noise in noises for source in sources]
+
+
+def _run(denoiser: Denoiser, method: str) -> Callable[[BenchmarkRow], Volume]:
+    return lambda row: denoiser(row.volume, Settings(method=method, slices=(row.scored.start, row.scored.stop))).volume
+
+
+def _progress() -> Progress:
+    return Progress(console=Console(stderr=True))
+
+
+def _print(results: list[RowResult], methods: list[str]) -> None:
+    console = Console(width=210)
+    for measure in MEASURES:
+        print_rows(console, results, measure)
+    for measure in MEASURES:
+        print_means(console, results, measure)
+    every = comparisons(results, methods)
+    shown = [entry for entry in every if entry["measure"] == "psnr" or entry["rival"] in MEASURED_IN_EVERY_WAY]
+    print_comparisons(console, shown, len({result.subject for result in results}))
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except MRIDenoiseError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_status)

@@ -1,0 +1,96 @@
+"""Sheets to look at, one a volume: python scripts/draw_sheets.py --data DIR [--bundle DIR] [--out DIR]
+
+Every organ and contrast of the patients that no training saw with the noise of a benchmark row, and two echoes of the knee
+series both with that noise and as they were scanned. The printed numbers say what the residual has to do with the anatomy,
+beside the noise that really was there and a blur; see ``MRIDenoiseLib.evaluation.residual_check``. The pictures show
+patients: keep them in a folder that is never committed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from MRIDenoiseLib import io
+from MRIDenoiseLib.evaluation.residual_check import ResidualCheck
+from MRIDenoiseLib.evaluation.sheets import draw_sheet
+from MRIDenoiseLib.inference import Denoiser, Settings
+from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.locate import bundled_model
+from MRIDenoiseLib.training.noise import BENCHMARK_ROWS, benchmark_row
+from MRIDenoiseLib.training.simulation import clean_scale
+from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, read_manifest
+from MRIDenoiseLib.volume import Volume
+
+ROOT = Path(__file__).resolve().parent.parent
+KNEE = "dicom/knee_GE_multiecho"
+KNEE_ECHOES = (1, 4)
+AS_SCANNED = "as scanned"
+
+
+def main(
+    data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv, volumes/ and dicom/")],
+    bundle: Annotated[Path | None, typer.Option(help="model to look at; the bundled one by default")] = None,
+    method: Annotated[str | None, typer.Option(help="method of the model; its default one when not given")] = None,
+    noise: Annotated[str, typer.Option(help=f"a benchmark row: {', '.join(BENCHMARK_ROWS)}")] = "L2-2",
+    subjects: Annotated[str, typer.Option(help="whose volumes, with commas between")] = ",".join(KEPT_OUT_SUBJECTS),
+    out: Annotated[Path, typer.Option(help="folder for the pictures")] = ROOT / "runs" / "sheets",
+    json_file: Annotated[Path | None, typer.Option("--json", help="also write the numbers here")] = None,
+) -> None:
+    """Draw the sheets and print the table."""
+    model = Bundle.load(bundle or bundled_model())
+    denoiser = Denoiser(model)
+    out.mkdir(parents=True, exist_ok=True)
+    checks: dict[str, ResidualCheck] = {}
+    for name, noisy, clean in _images(data, subjects.split(","), noise):
+        middle = noisy.voxels.shape[noisy.slice_axis] // 2
+        result = denoiser(noisy, Settings(method=method, slices=(middle, middle + 1)))
+        path = out / f"{name.replace(' ', '_')}.png"
+        draw_sheet(noisy=noisy, denoised=result.volume, clean=clean, path=path, title=name)
+        checks[path.name] = ResidualCheck.of(noisy=noisy, denoised=result.volume, clean=clean, index=middle)
+        typer.echo(f"drew {path}")
+    table = Table("sheet", "edges: residual", "edges: noise", "detail taken: denoised", "detail taken: best blur")
+    for name, check in checks.items():
+        cells = (f"{check.edges:+.3f}", _cell(check.noise_edges, "+.3f"), _cell(check.detail, ".1%"), _cell(check.blur_detail, ".1%"))
+        table.add_row(name, *cells)
+    Console(width=140).print(table)
+    if json_file:
+        sheets = {name: asdict(check) for name, check in checks.items()}
+        json_file.write_text(json.dumps({"files": model.card["files"], "noise": noise, "sheets": sheets}, indent=1))
+
+
+def _cell(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _images(data: Path, subjects: list[str], noise: str) -> Iterator[tuple[str, Volume, Volume | None]]:
+    """What each sheet shows: its name, the noisy volume and the clean one where there is one."""
+    for row in read_manifest(data):
+        if row.subject in subjects:
+            clean = io.read(data / row.file)
+            yield f"{clean.name} {noise}", _noisy(clean, noise), clean
+    for echo in KNEE_ECHOES:
+        knee = io.read(data / KNEE, echo=echo)
+        yield f"knee echo {echo} {noise}", _noisy(knee, noise), knee
+        yield f"knee echo {echo} {AS_SCANNED}", knee, None
+
+
+def _noisy(clean: Volume, noise: str) -> Volume:
+    """The volume with the noise of a benchmark row, in its own units."""
+    scale = np.float32(clean_scale(clean.voxels))
+    slices = np.ascontiguousarray(np.moveaxis(clean.voxels, clean.slice_axis, 0)).clip(min=0) / scale
+    noisy = benchmark_row(noise, torch.from_numpy(slices)).numpy() * scale
+    return replace(clean.with_voxels(np.moveaxis(noisy, 0, clean.slice_axis)), pixel_type="float32")
+
+
+if __name__ == "__main__":
+    typer.run(main)

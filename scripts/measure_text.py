@@ -1,0 +1,69 @@
+"""Does the text help? python scripts/measure_text.py --data DIR [--bundle DIR] [--json FILE]
+
+Simulated crops of patients that no training saw go through the networks with their own text, with the text of another crop,
+without text, and with a wrong acceleration number; see ``MRIDenoiseLib.evaluation.text_usefulness``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from MRIDenoiseLib.evaluation.text_usefulness import draw_crops, measure_text
+from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.locate import bundled_model
+from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, load_clean_volumes, read_manifest
+
+
+def main(
+    data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
+    bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
+    subjects: Annotated[str, typer.Option(help="whose volumes, with commas between")] = ",".join(KEPT_OUT_SUBJECTS),
+    per_volume: Annotated[int, typer.Option(help="crops of each volume", min=1)] = 16,
+    size: Annotated[int, typer.Option(help="rows and columns of a crop", min=64)] = 128,
+    seed: Annotated[int, typer.Option(help="of crops, noise and shuffling")] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="also write the numbers here")] = None,
+) -> None:
+    """Print the table and the verdicts."""
+    model = Bundle.load(bundle or bundled_model())
+    rows = [row for row in read_manifest(data) if row.subject in subjects.split(",")]
+    if not rows:
+        raise typer.BadParameter(f"{data} holds no volume of {subjects}")
+    crops = draw_crops(list(load_clean_volumes(data, rows)), per_volume=per_volume, size=size, seed=seed)
+    effects = measure_text(model, crops, seed=seed)
+    title = f"{len(crops.volumes)} crops of {len(rows)} volumes; loss in units of the noise variance"
+    table = Table("method", "told", "PSNR dB", "gain of the truth dB", "95 % CI", "loss", "loss told so", title=title)
+    for effect in effects:
+        low, high = effect.interval
+        cells = (
+            f"{effect.psnr:.2f}",
+            f"{effect.gain:+.3f}",
+            f"{low:+.3f} .. {high:+.3f}",
+            f"{effect.loss:.4f}",
+            f"{effect.changed_loss:.4f}",
+        )
+        table.add_row(effect.method, effect.change, *cells)
+    console = Console(width=140)
+    console.print(table)
+    for effect in effects:
+        console.print(effect.verdict)
+    if json_file:
+        facts = {
+            "files": model.card["files"],
+            "crops": len(crops.volumes),
+            "size": size,
+            "seed": seed,
+            "volumes": [row.file for row in rows],
+        }
+        numbers = [asdict(effect) | {"useful": effect.useful, "verdict": effect.verdict} for effect in effects]
+        json_file.write_text(json.dumps(facts | {"effects": numbers}, indent=1))
+
+
+if __name__ == "__main__":
+    typer.run(main)
