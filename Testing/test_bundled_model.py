@@ -44,7 +44,7 @@ def test_the_card_names_every_source_with_its_licence_and_no_kept_out_patient(bu
 
 def test_the_card_tells_what_was_measured_and_the_command_that_measures_it_again(bundle):
     measured = bundle.card["measured"]
-    assert measured["command"].startswith("python scripts/compare_filters.py")
+    assert measured["command"].startswith("python scripts/compare_methods.py")
     assert {row["noise"] for row in measured["rows"]} >= {"R", "M0.05", "M0.10"}
     assert len({row["volume"] for row in measured["rows"]}) == 5, "three of ms12, two of sct03"
 

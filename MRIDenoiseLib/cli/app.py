@@ -12,8 +12,10 @@ from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
 from MRIDenoiseLib.cli.bundle import bundle_app
 from MRIDenoiseLib.cli.denoise import denoise
 from MRIDenoiseLib.cli.edge import Edge
+from MRIDenoiseLib.cli.prepare import prepare
 from MRIDenoiseLib.cli.prompt import prompt
 from MRIDenoiseLib.cli.simulate import simulate
+from MRIDenoiseLib.cli.train import train
 
 DEBUG = "--debug"
 
@@ -28,6 +30,8 @@ app = typer.Typer(
 app.command()(denoise)
 app.command()(prompt)
 app.command()(simulate)
+app.command()(prepare)
+app.command()(train)
 app.add_typer(bundle_app, name="bundle")
 
 

@@ -1,9 +1,9 @@
-"""``mridenoise bundle``: look at a model on disk, and check that nothing in it was changed."""
+"""``mridenoise bundle``: make a model of a training run, look at one on disk, and check that nothing in it was changed."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,8 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
+from MRIDenoiseLib.errors import OutputError
 
-bundle_app = typer.Typer(help="Look at a model on disk, and check it.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from MRIDenoiseLib.models.bundle import Bundle
+
+bundle_app = typer.Typer(help="Make a model of a training run, look at one, and check it.", no_args_is_help=True)
 
 Folder = Annotated[Path | None, typer.Argument(metavar="[DIR]", help="The model's folder; by default the bundled one.")]
 
@@ -49,10 +53,60 @@ def verify(folder: Folder = None) -> None:
     Console(soft_wrap=True).print(Text.assemble(("good", "bold green"), f"  {where}  {found}"))
 
 
+@bundle_app.command()
+def build(
+    run: Annotated[Path, typer.Argument(help="The folder of mridenoise train.")],
+    out: Annotated[Path, typer.Argument(help="The model's folder.")],
+    measured: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE.json", help="Numbers measured on these very weights, for the card; may be given several times."),
+    ] = None,
+    note: Annotated[
+        list[str] | None, typer.Option(help="What else the card should say about the training; may be given several times.")
+    ] = None,
+    unfinished: Annotated[bool, typer.Option("--unfinished", help="Also of a run that has something left to train.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model that is there.")] = False,
+) -> None:
+    """Make a model of what a training run has come to, with a card that says what really happened, and check it."""
+    check_model_place(out, run, overwrite=overwrite)
+    from MRIDenoiseLib.training.card import build_bundle
+
+    bundle = build_bundle(run, out, measured=measured or (), notes=note or (), unfinished=unfinished, overwrite=overwrite)
+    console = Console(soft_wrap=True)
+    say_written(console, out, bundle)
+    console.print(Text(RESEARCH_USE_ONLY, style="bold"))
+
+
+def check_model_place(out: Path, run: Path, *, overwrite: bool) -> None:
+    """Refuse a place where no model of a run can be written; cheap enough to call before hours of training.
+
+    Raises:
+        OutputError: what is there may not be replaced, or the run would be replaced with it.
+    """
+    from MRIDenoiseLib.io.atomic import check_target
+    from MRIDenoiseLib.models.bundle_writing import is_bundle
+
+    model, training = out.resolve(), run.resolve()
+    if model == training or model in training.parents or training in model.parents:
+        raise OutputError(f"the model {out} and the training {run} need folders of their own, none inside the other")
+    check_target(out, overwrite, is_bundle)
+
+
+def say_written(console: Console, out: Path, bundle: Bundle) -> None:
+    """Say where a model was written, how large it is, and its hash."""
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) / 2**20
+    console.print(Text.assemble(("model:", "bold"), f" {out}  {size:.2f} MiB  {bundle.hash}"))
+
+
 def _lines(value: Any) -> list[str]:
-    """A value of the card as lines for a person: one entry of a list or mapping a line, nested ones indented by dots."""
+    """A value of the card as lines for a person: what is inside something else stands indented below it."""
     if isinstance(value, dict):
-        return [f"{key}: {', '.join(_lines(entry))}" for key, entry in value.items()]
+        lines = []
+        for key, entry in value.items():
+            below = _lines(entry)
+            name = f"{str(key).replace('_', ' ')}:"
+            lines += [f"{name} {' '.join(below)}"] if len(below) < 2 else [name, *(f"  {line}" for line in below)]
+        return lines
     if isinstance(value, list):
         return [", ".join(_lines(entry)) for entry in value]
     return [str(value)]

@@ -24,6 +24,9 @@ SMOOTHING = 2.5
 MAD_TO_STD = 1.4826
 SLICES = 12
 MINIMUM_PIXELS = 200
+"""Flat pixels that a median takes; small bodies are measured on several slices together."""
+FEWEST_PIXELS = 20
+"""Flat pixels that a slice must have to be counted in with others."""
 
 
 def estimate_noise_level(slices: np.ndarray, mask: np.ndarray | None = None) -> float:
@@ -31,7 +34,7 @@ def estimate_noise_level(slices: np.ndarray, mask: np.ndarray | None = None) -> 
 
     Each ring's standard deviation comes from the median absolute deviation over flat tissue; the hidden lowest
     frequencies are taken to hold the same density as the first ring. Up to twelve slices spread over the volume are read
-    and their median is given.
+    and their median is given; where the body is too small in every slice, their flat pixels are taken together.
 
     Args:
         slices: float array (slices, rows, columns) across the acquired plane.
@@ -44,22 +47,30 @@ def estimate_noise_level(slices: np.ndarray, mask: np.ndarray | None = None) -> 
         InputError: as :func:`body_mask`.
     """
     mask = body_mask(slices) if mask is None else mask
-    useful = np.flatnonzero(mask.sum(axis=(1, 2)) * FLAT_FRACTION >= MINIMUM_PIXELS)
-    if useful.size == 0:
+    flat_pixels = mask.sum(axis=(1, 2)) * FLAT_FRACTION
+    large = np.flatnonzero(flat_pixels >= MINIMUM_PIXELS)
+    if large.size:
+        chosen = large[np.unique(np.linspace(0, large.size - 1, SLICES).round().astype(int))]
+        return float(np.median([_strength(_flat_bands(slices[z], mask[z]), slices.shape[1:]) for z in chosen]))
+    chosen = np.flatnonzero(flat_pixels >= FEWEST_PIXELS)
+    if flat_pixels[chosen].sum() < MINIMUM_PIXELS:
         return 0.0
-    chosen = useful[np.unique(np.linspace(0, useful.size - 1, SLICES).round().astype(int))]
-    return float(np.median([_slice_noise(slices[z], mask[z]) for z in chosen]))
+    return _strength(np.concatenate([_flat_bands(slices[z], mask[z]) for z in chosen], axis=1), slices.shape[1:])
 
 
-def _slice_noise(image: np.ndarray, mask: np.ndarray) -> float:
-    """The noise of one slice (rows, columns) inside its mask."""
+def _flat_bands(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """What each ring holds of one slice (rows, columns) at the pixels of its flat tissue: (rings, pixels)."""
     image = image.astype(np.float64)
     smooth = ndimage.gaussian_filter(image, SMOOTHING)
     gradient = np.hypot(*np.gradient(smooth))
     flat = mask & (gradient <= np.quantile(gradient[mask], FLAT_FRACTION))
-    windows, areas = _rings(*image.shape)
-    spectrum = np.fft.rfft2(image)
-    bands = np.fft.irfft2(spectrum * windows, s=image.shape)[:, flat]
+    windows, _ = _rings(*image.shape)
+    return np.fft.irfft2(np.fft.rfft2(image) * windows, s=image.shape)[:, flat]
+
+
+def _strength(bands: np.ndarray, shape: tuple[int, ...]) -> float:
+    """The standard deviation over all of k-space of noise whose rings are ``bands`` (rings, pixels)."""
+    _, areas = _rings(*shape)
     variances = (MAD_TO_STD * np.median(np.abs(bands), axis=1)) ** 2
     hidden = variances[0] * (1 - areas.sum()) / areas[0]
     return float(np.sqrt(variances.sum() + hidden))

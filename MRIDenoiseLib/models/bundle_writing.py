@@ -65,7 +65,7 @@ def write_bundle(
     networks: dict[str, nn.Module] = {"denoiser": denoiser, "degradation": degradation}
     if restoration is not None:
         networks["restoration"] = restoration
-    with replacing(path, overwrite, is_ours=_is_bundle) as folder:
+    with replacing(path, overwrite, is_ours=is_bundle) as folder:
         folder.mkdir()
         for name, network in networks.items():
             _write_network(folder / name, network)
@@ -137,5 +137,6 @@ def _write_prompts(folder: Path, prompts: Iterable[str]) -> None:
     PromptEmbeddings(known).save(folder / PROMPTS, encoder_hash(files))
 
 
-def _is_bundle(folder: Path) -> bool:
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder is a bundle, whole or not, so that it may be replaced by another."""
     return (folder / CARD).is_file() and (folder / INDEX).is_file()

@@ -8,6 +8,7 @@ from typing import Any
 from diffusers import DDIMScheduler
 from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
+from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.models.text_encoder import build_compact_text_encoder, build_tokenizer
@@ -15,17 +16,17 @@ from MRIDenoiseLib.models.text_encoder import build_compact_text_encoder, build_
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Arguments of every network of a bundle; ``restoration`` None leaves the regression twin out."""
+    """Arguments of every network of a bundle; ``restoration`` is the regression twin, which every recipe trains beside."""
 
     denoiser: dict[str, Any]
     degradation: dict[str, Any]
-    restoration: dict[str, Any] | None
+    restoration: dict[str, Any]
     text_width: int
     text_layers: int
 
 
 def compact() -> ModelConfig:
-    """Runs on a CPU: about three million parameters, 2.5-D input, residual in units of the noise."""
+    """Runs on a CPU: about five million parameters, 2.5-D input, residual in units of the noise."""
     text = 64
     return ModelConfig(
         denoiser={
@@ -44,7 +45,7 @@ def compact() -> ModelConfig:
         degradation={"channels": (16, 32, 32, 32, 32), "mid_channels": 16, "subspace_dim": 8, "text_dim": text, "film_width": text},
         restoration={
             "in_channels": 3,
-            "channels": (48, 48, 48, 48),
+            "channels": (64, 96, 128, 128),
             "mid_channels": 32,
             "subspace_dim": 8,
             "text_dim": text,
@@ -58,11 +59,12 @@ def compact() -> ModelConfig:
 
 
 def paper() -> ModelConfig:
-    """The paper's size: U-Net (192, 192, 384, 576, 768) x 2, NBNet 128-64-32-16-8, text 1024 wide."""
+    """The paper's size: U-Net (192, 192, 384, 576, 768) x 2, NBNet 128-64-32-16-8, text 1024 wide; single slices."""
+    nbnet = {"channels": (128, 64, 32, 16, 8), "mid_channels": 128, "subspace_dim": 16, "text_dim": 1024}
     return ModelConfig(
         denoiser={},
-        degradation={"channels": (128, 64, 32, 16, 8), "mid_channels": 128, "subspace_dim": 16, "text_dim": 1024},
-        restoration=None,
+        degradation=nbnet,
+        restoration=nbnet,
         text_width=1024,
         text_layers=23,
     )
@@ -104,7 +106,7 @@ CONFIGS = {"compact": compact, "paper": paper, "tiny": tiny}
 
 @dataclass
 class Networks:
-    """Freshly built networks of one configuration, ready to be trained."""
+    """The networks of one bundle, ready to be trained; one from elsewhere may lack the regression twin."""
 
     denoiser: DiffusionDenoiser
     degradation: NBNet
@@ -114,17 +116,27 @@ class Networks:
     scheduler: DDIMScheduler
 
 
-def build_networks(config: ModelConfig) -> Networks:
-    """Networks with random weights. The text side is the word-level one; ``paper`` exchanges it for a Stable Diffusion tower."""
-    tokenizer = build_tokenizer()
-    return Networks(
-        denoiser=DiffusionDenoiser(**config.denoiser),
-        degradation=NBNet(**config.degradation),
-        restoration=NBNet(**config.restoration) if config.restoration is not None else None,
-        text_encoder=build_compact_text_encoder(tokenizer, config.text_width, config.text_layers),
-        tokenizer=tokenizer,
-        scheduler=build_scheduler(),
-    )
+def build_networks(config: ModelConfig, text: tuple[PreTrainedTokenizerBase, CLIPTextModel] | None = None) -> Networks:
+    """Networks with random weights, drawn from torch's global generator.
+
+    Args:
+        config: their sizes.
+        text: a tokenizer and its trained text model, see :func:`.text_encoder.load_text_tower`; without them a small text
+            model with a word-level tokenizer is built.
+
+    Raises:
+        SettingsError: the text model's embeddings are not as wide as the networks take them.
+    """
+    denoiser, degradation, restoration = DiffusionDenoiser(**config.denoiser), NBNet(**config.degradation), NBNet(**config.restoration)
+    if text is None:
+        tokenizer = build_tokenizer()
+        text = tokenizer, build_compact_text_encoder(tokenizer, config.text_width, config.text_layers)
+    tokenizer, text_encoder = text
+    if text_encoder.config.hidden_size != config.text_width:
+        raise SettingsError(
+            f"the text encoder's embeddings are {text_encoder.config.hidden_size} wide, but the networks take them {config.text_width} wide"
+        )
+    return Networks(denoiser, degradation, restoration, text_encoder, tokenizer, build_scheduler())
 
 
 def build_scheduler() -> DDIMScheduler:

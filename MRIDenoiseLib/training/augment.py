@@ -9,7 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-LARGEST_REDUCTION = 1.8
+USUAL_REDUCTION = 1.8
+LARGEST_REDUCTION = 4.5
+"""Now and then a slice becomes as coarse as perfusion or diffusion images are, whose anatomy fills all of k-space."""
+COARSE = 0.2
+"""How often."""
 
 
 def random_crop(slices: Tensor, centre: tuple[int, int], size: int, generator: torch.Generator) -> Tensor:
@@ -22,11 +26,12 @@ def random_crop(slices: Tensor, centre: tuple[int, int], size: int, generator: t
         generator: the source of the choice.
 
     Returns:
-        N x size x size; reflected at the border where the image is smaller.
+        N x size x size; mirrored at the border where the image is smaller.
     """
     height, width = slices.shape[-2:]
-    zoom = 1 + (LARGEST_REDUCTION - 1) * float(torch.rand(1, generator=generator)) if min(height, width) > size else 1.0
-    side = min(round(size * zoom), max(min(height, width), size))
+    shorter = min(height, width)
+    zoom = _reduction(float(torch.rand(1, generator=generator))) if shorter > size else 1.0
+    side = min(round(size * zoom), max(shorter if zoom <= USUAL_REDUCTION else 2 * shorter - 2, size))
     side += side % 2
     top, left = (min(max(c - side // 2, 0), max(n - side, 0)) for c, n in zip(centre, (height, width), strict=True))
     region = slices[:, top : top + side, left : left + side]
@@ -35,6 +40,13 @@ def random_crop(slices: Tensor, centre: tuple[int, int], size: int, generator: t
         mode = "reflect" if below < region.shape[-2] and right < region.shape[-1] else "replicate"
         region = functional.pad(region, (0, right, 0, below), mode=mode)
     return crop_kspace(region, size) if side > size else region
+
+
+def _reduction(draw: float) -> float:
+    """How many times coarser a view becomes, from a number in 0..1."""
+    if draw >= COARSE:
+        return 1 + (USUAL_REDUCTION - 1) * (draw - COARSE) / (1 - COARSE)
+    return USUAL_REDUCTION * (LARGEST_REDUCTION / USUAL_REDUCTION) ** (draw / COARSE)
 
 
 def crop_kspace(images: Tensor, size: int) -> Tensor:
@@ -70,3 +82,31 @@ def random_contrast(slices: Tensor, generator: torch.Generator) -> Tensor:
         # Bright becomes dark inside the body while air, where the image is near zero, stays dark.
         slices = (1 - slices.clamp_max(1)) * torch.tanh(8 * slices)
     return slices ** math.exp(0.5 * float(draw[2] * 2 - 1))
+
+
+def random_lesions(slices: Tensor, generator: torch.Generator) -> Tensor:
+    """A few small bright or dark ellipsoids inside the body, so that a network learns that small structures are real.
+
+    Radii from 1.3 to 7 pixels, contrast from 0.04 to 0.5 of P99.5, edges about a pixel wide; each reaches into the
+    neighbouring slices or not, at random.
+
+    Args:
+        slices: 3 x H x W with P99.5 about 1; the centre slice gets every lesion.
+        generator: the source of the choice.
+    """
+    height, width = slices.shape[-2:]
+    y, x = torch.meshgrid(torch.arange(height).float(), torch.arange(width).float(), indexing="ij")
+    result = slices.clone()
+    for _ in range(1 + int(torch.randint(6, (1,), generator=generator))):
+        top, left, long, short, turn, strength, sign, before, after = torch.rand(9, generator=generator).tolist()
+        a, b = (1.3 * (7 / 1.3) ** draw for draw in (long, short))
+        dy, dx = y - top * height, x - left * width
+        along = dy * math.cos(math.pi * turn) + dx * math.sin(math.pi * turn)
+        across = dx * math.cos(math.pi * turn) - dy * math.sin(math.pi * turn)
+        distance = ((along / a) ** 2 + (across / b) ** 2).sqrt()
+        profile = torch.sigmoid((1 - distance) * 4 * min(a, b))
+        contrast = 0.04 * (0.5 / 0.04) ** strength * (1 if sign < 0.5 else -1)
+        reach = torch.tensor([float(before < 0.5), 1.0, float(after < 0.5)]).view(3, 1, 1)
+        inside = (slices / 0.1).clamp(0, 1)
+        result = result + contrast * reach * profile * inside
+    return result.clamp_min(0)

@@ -1,211 +1,276 @@
-"""The training loop: one pass over endless batches until the recipe's minutes are spent, resumable at any moment."""
+"""The training loop: one stage, one network, resumable at any moment to the very same weights."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from accelerate import Accelerator
-from accelerate.utils import broadcast
 from diffusers.training_utils import EMAModel
+from torch import nn
 
-from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.models.configs import CONFIGS, Networks, build_networks
+from MRIDenoiseLib.errors import Cancelled, SettingsError
+from MRIDenoiseLib.training.batches import Batches, stream, workers_for
 from MRIDenoiseLib.training.checkpoint import load_checkpoint, save_checkpoint
-from MRIDenoiseLib.training.objectives import JointObjective
-from MRIDenoiseLib.training.samples import PairSampler
-from MRIDenoiseLib.training.volumes import CleanVolume, refuse_kept_out
+from MRIDenoiseLib.training.log import TrainingLog
+from MRIDenoiseLib.training.objectives import Objective
+from MRIDenoiseLib.training.recipe import Stage, same_training
 
 LOG_EVERY = 25
 CHECKPOINT_SECONDS = 240
-WARM_UP_STEPS = 100
 GRADIENT_NORM = 1.0
+PROBE_BATCH = 1 << 30
+"""Number of the batch the probes see: far behind any that is trained on."""
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Everything that decides a training run.
+class StageRun:
+    """What a stage has come to.
 
     Args:
-        config: name of the network sizes (``compact`` ...).
-        minutes: wall-clock training time, summed over resumed runs; the learning rate falls along a cosine over it.
-        steps: stop after this many steps instead when positive.
-        crop: rows and columns of a training crop.
-        batch_size: crops a step and process.
-        learning_rate: peak.
-        ema: decay of the running average of the weights, which is what ships.
-        seed: of weights, data and noise.
+        steps: done.
+        minutes: of wall-clock time spent on them.
+        done: whether it has come to its end.
+        facts: how: processes, device, CPU cores; ``earlier`` lists what was otherwise before the stage was gone on with.
+        probe: the last values of its probes.
     """
 
-    config: str = "compact"
-    minutes: float = 60.0
-    steps: int = 0
-    crop: int = 128
-    batch_size: int = 8
-    learning_rate: float = 6e-4
-    ema: float = 0.998
-    seed: int = 0
-
-    @classmethod
-    def read(cls, path: Path) -> Recipe:
-        """From a YAML file.
-
-        Raises:
-            SettingsError: for a key this program does not know or an unknown configuration.
-        """
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        unknown = set(values) - {field.name for field in fields(cls)}
-        if unknown:
-            raise SettingsError(f"{path} has the unknown key '{min(unknown)}'")
-        trainable = [name for name, config in CONFIGS.items() if config().restoration is not None]
-        if values.get("config", "compact") not in trainable:
-            raise SettingsError(f"{path} asks for the configuration '{values['config']}'; this loop trains {', '.join(trainable)}")
-        return cls(**values)
-
-    def identity(self) -> str:
-        """What a checkpoint belongs to: networks and recipe, but for how long it is to train."""
-        lasting = {name: value for name, value in asdict(self).items() if name not in ("minutes", "steps")}
-        return json.dumps([lasting, asdict(CONFIGS[self.config]())], sort_keys=True)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a run has come to.
-
-    Args:
-        networks: with their averaged weights.
-        steps: optimiser steps done.
-        minutes: wall-clock time spent on them.
-        facts: how it was trained: processes, device, CPU cores, and the subjects and files it drew from.
-    """
-
-    networks: Networks
     steps: int
     minutes: float
+    done: bool
     facts: dict[str, Any]
+    probe: dict[str, float]
 
 
-def train(recipe: Recipe, volumes: Sequence[CleanVolume], run: Path) -> Networks:
-    """Train (or go on training) all networks of ``recipe`` and return them with their averaged weights.
+def train_stage(
+    stage: Stage,
+    objective: Objective,
+    batches: Batches,
+    folder: Path,
+    *,
+    seed: int,
+    identity: str,
+    progress: Callable[[int, float], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> StageRun:
+    """Train, or go on training, until the stage's steps are done; the objective then holds the averaged weights.
 
-    Writes ``checkpoint.pt`` and ``log.jsonl`` into ``run``. Under ``torchrun`` every process draws its own crops and the
-    gradients are averaged.
+    Writes ``checkpoint.pt``, ``log.jsonl`` and TensorBoard's ``curves/`` into ``folder``. Every choice follows from the
+    seed and the number of the step, so a run that was killed at any moment comes to the same weights. Under ``torchrun``
+    every process draws its own crops and the gradients are averaged.
+
+    Args:
+        stage: how to train.
+        objective: what to train.
+        batches: this process's pairs.
+        folder: of the stage; of several machines' processes, the same for all.
+        seed: of dropped texts, times and noise.
+        identity: what the checkpoint has to fit, see :meth:`Recipe.identity`.
+        progress: called after every step with the steps done and the loss.
+        should_stop: asked after every step.
 
     Raises:
-        InputError: a volume of a patient who must not be trained on.
-        SettingsError: the run was begun with another recipe or other networks.
+        SettingsError: the folder holds a run with another recipe or other networks, or the learning rate is so high that
+            the training comes apart.
+        InputError: the folder's checkpoint is damaged.
+        OutputError: the folder cannot be written to.
+        Cancelled: when told to stop, after the state was saved.
     """
-    refuse_kept_out(volumes)
-    accelerator = Accelerator(mixed_precision="bf16", cpu=not torch.cuda.is_available())
-    torch.manual_seed(recipe.seed)
-    networks = build_networks(CONFIGS[recipe.config]())
-    objective = JointObjective(networks)
-    # Convolutions without normalisation run faster on a CPU with channels last; the denoiser's group norms do not.
-    for network in (objective.restoration, objective.degradation):
-        network.to(memory_format=torch.channels_last)
-    average = EMAModel(objective.parameters(), decay=recipe.ema, use_ema_warmup=True, power=0.75)
-    optimizer = torch.optim.AdamW(objective.parameters(), lr=recipe.learning_rate, weight_decay=0.0)
-    step, elapsed = 0, 0.0
-    state = _state_of(recipe, run)
-    if state is not None:
-        objective.load_state_dict(state["weights"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        step, elapsed = state["step"], state["elapsed"]
-    model, optimizer = accelerator.prepare(objective, optimizer)
-    average.to(accelerator.device)
-    sampler = PairSampler(volumes, recipe.crop, recipe.seed * 1000 + accelerator.process_index)
-    started = saved = time.monotonic()
-    sums: dict[str, float] = {}
-    summed = 0
-    facts = {
-        "processes": accelerator.num_processes,
-        "device": accelerator.device.type,
-        "cpu_cores": os.cpu_count(),
-        "files": sorted(volume.row.file for volume in volumes),
-    }
+    training = _Training(stage, objective, batches, folder, seed, identity)
+    with training.log:
+        while training.step < stage.steps:
+            loss = training.advance()
+            if progress is not None:
+                progress(training.step, loss)
+            if training.step < stage.steps and _told_to_stop(training.accelerator, should_stop):
+                training.checkpoint()
+                raise Cancelled(
+                    f"stopped at step {training.step} of {stage.steps} of the {stage.network} network; the same command goes on from there"
+                )
+            if time.monotonic() - training.saved > CHECKPOINT_SECONDS or training.step == stage.steps:
+                training.checkpoint()
+    training.average.copy_to(training.trained)
+    return training.now()
 
-    def checkpoint() -> None:
-        if accelerator.is_main_process:
-            save_checkpoint(
-                run,
-                {
-                    "weights": objective.state_dict(),
-                    "average": average.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "step": step,
-                    "elapsed": elapsed + time.monotonic() - started,
-                    "identity": recipe.identity(),
-                    "facts": facts,
-                },
+
+class _Training:
+    """A stage at work: everything that changes from step to step, and how it is kept.
+
+    Args:
+        stage, objective, batches, folder, seed, identity: see :func:`train_stage`.
+    """
+
+    def __init__(self, stage: Stage, objective: Objective, batches: Batches, folder: Path, seed: int, identity: str) -> None:
+        self.stage = stage
+        self.objective = objective
+        self.batches = batches
+        self.folder = folder
+        self.identity = identity
+        self.accelerator = Accelerator(mixed_precision=_precision(), cpu=not torch.cuda.is_available())
+        self.seed = seed * 1000 + self.accelerator.process_index
+        self.trained = _trained(objective.train())
+        self.average = EMAModel(self.trained, decay=stage.ema, use_ema_warmup=True, power=0.75)
+        self.facts = _facts(self.accelerator)
+        self.step, self.elapsed = 0, 0.0
+        self.sums: dict[str, float] = {}
+        self.probed: dict[str, float] = {}
+        optimizer = torch.optim.AdamW(self.trained, lr=stage.learning_rate, weight_decay=0.0)
+        state = stage_state(folder, identity)
+        if state is not None:
+            objective.load_state_dict(state["weights"])
+            self.average.load_state_dict(state["average"])
+            optimizer.load_state_dict(state["optimizer"])
+            self.step, self.elapsed, self.sums, self.probed = state["step"], state["minutes"] * 60, state["sums"], state["probe"]
+            self.facts = _history(state["facts"], self.facts, self.step)
+        _refuse_other_checkpoints(self.accelerator, self.step)
+        self.model, self.optimizer = self.accelerator.prepare(objective, optimizer)
+        self.average.to(self.accelerator.device)
+        self.log = TrainingLog(folder, self.step, silent=not self.accelerator.is_main_process)
+        calls = stage.accumulate
+        workers = workers_for(self.accelerator.device)
+        self.pairs = stream(batches, stage.batch_size, self.step * calls, stage.steps * calls, workers)
+        self.started = self.saved = time.monotonic()
+
+    def advance(self) -> float:
+        """One optimiser step, and what is to be logged after it; gives its loss."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.stage.learning_rate_at(self.step)
+        loss = self._gradients()
+        norm = self.accelerator.clip_grad_norm_(self.trained, GRADIENT_NORM)
+        if not math.isfinite(float(norm)):
+            raise SettingsError(
+                f"the training of the {self.stage.network} network came apart at step {self.step}; "
+                "lower the learning_rate and use an empty folder"
             )
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.average.step(self.trained)
+        self.step += 1
+        last = self.step == self.stage.steps
+        if last or self.step % self.stage.epoch_steps == 0:
+            self.probed = self._probe()
+            self.log.write(self.step, {f"probe/{name}": value for name, value in self.probed.items()})
+        if last or self.step % LOG_EVERY == 0:
+            steps = (self.step - 1) % LOG_EVERY + 1
+            self.log.write(self.step, {f"loss/{name}": value / steps for name, value in self.sums.items()})
+            self.sums = {}
+        return loss
 
-    while True:
-        clock = torch.tensor([elapsed + time.monotonic() - started], device=accelerator.device)
-        # Every process follows the first one's clock, or their learning rates and weights would part.
-        spent = float(broadcast(clock)) / 60
-        progress = step / recipe.steps if recipe.steps else spent / recipe.minutes
-        if progress >= 1:
-            break
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * min((step + 1) / WARM_UP_STEPS, 0.5 + 0.5 * math.cos(math.pi * progress))
-        batch = sampler.batch(step, recipe.batch_size)
-        generator = torch.Generator().manual_seed((recipe.seed * 1000 + accelerator.process_index) * 1_000_003 + step + 500_000)
-        losses = model(batch, generator)
-        accelerator.backward(sum(losses.values()))
-        accelerator.clip_grad_norm_(objective.parameters(), GRADIENT_NORM)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        average.step(objective.parameters())
-        step += 1
-        for name, loss in losses.items():
-            sums[name] = sums.get(name, 0.0) + float(loss.detach())
-        summed += 1
-        if step % LOG_EVERY == 0:
-            if accelerator.is_main_process:
-                _log(run, {"step": step, "minutes": round(spent, 2)} | {name: round(total / summed, 5) for name, total in sums.items()})
-            sums, summed = {}, 0
-        if time.monotonic() - saved > CHECKPOINT_SECONDS:
-            checkpoint()
-            saved = time.monotonic()
-    checkpoint()
-    average.copy_to(objective.parameters())
-    return networks
+    def _gradients(self) -> float:
+        """Those of one step, summed over its calls; gives the loss."""
+        total, calls = 0.0, self.stage.accumulate
+        for number in range(self.step * calls, (self.step + 1) * calls):
+            # Several processes average their gradients once a step, with the last call.
+            with nullcontext() if number % calls == calls - 1 else self.accelerator.no_sync(self.model):
+                batch = next(self.pairs).to(self.accelerator.device)
+                losses = self.model(batch, self._generator(number), self.step / self.stage.steps)
+                self.accelerator.backward(sum(losses.values()) / calls)
+            for name, loss in losses.items():
+                share = float(loss.detach()) / calls
+                self.sums[name] = self.sums.get(name, 0.0) + share
+                total += share
+        return total
+
+    def _probe(self) -> dict[str, float]:
+        """The objective's probe, of the averaged weights, because they are what ships."""
+        batch = self.batches.batch(PROBE_BATCH, self.stage.batch_size).to(self.accelerator.device)
+        self.average.store(self.trained)
+        self.average.copy_to(self.trained)
+        probed = self.objective.probe(batch, self._generator(PROBE_BATCH))
+        self.average.restore(self.trained)
+        return probed
+
+    def _generator(self, number: int) -> torch.Generator:
+        return torch.Generator().manual_seed(self.seed * 1_000_003 + number + 500_000)
+
+    def checkpoint(self) -> None:
+        """Write the curves so far and the state to go on from."""
+        if self.accelerator.is_main_process:
+            self.log.flush()
+            run = self.now()
+            account = {"step": self.step, "sums": self.sums, "minutes": run.minutes, "facts": run.facts, "probe": run.probe}
+            states = {"weights": self.objective, "average": self.average, "optimizer": self.optimizer}
+            save_checkpoint(self.folder, {name: part.state_dict() for name, part in states.items()} | account | {"identity": self.identity})
+        self.saved = time.monotonic()
+
+    def now(self) -> StageRun:
+        """What the stage has come to."""
+        minutes = (self.elapsed + time.monotonic() - self.started) / 60
+        return StageRun(self.step, minutes, self.step >= self.stage.steps, self.facts, self.probed)
 
 
-def averaged_networks(recipe: Recipe, run: Path) -> Trained:
-    """A run as it is on disk, finished or not.
+def stage_state(folder: Path, identity: str) -> dict[str, Any] | None:
+    """The newest checkpoint of a stage, None where it has not begun.
 
     Raises:
-        SettingsError: when the run has no checkpoint yet, or was trained with another recipe or other networks.
+        SettingsError: it was trained with another recipe or other networks.
+        InputError: it is damaged.
     """
-    state = _state_of(recipe, run)
-    if state is None:
-        raise SettingsError(f"{run} holds no checkpoint yet")
-    networks = build_networks(CONFIGS[recipe.config]())
-    objective = JointObjective(networks)
-    average = EMAModel(objective.parameters())
-    average.load_state_dict(state["average"])
-    average.copy_to(objective.parameters())
-    return Trained(networks, state["step"], state["elapsed"] / 60, state["facts"])
-
-
-def _state_of(recipe: Recipe, run: Path) -> dict[str, Any] | None:
-    state = load_checkpoint(run)
-    if state is not None and state["identity"] != recipe.identity():
-        raise SettingsError(f"{run} was trained with another recipe or other networks; use an empty folder")
+    state = load_checkpoint(folder)
+    if state is not None and not same_training(state["identity"], identity):
+        raise SettingsError(f"{folder} was trained with another recipe or other networks; use an empty folder")
     return state
 
 
-def _log(run: Path, entry: dict[str, float]) -> None:
-    run.mkdir(parents=True, exist_ok=True)
-    with (run / "log.jsonl").open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(entry) + "\n")
+def load_average(stage: Stage, objective: Objective, folder: Path, identity: str) -> StageRun | None:
+    """Put the averaged weights of a stage, finished or not, into its objective; None where it has not begun.
+
+    Raises:
+        SettingsError: as :func:`stage_state`.
+        InputError: as :func:`stage_state`.
+    """
+    state = stage_state(folder, identity)
+    if state is None:
+        return None
+    objective.load_state_dict(state["weights"])
+    trained = _trained(objective)
+    average = EMAModel(trained)
+    average.load_state_dict(state["average"])
+    average.copy_to(trained)
+    return StageRun(state["step"], state["minutes"], state["step"] >= stage.steps, state["facts"], state["probe"])
+
+
+def _trained(objective: Objective) -> list[nn.Parameter]:
+    return [parameter for parameter in objective.parameters() if parameter.requires_grad]
+
+
+def _precision() -> str:
+    """bfloat16 where the device computes with it; half precision needs a scaling of the loss that older GPUs are not worth."""
+    return "bf16" if not torch.cuda.is_available() or torch.cuda.is_bf16_supported() else "no"
+
+
+def _facts(accelerator: Accelerator) -> dict[str, Any]:
+    device = accelerator.device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {"processes": accelerator.num_processes, "device": name, "cpu_cores": os.cpu_count()}
+
+
+def _history(before: dict[str, Any], now: dict[str, Any], step: int) -> dict[str, Any]:
+    """How a stage is trained from here on, and how it was before where that differs."""
+    earlier = before.get("earlier", [])
+    past = {name: value for name, value in before.items() if name != "earlier"}
+    if past != now:
+        earlier = [*earlier, {**past, "until_step": step}]
+    return {**now, "earlier": earlier} if earlier else now
+
+
+def _refuse_other_checkpoints(accelerator: Accelerator, step: int) -> None:
+    """Machines that see different checkpoints would wait for each other without end."""
+    steps = accelerator.gather(torch.tensor([step], device=accelerator.device))
+    if len(steps.unique()) > 1:
+        raise SettingsError("the machines see different checkpoints: the run's folder must be one that all of them share")
+
+
+def _told_to_stop(accelerator: Accelerator, should_stop: Callable[[], bool] | None) -> bool:
+    """Whether any process was told to stop: all must leave the loop at the same step."""
+    stop = should_stop is not None and should_stop()
+    if accelerator.num_processes == 1:
+        return stop
+    return bool(accelerator.reduce(torch.tensor([float(stop)], device=accelerator.device)).item())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,15 +15,19 @@ from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.inference.noise_level import estimate_noise_level
 from MRIDenoiseLib.prompt import describe
 from MRIDenoiseLib.training.acquisition_model import AcquisitionModel
-from MRIDenoiseLib.training.augment import random_contrast, random_crop, random_flip
+from MRIDenoiseLib.training.augment import random_contrast, random_crop, random_flip, random_lesions
 from MRIDenoiseLib.training.noise import acquire_pair, rician
 from MRIDenoiseLib.training.volumes import CleanVolume
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 
+T = TypeVar("T")
+
 NEW_CONTRAST = 0.5
+LESIONS = 0.35
 DROP_NEIGHBOURS = 0.3
 DROP_ACQUISITION_FIELD = 0.15
 SMALLEST_NOISE = 1e-3
+LEAST_SIGMA, MOST_SIGMA = 0.005, 0.15
 TRIES = 50
 
 
@@ -48,12 +53,17 @@ class Batch:
     slice_spacing: Tensor
     prompts: list[str]
 
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device; the noise levels and prompts go along."""
+        tensors: dict[str, Any] = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **tensors)
+
     def __getitem__(self, part: slice) -> Batch:
         """The pairs of the batch that ``part`` picks."""
         return Batch(*(getattr(self, name)[part] for name in self.__dataclass_fields__))
 
 
-class _Pair(NamedTuple):
+class TrainingPair(NamedTuple):
     """One row of a :class:`Batch`."""
 
     measured: Tensor
@@ -63,6 +73,72 @@ class _Pair(NamedTuple):
     acceleration: float
     slice_spacing: float
     prompt: str
+
+
+class EvenDraw(Generic[T]):
+    """Draws items so that each group is seen in proportion to the square root of its size.
+
+    One item alone is then not seen as often as eight together, and eight do not drown it.
+
+    Args:
+        items: what to draw from, each with the name of its group.
+    """
+
+    def __init__(self, items: Iterable[tuple[tuple[str, str], T]]) -> None:
+        groups: dict[tuple[str, str], list[T]] = {}
+        for name, item in items:
+            groups.setdefault(name, []).append(item)
+        self._groups = [groups[name] for name in sorted(groups)]
+        self._weights = torch.tensor([math.sqrt(len(group)) for group in self._groups])
+
+    def draw(self, generator: torch.Generator) -> T:
+        """One item."""
+        group = self._groups[int(torch.multinomial(self._weights, 1, generator=generator))]
+        return group[int(torch.randint(len(group), (1,), generator=generator))]
+
+
+def draw_batch(draw: Callable[[torch.Generator], TrainingPair | None], seed: int, index: int, batch_size: int) -> Batch:
+    """Batch number ``index`` of a sampler: the pairs that ``draw`` gives, those that came to nothing drawn again.
+
+    Raises:
+        InputError: hardly any crop holds enough tissue.
+    """
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + index)
+    pairs: list[TrainingPair] = []
+    for _ in range(TRIES * batch_size):
+        pair = draw(generator)
+        if pair is not None:
+            pairs.append(pair)
+        if len(pairs) == batch_size:
+            break
+    else:
+        raise InputError("the crops hold too little tissue to tell their noise; train on larger crops")
+    return Batch(
+        measured=torch.stack([pair.measured for pair in pairs]),
+        clean=torch.stack([pair.clean for pair in pairs]),
+        body=torch.stack([pair.body for pair in pairs]),
+        noise_level=torch.tensor([pair.noise_level for pair in pairs]),
+        acceleration=torch.tensor([pair.acceleration for pair in pairs]),
+        slice_spacing=torch.tensor([pair.slice_spacing for pair in pairs]),
+        prompts=[pair.prompt for pair in pairs],
+    )
+
+
+def place_in_body(body: np.ndarray, generator: torch.Generator) -> tuple[int, int]:
+    """Row and column of a pixel of the body (rows, columns), or of the middle where there is none."""
+    places = body.nonzero()
+    if not len(places[0]):
+        return body.shape[0] // 2, body.shape[1] // 2
+    k = int(torch.randint(len(places[0]), (1,), generator=generator))
+    return int(places[0][k]), int(places[1][k])
+
+
+def partial_prompt(acquisition: Acquisition, generator: torch.Generator) -> str:
+    """An acquisition's text; now and then a field is left unknown, as it is in many real headers."""
+    for name in ("vendor", "organ", "contrast", "plane", "acceleration"):
+        if torch.rand(1, generator=generator) < DROP_ACQUISITION_FIELD:
+            acquisition = replace(acquisition, **{name: AcquisitionField()})
+    return describe(acquisition)
 
 
 class PairSampler:
@@ -77,12 +153,7 @@ class PairSampler:
     def __init__(self, volumes: Sequence[CleanVolume], size: int, seed: int) -> None:
         self.size = size
         self.seed = seed
-        self.groups: dict[tuple[str, str], list[CleanVolume]] = {}
-        for volume in volumes:
-            self.groups.setdefault((volume.row.organ, volume.row.contrast), []).append(volume)
-        self.names = sorted(self.groups)
-        # The square root keeps a group of one volume from being seen as often as one of eight.
-        self.weights = torch.tensor([math.sqrt(len(self.groups[name])) for name in self.names])
+        self._volumes = EvenDraw(((volume.row.organ, volume.row.contrast), volume) for volume in volumes)
 
     def batch(self, index: int, batch_size: int) -> Batch:
         """Batch number ``index``, of ``batch_size`` pairs.
@@ -90,34 +161,18 @@ class PairSampler:
         Raises:
             InputError: hardly any crop holds enough tissue.
         """
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + index)
-        pairs: list[_Pair] = []
-        for _ in range(TRIES * batch_size):
-            pair = self._pair(generator)
-            if pair is not None:
-                pairs.append(pair)
-            if len(pairs) == batch_size:
-                break
-        else:
-            raise InputError(f"crops of {self.size} pixels hold too little tissue to tell their noise; train on larger crops")
-        return Batch(
-            measured=torch.stack([pair.measured for pair in pairs]),
-            clean=torch.stack([pair.clean for pair in pairs]),
-            body=torch.stack([pair.body for pair in pairs]),
-            noise_level=torch.tensor([pair.noise_level for pair in pairs]),
-            acceleration=torch.tensor([pair.acceleration for pair in pairs]),
-            slice_spacing=torch.tensor([pair.slice_spacing for pair in pairs]),
-            prompts=[pair.prompt for pair in pairs],
-        )
+        return draw_batch(self._pair, self.seed, index, batch_size)
 
-    def _pair(self, generator: torch.Generator) -> _Pair | None:
+    def _pair(self, generator: torch.Generator) -> TrainingPair | None:
         """One pair, or None when the place drawn holds too little body to tell its noise."""
-        volume = self._volume(generator)
+        volume = self._volumes.draw(generator)
         clean, spacing = self._slices(volume, generator)
         acquisition = volume.acquisition
         if torch.rand(1, generator=generator) < NEW_CONTRAST:
             clean = random_contrast(clean, generator)
             acquisition = replace(acquisition, contrast=AcquisitionField())
+        if torch.rand(1, generator=generator) < LESIONS:
+            clean = random_lesions(clean, generator)
         fast = random_acquisition(generator)
         if isinstance(fast, float):
             noisy, target = rician(clean, fast, generator), clean
@@ -134,39 +189,24 @@ class PairSampler:
         body = (target[1:2] > 0.08).float()
         measured, centre = (2 * image / scale - 1 for image in (noisy, target[1:2]))
         noise_level = max(2 * level / scale, SMALLEST_NOISE)
-        return _Pair(measured, centre, body, noise_level, acceleration, spacing, self._prompt(acquisition, acceleration, generator))
-
-    def _volume(self, generator: torch.Generator) -> CleanVolume:
-        group = self.groups[self.names[int(torch.multinomial(self.weights, 1, generator=generator))]]
-        return group[int(torch.randint(len(group), (1,), generator=generator))]
+        acquisition = replace(acquisition, acceleration=AcquisitionField(acceleration, "simulation", "high"))
+        return TrainingPair(measured, centre, body, noise_level, acceleration, spacing, partial_prompt(acquisition, generator))
 
     def _slices(self, volume: CleanVolume, generator: torch.Generator) -> tuple[Tensor, float]:
         """Three neighbouring slices (3 x size x size) around a place in the body, and their spacing in mm."""
         depth = len(volume.slices)
         z = int(torch.randint(depth, (1,), generator=generator))
-        places = volume.body[z].nonzero()
-        centre = (volume.slices.shape[1] // 2, volume.slices.shape[2] // 2)
-        if len(places[0]):
-            k = int(torch.randint(len(places[0]), (1,), generator=generator))
-            centre = (int(places[0][k]), int(places[1][k]))
+        centre = place_in_body(volume.body[z], generator)
         indices = [z - 1 if z > 0 else z, z, z + 1 if z + 1 < depth else z]
         slices = torch.from_numpy(volume.slices[indices])
         slices = random_crop(slices, centre, self.size, generator)
         return random_flip(slices, generator).contiguous(), volume.slice_spacing
 
-    def _prompt(self, acquisition: Acquisition, acceleration: float, generator: torch.Generator) -> str:
-        """The volume's text; now and then a field is left unknown, as it is in many real headers."""
-        acquisition = replace(acquisition, acceleration=AcquisitionField(acceleration, "simulation", "high"))
-        for name in ("vendor", "organ", "contrast", "plane", "acceleration"):
-            if torch.rand(1, generator=generator) < DROP_ACQUISITION_FIELD:
-                acquisition = replace(acquisition, **{name: AcquisitionField()})
-        return describe(acquisition)
-
 
 def random_acquisition(generator: torch.Generator) -> AcquisitionModel | float:
     """A machine and protocol to simulate, or a number: the sigma of Rician noise (level 0, P99.5 = 1)."""
     kind, *draw = torch.rand(6, generator=generator).tolist()
-    sigma = math.exp(math.log(0.008) + draw[0] * math.log(0.15 / 0.008))
+    sigma = LEAST_SIGMA * (MOST_SIGMA / LEAST_SIGMA) ** draw[0]
     if kind < 0.2:
         return sigma
     if kind < 0.5:

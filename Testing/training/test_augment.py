@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from MRIDenoiseLib.training.augment import crop_kspace, random_contrast, random_crop, random_flip
+from MRIDenoiseLib.training.augment import crop_kspace, random_contrast, random_crop, random_flip, random_lesions
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -43,3 +43,26 @@ def test_a_new_contrast_keeps_air_dark_and_changes_tissue():
         assert changed.isfinite().all() and changed[:, :8].max() < 1e-6
         levels.append(float(changed[1, 16, 16]))
     assert max(levels) - min(levels) > 0.2
+
+
+def test_now_and_then_a_view_is_as_coarse_as_a_perfusion_image():
+    """A single bright square of 60 pixels in 200: its side tells how many times coarser a view became."""
+    image = torch.zeros(3, 200, 200)
+    image[:, 70:130, 70:130] = 1.0
+    sides = [float((random_crop(image, (100, 100), 64, seeded(seed))[1, 32 - 12 : 32 + 12] > 0.5).sum(dim=1).max()) for seed in range(60)]
+    coarse = [side for side in sides if side < 60 / 2]
+    assert 0.05 < len(coarse) / len(sides) < 0.4
+
+
+def test_lesions_are_small_lie_in_the_body_and_are_all_in_the_centre_slice():
+    image = torch.zeros(3, 96, 96)
+    image[:, 16:80, 16:80] = 0.6
+    strongest = []
+    for seed in range(40):
+        change = (random_lesions(image, seeded(seed)) - image).abs()
+        assert change.isfinite().all() and change[:, :16].max() == 0, "air stays air"
+        # Lesions of opposite sign may meet and cancel in one slice, so their sum over the slice is compared.
+        assert change[1].sum() >= 0.5 * max(change[0].sum(), change[2].sum())
+        assert float((change[1, 16:80, 16:80] > 0.02).float().mean()) < 0.35
+        strongest.append(float(change[1].max()))
+    assert max(strongest) > 0.3 and sum(s > 0.03 for s in strongest) > 30

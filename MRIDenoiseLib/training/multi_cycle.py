@@ -1,0 +1,190 @@
+"""Multi-cycle training: restoration and degradation networks in a chain that goes to and fro between noisy and clean.
+
+The paper's chain of N unities, y -> psi1 -> x1 -> phi1 -> y1 -> psi2 -> x2 -> phi2 -> y2, in which every x_n is compared with
+the clean slice and every y_n with the measured one, each by L1, MS-SSIM and a discriminator (its equations 2 to 4). Of all
+networks only phi1 is kept. Two graphs:
+
+- ``paper``: literal. Every loss reaches every network before it, so psi is rewarded for hiding the noise from the eye but not
+  from phi, which then cannot degrade an image that hides nothing (:mod:`.leak_probe` measures it).
+- ``detach``: every network learns from its own losses alone, and phi sees the true clean slice half of the time, with a jitter
+  that drowns faint codes. What comes after phi1 no longer reaches it, so one unity is enough. Measured on textured discs with
+  blur and Rician noise, that is as well: when psi2's loss was let through, phi1 missed the blur by twice as much, as psi2 wants
+  the detail back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from MRIDenoiseLib.errors import SettingsError
+from MRIDenoiseLib.models.conditioning import Conditioning
+from MRIDenoiseLib.models.nbnet import NBNet
+from MRIDenoiseLib.training.discriminator import PatchDiscriminator
+from MRIDenoiseLib.training.leak_probe import leak_probe
+from MRIDenoiseLib.training.objectives import NOISE_FLOOR, Objective, neighbourhood
+from MRIDenoiseLib.training.recipe import Stage
+from MRIDenoiseLib.training.samples import Batch
+from MRIDenoiseLib.training.similarity import absolute_error, structural_dissimilarity
+from MRIDenoiseLib.training.text import TextConditioner
+
+TRUE_CLEAN_SHARE = 0.5
+"""How often a degradation network of ``detach`` sees the true clean slice."""
+JITTER = (0.5 / 255 * 2, 2 / 255 * 2)
+"""Smallest and largest standard deviation, in network units, of the noise added to its input."""
+LARGEST_BLUR = 0.5
+"""Largest weight of the binomial average that is mixed into an estimate before it sees it."""
+INTENSITY_RANGE = 2.0
+"""Of the network range [-1, 1]; the paper's L1 is of images in [0, 1]."""
+WARM_UP = 0.2
+"""Part of the training over which the adversarial losses come up from nothing."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """What the chain made on its clean or on its noisy side, beside what it should be.
+
+    Args:
+        made: (N B) x 1 x H x W, the images of all N unities one after the other, in network units.
+        target: (N B) x 1 x H x W, the clean or the measured slices, as often.
+        critic: the discriminator of this side, None where there is none.
+        given: (N B) x 1 x H x W, what the discriminator sees beside an image, None for nothing.
+    """
+
+    made: Tensor
+    target: Tensor
+    critic: PatchDiscriminator | None
+    given: Tensor | None
+
+    def as_judged(self, images: Tensor) -> Tensor:
+        """``made`` or ``target`` as the discriminator takes them."""
+        return images if self.given is None else torch.cat([images, self.given], dim=1)
+
+
+class MultiCycleObjective(Objective):
+    """The losses of the chain and of its discriminators, and the probe for hidden noise.
+
+    The adversarial loss of ``detach`` is on the clean side only: a discriminator of the noisy side makes a degradation network
+    invent noise that is not the measured slice's, and the fidelity to it would put that noise into the denoised image.
+
+    Args:
+        degradation: phi1. The other networks of the chain are built like it, each with random weights of its own.
+        text: see :class:`Objective`.
+        stage: its ``cycle``, ``unities``, ``adversarial`` and ``structural``.
+        critic_widths: of the discriminators.
+
+    Raises:
+        SettingsError: the degradation network takes more than the slice itself; the chain hands on single slices.
+    """
+
+    def __init__(self, degradation: NBNet, text: TextConditioner, stage: Stage, critic_widths: Sequence[int] = (64, 128, 256)) -> None:
+        super().__init__(text)
+        if degradation.config.in_channels != 1:
+            raise SettingsError("multi-cycle training needs a degradation network that takes the slice alone (in_channels: 1)")
+        self.stage = stage
+
+        def another() -> NBNet:
+            return NBNet.from_config(degradation.config)
+
+        self.restorations = nn.ModuleList(another() for _ in range(stage.unities))
+        self.degradations = nn.ModuleList([degradation, *(another() for _ in range(stage.unities - 1))])
+        self.clean_critic = PatchDiscriminator(1, critic_widths) if stage.adversarial > 0 else None
+        on_both_sides = stage.adversarial > 0 and stage.cycle == "paper"
+        self.noisy_critic = PatchDiscriminator(2, critic_widths) if on_both_sides else None
+
+    @property
+    def network(self) -> nn.Module:
+        """The first degradation network, the only one used after training."""
+        return self.degradations[0]
+
+    def forward(self, batch: Batch, generator: torch.Generator, progress: float = 0.0) -> dict[str, Tensor]:
+        """The weighted losses, each summed over the unities; ``restoration_`` on the clean side, ``degradation_`` on the noisy one.
+
+        ``_l1`` and, where their weights are above zero, ``_structure`` (1 - MS-SSIM), ``_adversarial`` and ``_critic`` (the
+        discriminator's own).
+        """
+        warmth = min(1.0, progress / WARM_UP)
+        losses: dict[str, Tensor] = {}
+        for name, side in self.pass_through(batch, self.conditioning(batch, generator), generator).items():
+            losses |= {f"{name}_{term}": loss for term, loss in self._similarity(side, batch).items()}
+            if side.critic is not None:
+                losses[f"{name}_adversarial"] = warmth * self._adversarial(side)
+                losses[f"{name}_critic"] = side.critic.critic_loss(side.as_judged(side.target), side.as_judged(side.made))
+        return losses
+
+    def pass_through(self, batch: Batch, conditioning: Conditioning, generator: torch.Generator) -> dict[str, Side]:
+        """To and fro through all unities: what comes of it on the clean side (``restoration``) and the noisy one (``degradation``)."""
+        measured = noisy = neighbourhood(batch, 1)
+        estimates: list[Tensor] = []
+        degraded: list[Tensor] = []
+        for restoration, degradation in zip(self.restorations, self.degradations, strict=True):
+            estimate = restoration(noisy, conditioning)
+            shown = estimate if self.stage.cycle == "paper" else _honest_input(estimate.detach(), batch.clean, generator)
+            degraded.append(degradation(shown, conditioning))
+            estimates.append(estimate)
+            noisy = degraded[-1] if self.stage.cycle == "paper" else degraded[-1].detach()
+        clean, measured = (image.repeat(self.stage.unities, 1, 1, 1) for image in (batch.clean, measured))
+        return {
+            "restoration": Side(torch.cat(estimates), clean, self.clean_critic, None),
+            # Made and measured images are judged beside the same clean slice: beside the estimate that an image was made from,
+            # the discriminator could tell them apart by the estimate alone.
+            "degradation": Side(torch.cat(degraded), measured, self.noisy_critic, clean),
+        }
+
+    def probe(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
+        """The values of :func:`.leak_probe.leak_probe` for the first unity, and how hard the discriminators pull.
+
+        ``restoration_pull`` and ``degradation_pull`` are the norm of the gradient that the adversarial loss at its full weight
+        has in the images of its side, divided by that of L1 and MS-SSIM together.
+        """
+        with torch.no_grad():
+            conditioning = self.text(batch)
+            sides = self.pass_through(batch, conditioning, generator)
+        values = leak_probe(self.restorations[0], self.degradations[0], batch, conditioning)
+        for name, side in sides.items():
+            if side.critic is not None:
+                made = side.made.requires_grad_()
+                similarity = torch.stack(list(self._similarity(side, batch).values())).sum()
+                pull, hold = (torch.autograd.grad(loss, made)[0].norm() for loss in (self._adversarial(side), similarity))
+                values[f"{name}_pull"] = float(pull / hold)
+        return values
+
+    def _similarity(self, side: Side, batch: Batch) -> dict[str, Tensor]:
+        unities = self.stage.unities
+        if self.stage.cycle == "paper":
+            unit = torch.full_like(side.made[:, :1, :1, :1], INTENSITY_RANGE)
+        else:
+            # In units of the noise, or slices with much of it would decide alone: a degradation network's error is nearly
+            # all noise, which it cannot predict.
+            unit = (batch.noise_level + NOISE_FLOOR).repeat(unities).view(-1, 1, 1, 1)
+        terms = {"l1": unities * absolute_error(side.made, side.target, unit)}
+        if self.stage.structural > 0:
+            terms["structure"] = self.stage.structural * unities * structural_dissimilarity(side.made, side.target)
+        return terms
+
+    def _adversarial(self, side: Side) -> Tensor:
+        assert side.critic is not None
+        return self.stage.adversarial * self.stage.unities * side.critic.generator_loss(side.as_judged(side.made))
+
+
+def _honest_input(estimate: Tensor, clean: Tensor, generator: torch.Generator) -> Tensor:
+    """What a degradation network of ``detach`` sees: for each slice the true clean one, or a slightly blurred estimate, and jitter."""
+
+    def draw() -> Tensor:
+        return torch.rand(len(clean), 1, 1, 1, generator=generator).to(clean)
+
+    # Only estimates are blurred: they alone may hide something, and a network that saw blurred true slices would sharpen.
+    blurred = estimate + LARGEST_BLUR * draw() * (_binomial(estimate) - estimate)
+    image = torch.where(draw() < TRUE_CLEAN_SHARE, clean, blurred)
+    low, high = JITTER
+    return image + (low + (high - low) * draw()) * torch.randn(clean.shape, generator=generator).to(clean)
+
+
+def _binomial(image: Tensor) -> Tensor:
+    """The 3 x 3 binomial average of B x 1 x H x W, edges reflected: twice the mean of 2 x 2."""
+    padded = functional.pad(image, (1, 1, 1, 1), mode="reflect")
+    return functional.avg_pool2d(functional.avg_pool2d(padded, 2, stride=1), 2, stride=1)

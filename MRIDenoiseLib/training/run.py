@@ -1,0 +1,150 @@
+"""A whole recipe, stage after stage: from training pairs to networks that are ready to be bundled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import DDIMScheduler
+from peft import LoraConfig, PeftModel, get_peft_model
+
+from MRIDenoiseLib.errors import SettingsError
+from MRIDenoiseLib.models.configs import Networks
+from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
+from MRIDenoiseLib.models.nbnet import NBNet
+from MRIDenoiseLib.training.batches import Batches
+from MRIDenoiseLib.training.loop import StageRun, load_average, train_stage
+from MRIDenoiseLib.training.multi_cycle import MultiCycleObjective
+from MRIDenoiseLib.training.objectives import DenoiserObjective, Objective, RestorationObjective
+from MRIDenoiseLib.training.recipe import Recipe, Stage, StageName
+from MRIDenoiseLib.training.text import TextConditioner
+
+ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
+"""The projections of the denoiser's attention layers, of one slice with itself and with the text."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run has come to.
+
+    Args:
+        networks: with the averaged weights of their stages.
+        stages: what each stage came to, by the network's name; a stage that has not begun is missing.
+    """
+
+    networks: Networks
+    stages: dict[str, StageRun]
+
+
+def train(
+    recipe: Recipe,
+    networks: Networks,
+    batches: Callable[[Stage], Batches],
+    run: Path,
+    *,
+    only: StageName | None = None,
+    progress: Callable[[Stage, int, float], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Trained:
+    """Train every stage of a recipe, or go on where an earlier run was stopped.
+
+    Args:
+        recipe: the plan.
+        networks: to start from; they are changed in place.
+        batches: this process's training pairs for a stage.
+        run: a folder, of which each stage gets a subfolder.
+        only: train the stage of this network and take the others as they are.
+        progress: called after every step with the stage, its steps done and the loss.
+        should_stop: asked after every step.
+
+    Raises:
+        SettingsError: the recipe does not fit the networks, or the folder holds another run.
+        Cancelled: when told to stop, after the state was saved.
+    """
+    if only is not None and only not in (stage.network for stage in recipe.stages):
+        raise SettingsError(f"the recipe has no stage for the {only} network")
+    done: dict[str, StageRun] = {}
+    for stage in recipe.stages:
+        objective, identity, folder = _prepare(recipe, stage, networks, run)
+        result = load_average(stage, objective, folder, identity)
+        if only not in (None, stage.network):
+            if stage.text != "frozen" and not (result and result.done):
+                raise SettingsError(
+                    f"the stage of the {stage.network} network trains the text encoder that the others rely on; finish it first"
+                )
+        elif result is None or not result.done:
+
+            def report(step: int, loss: float, stage: Stage = stage) -> None:
+                if progress is not None:
+                    progress(stage, step, loss)
+
+            result = train_stage(
+                stage, objective, batches(stage), folder, seed=recipe.seed, identity=identity, progress=report, should_stop=should_stop
+            )
+        if result is not None:
+            done[stage.network] = result
+        _finish(stage, objective, networks)
+    return Trained(networks, done)
+
+
+def trained_so_far(recipe: Recipe, networks: Networks, run: Path) -> Trained:
+    """A run as it is on disk, finished or not.
+
+    Args:
+        recipe: the plan.
+        networks: that the run started from; they are changed in place.
+        run: its folder.
+
+    Raises:
+        SettingsError: nothing was trained yet, or the folder holds another run.
+    """
+    done: dict[str, StageRun] = {}
+    for stage in recipe.stages:
+        objective, identity, folder = _prepare(recipe, stage, networks, run)
+        found = load_average(stage, objective, folder, identity)
+        if found is not None:
+            done[stage.network] = found
+        _finish(stage, objective, networks)
+    if not done:
+        raise SettingsError(f"{run} holds no checkpoint yet")
+    return Trained(networks, done)
+
+
+def _prepare(recipe: Recipe, stage: Stage, networks: Networks, run: Path) -> tuple[Objective, str, Path]:
+    """The stage's objective, what its checkpoint must fit, and its folder."""
+    network = getattr(networks, stage.network)
+    if network is None:
+        raise SettingsError(f"the recipe trains the {stage.network} network, but there is none")
+    identity = recipe.identity(stage, network.config)
+    # Whatever is random in the making of adapters and of the chain's other networks is the same in every run and process.
+    torch.manual_seed(recipe.seed + 1)
+    text = TextConditioner(networks.tokenizer, networks.text_encoder, stage.text, stage.lora_rank)
+    objective = _objective(stage, network, networks.scheduler, text)
+    for module in objective.modules():
+        if isinstance(module, NBNet):
+            # Convolutions without normalisation run faster this way; the denoiser's group norms do not.
+            module.to(memory_format=torch.channels_last)
+    return objective, identity, run / stage.network
+
+
+def _objective(stage: Stage, network: NBNet | DiffusionDenoiser, scheduler: DDIMScheduler, text: TextConditioner) -> Objective:
+    network.requires_grad_(True)
+    if isinstance(network, DiffusionDenoiser):
+        if not stage.attention_lora:
+            return DenoiserObjective(network, scheduler, text, stage.weighting)
+        adapters = LoraConfig(r=stage.lora_rank, lora_alpha=stage.lora_rank, lora_dropout=0.0, target_modules=ATTENTION)
+        return DenoiserObjective(get_peft_model(network, adapters), scheduler, text, stage.weighting)
+    if stage.network == "degradation":
+        return MultiCycleObjective(network, text, stage)
+    return RestorationObjective(network, text, stage.weighting)
+
+
+def _finish(stage: Stage, objective: Objective, networks: Networks) -> None:
+    """Take the trained network and text encoder out of the objective, without adapters."""
+    network = objective.network
+    if isinstance(network, PeftModel):
+        network = network.merge_and_unload()
+    setattr(networks, stage.network, network.cpu())
+    networks.text_encoder = objective.text.merged().cpu()

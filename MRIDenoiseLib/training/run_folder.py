@@ -1,0 +1,148 @@
+"""A run on disk: its recipe, what it started from and what it drew from, so that it can be gone on with and be told of."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import MRIDenoiseLib
+from MRIDenoiseLib.errors import InputError, OutputError, SettingsError
+from MRIDenoiseLib.io.atomic import replacing
+from MRIDenoiseLib.training.checkpoint import make_folder
+from MRIDenoiseLib.training.recipe import Recipe
+from MRIDenoiseLib.training.start import NETWORKS, Start, begin_as_kept
+
+RECIPE = "recipe.yaml"
+ACCOUNT = "run.json"
+START = "start"
+
+_LIBRARIES = ("torch", "accelerate", "diffusers", "transformers", "peft", "numpy")
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a run is besides its recipe.
+
+    Args:
+        origin: see :class:`.start.Start`.
+        data: see :meth:`.data.TrainingData.account`.
+        programs: commit and versions it was trained with, one entry for each that it was begun or gone on with.
+    """
+
+    origin: dict[str, str]
+    data: dict[str, Any]
+    programs: list[dict[str, str]]
+
+
+def begin(run: Path, recipe: Recipe, start: Start, data: dict[str, Any], *, write: bool) -> None:
+    """Begin a run in a new folder, or check that the one there is this very run.
+
+    Args:
+        run: the folder.
+        recipe: the plan; an earlier one there may differ in the number of steps alone.
+        start: what the networks start from.
+        data: the account of the training data.
+        write: False in all but one of several processes.
+
+    Raises:
+        SettingsError: the folder holds a run with another recipe, start or data.
+        OutputError: it holds something else, or cannot be written to.
+        InputError: what it says of itself is damaged.
+    """
+    program = _program()
+    account = Account(start.origin, data, [program])
+    before = read_account(run)
+    if before is None:
+        _refuse_other_files(run)
+    else:
+        if read_recipe(run).with_steps(1) != recipe.with_steps(1):
+            raise SettingsError(f"{run} was begun with another recipe; use an empty folder")
+        if before.origin.get("hash") != start.origin.get("hash"):
+            raise SettingsError(f"{run} was begun from other networks; use an empty folder")
+        if before.data != account.data:
+            raise SettingsError(f"{run} was begun on other data; give the same folders with --data, or use an empty folder for the run")
+        account = replace(before, programs=[*before.programs, *([program] if program not in before.programs else [])])
+    if write:
+        make_folder(run)
+        if before is None:
+            start.keep(run / START)
+        _write(run / RECIPE, recipe.as_yaml())
+        # Last: only a folder that holds everything counts as begun.
+        _write(run / ACCOUNT, json.dumps(asdict(account), indent=1) + "\n")
+
+
+def kept_start(run: Path, recipe: Recipe) -> Start:
+    """What a run that was begun before started from."""
+    return begin_as_kept(recipe, run / START)
+
+
+def read_recipe(run: Path) -> Recipe:
+    """The recipe of a run.
+
+    Raises:
+        SettingsError: the folder holds none.
+    """
+    if not (run / RECIPE).is_file():
+        raise SettingsError(f"{run} holds no run; begin one with mridenoise train")
+    return Recipe.read(run / RECIPE)
+
+
+def read_account(run: Path) -> Account | None:
+    """What a run says of itself, or None where none was begun.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    path = run / ACCOUNT
+    if not path.is_file():
+        return None
+    try:
+        return Account(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path} is damaged; use an empty folder for the run") from error
+
+
+def _refuse_other_files(run: Path) -> None:
+    if not run.exists():
+        return
+    if not run.is_dir():
+        raise OutputError(f"{run} is a file; name a folder for the run")
+    known = {*NETWORKS, RECIPE, START}
+    if other := sorted(path.name for path in run.iterdir() if path.name not in known and not path.name.startswith(".")):
+        raise OutputError(f"{run} holds other files, such as {other[0]}; name an empty folder for the run")
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path, overwrite=True) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _program() -> dict[str, str]:
+    found = {"commit": _commit(), "MRIDenoiseLib": MRIDenoiseLib.__version__, "python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found
+
+
+def _commit() -> str:
+    """The commit of the checkout that runs; ``+`` behind it when files were changed since; ``unknown`` outside a checkout."""
+    package = Path(MRIDenoiseLib.__file__).parent
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(package), *arguments], capture_output=True, text=True, check=False)
+        except OSError:
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    # An installed package may lie inside somebody else's checkout, whose commit says nothing of it.
+    ours = git("ls-files", "--error-unmatch", "__init__.py")
+    return (git("describe", "--always", "--dirty=+", "--abbrev=12") if ours else None) or "unknown"

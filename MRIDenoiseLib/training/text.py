@@ -1,0 +1,72 @@
+"""The text side of training: prompts in, the conditioning of a batch out, with the text encoder learning or not."""
+
+from __future__ import annotations
+
+import torch
+from peft import PeftModel
+from torch import Tensor, nn
+from transformers import CLIPTextModel, PreTrainedTokenizerBase
+
+from MRIDenoiseLib.models.conditioning import Conditioning
+from MRIDenoiseLib.models.text_encoder import add_lora
+from MRIDenoiseLib.training.recipe import TextTraining
+from MRIDenoiseLib.training.samples import Batch
+
+
+class TextConditioner(nn.Module):
+    """Embeds every unique prompt of a batch once.
+
+    Args:
+        tokenizer: of the text encoder; prompts are padded to its ``model_max_length``.
+        text_encoder: a CLIP text model; an adapter that it has already is merged into it.
+        training: how it learns: ``whole``, by a new low-rank adapter (``lora``), or not at all (``frozen``).
+        lora_rank: of the adapter.
+    """
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, text_encoder: CLIPTextModel | PeftModel, training: TextTraining, lora_rank: int = 8
+    ) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer
+        plain = text_encoder.merge_and_unload() if isinstance(text_encoder, PeftModel) else text_encoder
+        plain.requires_grad_(training == "whole")
+        self.text_encoder = add_lora(plain, lora_rank) if training == "lora" else plain
+        self._known: dict[str, tuple[Tensor, Tensor]] | None = {} if training == "frozen" else None
+
+    def forward(self, batch: Batch) -> Conditioning:
+        """Text and numbers of the batch's slices, on the batch's device."""
+        device = batch.clean.device
+        prompts = sorted(set(batch.prompts))
+        if self._known is None:
+            embedded, mask = self._encode(prompts, device)
+        else:
+            embedded, mask = (torch.stack(parts) for parts in zip(*(self._recall(prompt, device) for prompt in prompts), strict=True))
+        rows = torch.tensor([prompts.index(prompt) for prompt in batch.prompts], device=device)
+        return Conditioning(
+            text=embedded[rows].float(),
+            text_mask=mask[rows],
+            acceleration=batch.acceleration,
+            noise_level=batch.noise_level,
+            slice_spacing=batch.slice_spacing,
+        )
+
+    def merged(self) -> CLIPTextModel:
+        """The text encoder as it has become, an adapter merged into its weights."""
+        return self.text_encoder.merge_and_unload() if isinstance(self.text_encoder, PeftModel) else self.text_encoder
+
+    def _recall(self, prompt: str, device: torch.device) -> tuple[Tensor, Tensor]:
+        """What a frozen encoder says of a prompt: the same every time, and there are few prompts.
+
+        Each is encoded alone and in full precision, as at inference, so that it does not depend on when it was first met.
+        """
+        assert self._known is not None
+        if prompt not in self._known:
+            with torch.no_grad(), torch.autocast(device.type, enabled=False):
+                embedded, mask = self._encode([prompt], device)
+            self._known[prompt] = (embedded[0], mask[0])
+        return self._known[prompt]
+
+    def _encode(self, prompts: list[str], device: torch.device) -> tuple[Tensor, Tensor]:
+        tokens = self.tokenizer(prompts, padding="max_length", return_tensors="pt").to(device)
+        embedded = self.text_encoder(tokens.input_ids, attention_mask=tokens.attention_mask).last_hidden_state
+        return embedded, tokens.attention_mask.bool()
