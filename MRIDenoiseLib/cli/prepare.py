@@ -42,6 +42,9 @@ def prepare(
     fastmri: Annotated[bool, typer.Option("--fastmri", help="fastMRI knee, brain, prostate, breast files.", rich_help_panel=KIND)] = False,
     site: Annotated[str | None, typer.Option(help="A name for the hospital or data set; patients are told apart by it.")] = None,
     external: Annotated[bool, typer.Option("--external", help="Keep the whole site out of training: it goes to the test split.")] = False,
+    train_on_all: Annotated[
+        bool, typer.Option("--train-on-all", help="Train on every patient, where they are few; measure on others then.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="The same seed gives the same voxels.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that an earlier run made.")] = False,
     acceleration: Annotated[
@@ -86,6 +89,7 @@ def prepare(
                 out,
                 site=site or SITES[kind],
                 external=external,
+                train_on_all=train_on_all,
                 seed=seed,
                 overwrite=overwrite,
                 progress=progress,

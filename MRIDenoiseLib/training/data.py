@@ -115,7 +115,10 @@ def open_data(
         if (folder / INDEX).is_file():
             store = RecordStore(folder)
             if not any(_is_drawn(meta) for meta in store.metas):
-                raise InputError(f"{folder} holds no prepared pair of the training split with a reference free of the noisy image")
+                raise InputError(
+                    f"{folder} holds no prepared pair of the training split with a reference free of the noisy image; "
+                    "of few patients, prepare with --train-on-all"
+                )
             stores.append(store)
         elif (folder / MANIFEST).is_file():
             rows = training_rows(folder)

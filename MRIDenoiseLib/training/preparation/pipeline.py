@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.inference.pace import Pace, Progress, ShouldStop
 from MRIDenoiseLib.io import replacing
 from MRIDenoiseLib.training.preparation.acceleration_group import group
@@ -40,6 +40,7 @@ def prepare(
     *,
     site: str,
     external: bool = False,
+    train_on_all: bool = False,
     seed: int = 0,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -52,6 +53,7 @@ def prepare(
         out: the folder to be made.
         site: what the hospital or data set is called; patients of two sites are never taken for one.
         external: whether the site is kept out of training as a whole.
+        train_on_all: whether every patient goes to the training split, as a handful must; others are needed to measure on.
         seed: of the registration.
         overwrite: whether an earlier folder of records there may be replaced.
         progress: called with (fraction, seconds left or None, what is being done).
@@ -59,12 +61,15 @@ def prepare(
 
     Raises:
         InputError: there is nothing to prepare.
+        SettingsError: a site is to be kept out of training and to be trained on.
         OutputError: the folder exists and may not be replaced, or cannot be written.
         Cancelled: when told to stop; nothing is left behind.
     """
+    if external and train_on_all:
+        raise SettingsError("a site is either kept out of training or trained on as a whole: choose one of --external and --train-on-all")
     with replacing(out, overwrite, is_store) as temporary:
         cases = find(Pace(1, progress, should_stop).say)
-        work = _Work(RecordWriter(temporary), site, external, seed)
+        work = _Work(RecordWriter(temporary), site, external, train_on_all, seed)
         pace = Pace(len(cases), progress, should_stop)
         pace.start()
         for number, case in enumerate(cases, 1):
@@ -81,10 +86,11 @@ def prepare(
 class _Work:
     """A preparation under way."""
 
-    def __init__(self, writer: RecordWriter, site: str, external: bool, seed: int) -> None:
+    def __init__(self, writer: RecordWriter, site: str, external: bool, train_on_all: bool, seed: int) -> None:
         self._writer = writer
         self._site = site
         self._external = (site,) if external else ()
+        self._train_on_all = train_on_all
         self._seed = seed
         self._pseudonyms = Pseudonyms()
         self._dropped: list[Dropped] = []
@@ -115,6 +121,8 @@ class _Work:
     def _split(self, case: Case) -> Split:
         if case.subject in KEPT_OUT_SUBJECTS:
             return "test"
+        if self._train_on_all:
+            return "train"
         return split_of(case.subject, self._site, case.study, self._external)
 
     def _add_pair(self, case: Case, pair: Pair, split: Split, label: str, check: Callable[[], None]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pair_files import body, dicom, nifti, rician, volume
 
-from MRIDenoiseLib.errors import Cancelled, InputError, OutputError
+from MRIDenoiseLib.errors import Cancelled, InputError, OutputError, SettingsError
 from MRIDenoiseLib.training.preparation.acceleration_group import Acceleration
 from MRIDenoiseLib.training.preparation.cases import Case, Dropped, Pair
 from MRIDenoiseLib.training.preparation.pairs import find_pairs
@@ -101,6 +101,15 @@ def test_an_external_site_and_the_patients_of_the_published_tables_are_never_tra
     prepare(finding(case(1, "ms12"), case(2, names[0])), tmp_path / "b", site="here")
     assert [meta.split for meta in RecordStore(tmp_path / "a").metas] == ["test", "test"]
     assert [meta.split for meta in RecordStore(tmp_path / "b").metas] == ["test", "train"]
+
+
+def test_few_patients_may_all_be_trained_on_but_never_those_of_the_published_tables(tmp_path: Path) -> None:
+    name = next(f"p{k}" for k in range(99) if split_of(f"p{k}", "here") == "test")
+    prepare(finding(case(1, name), case(2, "ms12")), tmp_path / "a", site="here", train_on_all=True)
+    assert [meta.split for meta in RecordStore(tmp_path / "a").metas] == ["train", "test"]
+    with pytest.raises(SettingsError, match="choose one"):
+        prepare(finding(case(1, name)), tmp_path / "b", site="here", external=True, train_on_all=True)
+    assert not (tmp_path / "b").exists()
 
 
 def test_what_falls_out_is_written_down_with_step_and_reason(tmp_path: Path) -> None:
