@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from command import run
 from rich.console import Console
 from rich.table import Table
-
-from MRIDenoiseLib.errors import MRIDenoiseError
 
 RUNS: dict[str, dict[str, Any]] = {
     "posterior-mean": {"method": "posterior-mean", "steps": 1, "samples": 1},
@@ -33,7 +32,6 @@ SLICES = 24
 TIMED = 3
 
 console = Console(soft_wrap=True)
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 def measure(name: str, bundle: Path | None, threads: int) -> dict[str, Any]:
@@ -141,7 +139,6 @@ def cost_table(name: str) -> Table:
     return table
 
 
-@app.command()
 def benchmark(
     config: Annotated[str, typer.Option(help="compact, paper or tiny: whose parameters and operations to print.")] = "compact",
     bundle: Annotated[Path | None, typer.Option(help="Time this model instead of the bundled one.")] = None,
@@ -173,8 +170,4 @@ def benchmark(
 
 
 if __name__ == "__main__":
-    try:
-        app()
-    except MRIDenoiseError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_status)
+    run(benchmark)

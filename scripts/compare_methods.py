@@ -15,24 +15,23 @@ where it was. They need the extra ``peers``.
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from command import run
 from rich.console import Console
 from rich.progress import Progress
 
-from MRIDenoiseLib.errors import MRIDenoiseError, SettingsError
+from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation.benchmark import MEASURES, BenchmarkRow
 from MRIDenoiseLib.evaluation.contest import Case, RowResult, fill_store, row_result
+from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.evaluation.rival_store import RivalStore
 from MRIDenoiseLib.evaluation.rivals import RIVALS, STRONGEST
 from MRIDenoiseLib.evaluation.table import BEST_OTHER, card_content, comparisons, print_comparisons, print_means, print_rows
 from MRIDenoiseLib.inference import METHODS, Denoiser, Settings
-from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.models.locate import bundled_model
 from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
@@ -44,10 +43,7 @@ ALWAYS = ("regression", "posterior-mean")
 MEASURED_IN_EVERY_WAY = (BEST_OTHER, STRONGEST, *ALWAYS)
 """Whom the methods are compared with by SSIM and corrected PSNR too; the file has the others."""
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-
-@app.command()
 def compare(
     data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
     bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
@@ -84,9 +80,8 @@ def compare(
             results.append(row_result(BenchmarkRow.read(data, source, noise), chosen, store, runs, stored_only=cached_only))
     _print(results, ours)
     if json_file:
-        facts = {"command": COMMAND, "files": model.card["files"]} | card_content(results, model.default_method, ours)
-        with replacing(json_file, True) as temporary:
-            temporary.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        numbers, details = card_content(results, model.default_method, ours)
+        write_measured(json_file, model, COMMAND, numbers, details)
 
 
 def _names(text: str, known: Collection[str], what: str) -> list[str]:
@@ -126,8 +121,4 @@ def _print(results: list[RowResult], methods: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        app()
-    except MRIDenoiseError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_status)
+    run(compare)

@@ -8,7 +8,6 @@ patients: keep them in a folder that is never committed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,10 +16,12 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
+from command import run
 from rich.console import Console
 from rich.table import Table
 
 from MRIDenoiseLib import io
+from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.evaluation.residual_check import ResidualCheck
 from MRIDenoiseLib.evaluation.sheets import draw_sheet
 from MRIDenoiseLib.inference import Denoiser, Settings
@@ -31,6 +32,11 @@ from MRIDenoiseLib.training.simulation import clean_scale
 from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, read_manifest
 from MRIDenoiseLib.volume import Volume
 
+COMMAND = "python scripts/draw_sheets.py --data DIR"
+WHAT = (
+    "what the residual of one slice has to do with the anatomy; edges: correlation of its size with the clean image's gradient; "
+    "detail: part of the fine detail of the clean image that is in it"
+)
 ROOT = Path(__file__).resolve().parent.parent
 KNEE = "dicom/knee_GE_multiecho"
 KNEE_ECHOES = (1, 4)
@@ -65,7 +71,7 @@ def main(
     Console(width=140).print(table)
     if json_file:
         sheets = {name: asdict(check) for name, check in checks.items()}
-        json_file.write_text(json.dumps({"files": model.card["files"], "noise": noise, "sheets": sheets}, indent=1))
+        write_measured(json_file, model, COMMAND, {"what": WHAT, "noise": noise, "sheets": sheets})
 
 
 def _cell(value: float | None, form: str) -> str:
@@ -93,4 +99,4 @@ def _noisy(clean: Volume, noise: str) -> Volume:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

@@ -135,15 +135,15 @@ def print_comparisons(console: Console, entries: Sequence[dict[str, Any]], subje
     console.print(table)
 
 
-def card_content(results: Sequence[RowResult], default_method: str, methods: Sequence[str]) -> dict[str, Any]:
-    """What a model's card says of the comparison (all but ``details``, which keeps every number).
+def card_content(results: Sequence[RowResult], default_method: str, methods: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a model's card says of the comparison, and every number.
 
-    Keys: ``what``; ``rows``, a list of {volume, noise, method or rival: PSNR}; ``means``, measure -> group -> method -> value;
-    ``against``, the comparisons of the default method; ``details``.
+    Keys of the first: ``what``; ``rows``, a list of {volume, noise, method or rival: PSNR}; ``means``, measure -> group ->
+    method -> value; ``against``, the comparisons of the default method.
     """
     entries = comparisons(results, methods)
     ours = [entry for entry in entries if entry["method"] == default_method]
-    return {
+    numbers = {
         "what": (
             "foreground PSNR in dB over the middle slices of subjects kept out of training, every filter and peer at its best "
             "setting for the row, chosen on the clean volume; bm4d and nlm are told the true noise; corrected: with the clean "
@@ -155,5 +155,5 @@ def card_content(results: Sequence[RowResult], default_method: str, methods: Seq
         ],
         "means": {measure: means(results, measure) for measure in MEASURES},
         "against": [{key: value for key, value in entry.items() if key != "method"} for entry in ours],
-        "details": {"rows": [asdict(result) for result in results], "comparisons": entries},
     }
+    return numbers, {"rows": [asdict(result) for result in results], "comparisons": entries}

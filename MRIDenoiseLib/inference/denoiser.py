@@ -20,11 +20,9 @@ from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.inference.slices import Window, body_window, neighbours
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.prompt import describe
+from MRIDenoiseLib.prompt.acceleration import DEFAULT_RATIO
 from MRIDenoiseLib.sampling import Schedule, SharedNoise, ddim, fidelity_guided, posterior_mean, regression
 from MRIDenoiseLib.volume import Volume
-
-DEFAULT_ACCELERATION = 2.0
-"""Where neither header nor user says how much faster the scan was."""
 
 BRIGHTEST_ESTIMATE = 1.5
 """Network units an estimate may always reach; further only as far as the volume itself does, so nothing bright is clipped."""
@@ -154,11 +152,11 @@ class Denoiser:
     def _condition(self, volume: Volume, prompt: str, noise_level: float) -> Conditioning:
         """What the networks are told beside the pixels, for one slice."""
         text, text_mask = self.bundle.encode([prompt])
-        acceleration = volume.acquisition.acceleration.value
+        acceleration = volume.acquisition.acceleration.value or DEFAULT_RATIO
         return Conditioning(
             text=text,
             text_mask=text_mask,
-            acceleration=torch.tensor([float(acceleration) if acceleration else DEFAULT_ACCELERATION]),
+            acceleration=torch.tensor([float(acceleration)], dtype=torch.float32),
             noise_level=torch.tensor([noise_level], dtype=torch.float32),
             slice_spacing=torch.tensor([volume.spacing[volume.slice_axis]], dtype=torch.float32),
         )

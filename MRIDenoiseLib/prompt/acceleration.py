@@ -8,8 +8,9 @@ from MRIDenoiseLib.prompt.headers import Header, tag_name
 from MRIDenoiseLib.volume import AcquisitionField
 
 ASSUMED_AVERAGES = 2.0
-LIMITS = (1.5, 3.0)
-DEFAULT_ACCELERATION = AcquisitionField(2.0, "default", "low")
+LEAST, MOST = 1.5, 3.0
+DEFAULT_RATIO = 2.0
+DEFAULT_ACCELERATION = AcquisitionField(DEFAULT_RATIO, "default", "low")
 
 _NOMINAL_TESLA = (0.064, 0.2, 0.23, 0.25, 0.3, 0.35, 0.4, 0.5, 0.55, 0.6, 0.7, 1.0, 1.2, 1.5, 3.0, 4.0, 4.7, 5.0, 7.0, 9.4, 10.5, 11.7)
 _PROTON_MHZ_PER_TESLA = 42.577
@@ -96,7 +97,7 @@ def guess_acceleration(averages: AcquisitionField) -> AcquisitionField:
     """
     if not isinstance(averages.value, float):
         return DEFAULT_ACCELERATION
-    ratio = min(max(ASSUMED_AVERAGES / averages.value, LIMITS[0]), LIMITS[1])
+    ratio = told_acceleration(ASSUMED_AVERAGES / averages.value)
     return AcquisitionField(ratio, f"NEX = {averages.value:g} against an assumed {ASSUMED_AVERAGES:g} averages", "low")
 
 
@@ -110,3 +111,8 @@ def _protocol_number(header: Header, entry: str) -> float | None:
 def _nearest_field(tesla: float) -> float | None:
     nearest = min(_NOMINAL_TESLA, key=lambda nominal: abs(nominal - tesla))
     return nearest if abs(nearest - tesla) <= 0.05 * nearest else None
+
+
+def told_acceleration(ratio: float) -> float:
+    """T_full / T_fast as the networks are told it: within the range they were trained on."""
+    return min(max(ratio, LEAST), MOST)

@@ -11,16 +11,15 @@ from typing import Any
 from MRIDenoiseLib.errors import Cancelled, InputError, SettingsError
 from MRIDenoiseLib.models.bundle_files import sha256
 from MRIDenoiseLib.prompt import describe
+from MRIDenoiseLib.prompt.acceleration import DEFAULT_ACCELERATION
 from MRIDenoiseLib.training.batches import Batches
 from MRIDenoiseLib.training.preparation.records import INDEX, RecordMeta, RecordStore
 from MRIDenoiseLib.training.record_samples import MixedSampler, RecordSampler, record_acquisition
 from MRIDenoiseLib.training.samples import PairSampler
 from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, CleanVolume, ManifestRow, load_clean_volumes, training_rows
-from MRIDenoiseLib.volume import Acquisition, AcquisitionField
+from MRIDenoiseLib.volume import Acquisition
 
 MANIFEST = "MANIFEST.csv"
-DEFAULT_ACCELERATION = 2.0
-"""What the prompt says of an image whose headers tell no acceleration."""
 
 _TOLD_OF_FILES = ("file", "source", "licence", "organ", "contrast", "subject")
 _TOLD_OF_RECORDS = ("source", "licence", "site", "vendor", "organ", "contrast", "noise", "gt_kind")
@@ -149,4 +148,4 @@ def _split(meta: RecordMeta) -> str:
 def _with_acceleration(acquisition: Acquisition) -> Acquisition:
     if acquisition.acceleration.value is not None:
         return acquisition
-    return replace(acquisition, acceleration=AcquisitionField(DEFAULT_ACCELERATION))
+    return replace(acquisition, acceleration=DEFAULT_ACCELERATION)

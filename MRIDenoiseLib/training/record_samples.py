@@ -11,6 +11,7 @@ from torch import Tensor
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.inference.noise_level import estimate_noise_level
 from MRIDenoiseLib.inference.slices import neighbours
+from MRIDenoiseLib.prompt.acceleration import told_acceleration
 from MRIDenoiseLib.training.augment import random_crop, random_flip
 from MRIDenoiseLib.training.batches import Batches
 from MRIDenoiseLib.training.preparation.records import Record, RecordMeta, RecordStore
@@ -27,9 +28,6 @@ from MRIDenoiseLib.training.samples import (
 )
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 
-LEAST_ACCELERATION, MOST_ACCELERATION = 1.5, 3.0
-"""What the networks are told lies in this range, as it does for simulated pairs."""
-
 
 def record_acquisition(meta: RecordMeta) -> Acquisition:
     """What a record's prompt is made of; the acceleration lies between 1.5 and 3."""
@@ -43,7 +41,7 @@ def record_acquisition(meta: RecordMeta) -> Acquisition:
         fat_suppression=said(meta.fat_suppression),
         plane=said(meta.plane),
         vendor=said(meta.vendor),
-        acceleration=said(min(max(meta.acceleration, LEAST_ACCELERATION), MOST_ACCELERATION)),
+        acceleration=said(told_acceleration(meta.acceleration)),
         field_strength=said(meta.field_strength),
     )
 

@@ -13,7 +13,9 @@ from torch import Tensor
 
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.inference.noise_level import estimate_noise_level
+from MRIDenoiseLib.inference.slices import neighbours
 from MRIDenoiseLib.prompt import describe
+from MRIDenoiseLib.prompt.acceleration import told_acceleration
 from MRIDenoiseLib.training.acquisition_model import AcquisitionModel
 from MRIDenoiseLib.training.augment import random_contrast, random_crop, random_flip, random_lesions
 from MRIDenoiseLib.training.noise import acquire_pair, rician
@@ -179,7 +181,7 @@ class PairSampler:
             acceleration = 2.0
         else:
             noisy, target = acquire_pair(clean, fast, fast.partner(), generator, generator)
-            acceleration = min(max(fast.reduction * 2 / min(fast.nex, 2), 1.5), 3.0)
+            acceleration = told_acceleration(fast.reduction * 2 / min(fast.nex, 2))
         level = estimate_noise_level(noisy.numpy())
         if level <= 0:
             return None
@@ -194,11 +196,9 @@ class PairSampler:
 
     def _slices(self, volume: CleanVolume, generator: torch.Generator) -> tuple[Tensor, float]:
         """Three neighbouring slices (3 x size x size) around a place in the body, and their spacing in mm."""
-        depth = len(volume.slices)
-        z = int(torch.randint(depth, (1,), generator=generator))
+        z = int(torch.randint(len(volume.slices), (1,), generator=generator))
         centre = place_in_body(volume.body[z], generator)
-        indices = [z - 1 if z > 0 else z, z, z + 1 if z + 1 < depth else z]
-        slices = torch.from_numpy(volume.slices[indices])
+        slices = torch.from_numpy(neighbours(volume.slices, z, 3))
         slices = random_crop(slices, centre, self.size, generator)
         return random_flip(slices, generator).contiguous(), volume.slice_spacing
 

@@ -1,7 +1,10 @@
 """A phantom of a head that is quick to denoise, as a row of the comparisons."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from MRIDenoiseLib.evaluation.benchmark import BenchmarkRow
 from MRIDenoiseLib.training.volumes import ManifestRow
@@ -31,3 +34,21 @@ def source() -> ManifestRow:
 def row(head, source) -> BenchmarkRow:
     """The head with the Rician noise of the comparisons; tests read it, none changes it."""
     return BenchmarkRow.of(head, source, "R")
+
+
+@pytest.fixture(scope="session")
+def data_folder(tmp_path_factory) -> Path:
+    """Two subjects with a volume each, 14 thick slices."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "volumes").mkdir()
+    lines = []
+    for number, subject in enumerate(("s1", "s2")):
+        y, x = np.mgrid[0:48, 0:52]
+        disc = np.where(np.hypot(y - 24, x - 26) < 16 + 2 * number, 500 + 90 * np.sin(x / (2 + number)), 0).astype(np.float32)
+        image = sitk.GetImageFromArray(np.stack([disc] * 14))
+        image.SetSpacing((1.0, 1.0, 4.0))
+        name = f"volumes/head_T1w_{subject}.nii.gz"
+        sitk.WriteImage(image, str(folder / name))
+        lines.append(f"{name},made here,none,head,T1w,Siemens,{subject}\n")
+    (folder / "MANIFEST.csv").write_text("file,source,licence,organ,contrast,vendor,subject\n" + "".join(lines))
+    return folder

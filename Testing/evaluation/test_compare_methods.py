@@ -3,44 +3,23 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-import SimpleITK as sitk
-from compare_methods import app
+from command import command_line
+from compare_methods import compare as script
 from typer.testing import CliRunner
 
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation import rivals
 
-HEADER = "file,source,licence,organ,contrast,vendor,subject\n"
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
-    """Two subjects with a volume each, 14 thick slices."""
-    folder = tmp_path_factory.mktemp("data")
-    (folder / "volumes").mkdir()
-    lines = []
-    for number, subject in enumerate(("s1", "s2")):
-        y, x = np.mgrid[0:48, 0:52]
-        disc = np.where(np.hypot(y - 24, x - 26) < 16 + 2 * number, 500 + 90 * np.sin(x / (2 + number)), 0).astype(np.float32)
-        image = sitk.GetImageFromArray(np.stack([disc] * 14))
-        image.SetSpacing((1.0, 1.0, 4.0))
-        name = f"volumes/head_T1w_{subject}.nii.gz"
-        sitk.WriteImage(image, str(folder / name))
-        lines.append(f"{name},made here,none,head,T1w,Siemens,{subject}\n")
-    (folder / "MANIFEST.csv").write_text(HEADER + "".join(lines))
-    return folder
-
 
 @pytest.fixture
-def compare(data, tiny_bundle, tmp_path):
+def compare(data_folder, tiny_bundle, tmp_path):
     """Run the command; give what it wrote to its JSON file, and what it printed."""
 
     def run(*options: str, subjects: str = "s1,s2") -> tuple[dict, str]:
         target = tmp_path / "measured.json"
-        common = ["--data", str(data), "--bundle", str(tiny_bundle), "--json", str(target), "--subjects", subjects]
-        done = CliRunner().invoke(app, [*common, *options], catch_exceptions=False, env={"COLUMNS": "190"})
+        common = ["--data", str(data_folder), "--bundle", str(tiny_bundle), "--json", str(target), "--subjects", subjects]
+        done = CliRunner().invoke(command_line(script), [*common, *options], catch_exceptions=False, env={"COLUMNS": "190"})
         assert done.exit_code == 0, done.output
         return json.loads(target.read_text()) if target.is_file() else {}, done.output
 
