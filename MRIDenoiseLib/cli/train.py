@@ -72,6 +72,8 @@ def train(
                 check_model_place(out, run, overwrite=overwrite)
             plan = _plan(recipe, steps)
             start = _start(plan, run, from_bundle, text_encoder, revision)
+            if stage is not None and out is not None:
+                _refuse_half_a_model(plan, run, stage)
             _train(plan, run, data, start, stage, process, progress, should_stop)
             if first and out is not None:
                 from MRIDenoiseLib.training.card import build_bundle
@@ -88,6 +90,9 @@ def train(
     except MRIDenoiseError as error:
         if first:
             raise
+        # What the options are to blame for every process finds, and the first one says it; a damaged pair only one may meet.
+        if not isinstance(error, SettingsError):
+            print(f"mridenoise, process {process}: {error}", file=sys.stderr)
         raise typer.Exit(error.exit_status) from error
     if first:
         console = Console(soft_wrap=True)
@@ -124,6 +129,18 @@ def _start(plan: Recipe, run: Path, from_bundle: Path | None, text_encoder: str 
     return kept_start(run, plan)
 
 
+def _refuse_half_a_model(plan: Recipe, run: Path, only: Network) -> None:
+    """Before hours of training, what the writing of the model would refuse after them."""
+    from MRIDenoiseLib.training.run import unfinished
+
+    waiting = [name for name in unfinished(plan, run) if name != only]
+    if waiting:
+        raise SettingsError(
+            f"--stage {only} leaves the training of {' and '.join(waiting)} unfinished, and --out writes finished models only; leave "
+            "--out out, and write the model with mridenoise bundle build --unfinished"
+        )
+
+
 def _train(
     plan: Recipe,
     run: Path,
@@ -149,6 +166,7 @@ def _train(
         start.networks,
         lambda stage: data.batches(plan.records, stage.crop, plan.seed * 1000 + process),
         run,
+        probes=lambda stage: data.probes(plan.records, stage.crop, plan.seed * 1000 + process),
         only=only,
         progress=_StageProgress([stage.network for stage in plan.stages], progress),
         should_stop=should_stop,

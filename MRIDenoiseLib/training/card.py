@@ -107,7 +107,7 @@ def model_card(recipe: Recipe, account: Account, stages: dict[str, StageRun], st
             "recipe": asdict(recipe),
             "steps": sum(stage.steps for stage in stages.values()),
             "minutes": round(sum(stage.minutes for stage in stages.values()), 1),
-            "stages": {name: _told(name, stage) for name, stage in stages.items()},
+            "stages": {name: _told(name, stage, _probed_on(recipe, account)) for name, stage in stages.items()},
             "started_from": origin or "random weights",
             "programs": account.programs,
             "notes": list(notes),
@@ -118,14 +118,20 @@ def model_card(recipe: Recipe, account: Account, stages: dict[str, StageRun], st
     }
 
 
-def _told(name: str, stage: StageRun) -> dict[str, Any]:
+def _told(name: str, stage: StageRun, probed_on: str) -> dict[str, Any]:
     told = {"steps": stage.steps, "minutes": round(stage.minutes, 1), **stage.facts}
     if stage.probe:
         # JSON has no word for what is not a number.
         told["probe"] = {key: round(value, 4) if math.isfinite(value) else str(value) for key, value in stage.probe.items()}
     if name == "degradation":
-        told["verdict"] = verdict(stage.probe)
+        told |= {"probed_on": probed_on, "verdict": verdict(stage.probe)}
     return told
+
+
+def _probed_on(recipe: Recipe, account: Account) -> str:
+    """In words, whose pairs :meth:`.data.TrainingData.probes` gave."""
+    validation = account.data["kept_out"].get("records", {}).get("validation", 0)
+    return "patients of the validation split" if recipe.records == 1 and validation else "new crops of the training patients"
 
 
 def _noise(records: float) -> str:

@@ -54,6 +54,21 @@ class TrainingData:
         real = RecordSampler(self.stores, crop, seed)
         return real if share == 1 else MixedSampler(real, PairSampler(self.volumes, crop, seed), share, seed)
 
+    def probes(self, share: float, crop: int, seed: int) -> Batches:
+        """Pairs to probe a network with: of the validation patients where only real pairs are drawn and there are such patients.
+
+        Args:
+            share, crop, seed: as :meth:`batches`, which gives the pairs otherwise.
+        """
+        if share == 1 and self.has_validation:
+            return RecordSampler(self.stores, crop, seed, split="validation")
+        return self.batches(share, crop, seed)
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there are prepared pairs of the validation split."""
+        return any(_split(meta) == "validation" for store in self.stores for meta in store.metas)
+
     def check(self, share: float) -> None:
         """Refuse a share of real pairs that these folders cannot give, or that leaves one of them unused.
 

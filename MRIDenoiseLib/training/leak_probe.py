@@ -33,10 +33,11 @@ TOO_NOISY = 0.9
 
 @torch.no_grad()
 def leak_probe(restoration: ImageNetwork, degradation: ImageNetwork, batch: Batch, conditioning: Conditioning) -> dict[str, float]:
-    """Measure both questions on pairs that the networks were not trained on.
+    """Measure both questions on pairs, best of patients that the networks were not trained on.
 
     With x clean, y measured, psi the restoration and phi the degradation network:
 
+    - ``crops``: how many pairs that were;
     - ``correlation``: of phi(psi(y)) - x with y - x in the body, the mean over slices;
     - ``noise_kept``: the share of the noise y - phi(x) that is in psi(y) - x, by least squares in the body of each slice, the
       mean over slices; phi(x) and not x, because blur or a noise floor that phi predicts from the clean slice is nothing hidden;
@@ -72,6 +73,7 @@ def leak_probe(restoration: ImageNetwork, degradation: ImageNetwork, batch: Batc
     change = (from_rounded - measured).abs().mean() / error_from_estimate.mean().clamp_min(NO_ERROR) - 1
     gain = _likelihood_gain(error, difference.abs(), torch.ones_like(body))
     return {
+        "crops": float(len(batch.clean)),
         "correlation": _correlation(from_estimate - batch.clean, difference, body),
         "noise_kept": _share(estimate - batch.clean, measured - from_clean, body),
         "noise_rebuilt": _share(from_estimate - from_clean, measured - from_clean, body),
@@ -90,13 +92,13 @@ def verdict(probe: Mapping[str, float]) -> list[str]:
     if "likelihood_gain" not in probe:
         return ["The degradation network was not probed for hidden noise."]
     gain, in_body = probe["likelihood_gain"], probe["likelihood_gain_body"]
-    compared = f"({gain:+.3f} nats a pixel over whole slices, {in_body:+.3f} in the body)"
+    compared = f"on {probe['crops']:.0f} crops ({gain:+.3f} nats a pixel over all, {in_body:+.3f} in the body)"
     if not probe["beats_identity"]:
-        lines = [f"The degradation network does not beat the identity on pairs it was not trained on {compared}: it is of no use."]
+        lines = [f"The degradation network does not beat the identity {compared}: it is of no use."]
     elif in_body <= SMALLEST_GAIN:
         lines = [f"The degradation network beats the identity by the noise floor of air alone {compared}: in the body it is of no use."]
     else:
-        lines = [f"The degradation network beats the identity on pairs it was not trained on {compared}."]
+        lines = [f"The degradation network beats the identity {compared}."]
     kept, rebuilt = probe["noise_kept"], probe["noise_rebuilt"]
     if kept > TOO_NOISY:
         return [

@@ -28,6 +28,7 @@ CHECKPOINT_SECONDS = 240
 GRADIENT_NORM = 1.0
 PROBE_BATCH = 1 << 30
 """Number of the batch the probes see: far behind any that is trained on."""
+PROBE_CROPS = 16
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def train_stage(
     batches: Batches,
     folder: Path,
     *,
+    probes: Batches | None = None,
     seed: int,
     identity: str,
     progress: Callable[[int, float], None] | None = None,
@@ -70,6 +72,7 @@ def train_stage(
         stage: how to train.
         objective: what to train.
         batches: this process's pairs.
+        probes: pairs for the objective's probe; ``batches`` where there are none of patients kept out of the training.
         folder: of the stage; of several machines' processes, the same for all.
         seed: of dropped texts, times and noise.
         identity: what the checkpoint has to fit, see :meth:`Recipe.identity`.
@@ -77,13 +80,13 @@ def train_stage(
         should_stop: asked after every step.
 
     Raises:
-        SettingsError: the folder holds a run with another recipe or other networks, or the learning rate is so high that
-            the training comes apart.
+        SettingsError: the folder holds a run with another recipe, other networks or another text encoder, or the learning
+            rate is so high that the training comes apart.
         InputError: the folder's checkpoint is damaged.
         OutputError: the folder cannot be written to.
         Cancelled: when told to stop, after the state was saved.
     """
-    training = _Training(stage, objective, batches, folder, seed, identity)
+    training = _Training(stage, objective, batches, probes or batches, folder, seed, identity)
     with training.log:
         while training.step < stage.steps:
             loss = training.advance()
@@ -104,13 +107,15 @@ class _Training:
     """A stage at work: everything that changes from step to step, and how it is kept.
 
     Args:
-        stage, objective, batches, folder, seed, identity: see :func:`train_stage`.
+        stage, objective, batches, probes, folder, seed, identity: see :func:`train_stage`.
     """
 
-    def __init__(self, stage: Stage, objective: Objective, batches: Batches, folder: Path, seed: int, identity: str) -> None:
+    def __init__(
+        self, stage: Stage, objective: Objective, batches: Batches, probes: Batches, folder: Path, seed: int, identity: str
+    ) -> None:
         self.stage = stage
         self.objective = objective
-        self.batches = batches
+        self.probes = probes
         self.folder = folder
         self.identity = identity
         self.accelerator = Accelerator(mixed_precision=_precision(), cpu=not torch.cuda.is_available())
@@ -124,7 +129,7 @@ class _Training:
         optimizer = torch.optim.AdamW(self.trained, lr=stage.learning_rate, weight_decay=0.0)
         state = stage_state(folder, identity)
         if state is not None:
-            objective.load_state_dict(state["weights"])
+            _load_weights(stage, objective, state["weights"], folder)
             self.average.load_state_dict(state["average"])
             optimizer.load_state_dict(state["optimizer"])
             self.step, self.elapsed, self.sums, self.probed = state["step"], state["minutes"] * 60, state["sums"], state["probe"]
@@ -180,7 +185,7 @@ class _Training:
 
     def _probe(self) -> dict[str, float]:
         """The objective's probe, of the averaged weights, because they are what ships."""
-        batch = self.batches.batch(PROBE_BATCH, self.stage.batch_size).to(self.accelerator.device)
+        batch = self.probes.batch(PROBE_BATCH, PROBE_CROPS).to(self.accelerator.device)
         self.average.store(self.trained)
         self.average.copy_to(self.trained)
         probed = self.objective.probe(batch, self._generator(PROBE_BATCH))
@@ -223,18 +228,31 @@ def load_average(stage: Stage, objective: Objective, folder: Path, identity: str
     """Put the averaged weights of a stage, finished or not, into its objective; None where it has not begun.
 
     Raises:
-        SettingsError: as :func:`stage_state`.
+        SettingsError: as :func:`stage_state`, or the text encoder was trained on since.
         InputError: as :func:`stage_state`.
     """
     state = stage_state(folder, identity)
     if state is None:
         return None
-    objective.load_state_dict(state["weights"])
+    _load_weights(stage, objective, state["weights"], folder)
     trained = _trained(objective)
     average = EMAModel(trained)
     average.load_state_dict(state["average"])
     average.copy_to(trained)
     return StageRun(state["step"], state["minutes"], state["step"] >= stage.steps, state["facts"], state["probe"])
+
+
+def _load_weights(stage: Stage, objective: Objective, weights: dict[str, torch.Tensor], folder: Path) -> None:
+    """Those of a checkpoint; a frozen text encoder must still be the one that the network learned to read."""
+    if stage.text == "frozen":
+        for name, value in objective.text.state_dict().items():
+            # A little apart are adapters that were merged on a GPU and on a CPU.
+            if not torch.allclose(weights[f"text.{name}"].to(value), value, rtol=1e-3, atol=1e-5):
+                raise SettingsError(
+                    f"the text encoder was trained on after the {stage.network} network had learned to read it; "
+                    f"move {folder} away, and the {stage.network} network begins anew"
+                )
+    objective.load_state_dict(weights)
 
 
 def _trained(objective: Objective) -> list[nn.Parameter]:
@@ -243,7 +261,7 @@ def _trained(objective: Objective) -> list[nn.Parameter]:
 
 def _precision() -> str:
     """bfloat16 where the device computes with it; half precision needs a scaling of the loss that older GPUs are not worth."""
-    return "bf16" if not torch.cuda.is_available() or torch.cuda.is_bf16_supported() else "no"
+    return "bf16" if not torch.cuda.is_available() or torch.cuda.is_bf16_supported(including_emulation=False) else "no"
 
 
 def _facts(accelerator: Accelerator) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Stage:
         weighting: of the squared error of ``restoration`` and ``denoiser``: in units of the ``noise``, air counting little
             and the denoiser mostly at pure noise; or ``plain``, every pixel and every time alike (the paper).
         cycle: of the multi-cycle chain, see :mod:`.multi_cycle`.
-        unities: restoration-degradation pairs of the chain (the paper's N = 2).
+        unities: restoration-degradation pairs of the chain (the paper's N = 2; with ``detach`` the first alone matters).
         adversarial: weight of the discriminators' losses (the paper's lambda_2 = 0.5); 0 trains without.
         structural: weight of 1 - MS-SSIM (the paper's lambda_1 = 0.5); 0 trains without, on crops of any size.
 

@@ -15,6 +15,7 @@ from MRIDenoiseLib.models.configs import Networks
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.training.batches import Batches
+from MRIDenoiseLib.training.checkpoint import load_checkpoint
 from MRIDenoiseLib.training.loop import StageRun, load_average, train_stage
 from MRIDenoiseLib.training.multi_cycle import MultiCycleObjective
 from MRIDenoiseLib.training.objectives import DenoiserObjective, Objective, RestorationObjective
@@ -44,6 +45,7 @@ def train(
     batches: Callable[[Stage], Batches],
     run: Path,
     *,
+    probes: Callable[[Stage], Batches] | None = None,
     only: StageName | None = None,
     progress: Callable[[Stage, int, float], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -55,6 +57,7 @@ def train(
         networks: to start from; they are changed in place.
         batches: this process's training pairs for a stage.
         run: a folder, of which each stage gets a subfolder.
+        probes: pairs for the stage's probes, see :func:`.loop.train_stage`.
         only: train the stage of this network and take the others as they are.
         progress: called after every step with the stage, its steps done and the loss.
         should_stop: asked after every step.
@@ -81,7 +84,15 @@ def train(
                     progress(stage, step, loss)
 
             result = train_stage(
-                stage, objective, batches(stage), folder, seed=recipe.seed, identity=identity, progress=report, should_stop=should_stop
+                stage,
+                objective,
+                batches(stage),
+                folder,
+                probes=None if probes is None else probes(stage),
+                seed=recipe.seed,
+                identity=identity,
+                progress=report,
+                should_stop=should_stop,
             )
         if result is not None:
             done[stage.network] = result
@@ -110,6 +121,16 @@ def trained_so_far(recipe: Recipe, networks: Networks, run: Path) -> Trained:
     if not done:
         raise SettingsError(f"{run} holds no checkpoint yet")
     return Trained(networks, done)
+
+
+def unfinished(recipe: Recipe, run: Path) -> list[str]:
+    """The networks whose stages have steps to do, or have not begun.
+
+    Raises:
+        InputError: a checkpoint is damaged.
+    """
+    states = {stage: load_checkpoint(run / stage.network) for stage in recipe.stages}
+    return [stage.network for stage, state in states.items() if state is None or state["step"] < stage.steps]
 
 
 def _prepare(recipe: Recipe, stage: Stage, networks: Networks, run: Path) -> tuple[Objective, str, Path]:

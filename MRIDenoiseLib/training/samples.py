@@ -169,6 +169,7 @@ class PairSampler:
         """One pair, or None when the place drawn holds too little body to tell its noise."""
         volume = self._volumes.draw(generator)
         clean, spacing = self._slices(volume, generator)
+        repeated = [k for k in (0, 2) if torch.equal(clean[k], clean[1])]
         acquisition = volume.acquisition
         if torch.rand(1, generator=generator) < NEW_CONTRAST:
             clean = random_contrast(clean, generator)
@@ -182,6 +183,8 @@ class PairSampler:
         else:
             noisy, target = acquire_pair(clean, fast, fast.partner(), generator, generator)
             acceleration = told_acceleration(fast.reduction * 2 / min(fast.nex, 2))
+        # At the ends of a volume the slice stands in for the neighbour it lacks, noise and all, as at inference.
+        noisy[repeated] = noisy[1].clone()
         level = estimate_noise_level(noisy.numpy())
         if level <= 0:
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,13 +76,6 @@ def training_rows(folder: Path) -> list[ManifestRow]:
         InputError: as :func:`read_manifest`.
     """
     return [row for row in read_manifest(folder) if row.subject not in KEPT_OUT_SUBJECTS]
-
-
-def refuse_kept_out(volumes: Iterable[CleanVolume]) -> None:
-    """Raise InputError when a volume belongs to a patient of the published tables."""
-    for volume in volumes:
-        if volume.row.subject in KEPT_OUT_SUBJECTS:
-            raise InputError(f"{volume.row.file} belongs to a subject kept out of all training; take it off the list")
 
 
 def load_clean_volumes(folder: Path, rows: list[ManifestRow]) -> Iterator[CleanVolume]:

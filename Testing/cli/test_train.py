@@ -119,6 +119,10 @@ REFUSALS = {
     "a branch of a hub": (["RECIPE", "RUN", "--data", "DATA", "--text-encoder", "a/b", "--revision", "main"], "pin its commit"),
     "a commit of nothing": (["RECIPE", "RUN", "--data", "DATA", "--revision", "main"], "belongs to --text-encoder"),
     "a stage that is not there": (["SHORT", "RUN", "--data", "DATA", "--stage", "denoiser"], "no stage for the denoiser"),
+    "half a model": (
+        ["RECIPE", "RUN", "--data", "DATA", "--stage", "restoration", "--out", "MODEL"],
+        "leaves the training of denoiser and degradation unfinished",
+    ),
     "no steps": (["RECIPE", "RUN", "--data", "DATA", "--steps", "0"], "steps is a whole number"),
 }
 
@@ -127,13 +131,23 @@ REFUSALS = {
 def test_what_cannot_work_is_refused_in_one_sentence(arguments, complaint, data, tiny_bundle, tmp_path, capfd):
     (tmp_path / "empty").mkdir()
     places = {"RUN": tmp_path / "run", "DATA": data, "EMPTY": tmp_path / "empty", "BUNDLE": tiny_bundle}
-    places["RUN/model"] = tmp_path / "run" / "model"
+    places |= {"RUN/model": tmp_path / "run" / "model", "MODEL": tmp_path / "model"}
     places["RECIPE"] = written(tmp_path / "recipe.yaml", TINY)
     places["RECORDS"] = written(tmp_path / "records.yaml", TINY | {"records": 0.5})
     places["SHORT"] = written(tmp_path / "short.yaml", TINY | {"stages": TINY["stages"][:1]})
     assert run(*(places.get(argument, argument) for argument in arguments)) == 2
     said = capfd.readouterr().err
     assert complaint in said and said.count("\n") == 1, said
+
+
+def test_of_several_processes_the_first_says_what_is_wrong_with_the_options_and_each_what_it_met_itself(data, tmp_path, monkeypatch, capfd):
+    (tmp_path / "empty").mkdir()
+    recipe = written(tmp_path / "recipe.yaml", TINY)
+    monkeypatch.setenv("RANK", "1")
+    assert run(recipe, tmp_path / "run", "--data", data, "--steps", "0") == 2
+    assert capfd.readouterr().err == ""
+    assert run(recipe, tmp_path / "run", "--data", tmp_path / "empty") == 2
+    assert "mridenoise, process 1: " in capfd.readouterr().err
 
 
 def test_the_data_may_be_named_by_the_environment_also_where_its_path_has_a_blank(tmp_path, monkeypatch, capfd):

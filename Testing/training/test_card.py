@@ -69,7 +69,7 @@ def test_the_card_says_what_happened(run, bundle):
 
 def test_the_card_has_the_probes_verdict_and_it_is_a_limit_where_it_is_bad(bundle):
     stage = bundle.card["training"]["stages"]["degradation"]
-    assert stage["verdict"] and "likelihood_gain" in stage["probe"]
+    assert stage["verdict"] and "likelihood_gain" in stage["probe"] and stage["probed_on"] == "new crops of the training patients"
     good = stage["probe"]["likelihood_gain"] > 0 and stage["probe"]["likelihood_gain_body"] > 0
     assert good != any("tells no more than the image itself" in line for line in bundle.card["limits"])
 

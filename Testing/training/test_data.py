@@ -43,6 +43,16 @@ def test_the_share_of_real_pairs_decides_what_is_drawn(pairs):
     assert not torch.equal(mixed.batch(4, 2).measured, both.batches(0.5, 64, 4).batch(4, 2).measured)
 
 
+def test_networks_are_probed_on_patients_of_the_validation_split_where_there_are_such(pairs, clean, tmp_path):
+    data = open_data([pairs])
+    held_out = RecordSampler(data.stores, 64, 3, split="validation")
+    assert torch.equal(data.probes(1, 64, 3).batch(4, 2).measured, held_out.batch(4, 2).measured)
+    both = open_data([clean, pairs])
+    assert torch.equal(both.probes(0.5, 64, 3).batch(4, 2).measured, both.batches(0.5, 64, 3).batch(4, 2).measured)
+    without = open_data([record_folder(tmp_path / "pairs", record())])
+    assert torch.equal(without.probes(1, 64, 3).batch(4, 2).measured, without.batches(1, 64, 3).batch(4, 2).measured)
+
+
 @pytest.mark.parametrize(
     ("share", "with_pairs", "with_volumes", "complaint"),
     [

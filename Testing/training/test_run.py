@@ -2,6 +2,7 @@
 
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,6 +91,19 @@ def test_one_stage_alone_leaves_the_others_and_comes_to_what_it_comes_to_in_the_
     assert torch.equal(weights(alone.networks.degradation), weights(whole[0].networks.degradation))
     with pytest.raises(SettingsError, match="no stage for the denoiser"):
         train(replace(RECIPE, stages=(RESTORATION,)), tiny_networks(), quick, tmp_path, only="denoiser")
+
+
+def test_a_text_encoder_that_was_trained_on_is_not_given_to_a_network_that_learned_to_read_the_one_before(whole, tmp_path):
+    shutil.copytree(whole[1], tmp_path / "run")
+    longer = replace(RECIPE, stages=(replace(RESTORATION, steps=5), DENOISER, DEGRADATION))
+    with pytest.raises(SettingsError, match=r"trained on after the denoiser network had learned to read it; move \S+denoiser away"):
+        train(longer, tiny_networks(), quick, tmp_path / "run")
+    with pytest.raises(SettingsError, match="had learned to read it"):
+        trained_so_far(longer, tiny_networks(), tmp_path / "run")
+    for name in ("denoiser", "degradation"):
+        shutil.rmtree(tmp_path / "run" / name)
+    anew = train(longer, tiny_networks(), quick, tmp_path / "run")
+    assert changed(anew.networks.text_encoder, whole[0].networks.text_encoder)
 
 
 def test_a_run_with_nothing_on_disk_is_refused(tmp_path):
