@@ -15,12 +15,12 @@ where it was. They need the extra ``peers``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from command import run
+from command import chosen, command_given, run, volumes_of
 from rich.console import Console
 from rich.progress import Progress
 
@@ -35,10 +35,9 @@ from MRIDenoiseLib.inference import METHODS, Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.models.locate import bundled_model
 from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
-from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, read_manifest
+from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS
 from MRIDenoiseLib.volume import Volume
 
-COMMAND = "python scripts/compare_methods.py --data DIR"
 ALWAYS = ("regression", "posterior-mean")
 MEASURED_IN_EVERY_WAY = (BEST_OTHER, STRONGEST, *ALWAYS)
 """Whom the methods are compared with by SSIM and corrected PSNR too; the file has the others."""
@@ -58,47 +57,31 @@ def compare(
     json_file: Annotated[Path | None, typer.Option("--json", help="write the numbers here, for the model's card")] = None,
 ) -> None:
     """Print the tables."""
-    chosen = _names(rivals, RIVALS, "rival")
-    cases = _cases(data, _names(rows, BENCHMARK_ROWS, "noise"), subjects.split(","))
-    if cache is None and (only_peers or cached_only):
-        raise SettingsError("--only-peers and --cached-only need a --cache FILE with the rivals' numbers")
+    others = chosen(rivals, RIVALS, "rival")
+    # Noise by noise, so that a cache in the making soon has whole noises.
+    cases: list[Case] = [(source, noise) for noise in chosen(rows, BENCHMARK_ROWS, "noise") for source in volumes_of(data, subjects)]
+    if cache is None and (only_peers or cached_only or jobs > 1):
+        raise SettingsError("--only-peers, --cached-only and --jobs need a --cache FILE for the rivals' numbers")
     if cache is not None and (only_peers or (jobs > 1 and not cached_only)):
         with _progress() as progress:
-            for source, noise in progress.track(fill_store(data, cases, chosen, cache, jobs), len(cases), description="rivals"):
+            for source, noise in progress.track(fill_store(data, cases, others, cache, jobs), len(cases), description="rivals"):
                 progress.console.print(f"{source.file} {noise}", style="dim")
     if only_peers:
         return
 
     model = Bundle.load(bundle or bundled_model())
-    ours = _names(methods, METHODS, "method") if methods else []
+    ours = chosen(methods, METHODS, "method") if methods else []
     ours = list(dict.fromkeys((*ALWAYS, model.default_method, *ours)))
     runs = {name: _run(Denoiser(model), name) for name in ours}
     store = RivalStore(cache)
     results: list[RowResult] = []
     with _progress() as progress:
         for source, noise in progress.track(cases, description="rows"):
-            results.append(row_result(BenchmarkRow.read(data, source, noise), chosen, store, runs, stored_only=cached_only))
+            results.append(row_result(BenchmarkRow.read(data, source, noise), others, store, runs, stored_only=cached_only))
     _print(results, ours)
     if json_file:
         numbers, details = card_content(results, model.default_method, ours)
-        write_measured(json_file, model, COMMAND, numbers, details)
-
-
-def _names(text: str, known: Collection[str], what: str) -> list[str]:
-    names = text.split(",")
-    wrong = [name for name in names if name not in known]
-    if wrong:
-        raise SettingsError(f"there is no {what} '{wrong[0]}'; there are {', '.join(known)}")
-    return names
-
-
-def _cases(data: Path, noises: list[str], subjects: list[str]) -> list[Case]:
-    """Noise by noise, so that a cache in the making soon has whole noises."""
-    sources = [row for row in read_manifest(data) if row.subject in subjects]
-    missing = set(subjects) - {row.subject for row in sources}
-    if missing:
-        raise SettingsError(f"the manifest has no volume of '{min(missing)}'")
-    return [(source, noise) for noise in noises for source in sources]
+        write_measured(json_file, model, command_given(__file__), numbers, details)
 
 
 def _run(denoiser: Denoiser, method: str) -> Callable[[BenchmarkRow], Volume]:

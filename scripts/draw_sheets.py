@@ -14,25 +14,24 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import torch
 import typer
-from command import run
+from command import chosen, command_given, run, volumes_of
 from rich.console import Console
 from rich.table import Table
 
 from MRIDenoiseLib import io
+from MRIDenoiseLib.evaluation.benchmark import with_noise
 from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.evaluation.residual_check import ResidualCheck
 from MRIDenoiseLib.evaluation.sheets import draw_sheet
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.models.locate import bundled_model
-from MRIDenoiseLib.training.noise import BENCHMARK_ROWS, benchmark_row
+from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
 from MRIDenoiseLib.training.simulation import clean_scale
-from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, read_manifest
+from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, ManifestRow
 from MRIDenoiseLib.volume import Volume
 
-COMMAND = "python scripts/draw_sheets.py --data DIR"
 WHAT = (
     "what the residual of one slice has to do with the anatomy; edges: correlation of its size with the clean image's gradient; "
     "detail: part of the fine detail of the clean image that is in it"
@@ -53,11 +52,13 @@ def main(
     json_file: Annotated[Path | None, typer.Option("--json", help="also write the numbers here")] = None,
 ) -> None:
     """Draw the sheets and print the table."""
+    chosen(noise, BENCHMARK_ROWS, "noise")
+    volumes = volumes_of(data, subjects)
     model = Bundle.load(bundle or bundled_model())
     denoiser = Denoiser(model)
     out.mkdir(parents=True, exist_ok=True)
     checks: dict[str, ResidualCheck] = {}
-    for name, noisy, clean in _images(data, subjects.split(","), noise):
+    for name, noisy, clean in _images(data, volumes, noise):
         middle = noisy.voxels.shape[noisy.slice_axis] // 2
         result = denoiser(noisy, Settings(method=method, slices=(middle, middle + 1)))
         path = out / f"{name.replace(' ', '_')}.png"
@@ -71,19 +72,19 @@ def main(
     Console(width=140).print(table)
     if json_file:
         sheets = {name: asdict(check) for name, check in checks.items()}
-        write_measured(json_file, model, COMMAND, {"what": WHAT, "noise": noise, "sheets": sheets})
+        pictures = "runs/sheets, a folder that is not committed: most volumes may not be published"
+        write_measured(json_file, model, command_given(__file__), {"what": WHAT, "pictures": pictures, "noise": noise, "sheets": sheets})
 
 
 def _cell(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
-def _images(data: Path, subjects: list[str], noise: str) -> Iterator[tuple[str, Volume, Volume | None]]:
+def _images(data: Path, volumes: list[ManifestRow], noise: str) -> Iterator[tuple[str, Volume, Volume | None]]:
     """What each sheet shows: its name, the noisy volume and the clean one where there is one."""
-    for row in read_manifest(data):
-        if row.subject in subjects:
-            clean = io.read(data / row.file)
-            yield f"{clean.name} {noise}", _noisy(clean, noise), clean
+    for row in volumes:
+        clean = io.read(data / row.file)
+        yield f"{clean.name} {noise}", _noisy(clean, noise), clean
     for echo in KNEE_ECHOES:
         knee = io.read(data / KNEE, echo=echo)
         yield f"knee echo {echo} {noise}", _noisy(knee, noise), knee
@@ -92,10 +93,8 @@ def _images(data: Path, subjects: list[str], noise: str) -> Iterator[tuple[str, 
 
 def _noisy(clean: Volume, noise: str) -> Volume:
     """The volume with the noise of a benchmark row, in its own units."""
-    scale = np.float32(clean_scale(clean.voxels))
-    slices = np.ascontiguousarray(np.moveaxis(clean.voxels, clean.slice_axis, 0)).clip(min=0) / scale
-    noisy = benchmark_row(noise, torch.from_numpy(slices)).numpy() * scale
-    return replace(clean.with_voxels(np.moveaxis(noisy, 0, clean.slice_axis)), pixel_type="float32")
+    noisy = with_noise(clean, noise)
+    return replace(noisy.with_voxels(noisy.voxels * np.float32(clean_scale(clean.voxels))), pixel_type="float32")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from command import run
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.training.simulation import Simulation, simulate_volume
@@ -35,4 +36,4 @@ def main(data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="fold
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

@@ -11,26 +11,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from command import run
+from command import chosen, command_given, run, volumes_of
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from MRIDenoiseLib import io
+from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.lesion_trial import BLURRED, NOISY, LesionOutcome, lesion_trial, misdescribed, summaries
 from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.models.locate import bundled_model
 from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
-from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, read_manifest
+from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS
 from MRIDenoiseLib.volume import Volume
 
-COMMAND = "python scripts/measure_lesions.py --data DIR"
 WHAT = (
     "part of the contrast of inserted lesions (3 to 8 pixels, 2 to 5 sigma) that is left, with the same noise with and without "
     "the lesion; missing: less than half of it"
@@ -49,6 +50,7 @@ def main(
     json_file: Annotated[Path | None, typer.Option("--json", help="also write every lesion here")] = None,
 ) -> None:
     """Print the table."""
+    cases = list(product([row.file for row in volumes_of(data, subjects)], chosen(rows, BENCHMARK_ROWS, "noise")))
     model = Bundle.load(bundle or bundled_model())
     denoiser = Denoiser(model)
 
@@ -58,17 +60,20 @@ def main(
     def misinformed(volume: Volume, z: int) -> Volume:
         return denoise(misdescribed(volume), z)
 
-    files = [row.file for row in read_manifest(data) if row.subject in subjects.split(",")]
-    if not files:
-        raise typer.BadParameter(f"{data} holds no volume of {subjects}")
-    cases = [(file, noise) for file in files for noise in rows.split(",")]
     outcomes: list[LesionOutcome] = []
-    for done, (file, noise) in enumerate(track(cases, description="volumes and noises", console=Console(stderr=True))):
+    console = Console(stderr=True)
+    for done, (file, noise) in enumerate(track(cases, description="volumes and noises", console=console)):
         # What an earlier slice had no room for, the later ones get.
         wanted = math.ceil((count - len(outcomes)) / (len(cases) - done))
         if wanted > 0:
             ways = {DENOISED: denoise, MISINFORMED: misinformed}
-            outcomes += lesion_trial(io.read(data / file), noise, ways, count=wanted, seed=seed)
+            volume = io.read(data / file)
+            try:
+                outcomes += lesion_trial(volume, noise, ways, count=wanted, seed=seed)
+            except InputError as error:
+                console.print(f"{file} {noise} left out: {error}")
+    if not outcomes:
+        raise InputError("no volume has room for a lesion")
     for blind in (False, True):
         _print(outcomes, blind)
     if json_file:
@@ -79,7 +84,7 @@ def main(
             | {"kept": {name: value._asdict() for name, value in outcome.kept.items()}}
             for outcome in outcomes
         ]
-        write_measured(json_file, model, COMMAND, numbers | {"summary": groups}, {"lesions": lesions})
+        write_measured(json_file, model, command_given(__file__), numbers | {"summary": groups}, {"lesions": lesions})
 
 
 def _print(outcomes: Sequence[LesionOutcome], blind: bool) -> None:

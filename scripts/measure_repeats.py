@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from command import run
+from command import command_given, run
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -25,7 +25,6 @@ from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.models.locate import bundled_model
 from MRIDenoiseLib.volume import Volume
 
-COMMAND = "python scripts/measure_repeats.py --data DIR"
 WHAT = (
     "single repeats of real measurements against the mean of the others, in tissue: error with P99.5 = 1, PSNR in dB; true_: with "
     "the variance of that mean taken out; bias: mean of the residual in per cent of the mean signal"
@@ -58,8 +57,9 @@ def main(
             results[repeats.name] = measure_repeats(groups, denoise, limit=limit, progress=report)
     _print(results)
     if json_file:
-        numbers = {"what": WHAT, "method": method or model.default_method, "note": NOTE}
-        write_measured(json_file, model, COMMAND, numbers | {"sets": {name: _numbers(result) for name, result in results.items()}})
+        sets = {name: _numbers(result) for name, result in results.items()}
+        numbers = {"what": WHAT, "method": method or model.default_method, "note": NOTE, "sets": sets}
+        write_measured(json_file, model, command_given(__file__), numbers)
 
 
 def _print(results: Mapping[str, RepeatResult]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from command import run
+from command import command_given, run, volumes_of
 from rich.console import Console
 from rich.table import Table
 
@@ -19,9 +19,8 @@ from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.evaluation.text_usefulness import draw_crops, measure_text
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.models.locate import bundled_model
-from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, load_clean_volumes, read_manifest
+from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, load_clean_volumes
 
-COMMAND = "python scripts/measure_text.py --data DIR"
 WHAT = "PSNR and loss of simulated crops told the truth, and told something else; gain: what the truth brings, dB, with its 95 % interval"
 
 
@@ -36,12 +35,10 @@ def main(
 ) -> None:
     """Print the table and the verdicts."""
     model = Bundle.load(bundle or bundled_model())
-    rows = [row for row in read_manifest(data) if row.subject in subjects.split(",")]
-    if not rows:
-        raise typer.BadParameter(f"{data} holds no volume of {subjects}")
+    rows = volumes_of(data, subjects)
     crops = draw_crops(list(load_clean_volumes(data, rows)), per_volume=per_volume, size=size, seed=seed)
     effects = measure_text(model, crops, seed=seed)
-    title = f"{len(crops.volumes)} crops of {len(rows)} volumes; loss in units of the noise variance"
+    title = f"{len(crops.subjects)} crops of {len(rows)} volumes; loss in units of the noise variance"
     table = Table("method", "told", "PSNR dB", "gain of the truth dB", "95 % CI", "loss", "loss told so", title=title)
     for effect in effects:
         low, high = effect.interval
@@ -60,13 +57,13 @@ def main(
     if json_file:
         facts = {
             "what": WHAT,
-            "crops": len(crops.volumes),
+            "crops": len(crops.subjects),
             "size": size,
             "seed": seed,
             "volumes": [row.file for row in rows],
         }
         numbers = [asdict(effect) | {"useful": effect.useful, "verdict": effect.verdict} for effect in effects]
-        write_measured(json_file, model, COMMAND, facts | {"effects": numbers})
+        write_measured(json_file, model, command_given(__file__), facts | {"effects": numbers})
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from MRIDenoiseLib import io
 from MRIDenoiseLib.evaluation.metrics import FOREGROUND_THRESHOLD, noise_corrected_psnr, psnr, ssim
 from MRIDenoiseLib.evaluation.reference_noise import reference_noise
 from MRIDenoiseLib.training.noise import benchmark_row
+from MRIDenoiseLib.training.simulation import clean_scale
 from MRIDenoiseLib.training.volumes import ManifestRow, clean_volume
 from MRIDenoiseLib.volume import Volume
 
@@ -27,6 +28,14 @@ BRIGHT = 0.3
 
 MEASURES = ("psnr", "corrected", "ssim")
 """Foreground PSNR in dB, the same with the reference's own noise taken out, and foreground SSIM; more is better."""
+
+
+def with_noise(volume: Volume, noise: str) -> Volume:
+    """A clean volume with a benchmark noise, in units of its P99.5; see :func:`MRIDenoiseLib.training.noise.benchmark_row`."""
+    slices = np.moveaxis(volume.voxels, volume.slice_axis, 0)
+    clean = np.ascontiguousarray(slices / clean_scale(slices), dtype=np.float32)
+    noisy = benchmark_row(noise, torch.from_numpy(clean)).numpy()
+    return replace(volume, voxels=np.ascontiguousarray(np.moveaxis(noisy, 0, volume.slice_axis), dtype=np.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +66,7 @@ class BenchmarkRow:
     @classmethod
     def of(cls, volume: Volume, source: ManifestRow, noise: str) -> BenchmarkRow:
         """Add a benchmark noise to a clean volume."""
-        clean = clean_volume(volume, source).slices
-        noisy = benchmark_row(noise, torch.from_numpy(clean)).numpy()
-        voxels = np.ascontiguousarray(np.moveaxis(noisy, 0, volume.slice_axis), dtype=np.float32)
-        return cls(source, noise, replace(volume, voxels=voxels), clean)
+        return cls(source, noise, with_noise(volume, noise), clean_volume(volume, source).slices)
 
     @property
     def scored(self) -> range:

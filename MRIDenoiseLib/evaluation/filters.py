@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import SimpleITK as sitk
 
-CONDUCTANCES = (0.5, 1.0, 1.5, 2.0, 3.0)
+CONDUCTANCES = (0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
 ITERATIONS = (1, 2, 3, 4, 6, 8)
 RADII = ((1, 0), (2, 0), (1, 1), (2, 1))
 """Median radius in pixels, within slices and across them."""

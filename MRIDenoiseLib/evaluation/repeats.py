@@ -28,7 +28,8 @@ FEWEST_REPEATS = 3
 
 NOTE = (
     "The repeats are not motion corrected, and the EPI series holds BOLD signal. Both make one repeat differ from the mean of "
-    "the others, count as noise in every column alike, and cannot be removed by a denoiser."
+    "the others, count as noise in every column alike, and cannot be removed by a denoiser. No repeat was trained on, but other "
+    "scans of the subjects of EPI and DWI b0 were."
 )
 
 

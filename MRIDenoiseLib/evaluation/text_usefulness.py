@@ -15,6 +15,7 @@ from MRIDenoiseLib.evaluation.metrics import psnr
 from MRIDenoiseLib.evaluation.statistics import clustered_interval
 from MRIDenoiseLib.inference.models import ModelSet
 from MRIDenoiseLib.models.conditioning import Conditioning
+from MRIDenoiseLib.prompt.acceleration import LEAST, MOST
 from MRIDenoiseLib.sampling import Schedule, SharedNoise, posterior_mean, regression
 from MRIDenoiseLib.training.objectives import in_noise_units, neighbourhood
 from MRIDenoiseLib.training.samples import Batch, PairSampler
@@ -25,9 +26,6 @@ SMALLEST_USE = 0.02
 
 CHUNK = 8
 """Crops a network call."""
-
-SLOWEST, FASTEST = 1.5, 3.0
-"""The accelerations that networks are trained between."""
 
 SHUFFLED, DROPPED, WRONG_ACCELERATION = "another crop's text", "no text", "wrong acceleration number"
 """What is told instead of the truth."""
@@ -43,11 +41,11 @@ class Crops:
 
     Args:
         pairs: noisy and clean crops with what the networks are told about them.
-        volumes: of each pair, the file it was cut from: crops of one volume are no independent evidence.
+        subjects: of each pair, whose it is: crops of one patient are no independent evidence.
     """
 
     pairs: Batch
-    volumes: list[str]
+    subjects: list[str]
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Effect:
         change: what was told instead of the truth, a key of :data:`TOLD`.
         psnr: mean PSNR in the body when everything is told rightly, dB.
         gain: mean of PSNR told rightly - PSNR told otherwise, dB; positive where the truth helps.
-        interval: 95 % confidence interval of ``gain``, whole volumes being drawn.
+        interval: 95 % confidence interval of ``gain``, whole patients being drawn.
         loss: mean training loss (squared error in units of the noise variance) told rightly.
         changed_loss: the same told otherwise.
     """
@@ -100,9 +98,7 @@ def draw_crops(volumes: Sequence[CleanVolume], *, per_volume: int, size: int = 1
         InputError: as :meth:`PairSampler.batch`.
     """
     parts = [PairSampler([volume], size, seed).batch(number, per_volume) for number, volume in enumerate(volumes)]
-    joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in Batch.__dataclass_fields__ if name != "prompts"}
-    pairs = Batch(**joined, prompts=[prompt for part in parts for prompt in part.prompts])
-    return Crops(pairs, [volume.row.file for volume in volumes for _ in range(per_volume)])
+    return Crops(Batch.joined(parts), [volume.row.subject for volume in volumes for _ in range(per_volume)])
 
 
 def measure_text(models: ModelSet, crops: Crops, *, seed: int = 0) -> tuple[Effect, ...]:
@@ -136,7 +132,7 @@ def measure_text(models: ModelSet, crops: Crops, *, seed: int = 0) -> tuple[Effe
                     change=change,
                     psnr=float(decibels.mean()),
                     gain=float(gains.mean()),
-                    interval=clustered_interval(gains, crops.volumes, seed),
+                    interval=clustered_interval(gains, crops.subjects, seed),
                     loss=float(losses.mean()),
                     changed_loss=float(changed_losses.mean()),
                 )
@@ -182,7 +178,7 @@ def _shuffled(prompts: list[str], generator: np.random.Generator) -> list[str]:
 
 def _wrong(acceleration: Tensor) -> Tensor:
     """The end of the trained range that is farther away, by ratio."""
-    return torch.where(acceleration.square() < SLOWEST * FASTEST, FASTEST, SLOWEST)
+    return torch.where(acceleration.square() < LEAST * MOST, MOST, LEAST)
 
 
 def _judged(estimate: Estimate, pairs: Batch, conditioning: Conditioning) -> tuple[np.ndarray, np.ndarray]:

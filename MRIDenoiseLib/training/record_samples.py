@@ -139,14 +139,7 @@ class MixedSampler:
         """
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + index)
         count = int((torch.rand(batch_size, generator=generator) < self._share).sum())
-        order = torch.randperm(batch_size, generator=generator)
+        order = torch.randperm(batch_size, generator=generator).tolist()
         drawn = [(self._real, count), (self._simulated, batch_size - count)]
-        return _joined([sampler.batch(index, size) for sampler, size in drawn if size], order)
-
-
-def _joined(batches: Sequence[Batch], order: Tensor) -> Batch:
-    """One batch of all pairs, in another order."""
-    prompts = [prompt for batch in batches for prompt in batch.prompts]
-    names = [name for name in Batch.__dataclass_fields__ if name != "prompts"]
-    values = {name: torch.cat([getattr(batch, name) for batch in batches])[order] for name in names}
-    return Batch(**values, prompts=[prompts[k] for k in order.tolist()])
+        pairs = Batch.joined([sampler.batch(index, size) for sampler, size in drawn if size])
+        return Batch.joined([pairs[k : k + 1] for k in order])

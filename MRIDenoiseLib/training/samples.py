@@ -60,6 +60,12 @@ class Batch:
         tensors: dict[str, Any] = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
         return replace(self, **tensors)
 
+    @classmethod
+    def joined(cls, batches: Sequence[Batch]) -> Batch:
+        """All pairs of several batches, in their order."""
+        tensors = {name: torch.cat([getattr(batch, name) for batch in batches]) for name in cls.__dataclass_fields__ if name != "prompts"}
+        return cls(**tensors, prompts=[prompt for batch in batches for prompt in batch.prompts])
+
     def __getitem__(self, part: slice) -> Batch:
         """The pairs of the batch that ``part`` picks."""
         return Batch(*(getattr(self, name)[part] for name in self.__dataclass_fields__))

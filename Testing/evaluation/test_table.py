@@ -74,6 +74,8 @@ def test_the_card_gets_every_row_and_the_default_methods_comparisons_and_keeps_t
     content, details = json.loads(json.dumps(card_content(RESULTS, "regression", ["regression", "nlm"])))
     assert content["rows"][0] == {"volume": "head", "noise": "R", "noisy": 25, "median": 27, "nlm": 29, "bm4d": 31, "regression": 30}
     assert content["means"]["ssim"]["all"]["noisy"] == pytest.approx(26.25 / 40, abs=1e-4)
+    assert "bm4d" not in content["means"]["ssim"]["all"] and "bm4d" in content["means"]["ssim"]["L2-2"], "no mean over fewer rows"
+    assert content["lost"] == {"nlm": ["spine L2-2"], "bm4d": ["head R", "spine L2-2"]}
     assert {entry["rival"] for entry in content["against"]} == {"noisy", "median", "nlm", "bm4d", BEST_OTHER}
     assert details["rows"][1]["settings"]["median"]["psnr"] == "radius 1"
     assert {entry["method"] for entry in details["comparisons"]} == {"regression", "nlm"}
