@@ -33,6 +33,8 @@ GO_WITH: dict[str, tuple[Kind, ...]] = {
     "level": ("fastmri",),
 }
 """Option -> the kinds of data for which it means something."""
+LARGEST_SEED = 2**32 - 2
+"""Registration adds one to it, and takes 32 bits."""
 
 
 def prepare(
@@ -45,7 +47,7 @@ def prepare(
     train_on_all: Annotated[
         bool, typer.Option("--train-on-all", help="Train on every patient, where they are few; measure on others then.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same voxels.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="The same seed gives the same voxels.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that an earlier run made.")] = False,
     acceleration: Annotated[
         float | None, typer.Option(help="How many times faster the fast scan is; by default from DICOM headers.", rich_help_panel=DETAILS)

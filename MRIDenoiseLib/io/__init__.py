@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,12 +11,13 @@ from MRIDenoiseLib.io.atomic import check_target, replacing
 from MRIDenoiseLib.io.derivation import Derivation
 from MRIDenoiseLib.io.dicom_files import Series, find_series
 from MRIDenoiseLib.io.dicom_read import read_dicom
+from MRIDenoiseLib.io.dicom_read import read_slices as read_dicom_slices
 from MRIDenoiseLib.io.dicom_write import check_source, is_our_series, write_series
 from MRIDenoiseLib.io.images import ENDINGS, ending, read_image, write_image
 from MRIDenoiseLib.prompt import read_acquisition
 from MRIDenoiseLib.volume import Volume
 
-__all__ = ["Derivation", "Series", "check_writable", "list_series", "read", "replacing", "write", "writing"]
+__all__ = ["Derivation", "Series", "check_writable", "list_series", "read", "read_slices", "replacing", "write", "writing"]
 
 _OTHER_FILES = {".gz", ".nhdr", ".mhd", ".hdr", ".img", ".dcm", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".npz", ".h5"}
 _OTHER_FILES |= {".mgz", ".mgh", ".mnc", ".txt", ".json", ".csv", ".zip", ".vtk", ".bmp", ".gif", ".pdf"}
@@ -50,6 +51,22 @@ def read(path: str | Path, *, series: int | None = None, echo: int | None = None
             result = read_dicom(path, series, echo, volume)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or 'the system refused'}") from error
+    return _with_acquisition(result)
+
+
+def read_slices(slices: Iterable[tuple[Path, int | None]]) -> Volume:
+    """Read one volume from DICOM slices that are known, see :func:`MRIDenoiseLib.io.dicom_read.read_slices`.
+
+    Raises:
+        InputError: it cannot be used; the one sentence says why.
+    """
+    try:
+        return _with_acquisition(read_dicom_slices(slices))
+    except OSError as error:
+        raise InputError(f"the series cannot be read: {error.strerror or 'the system refused'}") from error
+
+
+def _with_acquisition(result: Volume) -> Volume:
     acquisition = read_acquisition(result.headers, name=result.name, ijk_to_ras=result.ijk_to_ras, slice_axis=result.slice_axis)
     return result.with_acquisition(acquisition)
 

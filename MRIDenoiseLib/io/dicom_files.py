@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
@@ -140,6 +140,21 @@ def load(path: Path, pixels: bool = False) -> Dataset:
     return header
 
 
+@dataclass(frozen=True)
+class Sifted:
+    """What is among some files, the damaged ones set aside.
+
+    Args:
+        series: the image series that the sound ones form, as :func:`find_series` orders them.
+        refused: the damaged ones, and what is wrong with each.
+        others: how many are DICOM objects but no images.
+    """
+
+    series: tuple[Series, ...]
+    refused: tuple[tuple[Path, InputError], ...]
+    others: int
+
+
 def find_series(path: Path) -> list[Series]:
     """The image series in a DICOM file or folder, in the order of their series numbers.
 
@@ -151,26 +166,34 @@ def find_series(path: Path) -> list[Series]:
         InputError: nothing there is a DICOM image, or a file is damaged.
     """
     if path.is_dir():
-        candidates = _files_in(path)
+        candidates = _dicom_among(path.iterdir(), _raise) or _dicom_among(path.rglob("*"), _raise)
         if not candidates:
             raise InputError(f"{path} holds no DICOM files; choose the folder that holds the series itself")
     elif is_dicom(path):
         candidates = [path]
     else:
         raise InputError(f"{path.name} is neither DICOM nor an image that can be read (.nii, .nii.gz, .nrrd, .mha)")
-    found = [DicomFile(file, load(file)) for file in candidates]
-    for file in found:
-        _check_header_complete(file)
-    images = [file for file in found if _is_image(file.header)]
+    images = [file for file in _loaded(candidates, _raise) if _is_image(file.header)]
     if not images:
         raise InputError(f"{path.name} holds DICOM objects but no image; choose a folder with an MR series")
-    groups: dict[str, list[DicomFile]] = {}
-    for file in images:
-        groups.setdefault(text(file.header, "SeriesInstanceUID"), []).append(file)
-    ordered = sorted(
-        groups.values(), key=lambda g: (whole_number(g[0].header, "SeriesNumber") or 0, text(g[0].header, "SeriesInstanceUID"))
-    )
-    return [_series(number, group) for number, group in enumerate(ordered, 1)]
+    return _grouped(images)
+
+
+def sift(paths: Iterable[Path], check: Callable[[], None] = lambda: None) -> Sifted:
+    """:func:`find_series` among some files, of which a damaged one costs nothing but itself.
+
+    Args:
+        paths: files of any kind.
+        check: called before every header; raises :class:`Cancelled` to stop.
+    """
+    refused: list[tuple[Path, InputError]] = []
+
+    def refuse(path: Path, error: InputError) -> None:
+        refused.append((path, error))
+
+    found = list(_loaded(_dicom_among(paths, refuse), refuse, check))
+    images = [file for file in found if _is_image(file.header)]
+    return Sifted(tuple(_grouped(images)), tuple(refused), len(found) - len(images))
 
 
 def choose_series(path: Path, number: int | None) -> Series:
@@ -190,17 +213,40 @@ def choose_series(path: Path, number: int | None) -> Series:
     return found[chosen - 1]
 
 
-def _files_in(folder: Path) -> list[Path]:
-    def dicom_among(paths: Iterator[Path]) -> list[Path]:
-        files = [p for p in sorted(paths) if p.is_file() and not p.name.startswith(".") and p.name.upper() != "DICOMDIR"]
-        dicom = [p for p in files if is_dicom(p)]
-        kinds = {(p.parent, _kind_of_name(p)) for p in dicom}
-        for path in sorted(set(files) - set(dicom)):
-            if (path.parent, _kind_of_name(path)) in kinds:
-                raise InputError(f"{path.name} lies among DICOM files but is not one (cut short or damaged); copy it again or take it away")
-        return dicom
+_Refuse = Callable[[Path, InputError], None]
+"""Told which file is damaged, and what is wrong with it."""
 
-    return dicom_among(folder.iterdir()) or dicom_among(folder.rglob("*"))
+
+def _raise(path: Path, error: InputError) -> None:
+    raise error
+
+
+def _dicom_among(paths: Iterable[Path], refuse: _Refuse) -> list[Path]:
+    dicom: list[Path] = []
+    others: list[Path] = []
+    for path in sorted(p for p in paths if p.is_file() and not p.name.startswith(".") and p.name.upper() != "DICOMDIR"):
+        try:
+            (dicom if is_dicom(path) else others).append(path)
+        except OSError as error:
+            refuse(path, InputError(f"{path.name} cannot be read ({error.strerror or 'the system refused'})"))
+    kinds = {(path.parent, _kind_of_name(path)) for path in dicom}
+    for path in others:
+        if (path.parent, _kind_of_name(path)) in kinds:
+            complaint = "lies among DICOM files but is not one (cut short or damaged); copy it again or take it away"
+            refuse(path, InputError(f"{path.name} {complaint}"))
+    return dicom
+
+
+def _loaded(paths: Iterable[Path], refuse: _Refuse, check: Callable[[], None] = lambda: None) -> Iterator[DicomFile]:
+    for path in paths:
+        check()
+        try:
+            file = DicomFile(path, load(path))
+            _check_header_complete(file)
+        except InputError as error:
+            refuse(path, error)
+        else:
+            yield file
 
 
 def _kind_of_name(path: Path) -> str:
@@ -227,6 +273,16 @@ def _check_header_complete(file: DicomFile) -> None:
         return
     if not _has_matrix(header) or not text(header, "SeriesInstanceUID"):
         raise InputError(f"{file.path.name} is a damaged DICOM file (its header is cut short); copy or export it again")
+
+
+def _grouped(images: Iterable[DicomFile]) -> list[Series]:
+    groups: dict[str, list[DicomFile]] = {}
+    for file in images:
+        groups.setdefault(text(file.header, "SeriesInstanceUID"), []).append(file)
+    ordered = sorted(
+        groups.values(), key=lambda g: (whole_number(g[0].header, "SeriesNumber") or 0, text(g[0].header, "SeriesInstanceUID"))
+    )
+    return [_series(number, group) for number, group in enumerate(ordered, 1)]
 
 
 def _series(number: int, files: list[DicomFile]) -> Series:

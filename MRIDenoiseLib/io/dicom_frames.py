@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,8 +74,13 @@ def frames_of(series: Series) -> list[Frame]:
     Raises:
         InputError: not MR, not grey, a mosaic, or a slice without position, orientation or pixel spacing.
     """
+    return frames_in(series.files)
+
+
+def frames_in(files: Iterable[DicomFile]) -> list[Frame]:
+    """Every slice in some files; errors as in :func:`frames_of`."""
     found: list[Frame] = []
-    for file in series.files:
+    for file in files:
         _check_kind(file)
         if is_enhanced(file.header):
             found.extend(_enhanced_frames(file))

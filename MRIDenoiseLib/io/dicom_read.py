@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +11,10 @@ from pydicom import Dataset
 from pydicom.sequence import Sequence
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.io.dicom_files import choose_series, quiet, shallow, text
-from MRIDenoiseLib.io.dicom_frames import Frame, frames_of
+from MRIDenoiseLib.io.dicom_files import DicomFile, choose_series, load, quiet, shallow, text
+from MRIDenoiseLib.io.dicom_frames import Frame, frames_in, frames_of
 from MRIDenoiseLib.io.dicom_pixels import decode, scaling
-from MRIDenoiseLib.io.dicom_stack import stack
+from MRIDenoiseLib.io.dicom_stack import Stack, stack
 from MRIDenoiseLib.io.geometry import check_grid, check_voxels
 from MRIDenoiseLib.volume import Volume
 
@@ -38,10 +40,32 @@ def read_dicom(path: Path, series: int | None = None, echo: int | None = None, v
         return _read(path, series, echo, volume)
 
 
+def read_slices(slices: Iterable[tuple[Path, int | None]], what: str = "the series") -> Volume:
+    """Read one volume from slices that are known, and no other file.
+
+    Args:
+        slices: for each slice of the volume its file and its place there (None in a classic file), in any order.
+        what: how to name them in front of the user.
+
+    Raises:
+        InputError: as :func:`read_dicom`, or the files no longer hold these slices.
+    """
+    wanted = set(slices)
+    with quiet():
+        files = [DicomFile(path, load(path)) for path in sorted({path for path, _ in wanted})]
+        found = [frame for frame in frames_in(files) if (frame.file.path, frame.index) in wanted]
+        if len(found) != len(wanted):
+            raise InputError(f"{what} was changed while it was being read; start again")
+        return _volume(stack(found, what), what)
+
+
 def _read(path: Path, series: int | None, echo: int | None, volume: int | None) -> Volume:
-    chosen = choose_series(path, series)
     what = path.name
-    result = stack(frames_of(chosen), what, echo, volume)
+    result = _volume(stack(frames_of(choose_series(path, series)), what, echo, volume), what)
+    return replace(result, name=path.stem if path.is_file() else path.name)
+
+
+def _volume(result: Stack, what: str) -> Volume:
     frames = result.frames
     check_grid(result.ijk_to_ras, what)
     enhanced = frames[0].index is not None
@@ -60,7 +84,7 @@ def _read(path: Path, series: int | None, echo: int | None, volume: int | None) 
     check_voxels(voxels, what)
     pixel_type = str(np.result_type(*kinds)) if all(s.identity for s in scalings) else "float32"
     headers = (_reduced(frames),) if enhanced else tuple(f.file.header for f in frames)
-    return Volume(voxels, result.ijk_to_ras, pixel_type, headers=headers, name=path.stem if path.is_file() else path.name)
+    return Volume(voxels, result.ijk_to_ras, pixel_type, headers=headers)
 
 
 def _single(frame: Frame) -> np.ndarray:

@@ -15,7 +15,7 @@ from MRIDenoiseLib.io.dicom_files import text, whole_number
 from MRIDenoiseLib.io.dicom_frames import Frame
 from MRIDenoiseLib.io.geometry import ijk_to_ras
 
-_SAME_PLACE = 0.02
+SAME_PLACE = 0.02
 """mm along the slice normal within which two slices lie at the same place (header rounding)."""
 
 _PARALLEL_WITHIN = 2e-3
@@ -58,10 +58,9 @@ def stack(frames: Sequence[Frame], what: str, echo: int | None = None, volume: i
         AmbiguousInputError: several echoes or volumes, and none was chosen.
         InputError: slices of different directions, sizes or spacing; missing, duplicate, uneven or shifted slices.
     """
-    _check_same(frames, what)
-    normal = _normal(frames)
-    chosen = _choose_echo(frames, normal, what, echo)
-    chosen = _choose_volume(chosen, normal, what, volume)
+    chosen = _chosen_echo(echoes(frames, what), what, echo)
+    chosen = _chosen_volume(volumes(chosen, what), what, volume)
+    normal = _normal(chosen)
     ordered = sorted(chosen, key=lambda f: float(f.position @ normal))
     step = _check_complete(ordered, normal, what)
     axes = np.mean([f.axes for f in ordered], axis=0)
@@ -70,6 +69,44 @@ def stack(frames: Sequence[Frame], what: str, echo: int | None = None, volume: i
     direction = np.stack([rows, columns, np.cross(rows, columns)], axis=1)
     matrix = ijk_to_ras(ordered[0].position, np.array([between_columns, between_rows, step]), direction)
     return Stack(tuple(ordered), matrix)
+
+
+def echoes(frames: Sequence[Frame], what: str) -> list[list[Frame]]:
+    """The slices of a series by echo, in the order of echo times; all of them where no place was imaged more than once.
+
+    Args:
+        frames: all slices of one series.
+        what: how to name the series in front of the user.
+
+    Raises:
+        InputError: slices of different directions or sizes, or one of them twice.
+    """
+    _check_same(frames, what)
+    times = sorted({time for frame in frames if (time := echo_time(frame)) is not None})
+    if len(times) < 2 or len(set(_places(frames).tolist())) == len(frames):
+        return [list(frames)]
+    return [[frame for frame in frames if echo_time(frame) == time] for time in times]
+
+
+def volumes(frames: Sequence[Frame], what: str) -> list[list[Frame]]:
+    """The slices of one echo by volume: time points, b-values or kinds of image, each with every place at most once.
+
+    Args:
+        frames: all slices of the echo.
+        what: how to name the series in front of the user.
+
+    Raises:
+        InputError: places were imaged several times and nothing tells the volumes apart.
+    """
+    return _volumes(list(frames), _places(frames), what)
+
+
+def echo_time(frame: Frame) -> float | None:
+    """Echo time in ms, or the number of the echo where the header has no time."""
+    value = frame.get("EffectiveEchoTime", "EchoTime")
+    if not isinstance(value, float):
+        value = frame.get("EchoNumbers")
+    return round(value, 2) if isinstance(value, float) else None
 
 
 def _check_same(frames: Sequence[Frame], what: str) -> None:
@@ -97,49 +134,36 @@ def _normal(frames: Sequence[Frame]) -> np.ndarray:
     return normal / np.linalg.norm(normal)
 
 
-def _places(frames: Sequence[Frame], normal: np.ndarray) -> np.ndarray:
+def _places(frames: Sequence[Frame]) -> np.ndarray:
     """For each frame the number of its place along the normal, ascending from 0."""
+    normal = _normal(frames)
     along = np.array([float(f.position @ normal) for f in frames])
     order = np.argsort(along, kind="stable")
     places = np.zeros(len(frames), int)
-    places[order[1:]] = np.cumsum(np.diff(along[order]) > _SAME_PLACE)
+    places[order[1:]] = np.cumsum(np.diff(along[order]) > SAME_PLACE)
     return places
 
 
-def _echo_of(frame: Frame) -> float | None:
-    value = frame.get("EffectiveEchoTime", "EchoTime")
-    if not isinstance(value, float):
-        value = frame.get("EchoNumbers")
-    return round(value, 2) if isinstance(value, float) else None
+def _chosen_echo(found: list[list[Frame]], what: str, echo: int | None) -> list[Frame]:
+    if echo is None and len(found) > 1:
+        times = ", ".join(f"{echo_time(frames[0]):g}" for frames in found[:12])
+        raise AmbiguousInputError(f"{what} holds {len(found)} echoes ({times} ms); choose one with --echo N (1 to {len(found)})")
+    chosen = 1 if echo is None else echo
+    if not 1 <= chosen <= len(found):
+        raise InputError(f"{what} holds {'one echo' if len(found) == 1 else f'{len(found)} echoes'}, so there is no echo {chosen}")
+    return found[chosen - 1]
 
 
-def _choose_echo(frames: Sequence[Frame], normal: np.ndarray, what: str, echo: int | None) -> list[Frame]:
-    echoes = sorted({e for f in frames if (e := _echo_of(f)) is not None})
-    repeated = Counter(_places(frames, normal)).most_common(1)[0][1] > 1
-    if not repeated or len(echoes) < 2:
-        if echo not in (None, 1):
-            raise InputError(f"{what} holds one echo, so there is no echo {echo}")
-        return list(frames)
-    if echo is None:
-        times = ", ".join(f"{e:g}" for e in echoes[:12])
-        raise AmbiguousInputError(f"{what} holds {len(echoes)} echoes ({times} ms); choose one with --echo N (1 to {len(echoes)})")
-    if not 1 <= echo <= len(echoes):
-        raise InputError(f"{what} holds {len(echoes)} echoes, so there is no echo {echo}")
-    return [f for f in frames if _echo_of(f) == echoes[echo - 1]]
-
-
-def _choose_volume(frames: list[Frame], normal: np.ndarray, what: str, volume: int | None) -> list[Frame]:
-    places = _places(frames, normal)
-    volumes = _volumes(frames, places, what)
-    if volume is None and len(volumes) > 1:
+def _chosen_volume(found: list[list[Frame]], what: str, volume: int | None) -> list[Frame]:
+    if volume is None and len(found) > 1:
         raise AmbiguousInputError(
-            f"{what} images every place {len(volumes)} times (time points, b-values or kinds of image); "
-            f"choose one with --volume N (1 to {len(volumes)})"
+            f"{what} images every place {len(found)} times (time points, b-values or kinds of image); "
+            f"choose one with --volume N (1 to {len(found)})"
         )
     chosen = 1 if volume is None else volume
-    if not 1 <= chosen <= len(volumes):
-        raise InputError(f"{what} holds {len(volumes)} volume(s), so there is no volume {chosen}")
-    return volumes[chosen - 1]
+    if not 1 <= chosen <= len(found):
+        raise InputError(f"{what} holds {len(found)} volume(s), so there is no volume {chosen}")
+    return found[chosen - 1]
 
 
 def _volumes(frames: list[Frame], places: np.ndarray, what: str) -> list[list[Frame]]:
@@ -199,10 +223,10 @@ def _check_complete(ordered: Sequence[Frame], normal: np.ndarray, what: str) -> 
         if step > 1.5 * usual:
             missing = max(round(float(step / usual)) - 1, 1)
             raise InputError(f"{what}: {missing} slice(s) missing {here}; export the whole series")
-        if abs(step - usual) > _UNEVEN * usual + _SAME_PLACE:
+        if abs(step - usual) > _UNEVEN * usual + SAME_PLACE:
             raise InputError(f"{what}: uneven slice spacing {here}; only evenly spaced slices can be denoised as a volume")
     positions = np.array([f.position for f in ordered])
     sideways = positions - positions[0] - np.outer(along - along[0], normal)
-    if np.linalg.norm(sideways, axis=1).max() > 0.25 * min(ordered[0].pixel_spacing) + _SAME_PLACE:
+    if np.linalg.norm(sideways, axis=1).max() > 0.25 * min(ordered[0].pixel_spacing) + SAME_PLACE:
         raise InputError(f"{what}: its slices are shifted sideways against each other; only straight stacks can be denoised as a volume")
     return float((along[-1] - along[0]) / (len(ordered) - 1))

@@ -137,6 +137,16 @@ def _grid_of(image: sitk.Image) -> np.ndarray:
     return ijk_to_ras(origin, spacing, direction)
 
 
+def sitk_image(voxels: np.ndarray, ijk_to_ras: np.ndarray) -> sitk.Image:
+    """Voxels (z, y, x) of any type and their grid as SimpleITK has them."""
+    image = sitk.GetImageFromArray(voxels)
+    origin, spacing, direction = lps_parts(ijk_to_ras)
+    image.SetOrigin(origin.tolist())
+    image.SetSpacing(spacing.tolist())
+    image.SetDirection(direction.ravel().tolist())
+    return image
+
+
 def stored_as(voxels: np.ndarray, pixel_type: str) -> np.ndarray:
     """Voxels in the type the source stored, or the narrowest wider one where their range does not fit.
 
@@ -169,11 +179,7 @@ def write_image(volume: Volume, path: Path, derivation: Derivation | None = None
             a field of their header.
     """
     stored = stored_as(volume.voxels, volume.pixel_type)
-    image = sitk.GetImageFromArray(stored)
-    origin, spacing, direction = lps_parts(volume.ijk_to_ras)
-    image.SetOrigin(origin.tolist())
-    image.SetSpacing(spacing.tolist())
-    image.SetDirection(direction.ravel().tolist())
+    image = sitk_image(stored, volume.ijk_to_ras)
     if derivation and ending(path).startswith(".nii"):
         image.SetMetaData("ITK_FileNotes", derivation.note)
     elif derivation:

@@ -210,3 +210,9 @@ def _numbers(value: Any) -> list[float]:
 def number_of(value: Any) -> float | None:
     """The first finite number of a raw value."""
     return next(iter(_numbers(value)), None)
+
+
+def positive(value: Any) -> float | None:
+    """The same where it is above zero, else None: durations, factors and counts that are zero say nothing."""
+    number = number_of(value)
+    return number if number is not None and number > 0 else None

@@ -50,9 +50,9 @@ def calibrate(reference: Tensor, period: int, kept: int) -> Tensor:
     lines, columns = reference.shape[-2:]
     weights = []
     for offsets in source_lines(period, kept).values():
-        targets = torch.arange(-offsets[0], lines - offsets[-1], device=reference.device)
-        if len(targets) < 1 or columns < READOUT_POINTS:
+        if lines <= offsets[-1] - offsets[0] or columns < READOUT_POINTS:
             raise ValueError(f"{lines} x {columns} reference samples are too few for GRAPPA with {kept} of {period} lines acquired")
+        targets = torch.arange(-offsets[0], lines - offsets[-1], device=reference.device)
         seen = _source_lines_of(reference, targets, offsets)
         # (Z, 5, 4 C, targets, columns - 4): the readout must not wrap around, as the reference is a part of k-space
         shifted = torch.stack([seen[..., step : columns - 2 * reach + step] for step in range(READOUT_POINTS)], dim=1)

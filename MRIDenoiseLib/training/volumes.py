@@ -69,13 +69,23 @@ def read_manifest(folder: Path, kind: str = "volumes") -> list[ManifestRow]:
     return [ManifestRow(**{name: row[name] for name in names}) for row in rows if row["file"].startswith(f"{kind}/")]
 
 
+def folded(identifier: str) -> str:
+    """As it is compared: DICOM pads identifiers with blanks, and people write them in either case."""
+    return identifier.strip("\0 ").casefold()
+
+
+def is_kept_out(subject: str) -> bool:
+    """Whether it is one of :data:`KEPT_OUT_SUBJECTS`, however it is written."""
+    return folded(subject) in {folded(name) for name in KEPT_OUT_SUBJECTS}
+
+
 def training_rows(folder: Path) -> list[ManifestRow]:
     """The rows that may be trained on: all volumes but those of :data:`KEPT_OUT_SUBJECTS`.
 
     Raises:
         InputError: as :func:`read_manifest`.
     """
-    return [row for row in read_manifest(folder) if row.subject not in KEPT_OUT_SUBJECTS]
+    return [row for row in read_manifest(folder) if not is_kept_out(row.subject)]
 
 
 def load_clean_volumes(folder: Path, rows: list[ManifestRow]) -> Iterator[CleanVolume]:

@@ -95,6 +95,14 @@ def test_settings_that_do_not_fit_are_refused_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("seed", ["-1", str(2**32 - 1)])
+def test_a_seed_that_registration_cannot_take_is_refused(tmp_path: Path, seed: str) -> None:
+    app = typer.Typer()
+    app.command()(prepare)
+    result = CliRunner().invoke(app, ["a", "b", str(tmp_path / "out"), "--seed", seed])
+    assert result.exit_code == 2 and "--seed" in result.output and not (tmp_path / "out").exists()
+
+
 def test_the_output_may_not_be_or_hold_one_of_the_inputs(tmp_path: Path) -> None:
     fast, full = pair_folders(tmp_path)
     for out in (full, tmp_path):

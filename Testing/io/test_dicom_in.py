@@ -12,6 +12,7 @@ from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEGLSLossl
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.errors import AmbiguousInputError, InputError
+from MRIDenoiseLib.io.dicom_files import sift
 
 
 def expected_point(i: float, j: float, k: float) -> np.ndarray:
@@ -30,6 +31,34 @@ def test_slices_are_ordered_by_position_whatever_their_names_and_numbers(tmp_pat
     assert volume.pixel_type == "uint16"
     for index in [(0, 0, 0), (3, 0, 0), (0, 5, 0), (2, 7, 3)]:
         assert np.allclose((volume.ijk_to_ras @ [*index, 1])[:3], expected_point(*index), atol=1e-4)
+
+
+def test_known_slices_are_read_as_the_volume_that_a_choice_would_give(tmp_path: Path) -> None:
+    path = factory.enhanced(tmp_path / "e.dcm", [0, 1, 2, 0, 1, 2], times=[1, 1, 1, 2, 2, 2])
+    for volume, indices in ((1, (2, 0, 1)), (2, (5, 3, 4))):
+        found, chosen = io.read_slices([(path, index) for index in indices]), io.read(path, volume=volume)
+        assert np.array_equal(found.voxels, chosen.voxels) and np.array_equal(found.ijk_to_ras, chosen.ijk_to_ras)
+        assert found.acquisition == chosen.acquisition and found.headers[0] == chosen.headers[0]
+    folder = factory.series(tmp_path / "classic")
+    files = [(path, None) for path in folder.iterdir()]
+    assert np.array_equal(io.read_slices(files).voxels, io.read(folder).voxels)
+    with pytest.raises(InputError, match="missing"):
+        io.read_slices([file for file in files if dcmread(file[0]).InstanceNumber != 3])
+    with pytest.raises(InputError, match="changed while it was being read"):
+        io.read_slices([(path, 0), (path, 6)])
+
+
+def test_sifting_sets_damaged_files_aside_and_keeps_the_series(tmp_path: Path) -> None:
+    files = sorted(factory.series(tmp_path).iterdir())
+    files[1].write_bytes(b"x" * 300)
+    files[3].write_bytes(files[3].read_bytes()[:150])
+    (tmp_path / "notes.txt").write_text("of no concern")
+    factory.save(factory.slice_header(9, Modality="SR"), tmp_path / "report.dcm")
+    found = sift(tmp_path.iterdir())
+    assert [len(series.files) for series in found.series] == [3] and found.others == 1
+    assert sorted(path for path, _ in found.refused) == [files[1], files[3]]
+    with pytest.raises(InputError):
+        io.list_series(tmp_path)
 
 
 def test_one_classic_file_is_a_volume_of_one_slice(tmp_path: Path) -> None:

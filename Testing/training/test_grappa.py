@@ -83,9 +83,10 @@ def test_without_noise_the_object_comes_back(reduction: float):
     assert folded > 0.1, "an object that does not fold would prove nothing"
 
 
-def test_too_few_reference_lines_are_refused():
+@pytest.mark.parametrize("lines", [6, 2])
+def test_too_few_reference_lines_are_refused(lines):
     with pytest.raises(ValueError, match="too few"):
-        grappa.calibrate(white(1, 4, 6, 32), 2, 1)
+        grappa.calibrate(white(1, 4, lines, 32), 2, 1)
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)

@@ -72,6 +72,14 @@ def test_a_manifest_without_a_column_and_a_folder_without_a_manifest_are_refused
         read_manifest(tmp_path)
 
 
+def test_a_kept_out_patient_is_known_however_it_is_written(tmp_path):
+    header = "file,source,licence,organ,contrast,vendor,subject\n"
+    names = ("MS12 ", "sct03", "ms04", "prostatex-0000")
+    lines = [f"volumes/{number}.nii,here,CC0,head,T1w,GE,{name}\n" for number, name in enumerate(names)]
+    (tmp_path / "MANIFEST.csv").write_text(header + "".join(lines))
+    assert [row.subject for row in training_rows(tmp_path)] == ["ms04"]
+
+
 def test_nothing_is_trained_on_a_kept_out_patient(data_dir):
     rows = training_rows(data_dir)
     assert len(rows) == 22 and not any("ms12" in row.file or "sct03" in row.file or "prostate" in row.file for row in rows)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.volume import Acquisition, AcquisitionField
+from MRIDenoiseLib.prompt.acquisition import MAX_ACCELERATION
+from MRIDenoiseLib.prompt.headers import positive
+from MRIDenoiseLib.prompt.vocabulary import acceleration_word
+from MRIDenoiseLib.volume import Acquisition
 
-Group = Literal["1.5x", "2x", "3x"]
-
-GROUPS: dict[Group, float] = {"1.5x": 1.5, "2x": 2.0, "3x": 3.0}
 LEAST_RATIO = 1.1
 """Below it the two scans took about the same time, and there is no acceleration to learn from."""
 
 
-def group(ratio: float) -> Group | None:
-    """The group nearest to an acceleration on a logarithmic scale (borders at sqrt(3) and sqrt(6)), None below 1.1.
+def group(ratio: float) -> str | None:
+    """The prompt's word for an acceleration, see :func:`~MRIDenoiseLib.prompt.vocabulary.acceleration_word`; None below 1.1.
 
     Args:
         ratio: T_full / T_fast.
@@ -27,9 +26,7 @@ def group(ratio: float) -> Group | None:
     """
     if not (math.isfinite(ratio) and ratio > 0):
         raise InputError(f"an acceleration is a positive number such as 2, not {ratio:g}")
-    if ratio < LEAST_RATIO:
-        return None
-    return min(GROUPS, key=lambda word: abs(math.log(ratio / GROUPS[word])))
+    return None if ratio < LEAST_RATIO else acceleration_word(ratio)
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Acceleration:
 
     Args:
         ratio: T_full / T_fast.
-        nex_fast, nex_full: Number of Averages (0018,0083).
+        nex_fast, nex_full: Number of Averages (0018,0083); for one of N repeats ``nex_full`` is what all N make together.
         parallel_fast, parallel_full: Parallel Reduction Factor In-plane (0018,9069).
         source: how the ratio was found, in words.
     """
@@ -68,25 +65,23 @@ class Acceleration:
         Args:
             fast: the accelerated acquisition.
             full: its full partner.
-            durations: Acquisition Duration (0018,9073) of the two, both in one unit.
+            durations: Acquisition Duration (0018,9073) of the two, s.
             given: T_full / T_fast as the user knows it.
 
         Raises:
-            InputError: none of these tells it.
+            InputError: none of these tells it, or they tell of more than any scan is accelerated.
         """
-        nex = _number(fast.averages), _number(full.averages)
-        parallel = _number(fast.parallel_imaging), _number(full.parallel_imaging)
+        nex = positive(fast.averages.value), positive(full.averages.value)
+        parallel = positive(fast.parallel_imaging.value), positive(full.parallel_imaging.value)
         if given is not None:
             ratio, source = given, "user"
         elif durations[0] and durations[1]:
             ratio, source = durations[1] / durations[0], "Acquisition Duration (0018,9073)"
         else:
             ratio, source = _from_factors(nex, parallel)
+        if ratio > MAX_ACCELERATION:
+            raise InputError(f"it would be {ratio:.3g} times as fast as the full scan ({source}), which no scan is; give --acceleration")
         return cls(ratio, *nex, *parallel, source=source)
-
-
-def _number(field: AcquisitionField) -> float | None:
-    return float(field.value) if isinstance(field.value, (int, float)) and field.value > 0 else None
 
 
 def _from_factors(nex: tuple[float | None, float | None], parallel: tuple[float | None, float | None]) -> tuple[float, str]:

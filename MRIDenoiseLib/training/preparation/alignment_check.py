@@ -13,6 +13,7 @@ from skimage.registration import optical_flow_tvl1
 
 from MRIDenoiseLib.inference.noise_level import estimate_noise_level
 from MRIDenoiseLib.inference.normalise import intensity_scale
+from MRIDenoiseLib.training.preparation.cases import Check, unasked
 
 SMOOTHING = 1.0
 """Pixels, standard deviation, within each slice, before gradients and flow are taken."""
@@ -37,7 +38,7 @@ def gradient_agreement(first: np.ndarray, second: np.ndarray, mask: np.ndarray) 
     return float(one @ other) / strength if strength else 0.0
 
 
-def residual_motion(noisy: np.ndarray, moved: np.ndarray, mask: np.ndarray) -> float:
+def residual_motion(noisy: np.ndarray, moved: np.ndarray, mask: np.ndarray, check: Check = unasked) -> float:
     """95th percentile of the in-plane displacement still seen between two images of one contrast, in pixels.
 
     TV-L1 optical flow (Zach, Pock and Bischof 2007): a smooth field that may jump, robust where single pixels disagree. It
@@ -48,6 +49,7 @@ def residual_motion(noisy: np.ndarray, moved: np.ndarray, mask: np.ndarray) -> f
         noisy: float array (slices, rows, columns).
         moved: the clean image on the same grid, in any unit.
         mask: bool, the same shape: where both show the body; what ``moved`` holds elsewhere does not matter.
+        check: called for every slice that is measured; raises :class:`Cancelled` to stop.
 
     Returns:
         Pixels; 0 where the mask is empty.
@@ -60,7 +62,11 @@ def residual_motion(noisy: np.ndarray, moved: np.ndarray, mask: np.ndarray) -> f
     # The mean of a magnitude with no signal under it is sqrt(pi / 2) sigma.
     partner = np.where(mask, np.hypot(like_noisy, math.sqrt(math.pi / 2) * sigma), noisy)
     chosen = useful[np.unique(np.linspace(0, useful.size - 1, SLICES).round().astype(int))]
-    return float(np.percentile(np.concatenate([_flow(noisy[z] / scale, partner[z] / scale)[mask[z]] for z in chosen]), 95))
+    lengths = []
+    for z in chosen:
+        check()
+        lengths.append(_flow(noisy[z] / scale, partner[z] / scale)[mask[z]])
+    return float(np.percentile(np.concatenate(lengths), 95))
 
 
 def _brightness(noisy: np.ndarray, moved: np.ndarray, mask: np.ndarray, sigma: float) -> float:

@@ -14,8 +14,11 @@ import h5py
 import numpy as np
 from scipy import fft
 
+from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.prompt.headers import positive
+from MRIDenoiseLib.training.preparation.cases import Check
 from MRIDenoiseLib.training.preparation.radial import RadialGrid
-from MRIDenoiseLib.training.preparation.raw import RawHeader, acquisition_of, opened, volume_of
+from MRIDenoiseLib.training.preparation.raw import RawHeader, acquisition_of, attribute, dataset, opened, values, volume_of
 from MRIDenoiseLib.volume import Volume
 
 PIXEL = 1.0
@@ -25,28 +28,35 @@ INTERPOLATED_SPACING = 1.1
 CENTRE_PARTITION = 32
 """Counted from 1, where the file does not tell."""
 IMAGES = 192
-_SLICES_AT_ONCE = 16
+_SLICES_AT_ONCE = 4
 
 
-def read_breast(path: Path) -> Volume:
+def read_breast(path: Path, check: Check) -> Volume:
     """The image of the whole acquisition, root sum of squares over the coils.
 
     It has as many slices as were measured, the half that partial Fourier left out counted in, rather than the scanner's
     interpolated ones: an interpolated slice tells a network nothing that its neighbours do not.
 
+    Args:
+        path: of the file.
+        check: called for every few slices of every coil; raises :class:`Cancelled` to stop.
+
     Raises:
         InputError: the file is damaged.
     """
     with opened(path) as file:
-        kspace = file["kspace"]
+        kspace = dataset(file, "kspace")
         partitions, coils, samples, spokes, _ = kspace.shape if is_radial(kspace) == "last" else kspace.shape[::-1]
-        centre = int(kspace.attrs.get("centerPartition", CENTRE_PARTITION)) - 1
+        centre = _whole(kspace, "centerPartition", CENTRE_PARTITION) - 1
+        if not 0 <= centre < partitions:
+            raise InputError(f"the middle partition of {path.name} is not among its {partitions}; download it again")
         reach = max(centre + 1, partitions - centre)
         grid = RadialGrid(spokes, samples)
         squares = np.zeros((2 * reach, grid.size, grid.size), np.float32)
         for coil in range(coils):
-            _add_squares(squares, _slices(kspace, coil, reach - centre, 2 * reach), grid)
-        spacing = INTERPOLATED_SPACING * int(kspace.attrs.get("imagesPerSlab", IMAGES)) / (2 * reach)
+            check()
+            _add_squares(squares, _slices(kspace, coil, reach - centre, 2 * reach), grid, check)
+        spacing = INTERPOLATED_SPACING * _whole(kspace, "imagesPerSlab", IMAGES) / (2 * reach)
     header = RawHeader(vendor="Siemens", field_strength=3.0)
     acquisition = acquisition_of(header, organ="breast", contrast="T1w", fat="fat-saturated", plane="axial")
     return volume_of(np.sqrt(squares), (spacing, PIXEL, PIXEL), acquisition)
@@ -61,14 +71,25 @@ def is_radial(kspace: h5py.Dataset) -> Literal["first", "last"] | None:
 
 def _slices(kspace: h5py.Dataset, coil: int, before: int, count: int) -> np.ndarray:
     """Complex (slices, spokes, samples) of one coil: the partitions transformed, their middle one at the middle."""
-    parts = kspace[:, coil] if is_radial(kspace) == "last" else kspace[:, :, :, coil].T
+    every = slice(None)
+    parts = values(kspace, every, coil) if is_radial(kspace) == "last" else values(kspace, every, every, every, coil).T
     measured = (parts[..., 0] + 1j * parts[..., 1]).swapaxes(1, 2).astype(np.complex64)
     full = np.zeros((count, *measured.shape[1:]), np.complex64)
     full[before : before + len(measured)] = measured
     return fft.fftshift(fft.ifft(fft.ifftshift(full, axes=0), axis=0, norm="ortho"), axes=0)
 
 
-def _add_squares(squares: np.ndarray, slices: np.ndarray, grid: RadialGrid) -> None:
+def _whole(kspace: h5py.Dataset, name: str, otherwise: int) -> int:
+    """An attribute that is a positive whole number; ``otherwise`` where it is not there."""
+    said = attribute(kspace, name)
+    number = positive(said)
+    if said and (number is None or not number.is_integer()):
+        raise InputError(f"its attribute {name} is not a whole number; download it again")
+    return int(number) if number else otherwise
+
+
+def _add_squares(squares: np.ndarray, slices: np.ndarray, grid: RadialGrid, check: Check) -> None:
     for first in range(0, len(slices), _SLICES_AT_ONCE):
+        check()
         part = slice(first, first + _SLICES_AT_ONCE)
         squares[part] += np.square(np.abs(grid.images(slices[part])))

@@ -8,14 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.training.preparation.acceleration_group import Acceleration
 from MRIDenoiseLib.training.preparation.references import GtKind
 from MRIDenoiseLib.volume import Volume
 
-Step = Literal["reading", "matching", "acceleration", "alignment", "brightness"]
+Step = Literal["listing", "matching", "reading", "acceleration", "alignment", "brightness", "reference"]
+"""In the order in which they are taken; from ``reading`` on they concern a pair that was found."""
 
 Say = Callable[[str], None]
 """Told what is being done; raises :class:`~MRIDenoiseLib.errors.Cancelled` when the user has asked to stop."""
+
+Check = Callable[[], None]
+"""Raises :class:`~MRIDenoiseLib.errors.Cancelled` when the user has asked to stop; called between pieces of work of about a second."""
+
+
+def unasked() -> None:
+    """A :data:`Check` for work that nobody stops."""
+
+
+MEASURED_ONCE = "it was measured once, so there is nothing to compare it with"
+"""A reason to drop what should have repeats."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +61,7 @@ class Case:
     Args:
         label: its place in the order of folders and files, such as ``fast 3``; may be shown anywhere.
         subject, study, series: identifiers as the source has them. They decide the split and are never written or shown.
-        read: reads the voxels and gives the pairs one after the other; raises InputError.
+        read: reads the voxels and gives the pairs one after the other, see :meth:`pairs`.
         names: of its files, to keep them out of reports.
         model: Manufacturer's Model Name (0008,1090).
         slice_thickness: mm.
@@ -59,12 +72,27 @@ class Case:
     subject: str
     study: str
     series: str
-    read: Callable[[], Iterator[Pair]]
+    read: Callable[[Check], Iterator[Pair]]
     names: tuple[str, ...] = ()
     model: str = ""
     slice_thickness: float | None = None
     source: str = ""
     licence: str = ""
+
+    def pairs(self, check: Check = unasked) -> Iterator[Pair]:
+        """The pairs, one after the other.
+
+        Args:
+            check: called for every volume, slice or coil that is read.
+
+        Raises:
+            InputError: the voxels cannot be read.
+            Cancelled: by ``check``.
+        """
+        try:
+            yield from self.read(check)
+        except OSError as error:
+            raise InputError(f"it cannot be read: {error.strerror or 'the system refused'}") from error
 
 
 @dataclass(frozen=True)
@@ -82,14 +110,15 @@ class Dropped:
     reason: str
 
 
-def anonymous(message: str, names: Iterable[str | Path]) -> str:
+def anonymous(message: str, names: Iterable[str | Path], instead: str = "a file") -> str:
     """An error's sentence without the names of the files it speaks of, which may be a patient's.
 
     Args:
         message: any text.
         names: the names that may occur in it; of a path, both the whole and its last part.
+        instead: what to say for a name.
     """
     known = {str(name) for name in names} | {Path(name).name for name in names} - {""}
     for name in sorted(known, key=len, reverse=True):
-        message = re.sub(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", "a file", message)
+        message = re.sub(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", instead, message)
     return message

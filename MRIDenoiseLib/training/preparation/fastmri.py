@@ -18,16 +18,19 @@ import numpy as np
 from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.training.preparation.acceleration_group import Acceleration
 from MRIDenoiseLib.training.preparation.breast import is_radial, read_breast
-from MRIDenoiseLib.training.preparation.cases import Case, Dropped, Pair, Say, anonymous
+from MRIDenoiseLib.training.preparation.cases import Case, Check, Dropped, Pair, Say, anonymous
 from MRIDenoiseLib.training.preparation.prostate import read_prostate
 from MRIDenoiseLib.training.preparation.raw import (
     RawHeader,
     acquisition_of,
     attribute,
     coil_images,
+    dataset,
+    has,
     opened,
     read_header,
     root_sum_of_squares,
+    values,
     volume_of,
 )
 from MRIDenoiseLib.training.simulation import Simulation, simulate_volume
@@ -118,7 +121,7 @@ def find_fastmri(folder: Path, noise: Noise, say: Say) -> list[Case | Dropped]:
             with opened(path) as file:
                 cases.append(_case(label, path, file, noise.of(number)))
         except InputError as error:
-            cases.append(Dropped(label, "reading", anonymous(str(error), [path])))
+            cases.append(Dropped(label, "listing", anonymous(str(error), [path])))
     return cases
 
 
@@ -149,44 +152,54 @@ def _case(label: str, path: Path, file: h5py.File, simulation: Simulation) -> Ca
 
 def _kind(file: h5py.File) -> Kind:
     """Which of the layouts a file has."""
-    if "kspace" not in file:
+    if not has(file, "kspace"):
         raise InputError("it holds no k-space; download it again")
-    if "coil_sens_maps" in file or "phase_correction" in file:
+    if has(file, "coil_sens_maps") or has(file, "phase_correction"):
         raise InputError("it is diffusion raw data, which needs the scanner's own regridding and phase correction and is not read")
-    kspace = file["kspace"]
+    kspace = dataset(file, "kspace")
     if is_radial(kspace):
         return "breast"
-    if kspace.ndim == 5 and "calibration_data" in file:
+    if kspace.ndim == 5 and has(file, "calibration_data"):
         return "prostate"
-    if "mask" in file:
+    if has(file, "mask"):
         raise InputError("it is test data with lines left out, and holds no clean image")
     if kspace.ndim in (3, 4) and attribute(file, "acquisition") in PROTOCOLS:
         return "cartesian"
     raise InputError("its layout is not one of the knee, brain, prostate and breast files that are read")
 
 
-def _read_cartesian(path: Path) -> Volume:
+def _read_cartesian(path: Path, check: Check) -> Volume:
     """The image of a knee or brain: as the data set reconstructed it, or from k-space where that is missing."""
     with opened(path) as file:
         header = read_header(file)
         if header.pixel is None or header.slice_thickness is None:
             raise InputError(f"{path.name} does not tell its field of view in the ISMRMRD header; download it again")
-        stored = next((name for name in ("reconstruction_rss", "reconstruction_esc") if name in file), None)
-        slices = file[stored][()] if stored else _reconstructed(file["kspace"], header)
+        stored = next((dataset(file, name) for name in ("reconstruction_rss", "reconstruction_esc") if has(file, name)), None)
+        if stored is not None and stored.ndim != 3:
+            raise InputError(f"{path.name} holds an image that is not slices x rows x columns; download it again")
+        slices = _reconstructed(dataset(file, "kspace"), header, check) if stored is None else values(stored)
         protocol = PROTOCOLS[attribute(file, "acquisition")]
     acquisition = acquisition_of(header, organ=protocol.organ, contrast=protocol.contrast, fat=protocol.fat, plane=protocol.plane)
     return volume_of(slices, (header.slice_thickness, *header.pixel), acquisition)
 
 
-def _reconstructed(kspace: h5py.Dataset, header: RawHeader) -> np.ndarray:
+def _reconstructed(kspace: h5py.Dataset, header: RawHeader, check: Check) -> np.ndarray:
     """(slices, rows, columns) from k-space of one coil (slices, rows, columns) or several (slices, coils, rows, columns)."""
-    images = (coil_images(kspace[z], header) for z in range(len(kspace)))
-    return np.stack([root_sum_of_squares(image) if kspace.ndim == 4 else np.abs(image) for image in images])
+    slices = []
+    for z in range(len(kspace)):
+        check()
+        image = coil_images(values(kspace, z), header)
+        slices.append(root_sum_of_squares(image) if kspace.ndim == 4 else np.abs(image))
+    return np.stack(slices)
 
 
-def _simulated(read: Callable[[Path], Volume], path: Path, simulation: Simulation) -> Iterator[Pair]:
-    clean = read(path)
-    noisy = simulate_volume(clean, simulation)
+def _simulated(read: Callable[[Path, Check], Volume], path: Path, simulation: Simulation, check: Check) -> Iterator[Pair]:
+    def asked() -> bool:
+        check()
+        return False
+
+    clean = read(path, check)
+    noisy = simulate_volume(clean, simulation, should_stop=asked)
     # Rician noise tells no acceleration; the one that inference assumes stands for it.
     given = simulation.acceleration or UNTOLD_ACCELERATION
     acceleration = Acceleration.between(noisy.acquisition, clean.acquisition, given=given)

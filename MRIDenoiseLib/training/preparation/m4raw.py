@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.training.preparation.cases import Case, Dropped, Pair, Say
-from MRIDenoiseLib.training.preparation.raw import RawHeader, acquisition_of, coil_images, opened, read_header
+from MRIDenoiseLib.training.preparation.cases import MEASURED_ONCE, Case, Check, Dropped, Pair, Say
+from MRIDenoiseLib.training.preparation.raw import RawHeader, acquisition_of, coil_images, dataset, opened, read_header, values
 from MRIDenoiseLib.training.preparation.repetitions import noisy_and_clean, repetition_pairs
 
 CONTRASTS = {"T1": "T1w", "T2": "T2w", "FLAIR": "T2-FLAIR"}
@@ -32,7 +32,7 @@ _NAME = re.compile(r"(?P<subject>[^_]+)_(?P<contrast>T1|T2|FLAIR)(?P<repetition>
 
 
 def find_m4raw(folder: Path, say: Say) -> list[Case | Dropped]:
-    """One case for each subject and contrast below a folder, in the order of their names.
+    """One case for each subject and contrast below a folder, in the order of their names; then the files that are left over.
 
     Raises:
         InputError: there is no such folder, or no file named as M4Raw names them.
@@ -41,20 +41,27 @@ def find_m4raw(folder: Path, say: Say) -> list[Case | Dropped]:
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; name the one that holds the M4Raw files")
     say("Listing files")
-    scans: dict[tuple[str, str], list[Path]] = {}
-    for path in sorted(folder.rglob("*.h5")):
+    scans: dict[tuple[str, str], dict[int, Path]] = {}
+    dropped: list[Case | Dropped] = []
+    for number, path in enumerate(sorted(folder.rglob("*.h5")), 1):
         name = _NAME.fullmatch(path.name)
-        if name:
-            scans.setdefault((name["subject"], name["contrast"]), []).append(path)
+        if name is None:
+            dropped.append(Dropped(f"file {number}", "listing", "its name is not one of M4Raw's, such as 2022061003_T101.h5"))
+            continue
+        repetitions = scans.setdefault((name["subject"], name["contrast"]), {})
+        if int(name["repetition"]) in repetitions:
+            dropped.append(Dropped(f"file {number}", "listing", "its repetition lies there twice, and would be its own reference"))
+            continue
+        repetitions[int(name["repetition"])] = path
     if not scans:
         raise InputError(f"{folder} holds no M4Raw files such as 2022061003_T101.h5; choose another folder")
-    return [_case(number, *key, scans[key]) for number, key in enumerate(sorted(scans), 1)]
+    return [_case(number, *key, list(scans[key].values())) for number, key in enumerate(sorted(scans), 1)] + dropped
 
 
 def _case(number: int, subject: str, contrast: str, paths: Sequence[Path]) -> Case | Dropped:
     label = f"scan {number}"
     if len(paths) < 2:
-        return Dropped(label, "matching", "it was measured once, so there is nothing to compare it with")
+        return Dropped(label, "matching", MEASURED_ONCE)
     return Case(
         label=label,
         subject=subject,
@@ -68,15 +75,17 @@ def _case(number: int, subject: str, contrast: str, paths: Sequence[Path]) -> Ca
     )
 
 
-def _read(contrast: str, paths: Sequence[Path]) -> Iterator[Pair]:
+def _read(contrast: str, paths: Sequence[Path], check: Check) -> Iterator[Pair]:
     with ExitStack() as files:
         measured = [files.enter_context(opened(path)) for path in paths]
-        shapes = {file["kspace"].shape for file in measured}
+        kspaces = [dataset(file, "kspace") for file in measured]
+        shapes = {kspace.shape for kspace in kspaces}
         if len(shapes) != 1 or any(len(shape) != 4 for shape in shapes):
             raise InputError("its repetitions differ in size, or are not slices x coils x rows x columns; download them again")
         header = read_header(measured[0])
         depth = shapes.pop()[0]
-        noisy, clean = noisy_and_clean(np.stack([coil_images(file["kspace"][z], RawHeader()) for file in measured]) for z in range(depth))
+        slices = (np.stack([coil_images(values(kspace, z), RawHeader()) for kspace in kspaces]) for z in range(depth))
+        noisy, clean = noisy_and_clean(slices, check)
     rows, columns = header.pixel if header.pixel and header.matrix == noisy.shape[2:] else FIELD_OF_VIEW / np.array(noisy.shape[2:])
     acquisition = acquisition_of(header, organ="head", contrast=CONTRASTS[contrast], fat=None, plane="axial", field_strength=FIELD_STRENGTH)
     yield from repetition_pairs(noisy, clean, (SLICE_SPACING, float(rows), float(columns)), acquisition)

@@ -11,11 +11,19 @@ from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.inference.noise_level import estimate_noise_level
 from MRIDenoiseLib.inference.normalise import body_mask, intensity_scale
 from MRIDenoiseLib.training.preparation.alignment_check import residual_motion
-from MRIDenoiseLib.training.preparation.cases import Pair, Step
+from MRIDenoiseLib.training.preparation.cases import Check, Pair, Step, unasked
 from MRIDenoiseLib.training.preparation.gain import match_gain
 from MRIDenoiseLib.training.preparation.records import Alignment
 from MRIDenoiseLib.training.preparation.references import GtKind, from_inclusive
-from MRIDenoiseLib.training.preparation.registration import LARGEST_FLOW, LEAST_COVERED, Registration, coverage, register, resample
+from MRIDenoiseLib.training.preparation.registration import (
+    LARGEST_FLOW,
+    LEAST_COVERED,
+    Registration,
+    coverage,
+    register,
+    resample,
+    slices_first,
+)
 from MRIDenoiseLib.training.preparation.zero_fill import fill_factor, matching_matrix, resize_volume
 from MRIDenoiseLib.volume import Volume
 
@@ -25,6 +33,8 @@ LEAST_AGREEMENT = 0.6
 """Correlation of gradients from which the headers' alignment may be kept where registration found none."""
 LIKE_BRIGHTNESS = 1.25
 """Repeats of one measurement differ in brightness by less than this factor."""
+SAME_VALUE = 1e-3
+"""Of the intensity scale: voxels of one image that was stored twice, in other types or units, differ by less; noise by more."""
 
 Look = Callable[[Volume, np.ndarray, np.ndarray, Registration], None]
 """Shown the noisy volume, the clean voxels on its grid, the mask of the same shape and the registration, accepted or not."""
@@ -78,7 +88,7 @@ class _Laid:
     registration: Registration | None = None
 
 
-def make(pair: Pair, seed: int, look: Look, check: Callable[[], None] = lambda: None) -> Made:
+def make(pair: Pair, seed: int, look: Look, check: Check = unasked) -> Made:
     """Make the voxels of one record. The noisy volume's voxels come out as they came in.
 
     Args:
@@ -91,9 +101,9 @@ def make(pair: Pair, seed: int, look: Look, check: Callable[[], None] = lambda: 
         Refused: the pair cannot be used.
         Cancelled: by ``check``.
     """
-    noisy = _slices(pair.noisy.voxels, pair.noisy)
+    noisy = slices_first(pair.noisy.voxels, pair.noisy)
     if pair.noise == "simulated":
-        laid = _Laid(_slices(pair.clean.voxels, pair.noisy), np.ones(noisy.shape, bool))
+        laid = _Laid(slices_first(pair.clean.voxels, pair.noisy), np.ones(noisy.shape, bool))
     else:
         laid = _laid(pair, seed, look, check)
     try:
@@ -103,6 +113,8 @@ def make(pair: Pair, seed: int, look: Look, check: Callable[[], None] = lambda: 
         gain, clean = _equally_bright(pair, laid.clean, noisy, mask)
     except InputError as error:
         raise Refused("brightness", str(error)) from error
+    if pair.noise == "measured" and mask.any() and np.abs(clean - noisy)[mask].max() <= SAME_VALUE * scale:
+        raise Refused("reference", "the full image is the accelerated one once more, so it cannot be its reference")
     gt_kind = pair.gt_kind
     if gt_kind == "leave_one_out" and not 1 / LIKE_BRIGHTNESS < gain < LIKE_BRIGHTNESS:
         raise Refused("brightness", "its repeats differ too much in brightness to be repeats of one measurement; choose those that are")
@@ -124,15 +136,11 @@ def _equally_bright(pair: Pair, clean: np.ndarray, noisy: np.ndarray, mask: np.n
         raise
 
 
-def _slices(voxels: np.ndarray, volume: Volume) -> np.ndarray:
-    return np.ascontiguousarray(np.moveaxis(voxels, volume.slice_axis, 0))
-
-
 def _alignment(registration: Registration | None) -> Alignment | None:
     return None if registration is None else Alignment(**{field.name: getattr(registration, field.name) for field in fields(Alignment)})
 
 
-def _laid(pair: Pair, seed: int, look: Look, check: Callable[[], None]) -> _Laid:
+def _laid(pair: Pair, seed: int, look: Look, check: Check) -> _Laid:
     """The clean volume resized to the noisy one's resolution and moved onto it."""
     noisy, clean = pair.noisy, pair.clean
     try:
@@ -140,9 +148,9 @@ def _laid(pair: Pair, seed: int, look: Look, check: Callable[[], None]) -> _Laid
         fill = fill_factor(clean, matrix)
         if fill != (1.0, 1.0):
             clean = resize_volume(clean, matrix)
-        registration = _judged(register(clean, noisy, seed=seed, check=check), clean, noisy)
-        moved, covered = resample(clean, noisy, registration).voxels, coverage(clean, noisy, registration)
-        body = np.moveaxis(body_mask(_slices(noisy.voxels, noisy)), 0, noisy.slice_axis)
+        registration = _judged(register(clean, noisy, seed=seed, check=check), clean, noisy, check)
+        moved, covered = resample(clean, noisy, registration, check).voxels, coverage(clean, noisy, registration)
+        body = np.moveaxis(body_mask(slices_first(noisy.voxels, noisy)), 0, noisy.slice_axis)
     except InputError as error:
         raise Refused("alignment", str(error)) from error
     look(noisy, moved, body & covered, registration)
@@ -150,10 +158,11 @@ def _laid(pair: Pair, seed: int, look: Look, check: Callable[[], None]) -> _Laid
         raise Refused("alignment", registration.reason)
     one_grid = clean.voxels.shape == noisy.voxels.shape and np.allclose(clean.ijk_to_ras, noisy.ijk_to_ras, atol=0.01)
     interpolated = not (one_grid and fill == (1.0, 1.0) and np.array_equal(registration.noisy_to_clean, np.eye(4)))
-    return _Laid(_slices(moved if interpolated else clean.voxels, noisy), _slices(covered, noisy), fill, interpolated, registration)
+    laid = slices_first(moved if interpolated else clean.voxels, noisy)
+    return _Laid(laid, slices_first(covered, noisy), fill, interpolated, registration)
 
 
-def _judged(found: Registration, clean: Volume, noisy: Volume) -> Registration:
+def _judged(found: Registration, clean: Volume, noisy: Volume, check: Check) -> Registration:
     """The registration, or the headers' own alignment where that is as good: the better pair is the one interpolated less.
 
     Between repeats there is often no movement at all, and registration then finds what noise suggests.
@@ -163,14 +172,14 @@ def _judged(found: Registration, clean: Volume, noisy: Volume) -> Registration:
     if not still and found.ncc_after > found.ncc_before:
         return found
     headers = replace(found, noisy_to_clean=np.eye(4), rotation=(0.0, 0.0, 0.0), translation=(0.0, 0.0, 0.0), through_plane_fraction=0.0)
-    covered = _slices(coverage(clean, noisy, headers), noisy)
-    voxels = _slices(noisy.voxels, noisy)
+    covered = slices_first(coverage(clean, noisy, headers), noisy)
+    voxels = slices_first(noisy.voxels, noisy)
     body = body_mask(voxels)
     share = float(covered[body].mean())
     # The flow is measured within slices only: edges that hardly agree may lie a slice apart.
     if share < LEAST_COVERED or found.ncc_before < LEAST_AGREEMENT:
         return found
-    motion = residual_motion(voxels, _slices(resample(clean, noisy, headers).voxels, noisy), body & covered)
+    motion = residual_motion(voxels, slices_first(resample(clean, noisy, headers, check).voxels, noisy), body & covered, check)
     if motion > LARGEST_FLOW:
         return found
     return replace(headers, covered=share, ncc_after=found.ncc_before, flow_p95=motion, accepted=True, reason="")

@@ -1,8 +1,8 @@
 """Which accelerated image belongs to which full one: two folders in, cases out, and a reason for all that stays alone.
 
 Files without headers belong together when they have the same name in both folders. DICOM series belong together when they
-show the same patient, organ, contrast, fat suppression, echo and slices; where several full series fit, the words of their
-descriptions and their matrix decide, and a draw is left to the user.
+show the same patient, organ, contrast, fat suppression and slices with about the same timing; where several full series fit,
+the words of their descriptions and their matrix decide, and a draw is left to the user.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from pathlib import Path
 from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.prompt.acquisition import MAX_ACCELERATION
 from MRIDenoiseLib.training.preparation.acceleration_group import LEAST_RATIO, Acceleration
-from MRIDenoiseLib.training.preparation.cases import Case, Dropped, Pair, Say
-from MRIDenoiseLib.training.preparation.images import Image, Slab, list_images
+from MRIDenoiseLib.training.preparation.cases import Case, Check, Dropped, Pair, Say
+from MRIDenoiseLib.training.preparation.images import Image, Slab
+from MRIDenoiseLib.training.preparation.listing import list_images
+from MRIDenoiseLib.training.volumes import folded
 
 SAME_ECHO = 0.15
 """Part by which the echo times of a pair may differ: an accelerated turbo spin echo may have another train."""
@@ -23,8 +25,14 @@ SAME_SLICES = 0.1
 """Part by which the slice spacings of a pair may differ."""
 COVERED = 0.5
 """Part of the accelerated stack that the full one has to cover."""
-NOT_MAGNITUDE = frozenset(("p", "phase", "r", "real", "i", "imaginary", "adc", "fa", "projection", "mpr", "mip"))
+SAME_TIMING = 0.25
+"""Part by which repetition times and flip angles may differ: the fast protocol of a contrast seldom keeps them to the millisecond."""
+SAME_INVERSION = 0.05
+"""Part by which inversion times may differ, which decide what is dark."""
+NOT_MAGNITUDE = frozenset(("phase", "real", "imaginary", "adc", "projection", "mpr", "mip"))
 """Words of Image Type (0008,0008) and descriptions that tell another kind of image; a pair must share them."""
+NOT_MAGNITUDE_TYPES = NOT_MAGNITUDE | {"p", "r", "i", "fa"}
+"""The same in Image Type alone: in a description these letters may be a side or a direction."""
 
 
 def find_pairs(fast: Path, full: Path, acceleration: float | None, inclusive: int | None, say: Say) -> list[Case | Dropped]:
@@ -73,8 +81,11 @@ def find_pairs(fast: Path, full: Path, acceleration: float | None, inclusive: in
 
 
 def _case(noisy: Image, clean: Image, acceleration: Acceleration, inclusive: int | None) -> Case:
-    def read() -> Iterator[Pair]:
-        yield Pair(noisy.read(1), clean.read(1), "inclusive" if inclusive else "independent", inclusive or 1, acceleration)
+    def read(check: Check) -> Iterator[Pair]:
+        check()
+        fast = noisy.read(1)
+        check()
+        yield Pair(fast, clean.read(1), "inclusive" if inclusive else "independent", inclusive or 1, acceleration)
 
     return Case(
         label=noisy.label,
@@ -99,10 +110,12 @@ def _acceleration(noisy: Image, clean: Image, given: float | None) -> Accelerati
 def _partner(noisy: Image, candidates: Sequence[Image]) -> Image | str:
     """The one full image that belongs to an accelerated one, or why there is none."""
     if noisy.volumes > 1:
-        return "it images every place several times; choose one volume, or prepare it with --repeats"
+        return "it images every place several times; export one volume, or prepare it with --repeats"
     if noisy.name:
         same = [image for image in candidates if image.name == noisy.name]
-        return same[0] if len(same) == 1 else f"{len(same) or 'no'} file(s) of the full scan have its name"
+        if len(same) != 1:
+            return f"{len(same) or 'no'} file(s) of the full scan have its name"
+        return same[0] if same[0].volumes == 1 else f"the full file of its name holds {same[0].volumes} volumes; export one volume"
     left = [image for image in candidates if not image.name]
     for fits, otherwise in _rules(noisy):
         left = [image for image in left if fits(image)]
@@ -127,6 +140,18 @@ def _rules(noisy: Image) -> list[tuple[Callable[[Image], bool], str]]:
     def near(one: float | None, other: float | None, tolerance: float) -> bool:
         return one is None or other is None or abs(one - other) <= tolerance * max(one, other)
 
+    def timed(image: Image) -> bool:
+        one, other = noisy.weighting, image.weighting
+        pairs = (one.repetition_time, other.repetition_time), (one.flip_angle, other.flip_angle)
+        return all(near(*values, SAME_TIMING) for values in pairs)
+
+    def inverted(image: Image) -> bool:
+        one, other = noisy.weighting.inversion_time, image.weighting.inversion_time
+        return (one is None) == (other is None) and near(one, other, SAME_INVERSION)
+
+    def kind(image: Image) -> frozenset[str]:
+        return image.words & NOT_MAGNITUDE | image.kinds & NOT_MAGNITUDE_TYPES
+
     def slabs(image: Image) -> tuple[Slab, Slab]:
         assert noisy.slab is not None and image.slab is not None, "both are DICOM"
         return noisy.slab, image.slab
@@ -140,13 +165,19 @@ def _rules(noisy: Image) -> list[tuple[Callable[[Image], bool], str]]:
         return near(one.spacing, other.spacing, SAME_SLICES)
 
     return [
-        (lambda image: image.subject == noisy.subject, "this patient"),
+        (lambda image: folded(image.subject) == folded(noisy.subject), "this patient"),
         (lambda image: image.series != noisy.series, "this patient but itself"),
         (lambda image: image.volumes == 1, "this patient with a single volume"),
         (alike("organ"), "this patient shows this organ"),
         (alike("contrast", "fat_suppression"), "this patient has this contrast and fat suppression"),
-        (lambda image: image.words & NOT_MAGNITUDE == noisy.words & NOT_MAGNITUDE, "this contrast is of the same kind of image"),
-        (lambda image: near(image.echo_time, noisy.echo_time, SAME_ECHO), "this contrast has about this echo time"),
+        (lambda image: kind(image) == kind(noisy), "this contrast is of the same kind of image"),
+        (lambda image: near(image.weighting.echo_time, noisy.weighting.echo_time, SAME_ECHO), "this contrast has about this echo time"),
+        (
+            lambda image: image.weighting.contrast_agent == noisy.weighting.contrast_agent,
+            f"this contrast was taken {'after' if noisy.weighting.contrast_agent else 'without'} a contrast agent",
+        ),
+        (inverted, "this contrast has this inversion time"),
+        (timed, "this contrast has about this repetition time and flip angle"),
         (placed, "this contrast covers these slices"),
         (spaced, "this contrast has this slice spacing"),
     ]
@@ -154,6 +185,7 @@ def _rules(noisy: Image) -> list[tuple[Callable[[Image], bool], str]]:
 
 def _likeness(noisy: Image, clean: Image) -> tuple[bool, float, bool, float]:
     """How well a full image fits, for choosing among several that may: more is better."""
-    shared = len(noisy.words & clean.words) / max(len(noisy.words | clean.words), 1)
-    apart = abs((noisy.echo_time or 0) - (clean.echo_time or 0))
+    one, other = noisy.words | noisy.kinds, clean.words | clean.kinds
+    shared = len(one & other) / max(len(one | other), 1)
+    apart = abs((noisy.weighting.echo_time or 0) - (clean.weighting.echo_time or 0))
     return noisy.study == clean.study, shared, noisy.matrix == clean.matrix, -apart

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from MRIDenoiseLib.inference.normalise import intensity_scale
-from MRIDenoiseLib.io.geometry import lps_parts
+from MRIDenoiseLib.io.images import sitk_image
 from MRIDenoiseLib.prompt.plane import plane_of_geometry
 from MRIDenoiseLib.volume import Volume
 
@@ -88,12 +88,7 @@ def alignment_png(noisy: Volume, clean: np.ndarray, mask: np.ndarray) -> bytes:
 
 def _hung(voxels: np.ndarray, ijk_to_ras: np.ndarray, plane: str) -> np.ndarray:
     """The voxels as slices of a plane, turned as radiologists hang them."""
-    image = sitk.GetImageFromArray(voxels)
-    origin, spacing, direction = lps_parts(ijk_to_ras)
-    image.SetOrigin(origin.tolist())
-    image.SetSpacing(spacing.tolist())
-    image.SetDirection(direction.ravel().tolist())
-    return sitk.GetArrayFromImage(sitk.DICOMOrient(image, _HANGING.get(plane, "LPS")))
+    return sitk.GetArrayFromImage(sitk.DICOMOrient(sitk_image(voxels, ijk_to_ras), _HANGING.get(plane, "LPS")))
 
 
 def _grey(image: np.ndarray) -> np.ndarray:

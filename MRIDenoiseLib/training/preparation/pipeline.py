@@ -13,8 +13,9 @@ import numpy as np
 from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.inference.pace import Pace, Progress, ShouldStop
 from MRIDenoiseLib.io import replacing
+from MRIDenoiseLib.prompt.headers import positive
 from MRIDenoiseLib.training.preparation.acceleration_group import group
-from MRIDenoiseLib.training.preparation.cases import Case, Dropped, Pair, Say, anonymous
+from MRIDenoiseLib.training.preparation.cases import Case, Check, Dropped, Pair, Say, anonymous
 from MRIDenoiseLib.training.preparation.making import Made, Refused, make
 from MRIDenoiseLib.training.preparation.pictures import Picture, WorstPictures, alignment_png
 from MRIDenoiseLib.training.preparation.records import DROPPED, REPORT, Pseudonyms, Record, RecordMeta, RecordWriter, is_store
@@ -22,7 +23,7 @@ from MRIDenoiseLib.training.preparation.registration import Registration
 from MRIDenoiseLib.training.preparation.report import Summary, write_report
 from MRIDenoiseLib.training.preparation.split import HASHED_MATRIX, Split, near_duplicates, split_of
 from MRIDenoiseLib.training.preparation.zero_fill import resize
-from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS
+from MRIDenoiseLib.training.volumes import folded, is_kept_out
 from MRIDenoiseLib.volume import Acquisition, Volume
 
 Find = Callable[[Say], Sequence[Case | Dropped]]
@@ -57,10 +58,10 @@ def prepare(
         seed: of the registration.
         overwrite: whether an earlier folder of records there may be replaced.
         progress: called with (fraction, seconds left or None, what is being done).
-        should_stop: asked at every step of an alignment, between any two pairs and before every folder that is listed.
+        should_stop: asked before every file that is listed, every volume, slice or coil that is read and every step of an alignment.
 
     Raises:
-        InputError: there is nothing to prepare.
+        InputError: there is nothing to prepare, or it cannot be read.
         SettingsError: a site is to be kept out of training and to be trained on.
         OutputError: the folder exists and may not be replaced, or cannot be written.
         Cancelled: when told to stop; nothing is left behind.
@@ -68,14 +69,17 @@ def prepare(
     if external and train_on_all:
         raise SettingsError("a site is either kept out of training or trained on as a whole: choose one of --external and --train-on-all")
     with replacing(out, overwrite, is_store) as temporary:
-        cases = find(Pace(1, progress, should_stop).say)
+        try:
+            cases = find(Pace(1, progress, should_stop).say)
+        except OSError as error:
+            raise InputError(f"what is to be prepared cannot be read: {error.strerror or 'the system refused'}") from error
         work = _Work(RecordWriter(temporary), site, external, train_on_all, seed)
         pace = Pace(len(cases), progress, should_stop)
         pace.start()
         for number, case in enumerate(cases, 1):
             work.add(case, pace.check)
             pace.reached(number, "Preparing pairs")
-        summary = work.finish()
+        summary = work.finish(pace.check)
         lines = [json.dumps(asdict(dropped)) for dropped in summary.dropped]
         (temporary / DROPPED).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         write_report(temporary / REPORT, summary)
@@ -97,35 +101,35 @@ class _Work:
         self._views: dict[str, tuple[str, np.ndarray]] = {}
         self._accepted, self._refused = WorstPictures(PICTURES), WorstPictures(PICTURES)
 
-    def add(self, case: Case | Dropped, check: Callable[[], None]) -> None:
-        """Write the records of one case, or note why there are none; ``check`` is called between its pairs."""
+    def add(self, case: Case | Dropped, check: Check) -> None:
+        """Write the records of one case, or note why there are none."""
         if isinstance(case, Dropped):
             self._dropped.append(case)
             return
         try:
             split = self._split(case)
-            for number, pair in enumerate(case.read(), 1):
+            for number, pair in enumerate(case.pairs(check), 1):
                 check()
                 label = f"{case.label}, repeat {number}" if pair.gt_kind == "leave_one_out" else case.label
                 self._add_pair(case, pair, split, label, check)
         except InputError as error:
             self._dropped.append(Dropped(case.label, "reading", anonymous(str(error), case.names)))
 
-    def finish(self) -> Summary:
+    def finish(self, check: Check) -> Summary:
         """Write the index, with patients who share an image in one split, and sum up."""
-        moved = self._reunite()
+        moved = self._reunite(check)
         self._writer.finish()
         slices = list(self._writer.slices)
         return Summary(self._site, self._writer.metas, slices, self._dropped, moved, self._accepted.pictures, self._refused.pictures)
 
     def _split(self, case: Case) -> Split:
-        if case.subject in KEPT_OUT_SUBJECTS:
+        if is_kept_out(case.subject):
             return "test"
         if self._train_on_all:
             return "train"
         return split_of(case.subject, self._site, case.study, self._external)
 
-    def _add_pair(self, case: Case, pair: Pair, split: Split, label: str, check: Callable[[], None]) -> None:
+    def _add_pair(self, case: Case, pair: Pair, split: Split, label: str, check: Check) -> None:
         def look(noisy: Volume, clean: np.ndarray, mask: np.ndarray, registration: Registration) -> None:
             def draw() -> Picture:
                 return Picture(label, registration.flow_p95, registration.reason, alignment_png(noisy, clean, mask))
@@ -147,19 +151,23 @@ class _Work:
         meta = self._meta(case, pair, made, split, word)
         self._writer.add(Record(made.noisy, made.clean, made.mask, meta))
         # One view a case: its repeats show the same.
-        self._views.setdefault(case.label, (meta.subject, resize(made.clean[len(made.clean) // 2], (HASHED_MATRIX, HASHED_MATRIX))))
+        shown = np.flatnonzero(made.mask.any(axis=(1, 2)))
+        if case.label not in self._views and shown.size:
+            middle = made.clean[shown[shown.size // 2]]
+            self._views[case.label] = meta.subject, resize(middle, (HASHED_MATRIX, HASHED_MATRIX))
 
     def _meta(self, case: Case, pair: Pair, made: Made, split: Split, word: str) -> RecordMeta:
         across = pair.noisy.slice_axis
         rows, columns = (pair.noisy.spacing[axis] for axis in range(3) if axis != across)
+        subject, study = folded(case.subject), folded(case.study)
         return RecordMeta(
-            subject=self._pseudonyms.of("subject", self._site, case.subject or case.study),
-            exam=self._pseudonyms.of("exam", self._site, case.study or case.subject),
-            series=self._pseudonyms.of("series", self._site, case.subject, case.series),
+            subject=self._pseudonyms.of("subject", self._site, subject or study),
+            exam=self._pseudonyms.of("exam", self._site, study or subject),
+            series=self._pseudonyms.of("series", self._site, subject, case.series),
             site=self._site,
             **_words(pair.noisy.acquisition),
             model=re.sub(r"[^A-Za-z0-9 ._+-]", "", case.model)[:40],
-            field_strength=_number(pair.noisy.acquisition.field_strength.value),
+            field_strength=positive(pair.noisy.acquisition.field_strength.value),
             acceleration=pair.acceleration.ratio,
             acceleration_group=word,
             nex_fast=pair.acceleration.nex_fast,
@@ -183,7 +191,7 @@ class _Work:
             licence=case.licence,
         )
 
-    def _reunite(self) -> int:
+    def _reunite(self, check: Check) -> int:
         """Put patients who share an image into one split, the most protected of theirs; returns how many were moved.
 
         The same images under two numbers are one patient twice, and would stand on both sides of the split.
@@ -191,10 +199,15 @@ class _Work:
         splits = {meta.subject: meta.split for meta in self._writer.metas}
         before = dict(splits)
         alike = near_duplicates({label: view for label, (_, view) in self._views.items()})
-        patients = [(self._views[one][0], self._views[other][0]) for one, other in alike]
-        for _ in patients:  # as often as a chain of copies can be long
+        patients = {(self._views[one][0], self._views[other][0]) for one, other in alike}
+        apart = True
+        while apart:  # a chain of copies takes several rounds
+            check()
+            apart = False
             for one, other in patients:
-                splits[one] = splits[other] = max(splits[one], splits[other], key=HELD_OUT.index)
+                if splits[one] != splits[other]:
+                    splits[one] = splits[other] = max(splits[one], splits[other], key=HELD_OUT.index)
+                    apart = True
         self._writer.metas[:] = [replace(meta, split=splits[meta.subject]) for meta in self._writer.metas]
         return sum(splits[subject] != before[subject] for subject in splits)
 
@@ -203,7 +216,3 @@ def _words(acquisition: Acquisition) -> dict[str, str]:
     names = ("vendor", "organ", "contrast", "fat_suppression", "plane")
     values = ((name, getattr(acquisition, name).value) for name in names)
     return {name: value if isinstance(value, str) else "" for name, value in values}
-
-
-def _number(value: object) -> float | None:
-    return value if isinstance(value, float) else None

@@ -14,14 +14,18 @@ import numpy as np
 import torch
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.training.grappa import calibrate, fill
-from MRIDenoiseLib.training.preparation.cases import Pair
-from MRIDenoiseLib.training.preparation.raw import acquisition_of, coil_images, opened, read_header
+from MRIDenoiseLib.training.grappa import LINES, READOUT_POINTS, calibrate, fill
+from MRIDenoiseLib.training.preparation.cases import Check, Pair
+from MRIDenoiseLib.training.preparation.raw import acquisition_of, coil_images, dataset, opened, read_header, values
 from MRIDenoiseLib.training.preparation.repetitions import noisy_and_clean, repetition_pairs
 
 
-def read_prostate(path: Path) -> Iterator[Pair]:
+def read_prostate(path: Path, check: Check) -> Iterator[Pair]:
     """Each average of a T2w acquisition as a noisy volume, with the complex average of the others as its reference.
+
+    Args:
+        path: of the file.
+        check: called for every average of every slice; raises :class:`Cancelled` to stop.
 
     Raises:
         InputError: the file is damaged, or its header or sampling is not that of the data set.
@@ -30,21 +34,27 @@ def read_prostate(path: Path) -> Iterator[Pair]:
         header = read_header(file)
         if header.pixel is None or header.slice_thickness is None:
             raise InputError(f"{path.name} does not tell its field of view in the ISMRMRD header; download it again")
-        kspace, calibration = file["kspace"], file["calibration_data"]
-        slices = (coil_images(_filled(kspace[:, z], calibration[z]), header) for z in range(kspace.shape[1]))
-        noisy, clean = noisy_and_clean(slices)
+        kspace, calibration = dataset(file, "kspace"), dataset(file, "calibration_data")
+        if calibration.ndim != 4 or calibration.shape[:2] != kspace.shape[1:3]:
+            raise InputError(f"{path.name} does not hold calibration data for every slice and coil; download it again")
+        # The kernel takes every second line.
+        if calibration.shape[2] < READOUT_POINTS or calibration.shape[3] < 2 * LINES - 1:
+            raise InputError(f"{path.name} holds too few lines of calibration data; download it again")
+        filled = (_filled(values(kspace, slice(None), z), values(calibration, z), check) for z in range(kspace.shape[1]))
+        noisy, clean = noisy_and_clean((coil_images(averages, header) for averages in filled), check)
     acquisition = acquisition_of(header, organ="prostate", contrast="T2w", fat="none", plane="axial")
     yield from repetition_pairs(noisy, clean, (header.slice_thickness, *header.pixel), acquisition)
 
 
-def _filled(averages: np.ndarray, calibration: np.ndarray) -> np.ndarray:
+def _filled(averages: np.ndarray, calibration: np.ndarray, check: Check) -> np.ndarray:
     """The averages of one slice (averages, coils, readout, lines) with all lines; ``calibration`` is (coils, readout, lines)."""
     reference = torch.from_numpy(np.ascontiguousarray(calibration.swapaxes(1, 2))[None])
     weights = calibrate(reference, period=2, kept=1)
-    return np.stack([_filled_average(average, weights) for average in averages])
+    return np.stack([_filled_average(average, weights, check) for average in averages])
 
 
-def _filled_average(average: np.ndarray, weights: torch.Tensor) -> np.ndarray:
+def _filled_average(average: np.ndarray, weights: torch.Tensor, check: Check) -> np.ndarray:
+    check()
     measured = np.flatnonzero(np.abs(average).sum(axis=(0, 1)) > 0)
     if len(measured) < 2 or (np.diff(measured) != 2).any():
         raise InputError("an average does not hold every other line of k-space, as the averages of this data set do; download it again")

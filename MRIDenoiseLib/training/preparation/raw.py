@@ -7,7 +7,7 @@ the middle of both; ``ismrmrd_header`` is the XML header of the ISMRMRD format (
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 from scipy import fft
 
 from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.io.geometry import check_voxels
 from MRIDenoiseLib.prompt.vocabulary import VENDORS, canonical
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField, Volume
 
@@ -47,13 +48,68 @@ class RawHeader:
     parallel: float | None = None
 
 
+_FAULTS = (OSError, KeyError, RuntimeError, TypeError, ValueError)
+"""What h5py raises on damaged files. Caught only around its calls, so that faults of ours still show."""
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """An HDF5 file for reading; what is wrong with it, then or while it is read, becomes InputError."""
+    """An HDF5 file for reading, by the functions below; InputError where it is none."""
+    with ExitStack() as stack:
+        with _damage_told(path):
+            file = stack.enter_context(h5py.File(path, "r"))
+        yield file
+
+
+def has(file: h5py.File, name: str) -> bool:
+    """Whether a file holds something of this name.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    with _damage_told(Path(file.filename)):
+        return name in file
+
+
+def dataset(file: h5py.File, name: str) -> h5py.Dataset:
+    """A data set of numbers, whose ``shape``, ``ndim`` and ``dtype`` can be relied on; :func:`values` reads of it.
+
+    Raises:
+        InputError: the file is damaged, or holds no such numbers.
+    """
+    with _damage_told(Path(file.filename)):
+        found = file[name]
+        if not isinstance(found, h5py.Dataset) or not found.shape or 0 in found.shape or found.dtype.kind not in "fciu":
+            raise InputError(f"{Path(file.filename).name} holds no numbers where {name} belongs; copy or download it again")
+        return found
+
+
+def values(stored: h5py.Dataset, *where: Any) -> np.ndarray:
+    """A part of a data set, chosen as NumPy does; all of it by default.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    with _damage_told(Path(stored.file.filename)):
+        return np.asarray(stored[where])
+
+
+def attribute(holder: h5py.File | h5py.Dataset, name: str) -> str:
+    """An attribute of a file or data set as text, empty where it is not there.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    with _damage_told(Path(holder.file.filename)):
+        value: Any = holder.attrs.get(name, "")
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
     try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, KeyError) as error:
+        yield
+    except _FAULTS as error:
         raise InputError(f"{path.name} is damaged or not a raw data file; copy or download it again") from error
 
 
@@ -61,12 +117,14 @@ def read_header(file: h5py.File) -> RawHeader:
     """The header of an open file; an empty one where there is none.
 
     Raises:
-        InputError: it is no XML.
+        InputError: it is no XML, or the file is damaged.
     """
-    if "ismrmrd_header" not in file:
+    if not has(file, "ismrmrd_header"):
         return RawHeader()
+    with _damage_told(Path(file.filename)):
+        written: Any = file["ismrmrd_header"][()]
     try:
-        root = ElementTree.fromstring(file["ismrmrd_header"][()])
+        root = ElementTree.fromstring(written if isinstance(written, (bytes, str)) else "")
     except ElementTree.ParseError as error:
         raise InputError("the file's ISMRMRD header cannot be read; copy or download it again") from error
 
@@ -92,12 +150,6 @@ def read_header(file: h5py.File) -> RawHeader:
         model=word("acquisitionSystemInformation/systemModel"),
         parallel=number("encoding/parallelImaging/accelerationFactor/kspace_encoding_step_1"),
     )
-
-
-def attribute(file: h5py.File, name: str) -> str:
-    """An attribute of the file as text, empty where it is not there."""
-    value: Any = file.attrs.get(name, "")
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def coil_images(kspace: np.ndarray, header: RawHeader) -> np.ndarray:
@@ -128,7 +180,12 @@ def root_sum_of_squares(images: np.ndarray, axis: int = 0) -> np.ndarray:
 
 
 def volume_of(slices: np.ndarray, spacing: tuple[float, float, float], acquisition: Acquisition) -> Volume:
-    """A volume of raw data: slices (slices, rows, columns), mm between slices, rows and columns, position unknown."""
+    """A volume of raw data: slices (slices, rows, columns), mm between slices, rows and columns, position unknown.
+
+    Raises:
+        InputError: they show nothing, or hold values that are no numbers.
+    """
+    check_voxels(slices, "the file's image")
     matrix = np.diag([spacing[2], spacing[1], spacing[0], 1.0])
     return Volume(np.ascontiguousarray(slices, np.float32), matrix, acquisition=acquisition)
 

@@ -64,7 +64,8 @@ class RecordMeta:
         field_strength: tesla.
         acceleration: T_full / T_fast.
         acceleration_group: ``1.5x``, ``2x`` or ``3x``.
-        nex_fast, nex_full: Number of Averages (0018,0083) of the two acquisitions.
+        nex_fast, nex_full: Number of Averages (0018,0083) of the two acquisitions. For one of N repeats ``nex_full`` is what all N
+            make together, as ``acceleration`` is N; the reference is the mean of the other N - 1.
         parallel_fast, parallel_full: their in-plane parallel reduction factors (0018,9069).
         spacing: mm between rows, mm between columns.
         slice_spacing: mm between slices.

@@ -6,7 +6,9 @@ noise is anatomy: with N repeats the expected reference is x + (y - x) / N, and 
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +19,16 @@ from MRIDenoiseLib.inference.normalise import body_mask
 
 GtKind = Literal["independent", "leave_one_out", "inclusive"]
 """A separate acquisition, the mean of all other repeats, or an average that contains the noisy image's own data."""
+
+
+def refuse_copies(repeats: Iterable[np.ndarray]) -> None:
+    """Raise InputError where two repeats are one image twice: its own noise would be part of its reference."""
+    seen: set[bytes] = set()
+    for repeat in repeats:
+        digest = hashlib.sha256(np.ascontiguousarray(repeat).data).digest()
+        if digest in seen:
+            raise InputError("two of its repeats are the same image, which would be its own reference; take the copy away")
+        seen.add(digest)
 
 
 def leave_one_out(repeats: np.ndarray) -> np.ndarray:

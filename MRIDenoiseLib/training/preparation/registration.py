@@ -6,7 +6,8 @@ image the very thing that is to be learned.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,8 +16,10 @@ from scipy.spatial.transform import Rotation
 
 from MRIDenoiseLib.errors import Cancelled, InputError
 from MRIDenoiseLib.inference.normalise import body_mask
-from MRIDenoiseLib.io.geometry import LPS_TO_RAS, lps_parts
+from MRIDenoiseLib.io.geometry import LPS_TO_RAS
+from MRIDenoiseLib.io.images import sitk_image
 from MRIDenoiseLib.training.preparation.alignment_check import gradient_agreement, residual_motion
+from MRIDenoiseLib.training.preparation.cases import Check, unasked
 from MRIDenoiseLib.volume import Volume
 
 HISTOGRAM_BINS = 32
@@ -76,7 +79,7 @@ class Registration:
     reason: str
 
 
-def register(moving: Volume, fixed: Volume, *, seed: int = 0, check: Callable[[], None] = lambda: None) -> Registration:
+def register(moving: Volume, fixed: Volume, *, seed: int = 0, check: Check = unasked) -> Registration:
     """Find the rigid movement between a clean and a noisy volume, and judge it.
 
     Mattes mutual information (Mattes 2003) over six degrees of freedom, from coarse to fine, starting where the headers put
@@ -86,7 +89,7 @@ def register(moving: Volume, fixed: Volume, *, seed: int = 0, check: Callable[[]
         moving: the clean volume.
         fixed: the noisy volume, on whose grid the pair will live.
         seed: decides at which voxels the two are compared.
-        check: called at every iteration; raises :class:`Cancelled` to stop.
+        check: called at every iteration and all through the rest; raises :class:`Cancelled` to stop.
 
     Returns:
         A registration; not accepted, with the reason, where the two hardly overlap, agree less than before, still move
@@ -98,16 +101,15 @@ def register(moving: Volume, fixed: Volume, *, seed: int = 0, check: Callable[[]
     """
     _check_size(moving)
     _check_size(fixed)
-    noisy = _slices(fixed.voxels, fixed)
+    noisy = slices_first(fixed.voxels, fixed)
     body = body_mask(noisy)
     by_headers = np.eye(4)
-    before, seen_before = _on_grid(moving, fixed, by_headers)
+    before, seen_before = _on_grid(moving, fixed, by_headers, check)
     overlap = _share(seen_before, body) >= LEAST_COVERED
     matrix = (
         _aligned(_image(moving), _image(fixed), min(np.delete(fixed.spacing, fixed.slice_axis)), seed, check) if overlap else by_headers
     )
-    check()
-    after, seen = _on_grid(moving, fixed, matrix)
+    after, seen = _on_grid(moving, fixed, matrix, check)
     mask = body & seen & seen_before
     rotation, translation = _movement(matrix, fixed)
     result = Registration(
@@ -118,7 +120,7 @@ def register(moving: Volume, fixed: Volume, *, seed: int = 0, check: Callable[[]
         covered=_share(seen, body),
         ncc_before=gradient_agreement(noisy, before, mask),
         ncc_after=gradient_agreement(noisy, after, mask),
-        flow_p95=residual_motion(noisy, after, mask),
+        flow_p95=residual_motion(noisy, after, mask, check),
         accepted=True,
         reason="",
     )
@@ -126,7 +128,7 @@ def register(moving: Volume, fixed: Volume, *, seed: int = 0, check: Callable[[]
     return replace(result, accepted=not reason, reason=reason)
 
 
-def resample(moving: Volume, fixed: Volume, registration: Registration) -> Volume:
+def resample(moving: Volume, fixed: Volume, registration: Registration, check: Check = unasked) -> Volume:
     """The clean volume on the noisy one's grid, by quintic B-spline interpolation.
 
     It keeps as much of the fine detail as a windowed sinc of radius four and takes a thirtieth of the time (Thevenaz, Blu and
@@ -136,12 +138,13 @@ def resample(moving: Volume, fixed: Volume, registration: Registration) -> Volum
         moving: the clean volume.
         fixed: the noisy volume; it is not changed.
         registration: of the two.
+        check: called all through it; raises :class:`Cancelled` to stop.
 
     Returns:
         The clean volume, not below zero, and zero where it shows nothing (see :func:`coverage`). It has no DICOM headers;
         its slices lie along ``fixed.slice_axis``.
     """
-    voxels = _resampled(moving, fixed, registration.noisy_to_clean)
+    voxels = _resampled(moving, fixed, registration.noisy_to_clean, check)
     return replace(moving, voxels=voxels, ijk_to_ras=fixed.ijk_to_ras, headers=())
 
 
@@ -150,12 +153,17 @@ def coverage(moving: Volume, fixed: Volume, registration: Registration) -> np.nd
     return _covered(moving, fixed, registration.noisy_to_clean)
 
 
+def slices_first(voxels: np.ndarray, volume: Volume) -> np.ndarray:
+    """Voxels on a volume's grid with its slices along the first axis."""
+    return np.moveaxis(voxels, volume.slice_axis, 0)
+
+
 def _check_size(volume: Volume) -> None:
     if min(volume.voxels.shape) < LEAST_VOXELS:
         raise InputError(f"a volume of {min(volume.voxels.shape)} slice(s) is too thin to be registered in three dimensions")
 
 
-def _aligned(moving: sitk.Image, fixed: sitk.Image, pixel: float, seed: int, check: Callable[[], None]) -> np.ndarray:
+def _aligned(moving: sitk.Image, fixed: sitk.Image, pixel: float, seed: int, check: Check) -> np.ndarray:
     """The 4 x 4 RAS matrix that maximises mutual information; ``pixel`` is the fixed image's in-plane spacing in mm."""
     transform = sitk.Euler3DTransform()
     transform.SetCenter(fixed.TransformContinuousIndexToPhysicalPoint([(size - 1) / 2 for size in fixed.GetSize()]))
@@ -173,26 +181,38 @@ def _aligned(moving: sitk.Image, fixed: sitk.Image, pixel: float, seed: int, che
     method.SetSmoothingSigmasPerLevel([pixels * pixel for pixels in SMOOTHING_PIXELS])
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
     method.SetInitialTransform(transform, True)
-    cancelled: list[Cancelled] = []
-
-    def listen() -> None:
-        # An exception would be lost in the library's own code. Every resolution has to be stopped by itself.
-        try:
-            check()
-        except Cancelled as told:
-            cancelled.append(told)
-            method.StopRegistration()
-
-    method.AddCommand(sitk.sitkIterationEvent, listen)
-    method.Execute(fixed, moving)
-    if cancelled:
-        raise cancelled[0]
+    # Every resolution has to be stopped by itself.
+    with _listening(method, sitk.sitkIterationEvent, method.StopRegistration, check):
+        method.Execute(fixed, moving)
     rotation = np.reshape(transform.GetMatrix(), (3, 3))
     centre = np.array(transform.GetCenter())
     found = np.eye(4)
     found[:3, :3] = rotation
     found[:3, 3] = centre + transform.GetTranslation() - rotation @ centre
     return LPS_TO_RAS @ found @ LPS_TO_RAS
+
+
+@contextmanager
+def _listening(process: sitk.ProcessObject, event: int, stop: Callable[[], object], check: Check) -> Iterator[None]:
+    """Call ``check`` at every ``event`` of a process that runs inside, and ``stop`` when told to; then raise Cancelled."""
+    told: list[Cancelled] = []
+
+    def listen() -> None:
+        # An exception would be lost in the library's own code.
+        try:
+            check()
+        except Cancelled as cancelled:
+            told.append(cancelled)
+            stop()
+
+    process.AddCommand(event, listen)
+    try:
+        yield
+    except RuntimeError:
+        if not told:
+            raise
+    if told:
+        raise told[0]
 
 
 def _objection(result: Registration, fixed: Volume) -> str:
@@ -223,13 +243,18 @@ def _movement(matrix: np.ndarray, fixed: Volume) -> tuple[tuple[float, float, fl
     return (rz, ry, rx), (tz, ty, tx)
 
 
-def _on_grid(moving: Volume, fixed: Volume, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _on_grid(moving: Volume, fixed: Volume, matrix: np.ndarray, check: Check) -> tuple[np.ndarray, np.ndarray]:
     """The moved volume and where it shows something, both with the fixed volume's slices first."""
-    return _slices(_resampled(moving, fixed, matrix), fixed), _slices(_covered(moving, fixed, matrix), fixed)
+    return slices_first(_resampled(moving, fixed, matrix, check), fixed), slices_first(_covered(moving, fixed, matrix), fixed)
 
 
-def _resampled(moving: Volume, fixed: Volume, matrix: np.ndarray) -> np.ndarray:
-    resampled = sitk.Resample(_image(moving), _image(fixed), _transform(matrix), sitk.sitkBSpline5, 0.0)
+def _resampled(moving: Volume, fixed: Volume, matrix: np.ndarray, check: Check) -> np.ndarray:
+    method = sitk.ResampleImageFilter()
+    method.SetReferenceImage(_image(fixed))
+    method.SetTransform(_transform(matrix))
+    method.SetInterpolator(sitk.sitkBSpline5)
+    with _listening(method, sitk.sitkProgressEvent, method.Abort, check):
+        resampled = method.Execute(_image(moving))
     return np.maximum(sitk.GetArrayFromImage(resampled), 0)
 
 
@@ -244,16 +269,7 @@ def _transform(matrix: np.ndarray) -> sitk.AffineTransform:
 
 
 def _image(volume: Volume) -> sitk.Image:
-    image = sitk.GetImageFromArray(volume.voxels)
-    origin, spacing, direction = lps_parts(volume.ijk_to_ras)
-    image.SetOrigin(origin.tolist())
-    image.SetSpacing(spacing.tolist())
-    image.SetDirection(direction.ravel().tolist())
-    return image
-
-
-def _slices(voxels: np.ndarray, volume: Volume) -> np.ndarray:
-    return np.moveaxis(voxels, volume.slice_axis, 0)
+    return sitk_image(volume.voxels, volume.ijk_to_ras)
 
 
 def _share(seen: np.ndarray, body: np.ndarray) -> float:

@@ -15,10 +15,12 @@ import numpy as np
 
 from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.inference.normalise import body_mask
+from MRIDenoiseLib.prompt.headers import positive
 from MRIDenoiseLib.training.preparation.acceleration_group import Acceleration
-from MRIDenoiseLib.training.preparation.cases import Case, Dropped, Pair, Say
-from MRIDenoiseLib.training.preparation.images import Image, list_images
-from MRIDenoiseLib.training.preparation.references import leave_one_out, reference_noise
+from MRIDenoiseLib.training.preparation.cases import MEASURED_ONCE, Case, Check, Dropped, Pair, Say
+from MRIDenoiseLib.training.preparation.images import Image
+from MRIDenoiseLib.training.preparation.listing import list_images
+from MRIDenoiseLib.training.preparation.references import leave_one_out, reference_noise, refuse_copies
 from MRIDenoiseLib.volume import Volume
 
 
@@ -65,7 +67,7 @@ def _numbers(which: str) -> list[int]:
 
 
 def _groups(image: Image, chosen: list[int] | None, cycle: int | None) -> list[list[int]]:
-    """The volumes of an image that repeat one another."""
+    """The volumes of an image that repeat one another, by condition."""
     everything = range(1, image.volumes + 1)
     if chosen is not None:
         return [chosen]
@@ -73,27 +75,34 @@ def _groups(image: Image, chosen: list[int] | None, cycle: int | None) -> list[l
 
 
 def _of_volumes(image: Image, groups: Sequence[Sequence[int]]) -> list[Case | Dropped]:
-    if any(len(numbers) < 2 or numbers[-1] > image.volumes for numbers in groups):
+    if any(numbers and numbers[-1] > image.volumes for numbers in groups) or max(map(len, groups)) < 2:
         return [Dropped(image.label, "matching", f"it holds {image.volumes} volumes, so not the repeats that were asked for")]
     cases: list[Case | Dropped] = []
     for condition, numbers in enumerate(groups, 1):
-        case = _case(image, f"{image.series} {numbers}", [partial(image.read, number) for number in numbers], image.names)
-        cases.append(case if len(groups) == 1 else replace(case, label=f"{image.label}, condition {condition}"))
+        label = image.label if len(groups) == 1 else f"{image.label}, condition {condition}"
+        if len(numbers) < 2:
+            cases.append(Dropped(label, "matching", MEASURED_ONCE))
+            continue
+        readers = [partial(image.read, number) for number in numbers]
+        cases.append(replace(_case(image, f"{image.series} {numbers}", readers, image.names), label=label))
     return cases
 
 
 def _alike(images: Sequence[Image]) -> list[Case | Dropped]:
     """Cases of single volumes that were measured in the same way, as often as there are any."""
+    cases: list[Case | Dropped] = []
     groups: dict[object, list[Image]] = {}
     for image in images:
-        # A file without headers says too little about how it was measured to be taken for another's repeat.
-        same = image.series if image.name else (image.subject, image.study, image.words, image.echo_time, image.matrix, image.slab)
-        groups.setdefault(same, []).append(image)
-    cases: list[Case | Dropped] = []
+        if image.name:
+            reason = "a single image file does not tell whose repeat it is; join the repeats of an image in one four-dimensional file"
+            cases.append(Dropped(image.label, "matching", reason))
+            continue
+        scanned = image.words, image.kinds, image.weighting, image.acquisition.averages.value, image.matrix, image.slab
+        groups.setdefault((image.subject, image.study, scanned), []).append(image)
     for group in groups.values():
         first = group[0]
         if len(group) < 2:
-            cases.append(Dropped(first.label, "matching", "it was measured once, so there is nothing to compare it with"))
+            cases.append(Dropped(first.label, "matching", MEASURED_ONCE))
             continue
         names = tuple(name for image in group for name in image.names)
         cases.append(_case(first, first.series, [partial(image.read, 1) for image in group], names))
@@ -115,21 +124,25 @@ def _case(image: Image, series: str, readers: Sequence[partial[Volume]], names: 
     )
 
 
-def _read(readers: Sequence[partial[Volume]]) -> Iterator[Pair]:
-    volumes = [read() for read in readers]
+def _read(readers: Sequence[partial[Volume]], check: Check) -> Iterator[Pair]:
+    volumes = []
+    for read in readers:
+        check()
+        volumes.append(read())
     first = volumes[0]
     if any(
         volume.voxels.shape != first.voxels.shape or not np.allclose(volume.ijk_to_ras, first.ijk_to_ras, atol=0.01) for volume in volumes
     ):
         raise InputError("its repeats do not lie on one grid, so they cannot be averaged")
+    refuse_copies(volume.voxels for volume in volumes)
+    check()
     repeats = np.stack([volume.voxels for volume in volumes])
     body = np.moveaxis(body_mask(np.moveaxis(repeats.mean(axis=0), first.slice_axis, 0)), 0, first.slice_axis)
     sigma = reference_noise(repeats, body)
-    averages = first.acquisition.averages.value
-    nex = averages if isinstance(averages, float) else 1.0
     count = len(repeats)
-    parallel = first.acquisition.parallel_imaging.value
-    factor = parallel if isinstance(parallel, float) else None
-    acceleration = Acceleration(float(count), nex, nex * count, factor, factor, source="one of all repeats")
+    nex = positive(first.acquisition.averages.value)
+    parallel = positive(first.acquisition.parallel_imaging.value)
+    acceleration = Acceleration(float(count), nex, nex and nex * count, parallel, parallel, source="one of all repeats")
+    check()
     for volume, reference in zip(volumes, leave_one_out(repeats), strict=True):
         yield Pair(volume, volume.with_voxels(reference), "leave_one_out", count, acceleration, reference_noise=sigma)

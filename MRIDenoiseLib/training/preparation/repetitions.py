@@ -8,17 +8,18 @@ import numpy as np
 from scipy import ndimage
 
 from MRIDenoiseLib.inference.normalise import body_mask
+from MRIDenoiseLib.prompt.headers import positive
 from MRIDenoiseLib.training.preparation.acceleration_group import Acceleration
-from MRIDenoiseLib.training.preparation.cases import Pair
+from MRIDenoiseLib.training.preparation.cases import Check, Pair, unasked
 from MRIDenoiseLib.training.preparation.raw import root_sum_of_squares, volume_of
-from MRIDenoiseLib.training.preparation.references import complex_leave_one_out, reference_noise
+from MRIDenoiseLib.training.preparation.references import complex_leave_one_out, reference_noise, refuse_copies
 from MRIDenoiseLib.volume import Acquisition
 
 PHASE_SMOOTHING = 4.0
 """Pixels over which the phase between two repetitions is smooth."""
 
 
-def noisy_and_clean(slices: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def noisy_and_clean(slices: Iterable[np.ndarray], check: Check = unasked) -> tuple[np.ndarray, np.ndarray]:
     """Magnitudes of each repetition and of its reference, from coil images.
 
     The average is taken coil by coil and complex, before the root sum of squares: magnitudes have a noise floor that no
@@ -26,12 +27,14 @@ def noisy_and_clean(slices: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarra
 
     Args:
         slices: one complex array (repetitions, coils, rows, columns) for each slice.
+        check: called for every slice; raises :class:`Cancelled` to stop.
 
     Returns:
         Two float32 arrays (repetitions, slices, rows, columns).
     """
     noisy, clean = [], []
     for repetitions in slices:
+        check()
         references = complex_leave_one_out(aligned_in_phase(repetitions, 0))
         # What the first one is compared with must not have been aligned by it.
         references[0] = complex_leave_one_out(aligned_in_phase(repetitions, 1))[0]
@@ -47,10 +50,13 @@ def repetition_pairs(noisy: np.ndarray, clean: np.ndarray, spacing: tuple[float,
         noisy, clean: (repetitions, slices, rows, columns), see :func:`noisy_and_clean`.
         spacing: mm between slices, rows and columns.
         acquisition: of all.
+
+    Raises:
+        InputError: two of them are equal.
     """
+    refuse_copies(noisy)
     count = float(len(noisy))
-    factor = acquisition.parallel_imaging.value
-    parallel = factor if isinstance(factor, float) else None
+    parallel = positive(acquisition.parallel_imaging.value)
     acceleration = Acceleration(count, 1.0, count, parallel, parallel, source="one of all repetitions")
     sigma = reference_noise(noisy, body_mask(noisy.mean(axis=0)))
     for one, reference in zip(noisy, clean, strict=True):

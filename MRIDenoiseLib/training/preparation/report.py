@@ -17,7 +17,7 @@ from MRIDenoiseLib.training.preparation.cases import Dropped
 from MRIDenoiseLib.training.preparation.pictures import Picture
 from MRIDenoiseLib.training.preparation.records import RecordMeta
 
-PAIR_STEPS = ("acceleration", "alignment", "brightness")
+PAIR_STEPS = ("reading", "acceleration", "alignment", "brightness", "reference")
 """Steps at which a pair that was found is given up; the other steps concern what never became a pair."""
 _LABELS_SHOWN = 12
 
@@ -117,7 +117,7 @@ def _dropped(dropped: Sequence[Dropped]) -> list[str]:
         (step, reason, len(names), ", ".join(names[:_LABELS_SHOWN]) + (" ..." if len(names) > _LABELS_SHOWN else ""))
         for (step, reason), names in sorted(labels.items(), key=lambda item: -len(item[1]))
     ]
-    note = "<p class='note'>Numbers count the images of a folder in the order of its folders' and files' names.</p>"
+    note = "<p class='note'>Numbers count images, folders (the one that was given is the first) and files in the order of their names.</p>"
     return ["<h2>Dropped</h2>", _table(("at", "why", "how many", "which"), rows), note]
 
 

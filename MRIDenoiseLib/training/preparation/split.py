@@ -11,6 +11,7 @@ from scipy import fft
 
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.training.preparation.zero_fill import resize
+from MRIDenoiseLib.training.volumes import folded
 
 Split = Literal["train", "validation", "test"]
 
@@ -37,10 +38,10 @@ def split_of(subject: str, site: str = "", study: str = "", external_sites: Coll
     Raises:
         InputError: neither patient nor study is known.
     """
-    where = _word(site)
-    if where in {_word(external) for external in external_sites}:
+    where = folded(site)
+    if where in {folded(external) for external in external_sites}:
         return "test"
-    who = _word(subject) or _word(study)
+    who = folded(subject) or folded(study)
     if not who:
         raise InputError("neither a patient nor a study identifier is known, so images of one patient could end up on both sides")
     digest = hashlib.sha256(f"{where}\0{who}".encode()).digest()
@@ -58,12 +59,13 @@ def near_duplicates(slices: Mapping[str, np.ndarray]) -> list[tuple[str, str]]:
     Each image's hash holds the signs of its 16 x 16 lowest cosine frequencies about their median (a perceptual hash).
 
     Args:
-        slices: for each identifier one image (rows, columns), such as the middle slice of a volume.
+        slices: for each identifier one image (rows, columns), such as the middle slice of a volume; a blank one is like no other.
 
     Returns:
         The identifiers of each pair, in the order of ``slices``.
     """
-    names = list(slices)
+    # Where nothing is to be seen everything is alike.
+    names = [name for name, image in slices.items() if image.min() < image.max()]
     if not names:
         return []
     signs = np.stack([_perceptual_hash(slices[name]) for name in names])
@@ -78,8 +80,3 @@ def _perceptual_hash(image: np.ndarray) -> np.ndarray:
     # The first one is the mean, which says nothing about what is seen.
     waves = fft.dctn(small)[:HASHED_FREQUENCIES, :HASHED_FREQUENCIES].ravel()[1:]
     return np.where(waves > np.median(waves), np.float32(1), np.float32(-1))
-
-
-def _word(text: str) -> str:
-    """DICOM pads identifiers with blanks, and people write them in either case."""
-    return text.strip("\0 ").casefold()

@@ -46,6 +46,13 @@ def test_the_scan_times_say_more_than_the_factors_and_the_user_more_than_both():
     assert (given.ratio, given.nex_full, given.source) == (1.5, 2, "user")
 
 
+def test_more_than_any_scan_is_accelerated_is_refused_wherever_it_comes_from():
+    for fast, full, durations in ((1, 20, (None, None)), (1, 1, (1.0, 17.0))):
+        with pytest.raises(InputError, match="times as fast"):
+            Acceleration.between(acquisition(fast), acquisition(full), durations=durations)
+    assert Acceleration.between(acquisition(1), acquisition(16)).ratio == 16
+
+
 def test_a_header_without_the_parallel_factor_means_one_where_its_partner_has_it():
     assert Acceleration.between(acquisition(1, 2), acquisition(1)).ratio == 2
     assert "neither header" in Acceleration.between(acquisition(1), acquisition(2)).source

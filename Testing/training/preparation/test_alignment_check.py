@@ -61,3 +61,9 @@ def test_edges_agree_with_themselves_in_any_contrast_and_not_with_others():
     unrelated = np.random.default_rng(0).standard_normal(anatomy().shape)
     assert abs(gradient_agreement(anatomy(), unrelated, BODY)) < 0.1
     assert gradient_agreement(anatomy(), np.ones_like(anatomy()), BODY) == 0
+
+
+def test_the_measurement_can_be_stopped_at_every_slice() -> None:
+    asked: list[int] = []
+    residual_motion(anatomy(), anatomy(), BODY, lambda: asked.append(1))
+    assert len(asked) == len(BODY)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pair_files import body, coils, complex_noise, disc, hdf5, ismrmrd, kspace_of, quiet
 
-from MRIDenoiseLib.errors import InputError, SettingsError
+from MRIDenoiseLib.errors import Cancelled, InputError, SettingsError
 from MRIDenoiseLib.training.preparation.cases import Case, Dropped
 from MRIDenoiseLib.training.preparation.fastmri import Noise, find_fastmri
 from MRIDenoiseLib.training.preparation.raw import root_sum_of_squares
@@ -15,6 +15,8 @@ from MRIDenoiseLib.training.preparation.raw import root_sum_of_squares
 SIZE, DEPTH, COILS = 48, 5, 6
 RADIAL_SIZE, SPOKES = 48, 120
 HEADER = ismrmrd((2 * SIZE, SIZE), (SIZE, SIZE), (140, 140), (280, 140))
+HARDLY_ANY = 1e-3
+"""Noise that is nowhere seen but makes two averages two measurements."""
 TOLD = {"acquisition": "CORPDFS_FBK", "max": 1.0, "norm": 1.0, "patient_id": "abc"}
 
 
@@ -44,7 +46,7 @@ def reason(folder: Path) -> str:
 def test_a_knees_image_is_the_clean_volume_and_the_noisy_one_is_simulated_from_it(tmp_path: Path, stored: bool) -> None:
     truth = knee(tmp_path / "a.h5", **({} if stored else {"reconstruction_rss": None}))
     case = only_case(tmp_path, Noise(acceleration=3.0))
-    (pair,) = case.read()
+    (pair,) = case.pairs()
     assert np.allclose(pair.clean.voxels, truth, rtol=1e-3, atol=0.5)
     assert (pair.noise, pair.gt_kind, pair.acceleration.ratio) == ("simulated", "independent", 3)
     inner = truth > 400
@@ -59,22 +61,22 @@ def test_a_knees_image_is_the_clean_volume_and_the_noisy_one_is_simulated_from_i
 def test_a_single_coils_knee_is_read_too(tmp_path: Path) -> None:
     image = body(DEPTH, SIZE)
     knee(tmp_path / "a.h5", kspace=kspace_of(image.astype(np.complex64)), reconstruction_rss=None)
-    (pair,) = only_case(tmp_path).read()
+    (pair,) = only_case(tmp_path).pairs()
     assert np.allclose(pair.clean.voxels, image, atol=0.5)
 
 
 def test_a_brain_is_a_head(tmp_path: Path) -> None:
     knee(tmp_path / "a.h5", TOLD | {"acquisition": "AXFLAIR"})
     case = only_case(tmp_path)
-    told = next(case.read()).noisy.acquisition
+    told = next(case.pairs()).noisy.acquisition
     assert (told.organ.value, told.contrast.value, told.plane.value) == ("head", "T2-FLAIR", "axial") and case.source == "fastMRI head"
 
 
 def test_the_noise_follows_from_seed_and_file_and_differs_between_files(tmp_path: Path) -> None:
     for name in "ab":
         knee(tmp_path / f"{name}.h5")
-    first, again = ([next(case.read()).noisy.voxels for case in find_fastmri(tmp_path, Noise(seed=1), quiet)] for _ in range(2))
-    other = next(find_fastmri(tmp_path, Noise(seed=2), quiet)[0].read()).noisy.voxels
+    first, again = ([next(case.pairs()).noisy.voxels for case in find_fastmri(tmp_path, Noise(seed=1), quiet)] for _ in range(2))
+    other = next(find_fastmri(tmp_path, Noise(seed=2), quiet)[0].pairs()).noisy.voxels
     assert np.array_equal(first[0], again[0]) and not np.array_equal(first[0], first[1]) and not np.array_equal(first[0], other)
 
 
@@ -103,8 +105,8 @@ def prostate(path: Path, sigma: float, **changes: Any) -> np.ndarray:
 
 
 def test_without_noise_a_prostates_averages_are_complete_images(tmp_path: Path) -> None:
-    truth = prostate(tmp_path / "a.h5", 0)
-    for pair in only_case(tmp_path).read():
+    truth = prostate(tmp_path / "a.h5", HARDLY_ANY)
+    for pair in only_case(tmp_path).pairs():
         error = (pair.noisy.voxels - truth)[truth > 300]
         assert np.sqrt(np.mean(error**2)) < 0.03 * truth[truth > 300].mean()
 
@@ -112,9 +114,9 @@ def test_without_noise_a_prostates_averages_are_complete_images(tmp_path: Path) 
 def test_each_average_of_a_prostate_is_paired_with_the_two_others(tmp_path: Path) -> None:
     truth = prostate(tmp_path / "a.h5", 30)
     case = only_case(tmp_path)
-    pairs = list(case.read())
-    perfect = prostate(tmp_path / "perfect" / "b.h5", 0)
-    unfolded = next(only_case(tmp_path / "perfect").read()).noisy.voxels
+    pairs = list(case.pairs())
+    perfect = prostate(tmp_path / "perfect" / "b.h5", HARDLY_ANY)
+    unfolded = next(only_case(tmp_path / "perfect").pairs()).noisy.voxels
     assert np.allclose(perfect, truth)
     inner = truth > 400
     assert len(pairs) == 3 and case.source == "fastMRI prostate"
@@ -131,10 +133,20 @@ def test_each_average_of_a_prostate_is_paired_with_the_two_others(tmp_path: Path
     )
 
 
+@pytest.mark.parametrize(
+    ("shape", "complaint"),
+    [((DEPTH, COILS, SIZE, 6), "too few lines"), ((DEPTH, COILS, 4, 24), "too few lines"), ((DEPTH - 1, COILS, SIZE, 24), "every slice")],
+)
+def test_a_prostate_without_enough_calibration_data_is_refused(tmp_path: Path, shape: tuple[int, ...], complaint: str) -> None:
+    prostate(tmp_path / "a.h5", 10, calibration_data=np.ones(shape, np.complex64))
+    with pytest.raises(InputError, match=complaint):
+        next(only_case(tmp_path).pairs())
+
+
 def test_a_prostate_with_another_sampling_is_refused(tmp_path: Path) -> None:
     prostate(tmp_path / "a.h5", 0, kspace=np.ones((3, DEPTH, COILS, SIZE, SIZE), np.complex64))
     with pytest.raises(InputError, match="every other line"):
-        next(only_case(tmp_path).read())
+        next(only_case(tmp_path).pairs())
 
 
 @pytest.mark.parametrize("reversed_axes", [False, True])
@@ -155,7 +167,7 @@ def test_a_breast_is_gridded_from_all_of_its_spokes(tmp_path: Path, reversed_axe
         file["kspace"].attrs["imagesPerSlab"] = "16"
     assert both.shape == (partitions, 2, SPOKES, 2 * RADIAL_SIZE)
     case = only_case(tmp_path)
-    pair = next(case.read())
+    pair = next(case.pairs())
     row, column = (np.mgrid[:RADIAL_SIZE, :RADIAL_SIZE] - RADIAL_SIZE // 2) / RADIAL_SIZE
     inner = np.hypot(row - 0.05, column + 0.1) < 0.25
     found = pair.clean.voxels[:, inner].mean(axis=1)
@@ -188,10 +200,76 @@ def test_a_damaged_file_is_dropped_without_its_name(tmp_path: Path) -> None:
     assert "Doe" not in reason(tmp_path) and "damaged" in reason(tmp_path)
 
 
+@pytest.mark.parametrize("lost", ["kspace", "reconstruction_rss", "mask"])
+def test_a_file_whose_parts_are_of_another_kind_is_dropped_and_costs_no_other(tmp_path: Path, lost: str) -> None:
+    knee(tmp_path / "a.h5")
+    import h5py
+
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        if lost in file:
+            del file[lost]
+        file.create_group(lost)
+    knee(tmp_path / "b.h5")
+    first, second = find_fastmri(tmp_path, Noise(), quiet)
+    assert isinstance(second, Case) and len(list(second.pairs())) == 1
+    if isinstance(first, Case):
+        with pytest.raises(InputError, match="holds no numbers"):
+            next(first.pairs())
+
+
+@pytest.mark.parametrize("value", [np.nan, 7.0])
+def test_an_image_of_nothing_but_one_value_or_of_no_numbers_is_refused(tmp_path: Path, value: float) -> None:
+    knee(tmp_path / "a.h5", reconstruction_rss=np.full((DEPTH, SIZE, SIZE), value, np.float32))
+    with pytest.raises(InputError, match=r"not finite|same value"):
+        next(only_case(tmp_path).pairs())
+
+
+def breast(path: Path, centre: str) -> None:
+    """Seven partitions of two coils, all their samples one."""
+    import h5py
+
+    hdf5(path, kspace=np.ones((7, 2, 2 * RADIAL_SIZE, SPOKES, 2), np.float32))
+    with h5py.File(path, "a") as file:
+        file["kspace"].attrs["centerPartition"] = centre
+
+
+def test_a_breast_whose_attributes_make_no_sense_is_refused(tmp_path: Path) -> None:
+    for told in ("half", "900", "2.5"):
+        breast(tmp_path / "fastMRI_breast_012_2.h5", told)
+        with pytest.raises(InputError, match=r"whole number|not among its 7"):
+            next(only_case(tmp_path).pairs())
+
+
+@pytest.mark.parametrize("kind", ["knee", "knee from k-space", "prostate", "breast"])
+def test_reading_and_simulating_stop_when_told(tmp_path: Path, kind: str) -> None:
+    if kind == "prostate":
+        prostate(tmp_path / "a.h5", 10)
+    elif kind == "breast":
+        breast(tmp_path / "fastMRI_breast_012_2.h5", "4")
+    else:
+        knee(tmp_path / "a.h5", **({} if kind == "knee" else {"reconstruction_rss": None}))
+    case = only_case(tmp_path)
+    asked = 0
+
+    def count() -> None:
+        nonlocal asked
+        asked += 1
+
+    next(case.pairs(count))
+    at_least = {"knee": DEPTH, "knee from k-space": 2 * DEPTH, "prostate": 4 * DEPTH, "breast": 4 + 8}[kind]
+    assert asked >= at_least, "every slice, average and coil"
+
+    def stop() -> None:
+        raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        next(case.pairs(stop))
+
+
 def test_a_header_without_a_field_of_view_is_refused_when_it_is_read(tmp_path: Path) -> None:
     knee(tmp_path / "a.h5", ismrmrd_header="<ismrmrdHeader/>")
     with pytest.raises(InputError, match="field of view"):
-        next(only_case(tmp_path).read())
+        next(only_case(tmp_path).pairs())
 
 
 def test_a_folder_without_h5_files_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pair_files import body, coils, complex_noise, hdf5, ismrmrd, kspace_of, quiet
 
-from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.errors import Cancelled, InputError
 from MRIDenoiseLib.training.preparation.cases import Case, Dropped
 from MRIDenoiseLib.training.preparation.m4raw import find_m4raw
 from MRIDenoiseLib.training.preparation.raw import root_sum_of_squares
@@ -29,7 +29,7 @@ def test_every_repetition_is_paired_with_the_average_of_the_others(tmp_path: Pat
         scan(tmp_path / "multicoil_train", f"2022061003_T10{number}", number)
     (case,) = find_m4raw(tmp_path, quiet)
     assert isinstance(case, Case) and case.subject == "2022061003" and case.label == "scan 1"
-    pairs = list(case.read())
+    pairs = list(case.pairs())
     inner = body(DEPTH, SIZE) > 400
     truth = root_sum_of_squares(body(DEPTH, SIZE)[:, None] * coils(4, SIZE), axis=1)
     errors = [(pair.noisy.voxels - truth)[inner].std() for pair in pairs]
@@ -45,7 +45,7 @@ def test_the_noisy_volume_is_the_data_sets_own_reconstruction(tmp_path: Path) ->
         scan(tmp_path, f"a_FLAIR0{number}", number)
     (case,) = find_m4raw(tmp_path, quiet)
     assert isinstance(case, Case)
-    first = next(case.read())
+    first = next(case.pairs())
     import h5py
 
     with h5py.File(tmp_path / "a_FLAIR01.h5") as file:
@@ -58,7 +58,7 @@ def test_geometry_and_acquisition_come_from_the_header_or_the_published_protocol
         scan(tmp_path, f"b_T20{number}", number, header="<ismrmrdHeader/>")
     for case, field in zip(find_m4raw(tmp_path, quiet), (2.8936, 0.3), strict=True):
         assert isinstance(case, Case)
-        pair = next(case.read())
+        pair = next(case.pairs())
         assert pair.noisy.spacing == pytest.approx((6.0, 240 / SIZE, 240 / SIZE))
         told = pair.noisy.acquisition
         assert (told.organ.value, told.contrast.value, told.plane.value, told.field_strength.value) == ("head", "T2w", "axial", field)
@@ -69,7 +69,8 @@ def test_scans_are_told_apart_by_subject_and_contrast_and_a_single_one_is_droppe
     for name in ("a_T101", "a_T102", "a_T201", "b_T101", "b_T102", "notes"):
         hdf5(tmp_path / f"{name}.h5", kspace=np.zeros((1, 1, 4, 4), np.complex64))
     cases = find_m4raw(tmp_path, quiet)
-    assert [(one.label, type(one)) for one in cases] == [("scan 1", Case), ("scan 2", Dropped), ("scan 3", Case)]
+    assert [(one.label, type(one)) for one in cases] == [("scan 1", Case), ("scan 2", Dropped), ("scan 3", Case), ("file 6", Dropped)]
+    assert isinstance(cases[3], Dropped) and "its name is not one of M4Raw's" in cases[3].reason
 
 
 def test_repetitions_of_different_sizes_and_damaged_ones_are_refused(tmp_path: Path) -> None:
@@ -78,13 +79,48 @@ def test_repetitions_of_different_sizes_and_damaged_ones_are_refused(tmp_path: P
     (case,) = find_m4raw(tmp_path, quiet)
     assert isinstance(case, Case)
     with pytest.raises(InputError, match="differ in size"):
-        next(case.read())
+        next(case.pairs())
     (tmp_path / "a_T102.h5").write_bytes((tmp_path / "a_T101.h5").read_bytes()[:3000])
     with pytest.raises(InputError, match="damaged"):
-        next(case.read())
+        next(case.pairs())
 
 
 def test_a_folder_without_such_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.h5").touch()
     with pytest.raises(InputError, match="no M4Raw files"):
         find_m4raw(tmp_path, quiet)
+
+
+def test_a_second_copy_of_the_data_doubles_nothing(tmp_path: Path) -> None:
+    for folder in ("train", "copy"):
+        for number in (1, 2):
+            scan(tmp_path / folder, f"a_T10{number}", number)
+    case, *copies = find_m4raw(tmp_path, quiet)
+    assert isinstance(case, Case) and len(list(case.pairs())) == 2
+    assert [(one.label, one.step) for one in copies if isinstance(one, Dropped)] == [("file 3", "listing"), ("file 4", "listing")]
+
+
+def test_a_copy_under_another_number_is_refused(tmp_path: Path) -> None:
+    for number in (1, 2):
+        scan(tmp_path, f"a_T10{number}", 1)
+    (case,) = find_m4raw(tmp_path, quiet)
+    assert isinstance(case, Case)
+    with pytest.raises(InputError, match="its own reference"):
+        next(case.pairs())
+
+
+def test_reading_stops_between_two_slices(tmp_path: Path) -> None:
+    for number in (1, 2):
+        scan(tmp_path, f"a_T10{number}", number)
+    (case,) = find_m4raw(tmp_path, quiet)
+    assert isinstance(case, Case)
+    asked = 0
+
+    def stop() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == DEPTH:
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        next(case.pairs(stop))

@@ -131,3 +131,12 @@ def test_a_simulated_pair_is_neither_moved_nor_rescaled() -> None:
     noisy = np.roll(1.5 * rician(TRUTH, SIGMA, 1), 3, axis=2)
     found = made(pair(noisy, TRUTH, noise="simulated"))
     assert np.array_equal(found.clean, TRUTH) and found.gain == 1 and found.alignment is None
+
+
+def test_an_image_is_no_reference_for_itself_in_whatever_units() -> None:
+    noisy = rician(TRUTH, SIGMA, 1)
+    for clean in (noisy.copy(), np.rint(3 * noisy)):
+        with pytest.raises(Refused, match="once more") as caught:
+            made(pair(noisy, clean))
+        assert caught.value.step == "reference"
+    assert made(pair(noisy, rician(TRUTH, 2.0, 2))).gt_kind == "independent"

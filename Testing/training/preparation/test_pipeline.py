@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +32,7 @@ def simulated(seed: int, sigma: float = 25, ratio: float = 2.0) -> Pair:
 
 def case(number: int, subject: str, seed: int | None = None, pairs: Sequence[Pair] | None = None) -> Case:
     chosen = [simulated(number if seed is None else seed)] if pairs is None else pairs
-    return Case(f"scan {number}", subject, f"study {number}", f"series {number}", lambda: iter(chosen))
+    return Case(f"scan {number}", subject, f"study {number}", f"series {number}", lambda check: iter(chosen))
 
 
 def finding(*cases: Case | Dropped) -> Find:
@@ -103,6 +105,51 @@ def test_an_external_site_and_the_patients_of_the_published_tables_are_never_tra
     assert [meta.split for meta in RecordStore(tmp_path / "b").metas] == ["test", "train"]
 
 
+def test_patients_are_recognised_however_their_numbers_are_written(tmp_path: Path) -> None:
+    cases = [case(1, "PROSTATEX-0000"), case(2, " MS12\0"), case(3, "Doe"), case(4, "DOE ")]
+    prepare(finding(*cases), tmp_path / "out", site="here", train_on_all=True)
+    metas = RecordStore(tmp_path / "out").metas
+    assert [meta.split for meta in metas] == ["test", "test", "train", "train"]
+    assert metas[2].subject == metas[3].subject and len({meta.subject for meta in metas}) == 3
+
+
+def test_slices_that_show_nothing_make_no_two_patients_one(tmp_path: Path) -> None:
+    names = {split: next(f"p{k}" for k in range(99) if split_of(f"p{k}", "here") == split) for split in ("train", "test")}
+
+    def hollow(seed: int) -> Pair:
+        found = simulated(seed)
+        return replace(found, clean=volume(found.clean.voxels * np.array([1, 1, 0, 0])[:, None, None]))
+
+    cases = [case(number, name, pairs=[hollow(number)]) for number, name in enumerate(names.values())]
+    summary = prepare(finding(*cases), tmp_path / "out", site="here")
+    assert [meta.split for meta in summary.records] == ["train", "test"] and summary.reunited == 0
+    copies = [case(number, name, pairs=[hollow(7)]) for number, name in enumerate(names.values())]
+    assert prepare(finding(*copies), tmp_path / "copies", site="here").reunited == 1, "by a slice that shows something"
+
+
+def test_a_chain_of_copies_ends_in_one_split(tmp_path: Path) -> None:
+    trained = [f"p{k}" for k in range(99) if split_of(f"p{k}", "here") == "train"][:7]
+    chain = [*trained, next(f"p{k}" for k in range(99) if split_of(f"p{k}", "here") == "test")]
+    # Each shares an image with the next.
+    shared = [(name, image) for image, pair in enumerate(pairwise(chain)) for name in pair]
+    summary = prepare(finding(*(case(k, name, seed=image) for k, (name, image) in enumerate(shared))), tmp_path / "out", site="here")
+    assert {meta.split for meta in summary.records} == {"test"} and summary.reunited == len(trained)
+
+
+def test_what_the_system_refuses_to_read_is_not_called_a_fault_of_the_folder_to_be_written(tmp_path: Path) -> None:
+    def refused(check: object) -> Iterator[Pair]:
+        raise PermissionError(13, "Permission denied", "/x/secret.nii")
+        yield
+
+    def unlisted(say: object) -> list[Case | Dropped]:
+        raise PermissionError(13, "Permission denied", "/x")
+
+    summary = prepare(finding(Case("scan 1", "b", "", "", refused), case(2, "a")), tmp_path / "out", site="here")
+    assert [one.reason for one in summary.dropped] == ["it cannot be read: Permission denied"] and len(summary.records) == 1
+    with pytest.raises(InputError, match="cannot be read: Permission denied"):
+        prepare(unlisted, tmp_path / "other", site="here")
+
+
 def test_few_patients_may_all_be_trained_on_but_never_those_of_the_published_tables(tmp_path: Path) -> None:
     name = next(f"p{k}" for k in range(99) if split_of(f"p{k}", "here") == "test")
     prepare(finding(case(1, name), case(2, "ms12")), tmp_path / "a", site="here", train_on_all=True)
@@ -113,7 +160,7 @@ def test_few_patients_may_all_be_trained_on_but_never_those_of_the_published_tab
 
 
 def test_what_falls_out_is_written_down_with_step_and_reason(tmp_path: Path) -> None:
-    def broken() -> Iterator[Pair]:
+    def broken(check: object) -> Iterator[Pair]:
         yield simulated(2)
         raise InputError("secret.nii has no voxels")
 
@@ -121,15 +168,17 @@ def test_what_falls_out_is_written_down_with_step_and_reason(tmp_path: Path) -> 
         Dropped("fast 1", "matching", "no partner"),
         case(2, "a", pairs=[simulated(1, ratio=1.05)]),
         Case("scan 3", "b", "", "", broken, names=("/x/secret.nii",)),
-        Case("scan 4", "", "", "", lambda: iter([simulated(4)])),
+        Case("scan 4", "", "", "", lambda check: iter([simulated(4)])),
     ]
     summary = prepare(finding(*cases), tmp_path / "out", site="here")
     dropped = [json.loads(line) for line in (tmp_path / "out" / DROPPED).read_text().splitlines()]
     assert [(one["label"], one["step"]) for one in dropped] == [
         *(("fast 1", "matching"), ("scan 2", "acceleration"), ("scan 3", "reading"), ("scan 4", "reading")),
     ]
+    # A pair whose voxels cannot be read was found all the same.
+    assert summary.pairs_dropped == 3 and summary.drop_rate == 0.75
     assert "1.1 times as fast" in dropped[1]["reason"] and dropped[2]["reason"] == "a file has no voxels"
-    assert len(summary.records) == 1 and summary.pairs_dropped == 1 and summary.drop_rate == 0.5
+    assert len(summary.records) == 1
 
 
 def test_when_told_to_stop_or_when_it_fails_nothing_is_left(tmp_path: Path) -> None:
@@ -145,7 +194,7 @@ def test_when_told_to_stop_or_when_it_fails_nothing_is_left(tmp_path: Path) -> N
         )
     assert 0 < max(told) < 1 and list(tmp_path.iterdir()) == []
 
-    def fails() -> Iterator[Pair]:
+    def fails(check: object) -> Iterator[Pair]:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -176,7 +225,7 @@ def test_the_same_files_give_the_same_voxels_under_other_pseudonyms(tmp_path: Pa
 
 
 def test_the_model_name_is_kept_to_what_a_model_is_called(tmp_path: Path) -> None:
-    named = Case("scan 1", "a", "", "", lambda: iter([simulated(1)]), model="Prisma_fit <b>3T</b>\n" + "x" * 90)
+    named = Case("scan 1", "a", "", "", lambda check: iter([simulated(1)]), model="Prisma_fit <b>3T</b>\n" + "x" * 90)
     prepare(finding(named), tmp_path / "out", site="here")
     model = RecordStore(tmp_path / "out").metas[0].model
     assert model.startswith("Prisma_fit b3Tb") and len(model) == 40

@@ -7,7 +7,19 @@ import pytest
 from pair_files import body, coils, complex_noise, hdf5, ismrmrd, kspace_of
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.training.preparation.raw import RawHeader, acquisition_of, coil_images, cropped, opened, read_header, root_sum_of_squares
+from MRIDenoiseLib.training.preparation.raw import (
+    RawHeader,
+    acquisition_of,
+    attribute,
+    coil_images,
+    cropped,
+    dataset,
+    has,
+    opened,
+    read_header,
+    root_sum_of_squares,
+    values,
+)
 from MRIDenoiseLib.training.preparation.repetitions import aligned_in_phase, noisy_and_clean, repetition_pairs
 
 SIZE = 64
@@ -37,8 +49,40 @@ def test_a_file_that_is_no_hdf5_and_one_that_lacks_a_part_are_refused(tmp_path: 
     (tmp_path / "a.h5").write_bytes(b"not at all")
     with pytest.raises(InputError, match="not a raw data file"), opened(tmp_path / "a.h5"):
         pass
-    with pytest.raises(InputError, match="damaged"), opened(hdf5(tmp_path / "b.h5", other=1)) as file:
-        file["kspace"]
+    with opened(hdf5(tmp_path / "b.h5", {"said": b"\xff"}, other=1, words="k-space", empty=np.ones((0, 4)))) as file:
+        for missing in ("kspace", "words", "other", "empty"):
+            with pytest.raises(InputError, match=r"b\.h5 (is damaged|holds no numbers)"):
+                dataset(file, missing)
+        assert attribute(file, "said") and not attribute(file, "unsaid") and has(file, "other") and not has(file, "kspace")
+
+
+@pytest.mark.parametrize("fault", [RuntimeError, TypeError, ValueError, OSError, KeyError])
+def test_whatever_the_library_raises_on_a_damaged_file_is_told_and_faults_of_ours_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
+) -> None:
+    import h5py
+
+    def broken(*arguments: object) -> None:
+        raise fault("Unable to synchronously open object (bad object header)")
+
+    with opened(hdf5(tmp_path / "a.h5", kspace=np.ones((2, 3)))) as file:
+        stored = dataset(file, "kspace")
+        monkeypatch.setattr(h5py.Dataset, "__getitem__", broken)
+        with pytest.raises(InputError, match=r"a\.h5 is damaged"):
+            values(stored)
+        monkeypatch.setattr(h5py.Group, "__getitem__", broken)
+        with pytest.raises(InputError, match=r"a\.h5 is damaged"):
+            dataset(file, "kspace")
+    with pytest.raises(fault), opened(hdf5(tmp_path / "b.h5", other=1)):
+        raise fault("ours")
+
+
+def test_parts_of_a_data_set_are_chosen_as_numpy_does(tmp_path: Path) -> None:
+    numbers = np.arange(24.0).reshape(2, 3, 4)
+    with opened(hdf5(tmp_path / "a.h5", kspace=numbers)) as file:
+        stored = dataset(file, "kspace")
+        assert np.array_equal(values(stored), numbers) and np.array_equal(values(stored, 1), numbers[1])
+        assert np.array_equal(values(stored, slice(None), 2), numbers[:, 2])
 
 
 def test_oversampling_is_cut_off_and_lines_left_out_are_filled_to_square_pixels() -> None:

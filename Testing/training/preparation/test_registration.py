@@ -1,6 +1,7 @@
 """The clean image finds its place on the noisy one's grid, the noisy one stays as it was measured, and bad pairs are refused."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -212,13 +213,31 @@ def test_too_few_slices_are_refused_in_words():
 def test_a_registration_stops_as_soon_as_it_is_told():
     shape, spacing = STACK
     still = seen_on(grid(shape, spacing), shape, np.eye(4))
-    calls = []
+    calls: list[int] = []
+    register(still, still, check=lambda: calls.append(1))
 
-    def check() -> None:
+    def stop_at(last: int) -> None:
         calls.append(1)
-        if len(calls) >= 3:
+        if len(calls) >= last:
             raise Cancelled("stopped")
 
+    for last in (1, len(calls) // 3, len(calls) * 2 // 3, len(calls) - 3):
+        calls.clear()
+        with pytest.raises(Cancelled):
+            register(still, still, check=partial(stop_at, last))
+        assert len(calls) < last + 20, "each resolution may begin one more iteration"
+
+
+def test_resampling_stops_when_told() -> None:
+    shape, spacing = STACK
+    still = seen_on(grid(shape, spacing), shape, np.eye(4))
+    found = register(still, still)
+    asked: list[int] = []
+    resample(still, still, found, lambda: asked.append(1))
+    assert len(asked) > 10
+
+    def stop() -> None:
+        raise Cancelled("stopped")
+
     with pytest.raises(Cancelled):
-        register(still, still, check=check)
-    assert len(calls) < 20, "each resolution may begin one more iteration"
+        resample(still, still, found, stop)

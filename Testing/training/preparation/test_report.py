@@ -34,9 +34,14 @@ def rows(html: str) -> list[list[str]]:
 def test_everything_that_came_in_is_counted(tmp_path: Path, meta: RecordMeta) -> None:
     records = [meta, replace(meta, subject="other"), replace(meta, split="test", acceleration_group="3x"), replace(meta, organ="")]
     dropped = [Dropped("fast 3", "alignment", "too far"), Dropped("fast 5", "alignment", "too far"), Dropped("full 1", "matching", "alone")]
+    dropped += [
+        Dropped("fast 4", "listing", "damaged"),
+        Dropped("fast 6", "reading", "slices missing"),
+        Dropped("fast 7", "reference", "copy"),
+    ]
     found = rows(page(tmp_path, Summary("here", records, [10, 20, 30, 40], dropped, 0, [], [])))
-    assert ["pairs found", "6"] in found and ["pairs written", "4 (100 slices of 2 patients)"] in found
-    assert ["pairs given up", "2 (33% at this site)"] in found and ["images that are in no pair", "1"] in found
+    assert ["pairs found", "8"] in found and ["pairs written", "4 (100 slices of 2 patients)"] in found
+    assert ["pairs given up", "4 (50% at this site)"] in found and ["images that are in no pair", "2"] in found
     assert ["alignment", "too far", "2", "fast 3, fast 5"] in found and ["matching", "alone", "1", "full 1"] in found
     assert ["train", "knee", "PDw", "2x", "2", "2", "30"] in found
     assert ["test", "knee", "PDw", "3x", "1", "1", "30"] in found and ["train", "unknown", "PDw", "2x", "1", "1", "40"] in found

@@ -66,6 +66,12 @@ def test_a_copy_with_another_matrix_brightness_and_noise_is_found_and_other_pati
     assert near_duplicates({}) == []
 
 
+def test_blank_images_are_like_no_other():
+    blank = {"a": np.zeros((32, 32)), "b": np.zeros((32, 32)), "c": np.full((40, 32), 7.0)}
+    assert near_duplicates(blank) == []
+    assert near_duplicates({**blank, "d": anatomy(1), "e": anatomy(1)}) == [("d", "e")]
+
+
 def test_real_middle_slices_of_different_patients_are_not_taken_for_copies(data_dir):
     from MRIDenoiseLib import io
 
