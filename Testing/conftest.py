@@ -39,12 +39,7 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundles") / "tiny"
     write_bundle(
         folder,
-        denoiser=networks.denoiser,
-        degradation=networks.degradation,
-        text_encoder=networks.text_encoder,
-        tokenizer=networks.tokenizer,
-        scheduler=networks.scheduler,
-        restoration=networks.restoration,
+        **vars(networks),
         card={
             "name": "tiny",
             "default_method": "posterior-mean",

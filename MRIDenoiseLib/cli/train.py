@@ -28,7 +28,7 @@ START = "What to start from (random weights where not given)"
 PART = "Less than the whole recipe"
 OUTPUT = "The finished model"
 
-Network = Literal["restoration", "denoiser", "degradation"]
+Network = Literal["noise_estimator", "restoration", "denoiser", "degradation"]
 Progress = Callable[[float, float | None, str], None]
 
 

@@ -14,6 +14,7 @@ from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.metrics import psnr
 from MRIDenoiseLib.evaluation.statistics import clustered_interval
 from MRIDenoiseLib.inference.models import ModelSet
+from MRIDenoiseLib.inference.noise_level import told_noise_level
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.prompt.acceleration import LEAST, MOST
 from MRIDenoiseLib.sampling import Schedule, SharedNoise, posterior_mean, regression
@@ -166,7 +167,10 @@ def _methods(models: ModelSet, pairs: Batch, seed: int) -> dict[str, Estimate]:
 
 def _conditioning(models: ModelSet, pairs: Batch, prompts: list[str]) -> Conditioning:
     text, text_mask = models.encode(prompts)
-    return Conditioning(text, text_mask, pairs.acceleration, pairs.noise_level, pairs.slice_spacing)
+    noise_level = pairs.noise_level
+    if models.noise_estimator is not None:
+        noise_level = told_noise_level(models.noise_estimator, neighbourhood(pairs, 1), pairs.body)
+    return Conditioning(text, text_mask, pairs.acceleration, noise_level, pairs.slice_spacing)
 
 
 def _shuffled(prompts: list[str], generator: np.random.Generator) -> list[str]:

@@ -12,7 +12,7 @@ import torch
 from MRIDenoiseLib.errors import BundleError, MRIDenoiseError, SettingsError
 from MRIDenoiseLib.inference.device import choose_device, default_batch, is_out_of_memory, release_memory, synchronise
 from MRIDenoiseLib.inference.models import ModelSet
-from MRIDenoiseLib.inference.noise_level import estimate_noise_level
+from MRIDenoiseLib.inference.noise_level import SMALLEST_TOLD, estimate_noise_level, measured_noise_level
 from MRIDenoiseLib.inference.normalise import body_mask, intensity_scale
 from MRIDenoiseLib.inference.pace import Pace, Progress, ShouldStop
 from MRIDenoiseLib.inference.report import NEGATIVE_SHARE, acquisition_warnings, build_report, setting_warnings
@@ -114,10 +114,14 @@ class Denoiser:
         pace.say("Measuring the noise")
         mask = body_mask(stack)
         scale = intensity_scale(stack, mask)
-        noise_level = estimate_noise_level(stack, mask)
         prompt = describe(volume.acquisition)
         window = body_window(mask)
         slices = (window.of(stack) * np.float32(2 / scale) - 1).astype(np.float32, copy=False)
+        estimator = self.bundle.noise_estimator
+        if estimator is None:
+            noise_level = estimate_noise_level(stack, mask)
+        else:
+            noise_level = measured_noise_level(estimator, slices, window.of(mask)) * scale / 2
         task = _Task(
             slices=slices,
             window=window,
@@ -126,7 +130,7 @@ class Denoiser:
             settings=chosen,
         )
         warnings = acquisition_warnings(volume.acquisition, self.bundle.trained_on)
-        warnings += setting_warnings(asked, str(chosen.method)) + _image_warnings(stack, noise_level)
+        warnings += setting_warnings(asked, str(chosen.method)) + _image_warnings(stack, 2 * noise_level / scale)
 
         output = stack.copy()
         device = self._run(task, range(first, last), scale, output, device, pace, warnings)
@@ -228,7 +232,7 @@ class Denoiser:
 def _image_warnings(stack: np.ndarray, noise_level: float) -> list[str]:
     """What the reader should know because of the voxels themselves."""
     said = []
-    if noise_level <= 0:
+    if noise_level <= SMALLEST_TOLD:
         said.append("No noise was found in the image, or too little of it is body to measure any.")
     if (stack < 0).mean() > NEGATIVE_SHARE:
         said.append("The image holds negative values, which a magnitude image has not; inside the body they become zero.")

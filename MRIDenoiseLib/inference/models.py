@@ -27,6 +27,11 @@ class ModelSet(Protocol):
         ...
 
     @property
+    def noise_estimator(self) -> nn.Module | None:
+        """A :class:`NoiseEstimator`, or None: then the noise is measured from the spectrum."""
+        ...
+
+    @property
     def scheduler(self) -> DDIMScheduler:
         """The forward process of the denoiser."""
         ...

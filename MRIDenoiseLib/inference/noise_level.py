@@ -1,4 +1,4 @@
-"""How strong the noise of a volume is, from the volume alone.
+"""How strong the noise of a volume is, from the volume alone: by a network, or from the spectrum where there is none.
 
 Scanner noise is seldom white: filters, zero filling and coil combination give it a spectrum of its own. So the noise is
 measured ring by ring in k-space, in places where the anatomy is flat, and the rings are added up.
@@ -9,7 +9,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+import torch
 from scipy import ndimage
+from torch import Tensor, nn
 
 from MRIDenoiseLib.inference.normalise import body_mask
 
@@ -27,6 +29,38 @@ MINIMUM_PIXELS = 200
 """Flat pixels that a median takes; small bodies are measured on several slices together."""
 FEWEST_PIXELS = 20
 """Flat pixels that a slice must have to be counted in with others."""
+
+
+SMALLEST_TOLD = 1e-3
+"""Network units; the networks are told of no less."""
+
+
+def told_noise_level(estimator: nn.Module, image: Tensor, body: Tensor) -> Tensor:
+    """B noise levels as the networks are told them; image and body B x 1 x H x W, in network units."""
+    return estimator(image, body).clamp_min(SMALLEST_TOLD)
+
+
+def measured_noise_level(estimator: nn.Module, slices: np.ndarray, mask: np.ndarray) -> float:
+    """The standard deviation of the noise inside the body as a network measures it: the median over up to twelve slices.
+
+    Args:
+        estimator: a :class:`MRIDenoiseLib.models.noise_estimator.NoiseEstimator`.
+        slices: float32 (slices, rows, columns) in network units, 2 I / scale - 1.
+        mask: bool, the body, same shape.
+
+    Returns:
+        In network units.
+    """
+    size = mask.sum(axis=(1, 2))
+    large = np.flatnonzero(size >= size.max() / 2)
+    chosen = large[np.unique(np.linspace(0, large.size - 1, SLICES).round().astype(int))]
+    device = next(estimator.parameters()).device
+    found = []
+    for z in chosen:
+        image, body = (torch.from_numpy(np.ascontiguousarray(part[z], dtype=np.float32))[None, None].to(device) for part in (slices, mask))
+        with torch.no_grad():
+            found.append(float(told_noise_level(estimator, image, body)))
+    return float(np.median(found))
 
 
 def estimate_noise_level(slices: np.ndarray, mask: np.ndarray | None = None) -> float:

@@ -22,6 +22,7 @@ from MRIDenoiseLib.models import bundle_components as components
 from MRIDenoiseLib.models.bundle_files import CARD, PROMPTS, check_files, sha256
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.models.nbnet import NBNet
+from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
 from MRIDenoiseLib.models.prompt_embeddings import PromptEmbeddings, encode_prompt, encoder_hash
 
 
@@ -88,6 +89,15 @@ class Bundle:
             return None
         network = components.load_network(self.path, "restoration")
         assert isinstance(network, NBNet)
+        return network.to(self.device)
+
+    @cached_property
+    def noise_estimator(self) -> NoiseEstimator | None:
+        """The network that measures the noise, or None where the bundle has none."""
+        if "noise_estimator" not in self._classes:
+            return None
+        network = components.load_network(self.path, "noise_estimator")
+        assert isinstance(network, NoiseEstimator)
         return network.to(self.device)
 
     @cached_property

@@ -24,9 +24,16 @@ from MRIDenoiseLib.errors import BundleError
 from MRIDenoiseLib.models.bundle_files import INDEX, read_json
 from MRIDenoiseLib.models.diffusion_denoiser import TIMESTEPS, DiffusionDenoiser
 from MRIDenoiseLib.models.nbnet import NBNet
+from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
 
 INDEX_CLASS = "MRIDenoiseBundle"
-NETWORKS: dict[str, type[nn.Module]] = {"denoiser": DiffusionDenoiser, "degradation": NBNet, "restoration": NBNet}
+NETWORKS: dict[str, type[nn.Module]] = {
+    "denoiser": DiffusionDenoiser,
+    "degradation": NBNet,
+    "restoration": NBNet,
+    "noise_estimator": NoiseEstimator,
+}
+OPTIONAL = ("restoration", "noise_estimator")
 TOKENIZERS: dict[str, type[PreTrainedTokenizerBase]] = {"PreTrainedTokenizerFast": PreTrainedTokenizerFast, "CLIPTokenizer": CLIPTokenizer}
 REQUIRED = ("denoiser", "degradation", "text_encoder", "tokenizer", "scheduler")
 
@@ -60,7 +67,7 @@ def check_components(folder: Path) -> dict[str, str]:
         config = _network_config(folder, name)
         network = _on_meta(folder, f"{name}/config.json", partial(NETWORKS[name], **config))
         _check_weights(folder, f"{name}/{NETWORK_WEIGHTS}", network.state_dict())
-        if config.get("conditioning", "film") == "film":
+        if "text_dim" in config and config.get("conditioning", "film") == "film":
             widths[name] = config["text_dim"]
         if name == "degradation" and config["in_channels"] != 1:
             raise BundleError(f"{folder}: degradation/config.json has in_channels {config['in_channels']}, but degrading takes one slice.")
@@ -87,7 +94,7 @@ def check_components(folder: Path) -> dict[str, str]:
 
 
 def load_network(folder: Path, name: str) -> nn.Module:
-    """``denoiser``, ``degradation`` or ``restoration``: float32, for use and not for training."""
+    """One of :data:`NETWORKS`: float32, for use and not for training."""
     network = NETWORKS[name](**_network_config(folder, name))
     network.load_state_dict(_weights(folder, f"{name}/{NETWORK_WEIGHTS}"), strict=True)
     return network.float().eval().requires_grad_(False)
@@ -164,8 +171,9 @@ def _read_index(folder: Path) -> dict[str, str]:
     for name in REQUIRED:
         if name not in classes:
             raise BundleError(f"{folder}: {INDEX} names no {name}; get the model again.")
-    if "restoration" not in classes and (folder / "restoration").exists():
-        raise BundleError(f"{folder}: {INDEX} does not name the folder restoration/; get the model again.")
+    for name in OPTIONAL:
+        if name not in classes and (folder / name).exists():
+            raise BundleError(f"{folder}: {INDEX} does not name the folder {name}/; get the model again.")
     return classes
 
 

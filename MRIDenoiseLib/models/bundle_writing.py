@@ -20,6 +20,7 @@ from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.models.bundle_files import CARD, FORMAT, INDEX, PROMPTS, list_files, read_json, sha256, write_json
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.models.nbnet import NBNet
+from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
 from MRIDenoiseLib.models.operations import parameter_count
 from MRIDenoiseLib.models.prompt_embeddings import PromptEmbeddings, encode_prompt, encoder_hash
 
@@ -36,6 +37,7 @@ def write_bundle(
     tokenizer: PreTrainedTokenizerBase,
     scheduler: DDIMScheduler,
     restoration: NBNet | None = None,
+    noise_estimator: NoiseEstimator | None = None,
     prompt_embeddings: Iterable[str] = (),
     card: dict[str, Any],
     overwrite: bool = False,
@@ -50,6 +52,7 @@ def write_bundle(
         tokenizer: the one of the text encoder; prompts are padded to its ``model_max_length``.
         scheduler: the forward process, with ``prediction_type="sample"``.
         restoration: f_psi, optional.
+        noise_estimator: optional; without it the noise is measured from the spectrum.
         prompt_embeddings: prompts whose embeddings the bundle is to carry ready.
         card: must hold ``default_method``; ``default_settings`` and what there is to say about training, results, use
             and limits. ``format``, ``files`` and ``parameters`` are added.
@@ -62,9 +65,13 @@ def write_bundle(
     """
     if reserved := {"format", "files", "parameters"} & card.keys():
         raise ValueError(f"the card may not bring {sorted(reserved)} itself")
-    networks: dict[str, nn.Module] = {"denoiser": denoiser, "degradation": degradation}
-    if restoration is not None:
-        networks["restoration"] = restoration
+    given: dict[str, nn.Module | None] = {
+        "denoiser": denoiser,
+        "degradation": degradation,
+        "restoration": restoration,
+        "noise_estimator": noise_estimator,
+    }
+    networks: dict[str, nn.Module] = {name: network for name, network in given.items() if network is not None}
     with replacing(path, overwrite, is_ours=is_bundle) as folder:
         folder.mkdir()
         for name, network in networks.items():
@@ -91,7 +98,7 @@ def write_bundle(
 
 
 def _write_network(folder: Path, network: nn.Module) -> None:
-    assert isinstance(network, DiffusionDenoiser | NBNet)
+    assert isinstance(network, DiffusionDenoiser | NBNet | NoiseEstimator)
     network.save_config(folder)
     _save_half(network.state_dict(), folder / components.NETWORK_WEIGHTS)
 

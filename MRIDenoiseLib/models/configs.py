@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from diffusers import DDIMScheduler
@@ -11,6 +11,7 @@ from transformers import CLIPTextModel, PreTrainedTokenizerBase
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.models.nbnet import NBNet
+from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
 from MRIDenoiseLib.models.text_encoder import build_compact_text_encoder, build_tokenizer
 
 
@@ -23,6 +24,7 @@ class ModelConfig:
     restoration: dict[str, Any]
     text_width: int
     text_layers: int
+    noise_estimator: dict[str, Any] = field(default_factory=dict)
 
 
 def compact() -> ModelConfig:
@@ -98,6 +100,7 @@ def tiny() -> ModelConfig:
         },
         text_width=text,
         text_layers=1,
+        noise_estimator={"filters": 4, "channels": 8, "layers": 1},
     )
 
 
@@ -106,7 +109,7 @@ CONFIGS = {"compact": compact, "paper": paper, "tiny": tiny}
 
 @dataclass
 class Networks:
-    """The networks of one bundle, ready to be trained; one from elsewhere may lack the regression twin."""
+    """The networks of one bundle, ready to be trained; an older one may lack the regression twin or the noise estimator."""
 
     denoiser: DiffusionDenoiser
     degradation: NBNet
@@ -114,6 +117,7 @@ class Networks:
     text_encoder: CLIPTextModel
     tokenizer: PreTrainedTokenizerBase
     scheduler: DDIMScheduler
+    noise_estimator: NoiseEstimator | None = None
 
 
 def build_networks(config: ModelConfig, text: tuple[PreTrainedTokenizerBase, CLIPTextModel] | None = None) -> Networks:
@@ -136,7 +140,8 @@ def build_networks(config: ModelConfig, text: tuple[PreTrainedTokenizerBase, CLI
         raise SettingsError(
             f"the text encoder's embeddings are {text_encoder.config.hidden_size} wide, but the networks take them {config.text_width} wide"
         )
-    return Networks(denoiser, degradation, restoration, text_encoder, tokenizer, build_scheduler())
+    estimator = NoiseEstimator(**config.noise_estimator)
+    return Networks(denoiser, degradation, restoration, text_encoder, tokenizer, build_scheduler(), estimator)
 
 
 def build_scheduler() -> DDIMScheduler:

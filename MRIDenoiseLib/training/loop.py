@@ -243,13 +243,15 @@ def load_average(stage: Stage, objective: Objective, folder: Path, identity: str
 
 
 def _load_weights(stage: Stage, objective: Objective, weights: dict[str, torch.Tensor], folder: Path) -> None:
-    """Those of a checkpoint; a frozen text encoder must still be the one that the network learned to read."""
-    if stage.text == "frozen":
-        for name, value in objective.text.state_dict().items():
+    """Those of a checkpoint; what tells the network things must still be what it learned to understand."""
+    if objective.text is not None:
+        teller = objective.text if stage.text == "frozen" else objective.text.noise_estimator
+        prefix = "text" if stage.text == "frozen" else "text.noise_estimator"
+        for name, value in teller.state_dict().items() if teller is not None else ():
             # A little apart are adapters that were merged on a GPU and on a CPU.
-            if not torch.allclose(weights[f"text.{name}"].to(value), value, rtol=1e-3, atol=1e-5):
+            if not torch.allclose(weights[f"{prefix}.{name}"].to(value), value, rtol=1e-3, atol=1e-5):
                 raise SettingsError(
-                    f"the text encoder was trained on after the {stage.network} network had learned to read it; "
+                    f"what tells the {stage.network} network of texts and noise was trained on after it had learned to understand it; "
                     f"move {folder} away, and the {stage.network} network begins anew"
                 )
     objective.load_state_dict(weights)

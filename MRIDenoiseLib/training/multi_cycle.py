@@ -26,12 +26,14 @@ from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.training.discriminator import PatchDiscriminator
 from MRIDenoiseLib.training.leak_probe import leak_probe
-from MRIDenoiseLib.training.objectives import NOISE_FLOOR, Objective, neighbourhood
+from MRIDenoiseLib.training.objectives import Objective, neighbourhood
 from MRIDenoiseLib.training.recipe import Stage
 from MRIDenoiseLib.training.samples import Batch
 from MRIDenoiseLib.training.similarity import absolute_error, structural_dissimilarity
-from MRIDenoiseLib.training.text import TextConditioner
+from MRIDenoiseLib.training.text import Conditioner
 
+NOISE_FLOOR = 0.02
+"""Network units added to the noise level in the losses of ``detach``."""
 TRUE_CLEAN_SHARE = 0.5
 """How often a degradation network of ``detach`` sees the true clean slice."""
 JITTER = (0.5 / 255 * 2, 2 / 255 * 2)
@@ -81,7 +83,7 @@ class MultiCycleObjective(Objective):
         SettingsError: the degradation network takes more than the slice itself; the chain hands on single slices.
     """
 
-    def __init__(self, degradation: NBNet, text: TextConditioner, stage: Stage, critic_widths: Sequence[int] = (64, 128, 256)) -> None:
+    def __init__(self, degradation: NBNet, text: Conditioner, stage: Stage, critic_widths: Sequence[int] = (64, 128, 256)) -> None:
         super().__init__(text)
         if degradation.config.in_channels != 1:
             raise SettingsError("multi-cycle training needs a degradation network that takes the slice alone (in_channels: 1)")
@@ -142,7 +144,7 @@ class MultiCycleObjective(Objective):
         has in the images of its side, divided by that of L1 and MS-SSIM together.
         """
         with torch.no_grad():
-            conditioning = self.text(batch)
+            conditioning = self.told(batch)
             sides = self.pass_through(batch, conditioning, generator)
         values = leak_probe(self.restorations[0], self.degradations[0], batch, conditioning)
         for name, side in sides.items():

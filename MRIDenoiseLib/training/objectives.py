@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.models.nbnet import NBNet
+from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
 from MRIDenoiseLib.training.recipe import Weighting
 from MRIDenoiseLib.training.samples import Batch
-from MRIDenoiseLib.training.text import TextConditioner
+from MRIDenoiseLib.training.text import Conditioner
 
-NOISE_FLOOR = 0.02
+NOISE_FLOOR = 0.01
 """Network units added to the noise level in the loss, so that nearly clean slices do not dominate it."""
 AIR_WEIGHT = 0.1
 PURE_NOISE_SHARE = 0.6
@@ -29,10 +30,10 @@ class Objective(nn.Module):
     """The losses of one stage.
 
     Args:
-        text: makes the conditioning of a batch.
+        text: makes the conditioning of a batch; None where nothing but the image is looked at.
     """
 
-    def __init__(self, text: TextConditioner) -> None:
+    def __init__(self, text: Conditioner | None) -> None:
         super().__init__()
         self.text = text
 
@@ -55,11 +56,47 @@ class Objective(nn.Module):
         """What is worth watching beside the losses, on a batch that is the same every time."""
         return {}
 
+    def told(self, batch: Batch) -> Conditioning:
+        """What inference would tell the network of these slices."""
+        assert self.text is not None
+        conditioning: Conditioning = self.text(batch)
+        return conditioning
+
     def conditioning(self, batch: Batch, generator: torch.Generator) -> Conditioning:
         """Of the batch, with the text of some slices dropped."""
-        conditioning = self.text(batch)
+        conditioning = self.told(batch)
         kept = torch.rand(len(batch.prompts), generator=generator) >= DROP_TEXT
         return replace(conditioning, text_mask=conditioning.text_mask & kept.to(batch.clean.device)[:, None])
+
+
+class NoiseObjective(Objective):
+    """| log s(y) - log sigma |: a factor wrong counts alike for faint and for strong noise.
+
+    Args:
+        noise_estimator: s.
+    """
+
+    def __init__(self, noise_estimator: NoiseEstimator) -> None:
+        super().__init__(None)
+        self.noise_estimator = noise_estimator
+
+    @property
+    def network(self) -> nn.Module:
+        """The noise estimator."""
+        return self.noise_estimator
+
+    def forward(self, batch: Batch, generator: torch.Generator, progress: float = 0.0) -> dict[str, Tensor]:
+        """One loss, ``noise_estimator``."""
+        return {"noise_estimator": self._error(batch)}
+
+    def probe(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
+        """``error``: by what factor it typically is wrong, less one."""
+        with torch.no_grad():
+            return {"error": float(self._error(batch).exp()) - 1}
+
+    def _error(self, batch: Batch) -> Tensor:
+        found: Tensor = self.noise_estimator(neighbourhood(batch, 1), batch.body)
+        return (found.log() - batch.noise_level.log()).abs().mean()
 
 
 class RestorationObjective(Objective):
@@ -71,7 +108,7 @@ class RestorationObjective(Objective):
         weighting: of the error, see :class:`MRIDenoiseLib.training.recipe.Stage`.
     """
 
-    def __init__(self, restoration: NBNet, text: TextConditioner, weighting: Weighting = "noise") -> None:
+    def __init__(self, restoration: NBNet, text: Conditioner, weighting: Weighting = "noise") -> None:
         super().__init__(text)
         self.restoration = restoration
         self.weighting = weighting
@@ -102,7 +139,7 @@ class DenoiserObjective(Objective):
     alpha_bar: Tensor
 
     def __init__(
-        self, denoiser: DiffusionDenoiser | PeftModel, scheduler: DDIMScheduler, text: TextConditioner, weighting: Weighting = "noise"
+        self, denoiser: DiffusionDenoiser | PeftModel, scheduler: DDIMScheduler, text: Conditioner, weighting: Weighting = "noise"
     ) -> None:
         super().__init__(text)
         self.denoiser = denoiser

@@ -15,7 +15,7 @@ from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.inference.settings import METHOD_DEFAULTS, Settings
 from MRIDenoiseLib.models.configs import CONFIGS
 
-StageName = Literal["restoration", "denoiser", "degradation"]
+StageName = Literal["noise_estimator", "restoration", "denoiser", "degradation"]
 TextTraining = Literal["whole", "lora", "frozen"]
 Schedule = Literal["trapezoid", "exponential"]
 Weighting = Literal["noise", "plain"]
@@ -32,8 +32,9 @@ class Stage:
     """The training of one network; the stages of a recipe run in the order they are written.
 
     Args:
-        network: ``restoration`` (the plain regression twin), ``denoiser`` (the conditional diffusion model) or
-            ``degradation`` (the multi-cycle chain, of which the first degradation network is kept).
+        network: ``noise_estimator`` (what tells the others how strong the noise is), ``restoration`` (the plain regression
+            twin), ``denoiser`` (the conditional diffusion model) or ``degradation`` (the multi-cycle chain, of which the first
+            degradation network is kept).
         steps: optimiser steps.
         batch_size: crops a network call and process.
         accumulate: calls whose gradients make one step; a step sees batch_size x accumulate x processes crops.
@@ -139,8 +140,11 @@ class Recipe:
         names = [stage.network for stage in self.stages]
         if len(set(names)) < len(names):
             raise SettingsError("a recipe trains every network in one stage only")
-        if any(stage.text != "frozen" for stage in self.stages[1:]):
-            raise SettingsError("only the first stage may train the text encoder: the networks of the others would lose its words")
+        if "noise_estimator" in names[1:]:
+            raise SettingsError("the stage of the noise_estimator comes first: the other networks are told what it says")
+        reading = [stage for stage in self.stages if stage.network != "noise_estimator"]
+        if any(stage.text != "frozen" for stage in self.stages if stage not in reading[:1]):
+            raise SettingsError("only the first stage that reads texts may train the text encoder: others would lose its words")
         _require_whole(self, "seed", 0)
         _require_whole(self, "common_prompts", 0)
         _require_number(self, "records")

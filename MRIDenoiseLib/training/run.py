@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from diffusers import DDIMScheduler
 from peft import LoraConfig, PeftModel, get_peft_model
 
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.models.configs import Networks
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.models.nbnet import NBNet
+from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
 from MRIDenoiseLib.training.batches import Batches
 from MRIDenoiseLib.training.checkpoint import load_checkpoint
 from MRIDenoiseLib.training.loop import StageRun, load_average, train_stage
 from MRIDenoiseLib.training.multi_cycle import MultiCycleObjective
-from MRIDenoiseLib.training.objectives import DenoiserObjective, Objective, RestorationObjective
+from MRIDenoiseLib.training.objectives import DenoiserObjective, NoiseObjective, Objective, RestorationObjective
 from MRIDenoiseLib.training.recipe import Recipe, Stage, StageName
-from MRIDenoiseLib.training.text import TextConditioner
+from MRIDenoiseLib.training.text import Conditioner
 
 ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
 """The projections of the denoiser's attention layers, of one slice with itself and with the text."""
@@ -73,10 +73,9 @@ def train(
         objective, identity, folder = _prepare(recipe, stage, networks, run)
         result = load_average(stage, objective, folder, identity)
         if only not in (None, stage.network):
-            if stage.text != "frozen" and not (result and result.done):
-                raise SettingsError(
-                    f"the stage of the {stage.network} network trains the text encoder that the others rely on; finish it first"
-                )
+            teaches = stage.text != "frozen" or stage.network == "noise_estimator"
+            if teaches and only not in done and not (result and result.done):
+                raise SettingsError(f"the stage of the {stage.network} network trains what the others rely on; finish it first")
         elif result is None or not result.done:
 
             def report(step: int, loss: float, stage: Stage = stage) -> None:
@@ -141,8 +140,7 @@ def _prepare(recipe: Recipe, stage: Stage, networks: Networks, run: Path) -> tup
     identity = recipe.identity(stage, network.config)
     # Whatever is random in the making of adapters and of the chain's other networks is the same in every run and process.
     torch.manual_seed(recipe.seed + 1)
-    text = TextConditioner(networks.tokenizer, networks.text_encoder, stage.text, stage.lora_rank)
-    objective = _objective(stage, network, networks.scheduler, text)
+    objective = _objective(stage, network, networks)
     for module in objective.modules():
         if isinstance(module, NBNet):
             # Convolutions without normalisation run faster this way; the denoiser's group norms do not.
@@ -150,8 +148,12 @@ def _prepare(recipe: Recipe, stage: Stage, networks: Networks, run: Path) -> tup
     return objective, identity, run / stage.network
 
 
-def _objective(stage: Stage, network: NBNet | DiffusionDenoiser, scheduler: DDIMScheduler, text: TextConditioner) -> Objective:
+def _objective(stage: Stage, network: NoiseEstimator | NBNet | DiffusionDenoiser, networks: Networks) -> Objective:
     network.requires_grad_(True)
+    if isinstance(network, NoiseEstimator):
+        return NoiseObjective(network)
+    text = Conditioner(networks.tokenizer, networks.text_encoder, stage.text, stage.lora_rank, networks.noise_estimator)
+    scheduler = networks.scheduler
     if isinstance(network, DiffusionDenoiser):
         if not stage.attention_lora:
             return DenoiserObjective(network, scheduler, text, stage.weighting)
@@ -168,4 +170,5 @@ def _finish(stage: Stage, objective: Objective, networks: Networks) -> None:
     if isinstance(network, PeftModel):
         network = network.merge_and_unload()
     setattr(networks, stage.network, network.cpu())
-    networks.text_encoder = objective.text.merged().cpu()
+    if objective.text is not None:
+        networks.text_encoder = objective.text.merged().cpu()

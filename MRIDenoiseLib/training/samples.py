@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.inference.noise_level import estimate_noise_level
 from MRIDenoiseLib.inference.slices import neighbours
 from MRIDenoiseLib.prompt import describe
 from MRIDenoiseLib.prompt.acceleration import told_acceleration
@@ -29,6 +28,8 @@ LESIONS = 0.35
 DROP_NEIGHBOURS = 0.3
 DROP_ACQUISITION_FIELD = 0.15
 SMALLEST_NOISE = 1e-3
+LEAST_BODY = 200
+"""Pixels of the body that a crop must hold."""
 LEAST_SIGMA, MOST_SIGMA = 0.005, 0.15
 TRIES = 50
 
@@ -41,7 +42,8 @@ class Batch:
         measured: B x 3 x H x W, the noisy slice in the centre and its noisy neighbours.
         clean: B x 1 x H x W, the same slice acquired without noise by the same machine.
         body: B x 1 x H x W float, 1 inside the body (of the clean slice, for weighing the loss only).
-        noise_level: B, estimated from the noisy slices as at inference.
+        noise_level: B, standard deviation of the centre slice's noise in the body: the true one of a simulated pair, an
+            estimate of a real one. Losses count in it; the networks are told what the noise estimator says.
         acceleration: B.
         slice_spacing: B, mm.
         prompts: B texts.
@@ -191,13 +193,13 @@ class PairSampler:
             acceleration = told_acceleration(fast.reduction * 2 / min(fast.nex, 2))
         # At the ends of a volume the slice stands in for the neighbour it lacks, noise and all, as at inference.
         noisy[repeated] = noisy[1].clone()
-        level = estimate_noise_level(noisy.numpy())
-        if level <= 0:
+        body = (target[1:2] > 0.08).float()
+        if body.sum() < LEAST_BODY:
             return None
+        level = float(((noisy[1:2] - target[1:2]) * body).square().sum() / body.sum()) ** 0.5
         scale = math.exp(0.15 * float(torch.randn(1, generator=generator)))
         if torch.rand(1, generator=generator) < DROP_NEIGHBOURS:
             noisy = noisy[1:2].expand(3, -1, -1)
-        body = (target[1:2] > 0.08).float()
         measured, centre = (2 * image / scale - 1 for image in (noisy, target[1:2]))
         noise_level = max(2 * level / scale, SMALLEST_NOISE)
         acquisition = replace(acquisition, acceleration=AcquisitionField(acceleration, "simulation", "high"))

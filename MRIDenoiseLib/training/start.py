@@ -20,7 +20,7 @@ from MRIDenoiseLib.models.configs import CONFIGS, Networks, build_networks
 from MRIDenoiseLib.models.text_encoder import load_text_tower
 from MRIDenoiseLib.training.recipe import Recipe
 
-NETWORKS = ("restoration", "denoiser", "degradation")
+NETWORKS = ("noise_estimator", "restoration", "denoiser", "degradation")
 TextTower = tuple[PreTrainedTokenizerBase, CLIPTextModel]
 
 
@@ -70,8 +70,16 @@ def begin_from_bundle(folder: Path) -> Start:
     """
     bundle = Bundle.load(folder)
     text_encoder = bundle.text_encoder.merge_and_unload() if isinstance(bundle.text_encoder, PeftModel) else bundle.text_encoder
-    networks = Networks(bundle.denoiser, bundle.degradation, bundle.restoration, text_encoder, bundle.tokenizer, bundle.scheduler)
-    for network in (networks.denoiser, networks.degradation, networks.restoration):
+    networks = Networks(
+        bundle.denoiser,
+        bundle.degradation,
+        bundle.restoration,
+        text_encoder,
+        bundle.tokenizer,
+        bundle.scheduler,
+        bundle.noise_estimator,
+    )
+    for network in (getattr(networks, name) for name in NETWORKS):
         if network is not None:
             network.requires_grad_(True)
     return Start(networks, {"bundle": str(bundle.card.get("name", "unnamed")), "hash": bundle.hash}, bundle=folder)
@@ -116,13 +124,18 @@ def check_plan(recipe: Recipe, start: Start) -> None:
             raise SettingsError(f"the recipe trains the {name} network, but the model it starts from has none")
     if recipe.method == "regression" and "restoration" not in present:
         raise SettingsError("the recipe's method is regression, but the model it starts from has no restoration network")
-    text = recipe.stages[0].text
-    if start.bundle is not None and text != "frozen" and set(staged) != set(present):
+    if "noise_estimator" not in present:
+        raise SettingsError("the model it starts from has no noise estimator, which tells the networks how strong the noise is")
+    if start.bundle is None and "noise_estimator" not in staged:
+        raise SettingsError("the noise estimator starts from nothing: let the first stage train it (network: noise_estimator)")
+    readers = [stage for stage in recipe.stages if stage.network != "noise_estimator"]
+    text = readers[0].text if readers else "frozen"
+    if start.bundle is not None and text != "frozen" and {*staged, "noise_estimator"} != set(present):
         raise SettingsError(
             f"a recipe that trains a model's text encoder must train all its networks ({', '.join(present)}), "
             "or those left out lose its words; set text: frozen, or add the stages"
         )
-    if start.bundle is None and start.tower is None and text != "whole":
+    if start.bundle is None and start.tower is None and readers and text != "whole":
         raise SettingsError(
             "the text encoder starts from nothing: set text: whole in the first stage, or name a trained one with --text-encoder "
             "or a model with --from-bundle"

@@ -1,4 +1,4 @@
-"""The text side of training: prompts in, the conditioning of a batch out, with the text encoder learning or not."""
+"""What the networks in training are told of a batch: its texts, with the text encoder learning or not, and its numbers."""
 
 from __future__ import annotations
 
@@ -7,30 +7,39 @@ from peft import PeftModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
+from MRIDenoiseLib.inference.noise_level import told_noise_level
 from MRIDenoiseLib.models.conditioning import Conditioning
+from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
 from MRIDenoiseLib.models.text_encoder import add_lora
 from MRIDenoiseLib.training.recipe import TextTraining
 from MRIDenoiseLib.training.samples import Batch
 
 
-class TextConditioner(nn.Module):
-    """Embeds every unique prompt of a batch once.
+class Conditioner(nn.Module):
+    """Embeds every unique prompt of a batch once, and measures its noise as at inference.
 
     Args:
         tokenizer: of the text encoder; prompts are padded to its ``model_max_length``.
         text_encoder: a CLIP text model; an adapter that it has already is merged into it.
         training: how it learns: ``whole``, by a new low-rank adapter (``lora``), or not at all (``frozen``).
         lora_rank: of the adapter.
+        noise_estimator: already trained; it does not learn here. Without one, the batch's own noise levels are told.
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, text_encoder: CLIPTextModel | PeftModel, training: TextTraining, lora_rank: int = 8
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        text_encoder: CLIPTextModel | PeftModel,
+        training: TextTraining,
+        lora_rank: int = 8,
+        noise_estimator: NoiseEstimator | None = None,
     ) -> None:
         super().__init__()
         self.tokenizer = tokenizer
         plain = text_encoder.merge_and_unload() if isinstance(text_encoder, PeftModel) else text_encoder
         plain.requires_grad_(training == "whole")
         self.text_encoder = add_lora(plain, lora_rank) if training == "lora" else plain
+        self.noise_estimator = noise_estimator if noise_estimator is None else noise_estimator.requires_grad_(False)
         self._known: dict[str, tuple[Tensor, Tensor]] | None = {} if training == "frozen" else None
 
     def forward(self, batch: Batch) -> Conditioning:
@@ -46,9 +55,16 @@ class TextConditioner(nn.Module):
             text=embedded[rows].float(),
             text_mask=mask[rows],
             acceleration=batch.acceleration,
-            noise_level=batch.noise_level,
+            noise_level=self._noise_level(batch),
             slice_spacing=batch.slice_spacing,
         )
+
+    def _noise_level(self, batch: Batch) -> Tensor:
+        if self.noise_estimator is None:
+            return batch.noise_level
+        centre = batch.measured.shape[1] // 2
+        with torch.no_grad():
+            return told_noise_level(self.noise_estimator, batch.measured[:, centre : centre + 1], batch.body)
 
     def merged(self) -> CLIPTextModel:
         """The text encoder as it has become, an adapter merged into its weights."""

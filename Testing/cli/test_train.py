@@ -25,14 +25,12 @@ TINY = {
     "config": "tiny",
     "settings": {"samples": 2},
     "stages": [
+        {"network": "noise_estimator", "steps": 1, "batch_size": 1, "crop": 64},
         {"network": "restoration", "steps": 2, "batch_size": 2, "crop": 64, "text": "whole"},
         {"network": "denoiser", "steps": 2, "batch_size": 1, "crop": 64},
         {"network": "degradation", "steps": 1, "batch_size": 1, "crop": 64, "structural": 0.0, "adversarial": 0.0},
     ],
 }
-
-
-NETWORKS = ("restoration", "denoiser", "degradation")
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +71,8 @@ def test_every_recipe_leads_by_one_command_from_data_to_a_checked_model(name, da
     assert Bundle.verify(tmp_path / "model") in said and "NOT FOR DIAGNOSTIC USE" in said
     card = Bundle.load(tmp_path / "model").card
     training = card["training"]
-    assert {stage: facts["steps"] for stage, facts in training["stages"].items()} == dict.fromkeys(NETWORKS, 2)
+    trained = {stage: facts["steps"] for stage, facts in training["stages"].items()}
+    assert trained == {stage["network"]: 2 for stage in recipe["stages"]}
     assert [entry.get("subject", entry.get("records")) for entry in training["data"]] == ([1] if "records" in recipe else ["s0", "s1"])
     assert card["default_method"] == recipe["method"] and card["default_settings"] == recipe["settings"]
     for stage in training["stages"]:
@@ -82,7 +81,8 @@ def test_every_recipe_leads_by_one_command_from_data_to_a_checked_model(name, da
 
 def test_a_run_goes_on_and_a_model_can_be_built_of_it_later_with_measured_numbers(data, tmp_path, capfd):
     recipe = written(tmp_path / "recipe.yaml", TINY)
-    assert run(recipe, tmp_path / "run", "--data", data, "--stage", "restoration") == 0
+    for stage in ("noise_estimator", "restoration"):
+        assert run(recipe, tmp_path / "run", "--data", data, "--stage", stage) == 0
     assert main(["bundle", "build", str(tmp_path / "run"), str(tmp_path / "model")]) == 2
     assert "denoiser and degradation is not finished" in capfd.readouterr().err
     assert main(["bundle", "build", str(tmp_path / "run"), str(tmp_path / "half"), "--unfinished"]) == 0
@@ -99,7 +99,7 @@ def test_a_run_goes_on_and_a_model_can_be_built_of_it_later_with_measured_number
 
 def test_steps_shorten_every_stage(data, tmp_path):
     assert run(written(tmp_path / "recipe.yaml", TINY), tmp_path / "run", "--data", data, "--steps", "1") == 0
-    assert [load_checkpoint(tmp_path / "run" / stage["network"])["step"] for stage in TINY["stages"]] == [1, 1, 1]
+    assert [load_checkpoint(tmp_path / "run" / stage["network"])["step"] for stage in TINY["stages"]] == [1, 1, 1, 1]
 
 
 REFUSALS = {
@@ -121,7 +121,7 @@ REFUSALS = {
     "a stage that is not there": (["SHORT", "RUN", "--data", "DATA", "--stage", "denoiser"], "no stage for the denoiser"),
     "half a model": (
         ["RECIPE", "RUN", "--data", "DATA", "--stage", "restoration", "--out", "MODEL"],
-        "leaves the training of denoiser and degradation unfinished",
+        "leaves the training of noise_estimator and denoiser and degradation unfinished",
     ),
     "no steps": (["RECIPE", "RUN", "--data", "DATA", "--steps", "0"], "steps is a whole number"),
 }
@@ -134,7 +134,7 @@ def test_what_cannot_work_is_refused_in_one_sentence(arguments, complaint, data,
     places |= {"RUN/model": tmp_path / "run" / "model", "MODEL": tmp_path / "model"}
     places["RECIPE"] = written(tmp_path / "recipe.yaml", TINY)
     places["RECORDS"] = written(tmp_path / "records.yaml", TINY | {"records": 0.5})
-    places["SHORT"] = written(tmp_path / "short.yaml", TINY | {"stages": TINY["stages"][:1]})
+    places["SHORT"] = written(tmp_path / "short.yaml", TINY | {"stages": TINY["stages"][:2]})
     assert run(*(places.get(argument, argument) for argument in arguments)) == 2
     said = capfd.readouterr().err
     assert complaint in said and said.count("\n") == 1, said
@@ -190,11 +190,12 @@ def start(recipe: Path, run: Path, data: Path, *before: str) -> subprocess.Popen
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "terminate"])
 def test_a_stopped_training_saves_its_state_says_so_and_goes_on(number, data, tmp_path):
-    recipe = written(tmp_path / "recipe.yaml", TINY | {"stages": [TINY["stages"][0] | {"steps": 500}]})
+    noise, restoration = TINY["stages"][:2]
+    recipe = written(tmp_path / "recipe.yaml", TINY | {"stages": [noise, restoration | {"steps": 500}]})
     process = start(recipe, tmp_path / "run", data)
     assert process.stderr is not None
     for line in process.stderr:
-        if line.startswith("restoration (1 of 1)"):
+        if line.startswith("restoration (2 of 2)"):
             break
     process.send_signal(number)
     asked = time.monotonic()
@@ -205,7 +206,8 @@ def test_a_stopped_training_saves_its_state_says_so_and_goes_on(number, data, tm
     assert rest.splitlines()[-1] == (
         f"mridenoise: stopped at step {step} of 500 of the restoration network; the same command goes on from there."
     )
-    assert run(recipe, tmp_path / "run", "--data", data, "--steps", step + 1) == 0
+    recipe = written(tmp_path / "recipe.yaml", TINY | {"stages": [noise, restoration | {"steps": step + 1}]})
+    assert run(recipe, tmp_path / "run", "--data", data) == 0
     assert load_checkpoint(tmp_path / "run" / "restoration")["step"] == step + 1
 
 

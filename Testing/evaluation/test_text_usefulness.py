@@ -41,6 +41,7 @@ class Network:
 class Models:
     """As much of a bundle as is asked for."""
 
+    noise_estimator = None
     scheduler = DDIMScheduler(num_train_timesteps=1000, prediction_type="sample", rescale_betas_zero_snr=True)
 
     def __init__(self, reading: Reading, restoration: bool = True) -> None:

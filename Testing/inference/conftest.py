@@ -19,6 +19,7 @@ class LoadedModels:
     degradation: Any
     restoration: Any
     scheduler: Any
+    noise_estimator: Any = None
     hash: str = "0" * 64
     default_method: str = "posterior-mean"
     default_settings: dict[str, Any] = field(default_factory=dict)
@@ -31,7 +32,7 @@ class LoadedModels:
 
 
 def models_of(networks: Networks) -> LoadedModels:
-    return LoadedModels(networks.denoiser, networks.degradation, networks.restoration, networks.scheduler)
+    return LoadedModels(networks.denoiser, networks.degradation, networks.restoration, networks.scheduler, networks.noise_estimator)
 
 
 @pytest.fixture(scope="session", autouse=True)

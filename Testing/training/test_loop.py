@@ -15,7 +15,7 @@ from MRIDenoiseLib.training.log import read_log
 from MRIDenoiseLib.training.loop import StageRun, load_average, train_stage
 from MRIDenoiseLib.training.objectives import Objective, RestorationObjective
 from MRIDenoiseLib.training.recipe import Recipe, Stage
-from MRIDenoiseLib.training.text import TextConditioner
+from MRIDenoiseLib.training.text import Conditioner
 
 STAGE = Stage("restoration", steps=8, batch_size=2, crop=32, learning_rate=1e-3, epoch_steps=3, ema=0.9, text="whole")
 IDENTITY = Recipe(stages=(STAGE,)).identity(STAGE, {})
@@ -23,7 +23,7 @@ IDENTITY = Recipe(stages=(STAGE,)).identity(STAGE, {})
 
 def objective() -> RestorationObjective:
     networks = tiny_networks()
-    return RestorationObjective(networks.restoration, TextConditioner(networks.tokenizer, networks.text_encoder, "whole"))
+    return RestorationObjective(networks.restoration, Conditioner(networks.tokenizer, networks.text_encoder, "whole"))
 
 
 def run(folder: Path, trained: Objective | None = None, stage: Stage = STAGE, **arguments) -> StageRun:
@@ -124,7 +124,7 @@ class Probed(Objective):
 
     def __init__(self, start: float = 0.0) -> None:
         networks = tiny_networks()
-        super().__init__(TextConditioner(networks.tokenizer, networks.text_encoder, "frozen"))
+        super().__init__(Conditioner(networks.tokenizer, networks.text_encoder, "frozen"))
         self.weight = nn.Parameter(torch.tensor([start]))
         self.draws: list[float] = []
 

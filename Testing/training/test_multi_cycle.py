@@ -12,7 +12,7 @@ from MRIDenoiseLib.training.multi_cycle import MultiCycleObjective
 from MRIDenoiseLib.training.recipe import Stage
 from MRIDenoiseLib.training.samples import Batch
 from MRIDenoiseLib.training.similarity import structural_dissimilarity
-from MRIDenoiseLib.training.text import TextConditioner
+from MRIDenoiseLib.training.text import Conditioner
 
 PAPER = Stage(network="degradation", steps=10, cycle="paper", crop=176)
 DETACH = replace(PAPER, cycle="detach")
@@ -22,7 +22,7 @@ def objective(stage: Stage, text: str = "frozen") -> MultiCycleObjective:
     """A tiny chain whose networks do something, as they start as the identity."""
     torch.manual_seed(0)
     networks = build_networks(tiny())
-    built = MultiCycleObjective(networks.degradation, TextConditioner(networks.tokenizer, networks.text_encoder, text), stage, (4, 8, 8))
+    built = MultiCycleObjective(networks.degradation, Conditioner(networks.tokenizer, networks.text_encoder, text), stage, (4, 8, 8))
     with torch.no_grad():
         for parameters in [*built.restorations.parameters(), *built.degradations.parameters()]:
             parameters += 0.02 * torch.randn_like(parameters)
@@ -73,7 +73,7 @@ def test_in_the_detached_graph_the_network_that_is_kept_learns_from_its_own_imag
 def test_every_network_has_weights_of_its_own_and_the_first_degradation_is_kept():
     torch.manual_seed(0)
     networks = build_networks(tiny())
-    text = TextConditioner(networks.tokenizer, networks.text_encoder, "frozen")
+    text = Conditioner(networks.tokenizer, networks.text_encoder, "frozen")
     chain = MultiCycleObjective(networks.degradation, text, replace(plain(PAPER), unities=3))
     assert chain.network is networks.degradation
     everyone = [*chain.restorations, *chain.degradations]
@@ -211,7 +211,7 @@ def test_twenty_steps_in_half_precision_stay_finite(stage):
     torch.manual_seed(0)
     networks = build_networks(tiny())
     small = NBNet(channels=(2, 2), mid_channels=2, subspace_dim=2, text_dim=16, film_width=4)
-    chain = MultiCycleObjective(small, TextConditioner(networks.tokenizer, networks.text_encoder, "frozen"), stage, (2, 4, 4))
+    chain = MultiCycleObjective(small, Conditioner(networks.tokenizer, networks.text_encoder, "frozen"), stage, (2, 4, 4))
     optimizer = torch.optim.AdamW([p for p in chain.parameters() if p.requires_grad], lr=1e-2)
     batch = pairs(176)[:1]
     for step in range(20):
@@ -245,6 +245,6 @@ def test_the_pull_of_the_discriminator_grows_with_its_weight():
 
 def test_a_degradation_network_of_several_slices_is_refused():
     networks = build_networks(tiny())
-    text = TextConditioner(networks.tokenizer, networks.text_encoder, "frozen")
+    text = Conditioner(networks.tokenizer, networks.text_encoder, "frozen")
     with pytest.raises(SettingsError, match="the slice alone"):
         MultiCycleObjective(NBNet(in_channels=3, channels=(4, 4), conditioning="none"), text, PAPER)

@@ -13,7 +13,7 @@ from MRIDenoiseLib.training.leak_probe import verdict
 from MRIDenoiseLib.training.multi_cycle import MultiCycleObjective
 from MRIDenoiseLib.training.recipe import Stage
 from MRIDenoiseLib.training.samples import Batch
-from MRIDenoiseLib.training.text import TextConditioner
+from MRIDenoiseLib.training.text import Conditioner
 
 STAGE = Stage(network="degradation", steps=150, learning_rate=6e-3, unities=1, structural=0.0, adversarial=0.0)
 SIZE = 24
@@ -21,7 +21,7 @@ SIZE = 24
 
 def trained(stage: Stage, degradation: NBNet, pairs: Callable[[torch.Generator, int], Batch]) -> MultiCycleObjective:
     networks = build_networks(tiny())
-    chain = MultiCycleObjective(degradation, TextConditioner(networks.tokenizer, networks.text_encoder, "frozen"), stage)
+    chain = MultiCycleObjective(degradation, Conditioner(networks.tokenizer, networks.text_encoder, "frozen"), stage)
     optimizer = torch.optim.Adam([p for p in chain.parameters() if p.requires_grad])
     for step in range(stage.steps):
         optimizer.param_groups[0]["lr"] = stage.learning_rate_at(step)

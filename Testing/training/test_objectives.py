@@ -1,5 +1,6 @@
 """What the networks are trained to do: the right target, the right times, measurement and text dropped, gradients where they belong."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -11,17 +12,18 @@ from MRIDenoiseLib.training.objectives import (
     AIR_WEIGHT,
     NOISE_FLOOR,
     DenoiserObjective,
+    NoiseObjective,
     RestorationObjective,
     in_noise_units,
     neighbourhood,
     squared_error,
 )
-from MRIDenoiseLib.training.text import TextConditioner
+from MRIDenoiseLib.training.text import Conditioner
 
 
-def text() -> TextConditioner:
+def text() -> Conditioner:
     networks = tiny_networks()
-    return TextConditioner(networks.tokenizer, networks.text_encoder, "whole")
+    return Conditioner(networks.tokenizer, networks.text_encoder, "whole")
 
 
 def restoration() -> RestorationObjective:
@@ -49,6 +51,18 @@ class Watching(nn.Module):
 
 def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def test_a_factor_wrong_counts_alike_for_faint_and_for_strong_noise():
+    class Doubling(nn.Module):
+        def forward(self, image, body):
+            return 2 * torch.tensor([0.01, 0.3])
+
+    batch = replace(QuickBatches().batch(0, 2), noise_level=torch.tensor([0.01, 0.3]))
+    objective = NoiseObjective(Doubling())
+    assert objective(batch, generator(0))["noise_estimator"].item() == pytest.approx(math.log(2), rel=1e-5)
+    assert objective.probe(batch, generator(0)) == {"error": pytest.approx(1, rel=1e-5)}
+    assert objective.text is None, "it reads nothing, so it must not bring a text encoder of its own into the run"
 
 
 @pytest.mark.parametrize("objective", [restoration(), denoiser()], ids=["restoration", "denoiser"])

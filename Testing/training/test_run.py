@@ -93,12 +93,28 @@ def test_one_stage_alone_leaves_the_others_and_comes_to_what_it_comes_to_in_the_
         train(replace(RECIPE, stages=(RESTORATION,)), tiny_networks(), quick, tmp_path, only="denoiser")
 
 
+def test_the_noise_estimator_is_trained_first_and_the_others_are_told_what_it_says(tmp_path):
+    noise = Stage("noise_estimator", steps=2, batch_size=2, learning_rate=1e-2, ema=0.5)
+    longer = replace(RECIPE, stages=(noise, *RECIPE.stages))
+    with pytest.raises(SettingsError, match="noise_estimator network trains what the others rely on"):
+        train(longer, tiny_networks(), quick, tmp_path, only="restoration")
+    alone = train(longer, tiny_networks(), quick, tmp_path, only="noise_estimator")
+    assert list(alone.stages) == ["noise_estimator"] and changed(tiny_networks().noise_estimator, alone.networks.noise_estimator)
+    assert not changed(tiny_networks().text_encoder, alone.networks.text_encoder)
+    whole = train(longer, tiny_networks(), quick, tmp_path)
+    assert not changed(alone.networks.noise_estimator, whole.networks.noise_estimator), "it does not learn beside the others"
+    plain = train(RECIPE, tiny_networks(), quick, tmp_path / "plain")
+    assert changed(plain.networks.restoration, whole.networks.restoration), "they were told other noise levels"
+    with pytest.raises(SettingsError, match="had learned to understand it"):
+        train(replace(longer, stages=(replace(noise, steps=3), *RECIPE.stages)), tiny_networks(), quick, tmp_path)
+
+
 def test_a_text_encoder_that_was_trained_on_is_not_given_to_a_network_that_learned_to_read_the_one_before(whole, tmp_path):
     shutil.copytree(whole[1], tmp_path / "run")
     longer = replace(RECIPE, stages=(replace(RESTORATION, steps=5), DENOISER, DEGRADATION))
-    with pytest.raises(SettingsError, match=r"trained on after the denoiser network had learned to read it; move \S+denoiser away"):
+    with pytest.raises(SettingsError, match=r"trained on after it had learned to understand it; move \S+denoiser away"):
         train(longer, tiny_networks(), quick, tmp_path / "run")
-    with pytest.raises(SettingsError, match="had learned to read it"):
+    with pytest.raises(SettingsError, match="had learned to understand it"):
         trained_so_far(longer, tiny_networks(), tmp_path / "run")
     for name in ("denoiser", "degradation"):
         shutil.rmtree(tmp_path / "run" / name)

@@ -14,7 +14,8 @@ from MRIDenoiseLib.training.start import NETWORKS, Start, begin_anew, begin_as_k
 
 RESTORATION, DENOISER = Stage("restoration", steps=2, text="whole"), Stage("denoiser", steps=2)
 DEGRADATION = Stage("degradation", steps=2, structural=0.0)
-RECIPE = Recipe(config="tiny", stages=(RESTORATION, DENOISER, DEGRADATION))
+NOISE = Stage("noise_estimator", steps=2)
+RECIPE = Recipe(config="tiny", stages=(NOISE, RESTORATION, DENOISER, DEGRADATION))
 
 
 def all_weights(start: Start) -> torch.Tensor:
@@ -63,12 +64,21 @@ def test_a_text_encoder_that_nothing_taught_must_be_trained_whole():
     check_plan(RECIPE, begin_anew(RECIPE))
     for text in ("frozen", "lora"):
         with pytest.raises(SettingsError, match="starts from nothing"):
-            check_plan(plan(replace(RESTORATION, text=text)), begin_anew(RECIPE))
+            check_plan(plan(NOISE, replace(RESTORATION, text=text)), begin_anew(RECIPE))
 
 
 def test_with_a_trained_tower_an_adapter_is_enough(tmp_path):
     start = begin_with_tower(RECIPE, str(text_tower(tmp_path / "tower")), None)
-    check_plan(plan(replace(DENOISER, text="lora"), DEGRADATION), start)
+    check_plan(plan(NOISE, replace(DENOISER, text="lora"), DEGRADATION), start)
+
+
+def test_somebody_must_teach_the_noise_estimator(tiny_bundle):
+    with pytest.raises(SettingsError, match="noise estimator starts from nothing"):
+        check_plan(plan(RESTORATION), begin_anew(RECIPE))
+    start = begin_from_bundle(tiny_bundle)
+    start.networks.noise_estimator = None
+    with pytest.raises(SettingsError, match="has no noise estimator"):
+        check_plan(plan(DENOISER), start)
 
 
 def test_a_bundles_words_may_change_only_when_all_its_networks_learn_them(tiny_bundle):

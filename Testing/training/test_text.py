@@ -10,16 +10,16 @@ from training_cases import PROMPTS, QuickBatches, tiny_networks
 from MRIDenoiseLib.models.prompt_embeddings import encode_prompt
 from MRIDenoiseLib.models.text_encoder import add_lora
 from MRIDenoiseLib.training.samples import Batch
-from MRIDenoiseLib.training.text import TextConditioner
+from MRIDenoiseLib.training.text import Conditioner
 
 
 def batch_of(*prompts: str) -> Batch:
     return replace(QuickBatches().batch(0, len(prompts)), prompts=list(prompts))
 
 
-def conditioner(training, encoder=None) -> TextConditioner:
+def conditioner(training, encoder=None) -> Conditioner:
     networks = tiny_networks()
-    return TextConditioner(networks.tokenizer, encoder or networks.text_encoder, training, lora_rank=2)
+    return Conditioner(networks.tokenizer, encoder or networks.text_encoder, training, lora_rank=2)
 
 
 @pytest.mark.parametrize("training", ["whole", "frozen", "lora"])
@@ -31,6 +31,16 @@ def test_a_batch_is_told_what_inference_would_tell(training):
         assert torch.equal(told.text_mask[row], mask)
         assert torch.allclose(told.text[row][mask], embedding[mask], atol=1e-5)
     assert told.acceleration.tolist() == [2.0] * 3
+
+
+def test_the_noise_told_is_what_the_noise_estimator_says_of_the_centre_slice_and_it_does_not_learn_here():
+    networks = tiny_networks()
+    batch = batch_of(*PROMPTS[:2])
+    told = Conditioner(networks.tokenizer, networks.text_encoder, "whole", noise_estimator=networks.noise_estimator)
+    with torch.no_grad():
+        expected = networks.noise_estimator(batch.measured[:, 1:2], batch.body)
+    assert torch.allclose(told(batch).noise_level, expected) and not torch.allclose(expected, batch.noise_level)
+    assert not any(parameter.requires_grad for parameter in networks.noise_estimator.parameters())
 
 
 def test_whole_lora_and_frozen_train_everything_the_adapter_alone_and_nothing():

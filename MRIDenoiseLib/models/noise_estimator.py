@@ -1,0 +1,64 @@
+"""How strong is the noise of a slice? A small network that has seen much anatomy and much noise tells them apart.
+
+A spectrum cannot: where pixels are coarse or tissue is textured, anatomy fills all of k-space, and an estimate from the high
+frequencies of flat places is several times too high. A denoiser that believes it takes detail away from clean images.
+"""
+
+from __future__ import annotations
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.nn import functional
+
+FILTER = 5
+"""Rows and columns of the learned filters."""
+SQUARE = 4
+"""Rows and columns of the squares in which their energy is measured."""
+SMALLEST = 1e-4
+"""Network units; less energy than that is none."""
+SLOPE = 0.2
+
+
+class NoiseEstimator(ModelMixin, ConfigMixin):
+    """The standard deviation of the noise in the body, from one slice.
+
+    The logarithm of the energy of learned high-pass filters in small squares goes through a few convolutions, which tell for
+    every square how strong the noise is there and how well that can be told. What the body's squares say is averaged by the
+    latter. An image twice as bright has twice the noise, by construction.
+
+    Args:
+        filters: how many look at the image.
+        channels: of the convolutions.
+        layers: how many of them.
+    """
+
+    @register_to_config
+    def __init__(self, filters: int = 24, channels: int = 48, layers: int = 3) -> None:
+        super().__init__()
+        self.high_pass = nn.Conv2d(1, filters, FILTER, bias=False)
+        widths = [filters + 1, *[channels] * layers]
+        self.convolutions = nn.ModuleList(nn.Conv2d(before, after, 3, padding=1) for before, after in zip(widths, widths[1:], strict=False))
+        self.head = nn.Conv2d(channels, 2, 1)
+
+    def forward(self, image: Tensor, body: Tensor) -> Tensor:
+        """B standard deviations in the units of ``image``; runs in float32, because faint noise has to be told from rounding.
+
+        Args:
+            image: B x 1 x H x W.
+            body: B x 1 x H x W, 1 inside the body.
+        """
+        with torch.autocast(image.device.type, enabled=False):
+            kernel = self.high_pass.weight - self.high_pass.weight.mean(dim=(2, 3), keepdim=True)
+            padded = functional.pad(image.float(), (FILTER // 2,) * 4, mode="reflect")
+            energy = functional.avg_pool2d(functional.conv2d(padded, kernel).square(), SQUARE)
+            log_energy = (energy + SMALLEST**2).log() / 2
+            inside = functional.avg_pool2d(body.float(), SQUARE)
+            level = log_energy.mean(dim=1, keepdim=True)
+            features = torch.cat([log_energy - level, inside], dim=1)
+            for convolution in self.convolutions:
+                features = functional.leaky_relu(convolution(features), SLOPE)
+            correction, trust = self.head(features).chunk(2, dim=1)
+            weight = torch.softmax((trust + (inside + 1e-6).log()).flatten(1), dim=1)
+            return (weight * (level + correction).flatten(1)).sum(dim=1).exp()
