@@ -70,6 +70,21 @@ def test_a_denoiser_that_darkens_tissue_is_found_out_although_it_is_closer():
     assert abs(result.worst_bias) == max(abs(value) for value in result.bias_percent)
 
 
+def test_the_floor_of_magnitudes_may_be_taken_away_and_nothing_more():
+    groups = [measured(truth(), 0, noise=150)]
+    result = run(lambda volume: truth(), groups)
+    expected = 100 * (150**2 / (2 * truth()[truth() > 0])).mean() / truth()[truth() > 0].mean()
+    assert result.floor_percent == pytest.approx(expected, rel=0.15) and result.floor_percent > 2
+    assert result.bias == pytest.approx(result.floor_percent, abs=0.5) and result.holds
+    assert not run(lambda volume: 0.98 * truth(), groups).holds
+    assert not run(lambda volume: 1.05 * truth(), groups).holds
+
+
+def test_air_that_the_scanner_blanked_tells_no_floor():
+    blanked = [volume.with_voxels(volume.voxels * (truth() > 0)) for volume in measured(truth(), 0, noise=150)]
+    assert run(lambda volume: truth(), [blanked]).floor_percent == 0
+
+
 def test_conditions_are_compared_with_their_own_repeats_only_and_weigh_alike_however_bright():
     groups = [measured(truth(1.0), 0), measured(truth(10.0, phase=2.0), 1, noise=10 * NOISE)]
     both, first = run(lambda volume: volume.voxels, groups), run(lambda volume: volume.voxels, groups[:1])
