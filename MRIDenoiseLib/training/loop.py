@@ -248,8 +248,9 @@ def _load_weights(stage: Stage, objective: Objective, weights: dict[str, torch.T
         teller = objective.text if stage.text == "frozen" else objective.text.noise_estimator
         prefix = "text" if stage.text == "frozen" else "text.noise_estimator"
         for name, value in teller.state_dict().items() if teller is not None else ():
+            kept = weights.get(f"{prefix}.{name}")
             # A little apart are adapters that were merged on a GPU and on a CPU.
-            if not torch.allclose(weights[f"{prefix}.{name}"].to(value), value, rtol=1e-3, atol=1e-5):
+            if kept is None or not torch.allclose(kept.to(value), value, rtol=1e-3, atol=1e-5):
                 raise SettingsError(
                     f"what tells the {stage.network} network of texts and noise was trained on after it had learned to understand it; "
                     f"move {folder} away, and the {stage.network} network begins anew"

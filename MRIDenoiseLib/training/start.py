@@ -124,13 +124,14 @@ def check_plan(recipe: Recipe, start: Start) -> None:
             raise SettingsError(f"the recipe trains the {name} network, but the model it starts from has none")
     if recipe.method == "regression" and "restoration" not in present:
         raise SettingsError("the recipe's method is regression, but the model it starts from has no restoration network")
-    if "noise_estimator" not in present:
-        raise SettingsError("the model it starts from has no noise estimator, which tells the networks how strong the noise is")
+    # Real pairs come with the noise level that inference measures without an estimator; simulated ones with the true one.
+    if "noise_estimator" not in present and recipe.records < 1:
+        raise SettingsError("the model it starts from has no noise estimator: it can learn from real pairs alone (records: 1)")
     if start.bundle is None and "noise_estimator" not in staged:
         raise SettingsError("the noise estimator starts from nothing: let the first stage train it (network: noise_estimator)")
     readers = [stage for stage in recipe.stages if stage.network != "noise_estimator"]
     text = readers[0].text if readers else "frozen"
-    if start.bundle is not None and text != "frozen" and {*staged, "noise_estimator"} != set(present):
+    if start.bundle is not None and text != "frozen" and {*staged, "noise_estimator"} != {*present, "noise_estimator"}:
         raise SettingsError(
             f"a recipe that trains a model's text encoder must train all its networks ({', '.join(present)}), "
             "or those left out lose its words; set text: frozen, or add the stages"

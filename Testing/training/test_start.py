@@ -79,6 +79,8 @@ def test_somebody_must_teach_the_noise_estimator(tiny_bundle):
     start.networks.noise_estimator = None
     with pytest.raises(SettingsError, match="has no noise estimator"):
         check_plan(plan(DENOISER), start)
+    adapted = replace(DENOISER, text="lora")
+    check_plan(plan(adapted, replace(RESTORATION, text="frozen"), DEGRADATION, records=1.0), start)
 
 
 def test_a_bundles_words_may_change_only_when_all_its_networks_learn_them(tiny_bundle):
