@@ -1,16 +1,17 @@
-"""Real noise, no simulation: python scripts/measure_repeats.py --data DIR [--bundle DIR] [--limit N] [--json FILE]
+"""Real noise, no simulation: python scripts/measure_repeats.py --data DIR [--bundle DIR] [--limit N] [--bm4d] [--json FILE]
 
 In the repeats of the data folder the same thing was measured several times. Single measurements are denoised, each is
-compared with the mean of all others, and so are the single measurement itself and its best Gaussian blur. See
-``MRIDenoiseLib.evaluation.repeats``.
+compared with the mean of all others, and so are the single measurement itself and its best Gaussian blur, and with --bm4d
+(extra ``peers``) BM4D at the best of several strengths. See ``MRIDenoiseLib.evaluation.repeats``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from command import command_given, run
 from rich.console import Console
@@ -19,7 +20,8 @@ from rich.table import Table
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.evaluation.measured import write_measured
-from MRIDenoiseLib.evaluation.repeats import LARGEST_BIAS, NOTE, REPEAT_SETS, Closeness, RepeatResult, measure_repeats
+from MRIDenoiseLib.evaluation.peers import bm4d_trials
+from MRIDenoiseLib.evaluation.repeats import LARGEST_BIAS, NOTE, REPEAT_SETS, Closeness, RepeatResult, Rival, measure_repeats
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.models.locate import bundled_model
@@ -30,12 +32,16 @@ WHAT = (
     "the variance of that mean taken out; bias: mean of the residual in per cent of the mean signal; floor: what noise adds to a magnitude"
 )
 
+BM4D_STRENGTHS = (0.5, 0.65, 0.8, 1.0)
+"""Times the spread of the repeats, which holds motion and pulsation beside the noise."""
+
 
 def main(
     data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with repeats/")],
     bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
     method: Annotated[str | None, typer.Option(help="method of the model; its default one when not given")] = None,
     limit: Annotated[int | None, typer.Option(help="denoise only so many repeats of each set", min=1)] = None,
+    bm4d: Annotated[bool, typer.Option("--bm4d", help="also compare with BM4D at its best strength; minutes a volume")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="also write the numbers here")] = None,
 ) -> None:
     """Print the table."""
@@ -45,6 +51,7 @@ def main(
     def denoise(volume: Volume) -> Volume:
         return denoiser(volume, Settings(method=method)).volume
 
+    others = {"BM4D": _bm4d_at_every_strength} if bm4d else {}
     results: dict[str, RepeatResult] = {}
     with Progress(console=Console(stderr=True)) as progress:
         for repeats in REPEAT_SETS:
@@ -54,7 +61,7 @@ def main(
             def report(done: int, total: int, task: Any = task) -> None:
                 progress.update(task, completed=done, total=total)
 
-            results[repeats.name] = measure_repeats(groups, denoise, limit=limit, progress=report)
+            results[repeats.name] = measure_repeats(groups, denoise, others=others, limit=limit, progress=report)
     _print(results)
     if json_file:
         sets = {name: _numbers(result) for name, result in results.items()}
@@ -62,15 +69,23 @@ def main(
         write_measured(json_file, model, command_given(__file__), numbers)
 
 
+def _bm4d_at_every_strength(noisy: np.ndarray, spread: float) -> Iterator[tuple[str, np.ndarray]]:
+    for strength in BM4D_STRENGTHS:
+        for _, image in bm4d_trials(noisy, strength * spread):
+            yield f"{strength:g} x the spread of the repeats", image
+
+
 def _print(results: Mapping[str, RepeatResult]) -> None:
+    others = next(iter(results.values())).others
     title = "PSNR of single repeats against the mean of the others / against the truth (reference noise taken out), dB"
     table = Table(
         "set",
         "images",
         "noisy",
         "best blur",
+        *others,
         "denoised",
-        "closer than noisy, blur",
+        f"closer than {', '.join(('noisy', 'blur', *others))}",
         "mean residual",
         "worst",
         "floor",
@@ -78,14 +93,18 @@ def _print(results: Mapping[str, RepeatResult]) -> None:
         title=title,
     )
     for name, result in results.items():
-        versions = (f"{version.psnr:.2f} / {version.true_psnr:.2f}" for version in (result.noisy, result.blurred, result.denoised))
-        wins = f"{result.closer_than_noisy}, {result.closer_than_blur} of {result.repeats}"
+        rivals = (result.blur, *result.others.values())
+        versions = (result.noisy, *(rival.closeness for rival in rivals), result.denoised)
+        decibels = (f"{version.psnr:.2f} / {version.true_psnr:.2f}" for version in versions)
+        wins = f"{', '.join(str(number) for number in (result.closer_than_noisy, *(rival.beaten for rival in rivals)))} of {result.repeats}"
         bias = f"{result.bias:+.2f} %", f"{result.worst_bias:+.2f} %", f"{result.floor_percent:.2f} %"
-        table.add_row(name, str(result.repeats), *versions, wins, *bias, "yes" if result.holds else "NO")
-    console = Console(width=140)
+        table.add_row(name, str(result.repeats), *decibels, wins, *bias, "yes" if result.holds else "NO")
+    console = Console(width=160)
     console.print(table)
     for name, result in results.items():
-        console.print(f"{name}: best blur {result.blur}; noise of the reference {result.reference_sigma:.4f} of P99.5")
+        settings = {"best blur": result.blur, **{f"best {other}": rival for other, rival in result.others.items()}}
+        told = ", ".join(f"{other} {rival.setting}" for other, rival in settings.items())
+        console.print(f"{name}: {told}; noise of the reference {result.reference_sigma:.4f} of P99.5")
     console.print(
         f"It holds where the denoised image is closer than both, and its mean residual at most {LARGEST_BIAS:g} % below zero or above "
         f"the floor: what noise adds to a magnitude, which the mean of the others keeps. {NOTE}"
@@ -96,14 +115,17 @@ def _numbers(result: RepeatResult) -> dict[str, Any]:
     def of(version: Closeness) -> dict[str, float]:
         return {"mse": version.mse, "psnr": version.psnr, "true_mse": version.true_mse, "true_psnr": version.true_psnr}
 
+    def at_its_best(rival: Rival) -> dict[str, Any]:
+        return of(rival.closeness) | {"setting": rival.setting, "beaten": rival.beaten}
+
     return {
         "repeats": result.repeats,
         "reference_sigma": result.reference_sigma,
         "noisy": of(result.noisy),
         "denoised": of(result.denoised),
-        "best_blur": of(result.blurred) | {"setting": str(result.blur)},
+        "best_blur": at_its_best(result.blur),
+        "others": {name: at_its_best(rival) for name, rival in result.others.items()},
         "closer_than_noisy": result.closer_than_noisy,
-        "closer_than_blur": result.closer_than_blur,
         "bias_percent": result.bias,
         "worst_bias_percent": result.worst_bias,
         "floor_percent": result.floor_percent,

@@ -7,7 +7,7 @@ E|out - mean of the others|^2 = E|out - truth|^2 + the variance of that mean, wh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.evaluation.blur import BLURS, Blur
+from MRIDenoiseLib.evaluation.blur import BLURS
 from MRIDenoiseLib.inference.normalise import body_mask
 from MRIDenoiseLib.training.preparation.references import leave_one_out, reference_noise
 from MRIDenoiseLib.training.simulation import clean_scale
@@ -84,6 +84,24 @@ class Closeness(NamedTuple):
         return _decibels(self.true_mse)
 
 
+Trials = Callable[[np.ndarray, float], Iterable[tuple[str, np.ndarray]]]
+"""What something else makes of an image (slices, rows, columns) whose noise is about so strong: (its setting, the result)."""
+
+
+class Rival(NamedTuple):
+    """Something else at the one setting that comes closest to the references of a set.
+
+    Args:
+        closeness: of its results.
+        setting: that setting, chosen with knowledge of the references, which no user has.
+        beaten: how many denoised images come closer than its result.
+    """
+
+    closeness: Closeness
+    setting: str
+    beaten: int
+
+
 @dataclass(frozen=True)
 class RepeatResult:
     """What came out for one set.
@@ -93,10 +111,9 @@ class RepeatResult:
         reference_sigma: noise of the references inside tissue, the P99.5 of the mean of all repeats being 1.
         noisy: the single images as they are.
         denoised: the same denoised.
-        blurred: the same through ``blur``.
-        blur: the one setting that comes closest to the references.
+        blur: the best Gaussian blur.
+        others: other denoisers at their best.
         closer_than_noisy: how many denoised images come closer to their reference than the image they were made of.
-        closer_than_blur: how many come closer than the blurred image.
         bias_percent: of each image, the mean of noisy - denoised inside tissue, in per cent of the mean signal there.
         floor_percent: by how much tissue is brighter in a magnitude image than without noise (Rician floor), in the same
             per cent; a mean of magnitudes keeps it, and a denoiser may rightly take it away.
@@ -106,10 +123,9 @@ class RepeatResult:
     reference_sigma: float
     noisy: Closeness
     denoised: Closeness
-    blurred: Closeness
-    blur: Blur
+    blur: Rival
+    others: dict[str, Rival]
     closer_than_noisy: int
-    closer_than_blur: int
     bias_percent: tuple[float, ...]
     floor_percent: float
 
@@ -126,7 +142,7 @@ class RepeatResult:
     @property
     def holds(self) -> bool:
         """Whether denoised images come closer than noisy and blurred ones and keep the mean signal."""
-        closest = self.denoised.mse < min(self.noisy.mse, self.blurred.mse)
+        closest = self.denoised.mse < min(self.noisy.mse, self.blur.closeness.mse)
         return closest and -LARGEST_BIAS <= self.bias <= self.floor_percent + LARGEST_BIAS
 
 
@@ -134,6 +150,7 @@ def measure_repeats(
     groups: Sequence[Sequence[Volume]],
     denoise: Callable[[Volume], Volume],
     *,
+    others: Mapping[str, Trials] | None = None,
     limit: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> RepeatResult:
@@ -142,6 +159,7 @@ def measure_repeats(
     Args:
         groups: repeats of each condition, three or more, all on one grid.
         denoise: volume -> volume on the same grid, in the same units.
+        others: name -> other denoisers to try; as noise they are told the spread of the repeats.
         limit: how many repeats are denoised, spread over the groups; all when None. The references always use all.
         progress: called after every volume with (done, of how many).
 
@@ -150,37 +168,47 @@ def measure_repeats(
     """
     conditions = [_Condition.of(group) for group in groups]
     chosen = sorted((index, number) for number, group in enumerate(groups) for index in range(len(group)))[:limit]
-    rows, blurred, biases, variances = [], [], [], []
+    rivals: dict[str, Trials] = {"blur": _blurs, **(others or {})}
+    rows, biases, variances = [], [], []
+    tried: dict[str, dict[str, list[float]]] = {name: {} for name in rivals}
     for done, (index, number) in enumerate(chosen, start=1):
         volume, condition = groups[number][index], conditions[number]
         noisy = condition.repeats[index]
         denoised = condition.in_units(denoise(volume))
         rows.append((condition.error(noisy, index), condition.error(denoised, index)))
-        blurred.append([condition.error(blur(noisy), index) for blur in BLURS])
+        for name, trials in rivals.items():
+            for setting, image in trials(noisy, condition.spread):
+                tried[name].setdefault(setting, []).append(condition.error(image, index))
         biases.append(float(100 * (noisy - denoised)[condition.tissue].mean() / noisy[condition.tissue].mean()))
         variances.append(condition.reference_variance)
         if progress is not None:
             progress(done, len(chosen))
-    best = int(np.mean(blurred, axis=0).argmin())
     of_noisy, of_denoised = np.array(rows).T
-    of_blurred = np.array(blurred)[:, best]
     variance = float(np.mean(variances))
 
     def closeness(errors: np.ndarray) -> Closeness:
         return Closeness(float(errors.mean()), float(errors.mean()) - variance)
+
+    def at_its_best(name: str) -> Rival:
+        errors = {setting: np.array(values) for setting, values in tried[name].items()}
+        setting = min(errors, key=lambda setting: float(errors[setting].mean()))
+        return Rival(closeness(errors[setting]), setting, int((of_denoised < errors[setting]).sum()))
 
     return RepeatResult(
         repeats=len(chosen),
         reference_sigma=math.sqrt(variance),
         noisy=closeness(of_noisy),
         denoised=closeness(of_denoised),
-        blurred=closeness(of_blurred),
-        blur=BLURS[best],
+        blur=at_its_best("blur"),
+        others={name: at_its_best(name) for name in others or {}},
         closer_than_noisy=int((of_denoised < of_noisy).sum()),
-        closer_than_blur=int((of_denoised < of_blurred).sum()),
         bias_percent=tuple(biases),
         floor_percent=float(np.mean([condition.floor_percent for condition in conditions])),
     )
+
+
+def _blurs(noisy: np.ndarray, _: float) -> Iterable[tuple[str, np.ndarray]]:
+    return ((str(blur), blur(noisy)) for blur in BLURS)
 
 
 @dataclass(frozen=True)
@@ -206,6 +234,11 @@ class _Condition:
         return cls(repeats, leave_one_out(repeats), tissue, reference_noise(repeats, tissue) ** 2, scale)
 
     @property
+    def spread(self) -> float:
+        """Standard deviation of a single repeat inside tissue: its noise, and what moved or pulsated."""
+        return math.sqrt(self.reference_variance * (len(self.repeats) - 1))
+
+    @property
     def floor_percent(self) -> float:
         """By how much noise makes tissue brighter: mean - sqrt(mean^2 - sigma^2), sigma measured in air.
 
@@ -215,7 +248,7 @@ class _Condition:
         air = mean[~ndimage.binary_dilation(self.tissue, np.ones((1, 3, 3)), iterations=AWAY)]
         if not air.size or (air == 0).mean() > SUPPRESSED:
             return 0.0
-        variance = min(float(np.median(air)) / RAYLEIGH_MEAN, math.sqrt(self.reference_variance * (len(self.repeats) - 1))) ** 2
+        variance = min(float(np.median(air)) / RAYLEIGH_MEAN, self.spread) ** 2
         signal = mean[self.tissue]
         return float(100 * (signal - np.sqrt(np.maximum(signal**2 - variance, 0))).mean() / signal.mean())
 

@@ -52,7 +52,7 @@ def test_text(measure):
     assert all(effect["verdict"] in output for effect in content["effects"])
 
 
-def test_repeats(measure, data_folder, request):
+def test_repeats(measure, data_folder, request, monkeypatch):
     truth = np.zeros((4, 40, 36), np.float32)
     truth[:, 8:32, 6:30] = 700
     rng = np.random.default_rng(0)
@@ -62,9 +62,11 @@ def test_repeats(measure, data_folder, request):
         number = 1 + max(max(group) for group in repeats.groups)
         volumes = [sitk.GetImageFromArray(np.abs(truth + rng.normal(0, 40, truth.shape)).astype(np.float32)) for _ in range(number)]
         sitk.WriteImage(sitk.JoinSeries(volumes), str(data_folder / repeats.file))
-    content, output = measure(measure_repeats, "--limit", "1")
+    monkeypatch.setattr(measure_repeats, "bm4d_trials", lambda noisy, level: [("", ndimage.gaussian_filter(noisy, 5 * level))])
+    content, output = measure(measure_repeats, "--limit", "1", "--bm4d")
     assert list(content["sets"]) == [repeats.name for repeats in REPEAT_SETS]
     assert all(numbers["best_blur"]["psnr"] > numbers["noisy"]["psnr"] for numbers in content["sets"].values())
+    assert all(numbers["others"]["BM4D"]["setting"].endswith("spread of the repeats") for numbers in content["sets"].values())
     assert "best blur" in output and content["note"] in output
 
 

@@ -1,13 +1,14 @@
 """Single repeats against the mean of the others: known noise gives known errors, and what would flatter a denoiser does not."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.evaluation.blur import BLURS
 from MRIDenoiseLib.evaluation.repeats import REPEAT_SETS, RepeatResult, measure_repeats
 from MRIDenoiseLib.volume import Volume
 
@@ -47,24 +48,39 @@ def test_an_unchanged_image_has_the_error_of_two_independent_noises_and_without_
 def test_the_truth_is_closer_than_noise_and_blur_and_its_error_is_that_of_the_reference():
     result = run(lambda volume: truth())
     assert result.holds and result.repeats == REPEATS
-    assert result.closer_than_noisy == result.closer_than_blur == REPEATS
+    assert result.closer_than_noisy == result.blur.beaten == REPEATS
     assert result.denoised.mse == pytest.approx(result.reference_sigma**2, rel=0.05)
-    assert result.denoised.true_psnr > result.blurred.true_psnr + 10
+    assert result.denoised.true_psnr > result.blur.closeness.true_psnr + 10
 
 
 def test_the_best_blur_is_better_than_nothing_and_than_any_other_blur():
     smooth = np.where(truth() > 0, 700.0, 0.0)
     result = run(lambda volume: volume.voxels, [measured(smooth, 1, noise=60)])
-    assert result.blurred.mse < 0.7 * result.noisy.mse and result.closer_than_blur == 0
-    wider = result.blur._replace(in_plane=1.5 * result.blur.in_plane)
+    assert result.blur.closeness.mse < 0.7 * result.noisy.mse and result.blur.beaten == 0
+    best = next(blur for blur in BLURS if str(blur) == result.blur.setting)
+    wider = best._replace(in_plane=1.5 * best.in_plane)
     other = run(lambda volume: wider(volume.voxels), [measured(smooth, 1, noise=60)])
-    assert other.blurred.mse < other.denoised.mse < other.noisy.mse
-    assert other.closer_than_noisy == REPEATS and other.closer_than_blur == 0 and not other.holds
+    assert other.blur.closeness.mse < other.denoised.mse < other.noisy.mse
+    assert other.closer_than_noisy == REPEATS and other.blur.beaten == 0 and not other.holds
+
+
+def test_another_denoiser_stands_at_its_best_setting_and_is_told_the_spread_of_the_repeats():
+    told: list[float] = []
+
+    def shrink(noisy: np.ndarray, spread: float) -> Iterator[tuple[str, np.ndarray]]:
+        told.append(spread)
+        yield "bad", 0.5 * noisy
+        yield "none", noisy
+
+    denoise = {"shrink": shrink}
+    result = measure_repeats([measured(truth(), 0)], lambda volume: volume.with_voxels(truth()), others=denoise)
+    assert result.others["shrink"] == (result.noisy, "none", REPEATS)
+    assert told == [pytest.approx(NOISE / np.percentile(truth()[truth() > 0], 99.5), rel=0.02)] * REPEATS
 
 
 def test_a_denoiser_that_darkens_tissue_is_found_out_although_it_is_closer():
     result = run(lambda volume: 0.985 * truth(), [measured(truth(), 0, noise=40)])
-    assert result.closer_than_blur == REPEATS
+    assert result.blur.beaten == REPEATS
     # The magnitude itself is sigma^2 / 2A brighter than the truth, 0.2 %.
     assert result.bias == pytest.approx(1.7, abs=0.15) and not result.holds
     assert abs(result.worst_bias) == max(abs(value) for value in result.bias_percent)
