@@ -14,6 +14,7 @@ from MRIDenoiseLib.cli.denoise import denoise
 from MRIDenoiseLib.cli.edge import Edge
 from MRIDenoiseLib.cli.prepare import prepare
 from MRIDenoiseLib.cli.prompt import prompt
+from MRIDenoiseLib.cli.segment import segment
 from MRIDenoiseLib.cli.simulate import simulate
 from MRIDenoiseLib.cli.train import train
 
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.command()(denoise)
 app.command()(prompt)
 app.command()(simulate)
+app.command()(segment)
 app.command()(prepare)
 app.command()(train)
 app.add_typer(bundle_app, name="bundle")

@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.places import refuse_places_that_collide
+from MRIDenoiseLib.cli.places import check_json, refuse_places_that_collide
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
-from MRIDenoiseLib.errors import Cancelled, OutputError, SettingsError
+from MRIDenoiseLib.errors import Cancelled, SettingsError
 
 if TYPE_CHECKING:
     from MRIDenoiseLib.inference import Result
@@ -79,7 +79,7 @@ def denoise(
     if residual is not None:
         io.check_writable(noisy, residual, overwrite=overwrite)
     if report is not None:
-        _check_report(report, overwrite=overwrite)
+        check_json(report, overwrite=overwrite)
 
     with ProgressDisplay() as progress:
         progress(0.0, None, "Loading the networks")
@@ -110,16 +110,6 @@ def _slice_range(text: str | None) -> tuple[int, int] | None:
 def _given(**options: Any) -> dict[str, Any]:
     """The options the user gave: those left out keep what the model's card recommends."""
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _check_report(path: Path, *, overwrite: bool) -> None:
-    from MRIDenoiseLib.io.atomic import check_target
-
-    if path.suffix.lower() != ".json":
-        raise OutputError(f"the report {path} must end in .json")
-    if path.is_dir():
-        raise OutputError(f"the report {path} is a folder; name a file")
-    check_target(path, overwrite)
 
 
 def _write(result: Result, target: Path, residual: Path | None, report: Path | None, *, overwrite: bool) -> None:

@@ -31,3 +31,18 @@ def refuse_places_that_collide(source: Path, outputs: dict[str, Path | None]) ->
         for outer, other in seen.items():
             if other in outputs and outer in where.parents:
                 raise OutputError(f"{name} lies inside {other}, {places[other]}, which is written as a whole; give each its own place.")
+
+
+def check_json(path: Path, *, overwrite: bool) -> None:
+    """Find out before long work whether a report can be written.
+
+    Raises:
+        OutputError: it does not end in .json, is a folder, or may not be written.
+    """
+    from MRIDenoiseLib.io.atomic import check_target
+
+    if path.suffix.lower() != ".json":
+        raise OutputError(f"the report {path} must end in .json")
+    if path.is_dir():
+        raise OutputError(f"the report {path} is a folder; name a file")
+    check_target(path, overwrite)

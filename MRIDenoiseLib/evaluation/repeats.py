@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
+from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.blur import BLURS
-from MRIDenoiseLib.inference.normalise import body_mask
 from MRIDenoiseLib.training.preparation.references import leave_one_out, reference_noise
 from MRIDenoiseLib.training.simulation import clean_scale
 from MRIDenoiseLib.volume import Volume

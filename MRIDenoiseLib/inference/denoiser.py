@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.errors import BundleError, MRIDenoiseError, SettingsError
 from MRIDenoiseLib.inference.device import choose_device, default_batch, is_out_of_memory, release_memory, synchronise
 from MRIDenoiseLib.inference.models import ModelSet
 from MRIDenoiseLib.inference.noise_level import SMALLEST_TOLD, estimate_noise_level, measured_noise_level
-from MRIDenoiseLib.inference.normalise import body_mask, intensity_scale
+from MRIDenoiseLib.inference.normalise import intensity_scale
 from MRIDenoiseLib.inference.pace import Pace, Progress, ShouldStop
 from MRIDenoiseLib.inference.report import NEGATIVE_SHARE, acquisition_warnings, build_report, setting_warnings
 from MRIDenoiseLib.inference.settings import Settings

@@ -13,7 +13,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor, nn
 
-from MRIDenoiseLib.inference.normalise import body_mask
+from MRIDenoiseLib.body import body_mask
 
 RING_EDGES = (0.4, 0.6, 0.8)
 """Borders of the rings, as fractions of the Nyquist frequency; below the first the anatomy hides the noise."""

@@ -14,9 +14,9 @@ class Derivation:
     """How a result was made, in words that may be written into its file.
 
     Args:
-        method: the sampler's name.
-        bundle: the model bundle's hash (hexadecimal; its first 12 digits are written).
-        seed: the random seed.
+        method: the sampler's name, or what else was done.
+        bundle: the model bundle's hash (hexadecimal; its first 12 digits are written), or ``none``.
+        seed: the random seed; 0 where nothing is random.
         settings: further settings of the method, name to number or word.
         suffix: what the series' description gets at its end, such as ``denoised`` or ``residual``.
     """

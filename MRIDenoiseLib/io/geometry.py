@@ -9,6 +9,9 @@ from MRIDenoiseLib.errors import InputError
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Left-posterior-superior (DICOM, ITK) to right-anterior-superior (NIfTI, Slicer) and back: its own inverse."""
 
+SAME_PLACE = 0.1
+"""Voxels that two grids' corners may lie apart and still be called one grid."""
+
 _ORTHOGONAL_WITHIN = 2e-3
 """Largest cosine between two axes that rounding in a header explains (about 0.1 degree)."""
 
@@ -51,16 +54,27 @@ def check_grid(matrix: np.ndarray, what: str) -> None:
         raise InputError(f"{what}: the image axes are not perpendicular (a sheared grid); resample it to a straight grid first")
 
 
-def check_voxels(voxels: np.ndarray, what: str) -> None:
-    """Raise InputError for voxels no network can work on: none at all, NaN or infinite, or all the same.
+def check_voxels(voxels: np.ndarray, what: str, *, constant: bool = False) -> None:
+    """Raise InputError for voxels nobody can work on: none at all, NaN or infinite, or all the same.
 
     Args:
         voxels: float32, any shape.
         what: how to name the source in front of the user.
+        constant: whether all the same will do.
     """
     if voxels.size == 0:
         raise InputError(f"{what} holds no voxels; export the image again")
     if not np.isfinite(voxels).all():
         raise InputError(f"{what} holds values that are not finite numbers (NaN or infinite); replace them and try again")
-    if voxels.min() == voxels.max():
-        raise InputError(f"{what} has the same value in every voxel, so there is no image to denoise")
+    if not constant and voxels.min() == voxels.max():
+        raise InputError(f"{what} has the same value in every voxel, so it shows nothing")
+
+
+def same_grid(one: np.ndarray, other: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether two IJK-to-RAS matrices put the voxels of an array (z, y, x) of that shape at the same places.
+
+    A tenth of a voxel is rounding in a header.
+    """
+    corners = np.array([[i, j, k, 1] for i in (0, shape[2] - 1) for j in (0, shape[1] - 1) for k in (0, shape[0] - 1)], float)
+    apart = np.linalg.norm((corners @ (one - other).T)[:, :3], axis=1).max()
+    return bool(apart <= SAME_PLACE * np.linalg.norm(one[:3, :3], axis=0).min())

@@ -31,7 +31,7 @@ def ending(path: Path) -> str:
     return next((e for e in ENDINGS if name.endswith(e)), "")
 
 
-def read_image(path: Path, volume: int | None = None) -> Volume:
+def read_image(path: Path, volume: int | None = None, *, constant: bool = False) -> Volume:
     """Read one three-dimensional image file.
 
     A two-dimensional image becomes one slice. Values are physical: slope and intercept are applied, and then
@@ -40,6 +40,7 @@ def read_image(path: Path, volume: int | None = None) -> Volume:
     Args:
         path: a file with one of the known endings.
         volume: which volume of a four-dimensional file (or of a list of volumes in a NRRD file), counted from 1.
+        constant: whether one value everywhere will do, as in a mask.
 
     Raises:
         AmbiguousInputError: the file holds several volumes and none was chosen.
@@ -104,7 +105,7 @@ def read_image(path: Path, volume: int | None = None) -> Volume:
         voxels = voxels[None]
     matrix = _grid_of(image)
     check_grid(matrix, what)
-    check_voxels(voxels, what)
+    check_voxels(voxels, what, constant=constant)
     pixel_type = "float32" if stored.scaled else stored.pixel_type or str(stored_type)
     return Volume(voxels, matrix, pixel_type, name=what[: -len(kind)])
 
@@ -175,11 +176,25 @@ def write_image(volume: Volume, path: Path, derivation: Derivation | None = None
     Args:
         volume: what to write.
         path: a file that does not exist yet, with a known ending.
-        derivation: what was done: NIfTI keeps a short note of it in ``descrip``, NRRD and MetaImage the whole account in
-            a field of their header.
+        derivation: what was done, see :func:`write_sitk`.
     """
     stored = stored_as(volume.voxels, volume.pixel_type)
     image = sitk_image(stored, volume.ijk_to_ras)
+    write_sitk(image, path, derivation)
+
+
+def write_sitk(image: sitk.Image, path: Path, derivation: Derivation | None = None) -> None:
+    """Write an image to a file that does not exist yet, compressed where the format can.
+
+    Args:
+        image: any pixel type.
+        path: a file that does not exist yet, with a known ending.
+        derivation: what was done: NIfTI keeps a short note of it in ``descrip``, NRRD and MetaImage the whole account in
+            a field of their header.
+
+    Raises:
+        OutputError: the system refused, or the file is not complete.
+    """
     if derivation and ending(path).startswith(".nii"):
         image.SetMetaData("ITK_FileNotes", derivation.note)
     elif derivation:
@@ -190,7 +205,8 @@ def write_image(volume: Volume, path: Path, derivation: Derivation | None = None
             sitk.WriteImage(image, str(path), useCompression=ending(path) != ".nii")
         except RuntimeError as error:
             raise refused from error
-    if ending(path).startswith(".nii") and not stored_bytes.nifti_is_complete(path, ending(path) == ".nii.gz", stored.nbytes):
+    size = image.GetNumberOfPixels() * image.GetSizeOfPixelComponent() * image.GetNumberOfComponentsPerPixel()
+    if ending(path).startswith(".nii") and not stored_bytes.nifti_is_complete(path, ending(path) == ".nii.gz", size):
         raise refused
 
 

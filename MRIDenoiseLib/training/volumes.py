@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from MRIDenoiseLib import io
+from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.inference.normalise import body_mask
 from MRIDenoiseLib.training.simulation import clean_scale
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField, Volume
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.errors import BundleError, Cancelled, InputError, MRIDenoiseError, SettingsError
 from MRIDenoiseLib.inference import METHODS, Denoiser, Settings
-from MRIDenoiseLib.inference.normalise import body_mask, intensity_scale
+from MRIDenoiseLib.inference.normalise import intensity_scale
 from MRIDenoiseLib.inference.slices import body_window
 from MRIDenoiseLib.volume import AcquisitionField, Volume
 

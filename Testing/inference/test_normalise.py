@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.inference.normalise import body_mask, intensity_scale
+from MRIDenoiseLib.inference.normalise import intensity_scale
 
 
 @pytest.fixture

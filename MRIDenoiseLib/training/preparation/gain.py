@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.inference.noise_level import estimate_noise_level
-from MRIDenoiseLib.inference.normalise import body_mask
 
 MINIMUM_SNR = 10.0
 """Below it the noise floor of a magnitude image raises its mean by more than 0.5 % (1 / (2 SNR^2), Gudbjartsson 1995)."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.inference.noise_level import estimate_noise_level
-from MRIDenoiseLib.inference.normalise import body_mask, intensity_scale
+from MRIDenoiseLib.inference.normalise import intensity_scale
 from MRIDenoiseLib.training.preparation.alignment_check import residual_motion
 from MRIDenoiseLib.training.preparation.cases import Check, Pair, Step, unasked
 from MRIDenoiseLib.training.preparation.gain import match_gain

@@ -14,8 +14,8 @@ from typing import Literal
 
 import numpy as np
 
+from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.inference.normalise import body_mask
 
 GtKind = Literal["independent", "leave_one_out", "inclusive"]
 """A separate acquisition, the mean of all other repeats, or an average that contains the noisy image's own data."""

@@ -14,8 +14,8 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
+from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.errors import Cancelled, InputError
-from MRIDenoiseLib.inference.normalise import body_mask
 from MRIDenoiseLib.io.geometry import LPS_TO_RAS
 from MRIDenoiseLib.io.images import sitk_image
 from MRIDenoiseLib.training.preparation.alignment_check import gradient_agreement, residual_motion

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.errors import InputError, SettingsError
-from MRIDenoiseLib.inference.normalise import body_mask
 from MRIDenoiseLib.prompt.headers import positive
 from MRIDenoiseLib.training.preparation.acceleration_group import Acceleration
 from MRIDenoiseLib.training.preparation.cases import MEASURED_ONCE, Case, Check, Dropped, Pair, Say

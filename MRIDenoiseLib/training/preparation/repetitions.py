@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from scipy import ndimage
 
-from MRIDenoiseLib.inference.normalise import body_mask
+from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.prompt.headers import positive
 from MRIDenoiseLib.training.preparation.acceleration_group import Acceleration
 from MRIDenoiseLib.training.preparation.cases import Check, Pair, unasked

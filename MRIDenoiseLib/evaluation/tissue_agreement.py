@@ -1,0 +1,90 @@
+"""What denoising does to a tissue segmentation: Dice of images against the segmentation of a reference.
+
+Every image is segmented in one mask, the reference's, with one set of settings. Dice rewards smoothness, so the first image
+(the noisy one) is also shown through the Gaussian blur that agrees best: a denoiser that is no better than that is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.evaluation.blur import Blur
+from MRIDenoiseLib.io.geometry import same_grid
+from MRIDenoiseLib.segmentation import Agreement, Segmentation, TissueSettings, dice, make_mask, segment
+from MRIDenoiseLib.volume import Volume
+
+BLURS = tuple(Blur(sigma, 0.0) for sigma in (0.5, 0.7, 1.0))
+
+
+@dataclass(frozen=True, eq=False)
+class TissueAgreement:
+    """One row of a comparison.
+
+    Args:
+        name: what the image is called.
+        segmentation: of the image.
+        agreement: with the reference's.
+    """
+
+    name: str
+    segmentation: Segmentation
+    agreement: Agreement
+
+
+def compare_tissues(
+    images: Sequence[tuple[str, Volume]],
+    reference: Volume,
+    settings: TissueSettings | None = None,
+    mask: np.ndarray | None = None,
+    progress: Callable[[float], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> tuple[Segmentation, list[TissueAgreement]]:
+    """Segment a reference and images of the same thing, and tell how far they agree.
+
+    Args:
+        images: name and volume; the first is also shown blurred.
+        reference: what they are held against; its organ and contrast count for all.
+        settings: of the segmentation.
+        mask: bool (z, y, x), for all alike; the reference's own when not given.
+        progress: called with the part done.
+        should_stop: asked often.
+
+    Raises:
+        InputError: an image lies on another grid than the reference, or one cannot be segmented.
+        Cancelled: when told to stop.
+    """
+    for name, image in images:
+        shape = reference.voxels.shape
+        if image.voxels.shape != shape or not same_grid(image.ijk_to_ras, reference.ijk_to_ras, shape):
+            raise InputError(f"{name} and the reference lie on different grids; compare images of one grid")
+    where, kind = (mask, "given") if mask is not None else make_mask(reference)
+    total, done = 1 + len(images) + len(BLURS), 0
+
+    def segmented(volume: Volume) -> Segmentation:
+        nonlocal done
+        alike = volume.with_acquisition(reference.acquisition)
+        steps = (lambda part: progress((done + part) / total)) if progress is not None else None
+        found = segment(alike, settings, where, steps, should_stop, mask_kind=kind)
+        done += 1
+        return found
+
+    target = segmented(reference)
+
+    def row(name: str, volume: Volume) -> TissueAgreement:
+        found = segmented(volume)
+        return TissueAgreement(name, found, dice(found.labels, target.labels, len(target.classes)))
+
+    rows = [row(name, volume) for name, volume in images]
+    first, noisy = images[0]
+    blurred = [row(f"{first}, {blur}", _blurred(noisy, blur)) for blur in BLURS]
+    best = max(blurred, key=lambda one: one.agreement.mean)
+    return target, [rows[0], best, *rows[1:]]
+
+
+def _blurred(volume: Volume, blur: Blur) -> Volume:
+    axis = volume.slice_axis
+    return volume.with_voxels(np.moveaxis(blur(np.moveaxis(volume.voxels, axis, 0)), 0, axis))
