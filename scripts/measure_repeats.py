@@ -2,7 +2,8 @@
 
 In the repeats of the data folder the same thing was measured several times. Single measurements are denoised, each is
 compared with the mean of all others, and so are the single measurement itself and its best Gaussian blur, and with --bm4d
-(extra ``peers``) BM4D at the best of several strengths. See ``MRIDenoiseLib.evaluation.repeats``.
+(extra ``peers``) BM4D at the best of several strengths. "Noise alone" are repeats of the mean of many with simulated noise as
+strong and as grainy, which nothing but noise makes differ. See ``MRIDenoiseLib.evaluation.repeats``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from MRIDenoiseLib import io
 from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.evaluation.peers import bm4d_trials
 from MRIDenoiseLib.evaluation.repeats import LARGEST_BIAS, NOTE, REPEAT_SETS, Closeness, RepeatResult, Rival, measure_repeats
+from MRIDenoiseLib.evaluation.synthetic_repeats import ENOUGH, synthetic_repeats
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.models.locate import bundled_model
@@ -55,13 +57,17 @@ def main(
     results: dict[str, RepeatResult] = {}
     with Progress(console=Console(stderr=True)) as progress:
         for repeats in REPEAT_SETS:
-            task = progress.add_task(repeats.name, total=None)
             groups = [[io.read(data / repeats.file, volume=number + 1) for number in group] for group in repeats.groups]
+            compared = {repeats.name: groups}
+            if min(len(group) for group in groups) >= ENOUGH:
+                compared[f"{repeats.name}, noise alone"] = [synthetic_repeats(group) for group in groups]
+            for name, volumes in compared.items():
+                task = progress.add_task(name, total=None)
 
-            def report(done: int, total: int, task: Any = task) -> None:
-                progress.update(task, completed=done, total=total)
+                def report(done: int, total: int, task: Any = task) -> None:
+                    progress.update(task, completed=done, total=total)
 
-            results[repeats.name] = measure_repeats(groups, denoise, others=others, limit=limit, progress=report)
+                results[name] = measure_repeats(volumes, denoise, others=others, limit=limit, progress=report)
     _print(results)
     if json_file:
         sets = {name: _numbers(result) for name, result in results.items()}

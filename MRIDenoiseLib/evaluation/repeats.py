@@ -35,9 +35,9 @@ FEWEST_REPEATS = 3
 """With two, the reference would be as noisy as what is compared with it."""
 
 NOTE = (
-    "The repeats are not motion corrected, and the EPI series holds BOLD signal. Both make one repeat differ from the mean of "
-    "the others, count as noise in every column alike, and cannot be removed by a denoiser. No repeat was trained on, but other "
-    "scans of the subjects of EPI and DWI b0 were."
+    "The repeats are not motion corrected, and the EPI series holds BOLD signal; sets called noise alone differ by nothing but "
+    "noise. Motion and BOLD signal make one repeat differ from the mean of the others, count as noise in every column alike, and "
+    "cannot be removed by a denoiser. No repeat was trained on, but other scans of the subjects of EPI and DWI b0 were."
 )
 
 
