@@ -12,7 +12,7 @@ from torch.nn import functional
 USUAL_REDUCTION = 1.8
 LARGEST_REDUCTION = 4.5
 """Now and then a slice becomes as coarse as perfusion or diffusion images are, whose anatomy fills all of k-space."""
-COARSE = 0.35
+COARSE = 0.2
 """How often."""
 
 
