@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 import typer
 from command import run
+from memory import peak_memory
 from rich.console import Console
 from rich.table import Table
 
@@ -37,7 +38,6 @@ console = Console(soft_wrap=True)
 def measure(name: str, bundle: Path | None, threads: int) -> dict[str, Any]:
     """Denoise some slices of a volume whose body fills the view; seconds a slice (median) and this process's peak memory in MiB."""
     import numpy as np
-    import psutil
     import torch
 
     from MRIDenoiseLib.inference import Denoiser, Settings
@@ -64,18 +64,7 @@ def measure(name: str, bundle: Path | None, threads: int) -> dict[str, Any]:
     denoiser(volume, Settings(**RUNS[name], slices=(0, TIMED), batch_size=1), progress)
     # The first interval holds the measurement of the noise, done once a volume.
     seconds = [after - before for before, after in zip(finished[1:-1], finished[2:], strict=True)]
-    memory = psutil.Process().memory_info()
-    return {"seconds": statistics.median(seconds), "memory": _peak(memory) / 2**20}
-
-
-def _peak(memory: Any) -> int:
-    """The largest resident size so far, in bytes, on Windows and elsewhere."""
-    if sys.platform == "win32":
-        return int(memory.peak_wset)
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return {"seconds": statistics.median(seconds), "memory": peak_memory()}
 
 
 def cost_table(name: str) -> Table:

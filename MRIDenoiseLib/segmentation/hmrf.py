@@ -18,7 +18,7 @@ from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.segmentation.mixture import Mixture, first_mixture, posteriors
 from MRIDenoiseLib.segmentation.neighbourhood import Neighbourhood
 from MRIDenoiseLib.segmentation.partial_volume import partial_volumes
-from MRIDenoiseLib.segmentation.random_field import OUTSIDE, field_costs, relax
+from MRIDenoiseLib.segmentation.random_field import OUTSIDE, cheapest_labels, field_costs, relax
 
 FEWEST, MOST = 2, 6
 DARKEST = 0.15
@@ -159,7 +159,7 @@ class _Fit:
         self.checkpoint = checkpoint
         self.done = 0
         self.mixture = first_mixture(self.logs[mask], settings.classes, settings.initial_rounds)
-        self.labels = np.where(mask, self.mixture.costs(self.logs).argmin(axis=0), OUTSIDE).astype(np.uint8)
+        self.labels = np.where(mask, cheapest_labels(self.mixture.costs(self.logs))[0], OUTSIDE).astype(np.uint8)
 
     def run(self) -> Tissues:
         for _ in range(self.settings.bias_rounds):

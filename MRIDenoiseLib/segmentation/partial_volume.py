@@ -6,7 +6,7 @@ import numpy as np
 
 from MRIDenoiseLib.segmentation.mixture import Mixture
 from MRIDenoiseLib.segmentation.neighbourhood import Neighbourhood
-from MRIDenoiseLib.segmentation.random_field import OUTSIDE, relax
+from MRIDenoiseLib.segmentation.random_field import OUTSIDE, cheapest_labels, relax
 
 FRACTIONS = (np.arange(32) + 0.5) / 32
 """Of the brighter class, over which the likelihood of a mixture is averaged."""
@@ -36,7 +36,7 @@ def partial_volumes(
     classes = len(mixture.means)
     mixed = [_mixture_cost(values, mixture, k) for k in range(classes - 1)]
     costs = np.concatenate([mixture.costs(values), np.stack(mixed).astype(np.float32)])
-    start = np.where(labels == OUTSIDE, OUTSIDE, costs.argmin(axis=0)).astype(np.uint8)
+    start = np.where(labels == OUTSIDE, OUTSIDE, cheapest_labels(costs)[0]).astype(np.uint8)
     types = relax(costs, start, neighbourhood, smoothness, sweeps)
 
     parts = np.stack([types == k for k in range(classes)]).astype(np.float32)

@@ -47,18 +47,28 @@ def relax(costs: np.ndarray, labels: np.ndarray, neighbourhood: Neighbourhood, s
         The labels.
     """
     labels = labels.copy()
-    inside = labels != OUTSIDE
     for _ in range(sweeps):
         every = field_costs(costs, labels, neighbourhood, smoothness)
-        cheapest = every.argmin(axis=0).astype(np.uint8)
-        present = np.where(inside, labels, 0)[None]
-        gain = np.where(inside, np.take_along_axis(every, present, axis=0)[0] - every.min(axis=0), 0)
+        cheapest, lowest = cheapest_labels(every)
+        gain = np.zeros(labels.shape, np.float32)
+        for k, cost in enumerate(every):
+            np.subtract(cost, lowest, where=labels == k, out=gain)
         gain[gain < LEAST_GAIN] = 0
         changing = gain > neighbourhood.largest_of(gain) if smoothness else gain > 0
         if not changing.any():
             break
         labels[changing] = cheapest[changing]
     return labels
+
+
+def cheapest_labels(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Every voxel's cheapest label (of equal ones the first), uint8, and what it costs; costs as in :func:`field_costs`."""
+    labels, lowest = np.zeros(costs.shape[1:], np.uint8), costs[0].copy()
+    for k, cost in enumerate(costs[1:], start=1):
+        better = cost < lowest
+        labels[better] = k
+        np.copyto(lowest, cost, where=better)
+    return labels, lowest
 
 
 def energy(costs: np.ndarray, labels: np.ndarray, neighbourhood: Neighbourhood, smoothness: float) -> float:

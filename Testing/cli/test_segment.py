@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from tissue_phantom import phantom
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.cli import main
+from MRIDenoiseLib.evaluation.tissue_phantom import phantom
 
 DIRECTION = (0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
 

@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
-from tissue_phantom import SPACING, phantom
 
 from MRIDenoiseLib.errors import InputError, SettingsError
+from MRIDenoiseLib.evaluation.tissue_phantom import SPACING, phantom
 from MRIDenoiseLib.segmentation import dice
 from MRIDenoiseLib.segmentation.hmrf import Tissues, TissueSettings, segment_tissues
 from MRIDenoiseLib.segmentation.mixture import Mixture, posteriors

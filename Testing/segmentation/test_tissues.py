@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tissue_phantom import phantom
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.errors import Cancelled, InputError
+from MRIDenoiseLib.evaluation.tissue_phantom import phantom
 from MRIDenoiseLib.prompt import override
 from MRIDenoiseLib.segmentation import TissueSettings, dice, make_mask, segment
 from MRIDenoiseLib.segmentation.masks import brain_mask, whole_body_mask

@@ -1,5 +1,7 @@
 """A head of three tissues whose labels are known, with a bias field and Rician noise."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +31,7 @@ def phantom(
         bias: its range: 0.4 means a field from 0.8 to 1.2.
         snr: mean level over the noise's standard deviation.
         levels: brightness of the three tissues.
-        shape: of the image.
+        shape: (slices, rows, columns).
         seed: of the noise.
     """
     z, y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
