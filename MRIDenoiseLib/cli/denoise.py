@@ -29,7 +29,7 @@ OUTPUT = "What to write"
 
 Method = Literal["fidelity-guided", "posterior-mean", "regression", "ddim"]
 
-_TOLD_IN_FILES = ("mode", "steps", "fidelity", "samples", "slices", "prompt", "noise_level_fraction", "version")
+_TOLD_IN_FILES = ("mode", "steps", "fidelity", "samples", "strength", "slices", "prompt", "noise_level_fraction", "version")
 
 
 def denoise(
@@ -48,6 +48,9 @@ def denoise(
     ] = None,
     mode: Annotated[
         Literal["tuned", "paper"] | None, typer.Option(help="Fidelity guidance as tuned or as published.", rich_help_panel=METHOD)
+    ] = None,
+    strength: Annotated[
+        float | None, typer.Option(help="Part of the noise found that is taken away, up to 1.", rich_help_panel=METHOD)
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same result.", rich_help_panel=METHOD)] = 0,
     bundle: Annotated[Path | None, typer.Option(metavar="DIR", help="Another model than the bundled one.", rich_help_panel=METHOD)] = None,
@@ -88,7 +91,8 @@ def denoise(
         from MRIDenoiseLib.models.bundle import Bundle
         from MRIDenoiseLib.models.locate import bundled_model
 
-        settings = Settings(**_given(method=method, steps=steps, fidelity=fidelity, mode=mode), seed=seed, device=device, slices=wanted)
+        chosen = _given(method=method, steps=steps, fidelity=fidelity, mode=mode, strength=strength)
+        settings = Settings(**chosen, seed=seed, device=device, slices=wanted)
         denoiser = Denoiser(Bundle.load(bundle or bundled_model()), device=device)
         with StopRequest() as should_stop:
             result = denoiser(noisy, settings, progress, should_stop)

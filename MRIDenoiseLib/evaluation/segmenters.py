@@ -26,6 +26,8 @@ OUTLIERS = (0.5, 99.5)
 SMOOTHNESS = 0.1
 """Of the Markov fields, ours and theirs."""
 N4_ITERATIONS = (30, 20, 10)
+DARK = 0.01
+"""Of the brightest voxel: what DIPY is shown outside the mask at most."""
 SECONDS = 1800
 """FAST may take so long."""
 
@@ -87,14 +89,15 @@ def _atropos(image: np.ndarray, mask: np.ndarray, spacing: Spacing, classes: int
 
 def _dipy(image: np.ndarray, mask: np.ndarray, spacing: Spacing, classes: int) -> np.ndarray:
     tissue = needed("dipy.segment.tissue", EXTRA)
-    # It takes zero for background and fills it from NumPy's global random numbers.
+    # It gives what lies outside a class of its own, whose width must not be zero, and draws from NumPy's global random numbers.
+    outside = DARK * image[mask].max() * np.random.default_rng(0).random(image.shape)
     before = np.random.get_state()
     np.random.seed(0)
     try:
-        _, found, _ = tissue.TissueClassifierHMRF(verbose=False).classify(np.where(mask, image, 0).T, classes, SMOOTHNESS)
+        _, found, _ = tissue.TissueClassifierHMRF(verbose=False).classify(np.where(mask, image, outside).T, classes, SMOOTHNESS)
     finally:
         np.random.set_state(before)
-    return np.where(mask, np.asarray(found).T, 0).astype(np.uint8)
+    return np.where(mask, np.asarray(found).T.clip(0, classes), 0).astype(np.uint8)
 
 
 def _fast(image: np.ndarray, mask: np.ndarray, spacing: Spacing, classes: int) -> np.ndarray:

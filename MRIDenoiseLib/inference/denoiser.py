@@ -196,7 +196,8 @@ class Denoiser:
                 raise BundleError("the model gave values that are not numbers for this volume: try --device cpu, or verify the model")
             for index, image in zip(indices, estimate, strict=True):
                 target = task.window.of(output[index])
-                target[:] = task.window.blend(target, (image + 1) * np.float32(scale / 2))
+                taken = target - (image + 1) * np.float32(scale / 2)
+                target[:] = task.window.blend(target, target - np.float32(task.settings.strength or 1) * taken)
             done += len(indices)
         return device
 
@@ -218,6 +219,7 @@ class Denoiser:
 
         call = pace.stoppable(network)
         shared: dict[str, Any] = {"limits": task.limits, "callback": callback, **settings.options()}
+        del shared["strength"]
         if settings.method == "regression":
             estimate = regression(call, measured, conditioning, **shared)
         elif settings.method == "fidelity-guided":

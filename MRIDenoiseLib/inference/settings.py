@@ -11,15 +11,15 @@ from MRIDenoiseLib.sampling.fidelity_guided import FIDELITY, T_MIN, Mode
 from MRIDenoiseLib.sampling.regression import VIEWS
 
 METHOD_DEFAULTS: dict[str, dict[str, Any]] = {
-    "fidelity-guided": {"mode": "tuned", "steps": 10, "fidelity": None},
-    "posterior-mean": {"steps": 1, "samples": 1},
-    "regression": {"samples": 1},
-    "ddim": {"steps": 10},
+    "fidelity-guided": {"mode": "tuned", "steps": 10, "fidelity": None, "strength": 1.0},
+    "posterior-mean": {"steps": 1, "samples": 1, "strength": 1.0},
+    "regression": {"samples": 1, "strength": 1.0},
+    "ddim": {"steps": 10, "strength": 1.0},
 }
 """The methods, each with the options it understands and their values where neither user nor bundle says one."""
 
 METHODS = tuple(METHOD_DEFAULTS)
-OPTIONS = ("steps", "fidelity", "mode", "samples")
+OPTIONS = ("steps", "fidelity", "mode", "samples", "strength")
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Settings:
         fidelity: weight of the likelihood in ``fidelity-guided``, >= 0.
         mode: ``tuned`` or ``paper``, for ``fidelity-guided``.
         samples: how many samples ``posterior-mean`` averages; how many mirrored and turned views ``regression`` does.
+        strength: the part, above 0 to 1, of what the method would take away that is taken away. A little less than all
+            costs little error and leaves small, weak lesions more of their contrast.
         seed: of the noise fields, >= 0.
         device: ``auto``, ``cpu``, ``cuda`` (also ``cuda:1`` ...) or ``mps``; None takes the Denoiser's.
         slices: (A, B), 0-based, half-open, along the acquired plane; the others are copied unchanged.
@@ -46,6 +48,7 @@ class Settings:
     fidelity: float | None = None
     mode: Mode | None = None
     samples: int | None = None
+    strength: float | None = None
     seed: int = 0
     device: str | None = None
     slices: tuple[int, int] | None = None
@@ -61,6 +64,8 @@ class Settings:
                 raise SettingsError(f"the number of {name} must be between 1 and 1000, not {value}")
         if self.fidelity is not None and not 0 <= self.fidelity < float("inf"):
             raise SettingsError(f"the fidelity weight must be zero or a positive number, not {self.fidelity}")
+        if self.strength is not None and not 0 < self.strength <= 1:
+            raise SettingsError(f"the strength is a number above 0 and at most 1, not {self.strength}")
         if not 0 <= self.seed < 2**63:
             raise SettingsError(f"the seed must be a whole number from 0 to 2^63 - 1, not {self.seed}")
         if self.slices is not None and not 0 <= self.slices[0] < self.slices[1]:
@@ -105,7 +110,7 @@ class Settings:
         return replace(self, method=method, **({name: None for name in OPTIONS} | values))
 
     def options(self) -> dict[str, Any]:
-        """The method's own options that have a value, as its sampler's keyword arguments."""
+        """The method's options that have a value: its sampler's keyword arguments, and ``strength``."""
         return {name: getattr(self, name) for name in OPTIONS if getattr(self, name) is not None}
 
     def unused(self, method: str) -> tuple[str, ...]:

@@ -44,6 +44,13 @@ def test_a_volume_k_times_as_bright_comes_out_k_times_as_bright(models, volume, 
         assert np.linalg.norm(result - expected) < 1e-4 * np.linalg.norm(expected)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_strength_below_one_takes_that_part_of_the_residual_away(models, volume, method):
+    full, part = (Denoiser(models)(volume, settings(method, strength=strength)).residual.voxels for strength in (1.0, 0.75))
+    assert np.abs(full).max() > 0
+    assert np.allclose(part, 0.75 * full, rtol=0, atol=1e-4 * np.abs(volume.voxels).max())
+
+
 def test_the_same_seed_gives_the_same_result_and_another_seed_another(models, volume):
     denoiser = Denoiser(models, "cpu")
     first, again, other = (denoiser(volume, settings("ddim", seed=seed, slices=(0, 2))).volume.voxels for seed in (5, 5, 6))

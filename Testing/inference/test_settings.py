@@ -17,6 +17,8 @@ from MRIDenoiseLib.inference.device import choose_device, default_batch
         {"samples": 0},
         {"batch_size": -1},
         {"fidelity": -0.1},
+        {"strength": 0.0},
+        {"strength": 1.1},
         {"fidelity": float("nan")},
         {"seed": -1},
         {"slices": (4, 4)},
@@ -32,17 +34,17 @@ def test_the_user_goes_before_the_bundle_and_the_bundle_before_the_method():
     offered = {"steps": 4, "fidelity": 0.1}
     chosen = Settings(steps=6).resolved("fidelity-guided", offered)
     assert (chosen.method, chosen.steps, chosen.fidelity, chosen.mode, chosen.samples) == ("fidelity-guided", 6, 0.1, "tuned", None)
-    assert Settings().resolved("fidelity-guided", {}).options() == {"steps": 10, "fidelity": 0.05, "mode": "tuned"}
+    assert Settings().resolved("fidelity-guided", {}).options() == {"steps": 10, "fidelity": 0.05, "mode": "tuned", "strength": 1.0}
 
 
 def test_the_bundles_options_hold_for_its_own_method_only():
     chosen = Settings(method="ddim").resolved("posterior-mean", {"steps": 3, "samples": 4})
-    assert chosen.options() == {"steps": 10}
+    assert chosen.options() == {"steps": 10, "strength": 1.0}
 
 
 def test_a_fidelity_tuned_for_one_mode_is_not_carried_to_the_other():
     chosen = Settings(mode="paper").resolved("fidelity-guided", {"mode": "tuned", "fidelity": 0.1, "steps": 4})
-    assert chosen.options() == {"steps": 4, "fidelity": 1.0, "mode": "paper"}
+    assert chosen.options() == {"steps": 4, "fidelity": 1.0, "mode": "paper", "strength": 1.0}
 
 
 def test_a_fidelity_of_zero_is_a_choice_and_not_an_open_question():
