@@ -8,6 +8,7 @@ import measure_lesions
 import measure_pairs
 import measure_repeats
 import measure_text
+import measure_tissues
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -50,6 +51,13 @@ def test_text(measure):
     content, output = measure(measure_text, "--subjects", "s1,s2", "--per-volume", "2", "--size", "64")
     assert content["crops"] == 4 and {effect["method"] for effect in content["effects"]} == {"regression", "posterior-mean"}
     assert all(effect["verdict"] in output for effect in content["effects"])
+
+
+def test_tissues(measure):
+    content, output = measure(measure_tissues, "--rows", "R", "--subjects", "s2")
+    [row] = content["rows"]
+    assert row["noise"] == "R" and len(row["classes"]) == len(row["denoised"]) == 3
+    assert np.nanmean(row["best blur"]) > np.nanmean(row["noisy"]) and f"{np.nanmean(row['noisy']):.3f}" in output
 
 
 def test_repeats(measure, data_folder, request, monkeypatch):
@@ -111,6 +119,7 @@ def test_a_pair_is_denoised_as_its_patients_file_would_be(tmp_path):
         (measure_lesions, ["--subjects", "s1", "--rows", "M0.5"], "no noise 'M0.5'"),
         (measure_lesions, ["--subjects", "s1,s9"], "no volume of 's9'"),
         (measure_text, ["--subjects", "s1,s9"], "no volume of 's9'"),
+        (measure_tissues, ["--subjects", "s1", "--rows", "M9"], "no noise 'M9'"),
         (draw_sheets, ["--subjects", "s1", "--noise", "X"], "no noise 'X'"),
     ],
 )
