@@ -15,10 +15,11 @@ from MRIDenoiseLib.inference import METHODS, Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.models.locate import bundled_model
 from MRIDenoiseLib.prompt import describe
+from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
 from MRIDenoiseLib.volume import Volume
 
 SAMPLE = Path(__file__).resolve().parent.parent / "Resources" / "SampleData"
-LARGEST = 6 * 2**20
+LARGEST = 24 * 2**20
 
 
 @pytest.fixture(scope="module")
@@ -42,21 +43,41 @@ def test_the_card_names_every_source_with_its_licence_and_no_kept_out_patient(bu
     assert not {"ms12", "sct03", "ProstateX-0000"} & {entry["subject"] for entry in training["data"]}
 
 
-def test_the_card_tells_what_was_measured_and_the_command_that_measures_it_again(bundle):
+def test_the_card_tells_what_was_measured_and_the_commands_that_measure_it_again(bundle):
     measured = bundle.card["measured"]
-    assert measured["command"].startswith("python scripts/compare_methods.py")
-    assert {row["noise"] for row in measured["rows"]} >= {"R", "M0.05", "M0.10"}
-    assert len({row["volume"] for row in measured["rows"]}) == 5, "three of ms12, two of sct03"
+    assert set(measured) >= {"methods", "repeats", "lesions", "text"}
+    for name, numbers in measured.items():
+        assert numbers["command"].startswith("python scripts/") and numbers["what"], name
+    rows = measured["methods"]["rows"]
+    assert {row["noise"] for row in rows} == set(BENCHMARK_ROWS)
+    assert len({row["volume"] for row in rows}) == 8, "three of ms12, two of sct03, three of a prostate"
 
 
-def test_by_its_card_the_default_method_beats_every_filter_at_its_best_setting(bundle):
-    rows = bundle.card["measured"]["rows"]
-    ours = np.array([row[bundle.default_method] for row in rows])
-    noisy = np.array([row["noisy"] for row in rows])
-    best = np.array([max(row[name] for name in FILTERS) for row in rows])
-    assert (ours - noisy).mean() >= 2.5
-    assert (ours - best).mean() >= 0.3
-    assert (ours - best).min() >= -0.3
+def test_by_its_card_the_default_method_beats_the_noise_and_every_filter_but_where_it_says_lost(bundle):
+    methods = bundle.card["measured"]["methods"]
+    for row in methods["rows"]:
+        for name in ("noisy", *FILTERS):
+            lead = row[bundle.default_method] - row.get(name, -np.inf)
+            if abs(lead) > 0.011:  # the card rounds to hundredths
+                told = f"{row['volume']} {row['noise']}" in methods["lost"].get(name, [])
+                assert told == (lead < 0), "the card names every row it loses"
+    known = [row for row in methods["rows"] if all(name in row for name in FILTERS)]
+    ours, noisy = (np.array([row[name] for row in known]) for name in (bundle.default_method, "noisy"))
+    best = np.array([max(row[name] for name in FILTERS) for row in known])
+    assert (ours - noisy).mean() >= 2.5 and (ours - best).mean() >= 0.5
+
+
+def test_by_its_card_small_lesions_keep_most_of_their_contrast(bundle):
+    kept = bundle.card["measured"]["lesions"]["summary"]["denoised"]["all"]
+    assert kept["number"] >= 200 and kept["median"] >= 0.8 and kept["fifth_percentile"] >= 0.6
+
+
+def test_by_its_card_real_repeats_come_closer_to_the_mean_of_the_others(bundle):
+    sets = bundle.card["measured"]["repeats"]["sets"]
+    for name, numbers in sets.items():
+        assert numbers["denoised"]["mse"] < numbers["noisy"]["mse"], name
+        assert -1 <= numbers["bias_percent"] <= numbers["floor_percent"] + 1, name
+    assert sets["EPI, noise alone"]["holds"]
 
 
 def test_the_prompt_of_the_sample_lies_ready_in_the_bundle(bundle, sample):
