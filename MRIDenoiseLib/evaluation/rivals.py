@@ -57,8 +57,8 @@ RIVALS: dict[str, Rival] = {
     "curvature": _slicer("curvature", _DIFFUSION),
     "nlm": Rival(lambda row: peers.nlm_trials(row.noisy, row.noise_level, row.wanted), repr((peers.NLM_SEARCHES, peers.NLM_STRENGTHS))),
     "ants": Rival(
-        lambda row: peers.ants_trials(row.noisy, lambda image: row.score_filtered(image)["psnr"]),
-        repr((peers.ANTS_MODELS, peers.ANTS_PATCHES, peers.ANTS_SEARCH)),
+        lambda row: peers.ants_trials(row.noisy),
+        repr((peers.ANTS_MODELS, peers.ANTS_PATCH, peers.ANTS_SEARCH)),
     ),
     "bm4d": Rival(lambda row: peers.bm4d_trials(row.noisy, row.noise_level), "true noise"),
 }
