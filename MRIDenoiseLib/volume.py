@@ -65,6 +65,7 @@ class Volume:
         headers: the source DICOM data sets without their pixels, one a slice in the order of axis 0 (one in all for
             an enhanced multi-frame source), or empty when the source was not DICOM.
         name: what the source may be called in front of the user (a file's stem). Never logged, never in a prompt.
+        acquired_axis: the axis of ``voxels`` across which slices were acquired, where that is known without headers.
     """
 
     voxels: np.ndarray
@@ -73,6 +74,7 @@ class Volume:
     acquisition: Acquisition = field(default_factory=Acquisition)
     headers: tuple[Any, ...] = ()
     name: str = ""
+    acquired_axis: int | None = None
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3 or self.voxels.dtype != np.float32:
@@ -93,6 +95,8 @@ class Volume:
         DICOM stores one acquired slice a frame, so it is axis 0 there. Elsewhere it is the axis with the clearly
         largest spacing (thick slices), else, for nearly isotropic volumes, the one with the fewest samples.
         """
+        if self.acquired_axis is not None:
+            return self.acquired_axis
         if self.headers:
             return 0
         spacing = np.array(self.spacing)

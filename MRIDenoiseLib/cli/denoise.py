@@ -19,7 +19,6 @@ from MRIDenoiseLib.errors import Cancelled, SettingsError
 
 if TYPE_CHECKING:
     from MRIDenoiseLib.inference import Result
-    from MRIDenoiseLib.io import Derivation
     from MRIDenoiseLib.volume import Acquisition
 
 ACQUISITION = "What was acquired (read from the headers where not given)"
@@ -28,8 +27,6 @@ CHOICE = "Which image, where the input holds several"
 OUTPUT = "What to write"
 
 Method = Literal["fidelity-guided", "posterior-mean", "regression", "ddim"]
-
-_TOLD_IN_FILES = ("mode", "steps", "fidelity", "samples", "strength", "slices", "prompt", "noise_level_fraction", "version")
 
 
 def denoise(
@@ -122,26 +119,19 @@ def _write(result: Result, target: Path, residual: Path | None, report: Path | N
     A first Ctrl-C is obeyed before that moment and not heeded after it, so that it cannot part results that belong together.
     """
     from MRIDenoiseLib import io
+    from MRIDenoiseLib.inference.report import derivation
     from MRIDenoiseLib.io.atomic import replacing
 
     with StopRequest() as should_stop, ExitStack() as outputs:
         if residual is not None:
-            derivation = _derivation(result.report, suffix="residual")
-            outputs.enter_context(io.writing(result.residual, residual, overwrite=overwrite, derivation=derivation))
+            told = derivation(result.report, suffix="residual")
+            outputs.enter_context(io.writing(result.residual, residual, overwrite=overwrite, derivation=told))
         if report is not None:
             temporary = outputs.enter_context(replacing(report, overwrite))
             temporary.write_text(json.dumps(result.report, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        outputs.enter_context(io.writing(result.volume, target, overwrite=overwrite, derivation=_derivation(result.report)))
+        outputs.enter_context(io.writing(result.volume, target, overwrite=overwrite, derivation=derivation(result.report)))
         if should_stop():
             raise Cancelled("stopped while writing")
-
-
-def _derivation(report: dict[str, Any], suffix: str = "denoised") -> Derivation:
-    """What a result file says of its own making; the patient's file needs the settings, not the machine they ran on."""
-    from MRIDenoiseLib.io import Derivation
-
-    settings = {name: report[name] for name in _TOLD_IN_FILES if report.get(name) is not None}
-    return Derivation(method=report["method"], bundle=report["bundle"], seed=report["seed"], settings=settings, suffix=suffix)
 
 
 def _show(result: Result, acquisition: Acquisition, places: dict[str, Path | None]) -> None:

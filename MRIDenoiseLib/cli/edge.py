@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
@@ -15,38 +14,20 @@ from types import FrameType, TracebackType
 import typer
 from typer.exceptions import TyperException
 
+from MRIDenoiseLib import errors
 from MRIDenoiseLib.cli.native_noise import silenced
-from MRIDenoiseLib.errors import Cancelled, MRIDenoiseError
+from MRIDenoiseLib.errors import FAULT, WRONG_INPUT, Cancelled, one_line
 
-FAULT = 1
-WRONG_INPUT = 2
-CANCELLED = 130
-
-# The machine says no, and the user can do something about it.
-_REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG}
+FOR_A_FAULT = "run again with --debug to see where, and report it"
 
 
 def explain(error: BaseException) -> tuple[int, str]:
     """The exit status that an error stands for, and the sentence to print (one line, never empty)."""
-    if isinstance(error, (KeyboardInterrupt, Cancelled, typer.Abort)):
-        return CANCELLED, "Cancelled; nothing was written."
-    if isinstance(error, MRIDenoiseError):
-        return error.exit_status, _one_line(error)
+    if isinstance(error, typer.Abort):
+        error = Cancelled()
     if isinstance(error, TyperException):
-        return WRONG_INPUT, f"{_one_line(error).rstrip('.')}; see mridenoise --help."
-    if isinstance(error, MemoryError):
-        return WRONG_INPUT, "There is not enough memory for this volume: close other programs, or denoise a part of it with --slices A:B."
-    if isinstance(error, OSError) and error.errno in _REFUSALS:
-        where = f": {error.filename}" if error.filename else ""
-        return WRONG_INPUT, f"The system refused with '{error.strerror}'{where}; choose a place with room that you may write to."
-    return (
-        FAULT,
-        f"A fault inside the program ({type(error).__name__}), not in your data; run again with --debug to see where, and report it.",
-    )
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+        return WRONG_INPUT, f"{one_line(error).rstrip('.')}; see mridenoise --help."
+    return errors.explain(error, FOR_A_FAULT)
 
 
 class Edge:

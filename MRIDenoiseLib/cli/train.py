@@ -16,9 +16,8 @@ from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.cli.bundle import check_model_place, say_written
-from MRIDenoiseLib.cli.edge import CANCELLED
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
-from MRIDenoiseLib.errors import Cancelled, MRIDenoiseError, SettingsError
+from MRIDenoiseLib.errors import CANCELLED, Cancelled, MRIDenoiseError, SettingsError
 
 if TYPE_CHECKING:
     from MRIDenoiseLib.training.recipe import Recipe, Stage

@@ -7,10 +7,13 @@ from typing import Any
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
 from MRIDenoiseLib.inference.settings import Settings
+from MRIDenoiseLib.io import Derivation
 from MRIDenoiseLib.volume import Acquisition
 
 NEGATIVE_SHARE = 1e-3
 """More negative voxels than this share are worth a word: a magnitude image has none."""
+
+_TOLD_IN_FILES = ("mode", "steps", "fidelity", "samples", "strength", "slices", "prompt", "noise_level_fraction", "version")
 
 
 def acquisition_warnings(acquisition: Acquisition, trained_on: Mapping[str, frozenset[str]]) -> list[str]:
@@ -83,3 +86,14 @@ def build_report(
         "seconds": round(seconds, 3),
         "warnings": warnings,
     }
+
+
+def derivation(report: Mapping[str, Any], suffix: str = "denoised") -> Derivation:
+    """What a result file says of its own making; the patient's file needs the settings, not the machine they ran on.
+
+    Args:
+        report: of :func:`build_report`.
+        suffix: what the result is, ``denoised`` or ``residual``.
+    """
+    settings = {name: report[name] for name in _TOLD_IN_FILES if report.get(name) is not None}
+    return Derivation(method=report["method"], bundle=report["bundle"], seed=report["seed"], settings=settings, suffix=suffix)

@@ -78,3 +78,35 @@ def same_grid(one: np.ndarray, other: np.ndarray, shape: tuple[int, ...]) -> boo
     corners = np.array([[i, j, k, 1] for i in (0, shape[2] - 1) for j in (0, shape[1] - 1) for k in (0, shape[0] - 1)], float)
     apart = np.linalg.norm((corners @ (one - other).T)[:, :3], axis=1).max()
     return bool(apart <= SAME_PLACE * np.linalg.norm(one[:3, :3], axis=0).min())
+
+
+def on_grid_of(voxels: np.ndarray, matrix: np.ndarray, wanted: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Voxels in the axis order and directions of another grid that has the same points in space.
+
+    One program stores a volume from the feet up, another from the head down; nothing is interpolated here.
+
+    Args:
+        voxels: (z, y, x).
+        matrix: their IJK-to-RAS matrix.
+        wanted: the IJK-to-RAS matrix of the result.
+        shape: (z, y, x) of the result.
+
+    Raises:
+        InputError: the two grids have not the same points.
+    """
+    to_source = np.linalg.solve(matrix, wanted)
+    axes = np.rint(to_source[:3, :3]).astype(int)
+    # Column c tells along which axis of the source, and in which direction, the result's axis c runs; arrays count axes backwards.
+    order = [2 - int(np.argmax(np.abs(axes[:, c]))) for c in (2, 1, 0)]
+    if sorted(order) != [0, 1, 2] or not np.array_equal(np.abs(axes).sum(axis=0), [1, 1, 1]):
+        raise InputError("the image does not lie on the grid of the one it came from")
+    turned = voxels.transpose(order)
+    for axis, c in enumerate((2, 1, 0)):
+        if axes[:, c].sum() < 0:
+            turned = np.flip(turned, axis)
+    turn = np.eye(4)
+    turn[:3, :3] = axes
+    turn[:3, 3] = [0 if axes[row].sum() > 0 else size - 1 for row, size in enumerate(reversed(voxels.shape))]
+    if turned.shape != tuple(shape) or not same_grid(matrix @ turn, wanted, tuple(shape)):
+        raise InputError("the image does not lie on the grid of the one it came from")
+    return np.ascontiguousarray(turned)

@@ -1,0 +1,5 @@
+"""``python -m MRIDenoiseLib.worker FOLDER``: the worker, started by its client."""
+
+from MRIDenoiseLib.worker.server import main
+
+main()

@@ -1,0 +1,111 @@
+"""Voxels between two processes: .npy files in a folder that only its owner can read, and that does not outlive its owner."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from MRIDenoiseLib.volume import Acquisition, AcquisitionField, Confidence, Volume
+from MRIDenoiseLib.worker.protocol import ProtocolError, SharedFact, SharedVolume
+
+PREFIX = "mridenoise-"
+OWNER = "owner.json"
+
+
+def make_exchange(parent: Path | None = None) -> Path:
+    """A new folder for this process's arrays, closed to other users; what owners that died have left is removed first.
+
+    Args:
+        parent: where; the system's place for temporary files when not given.
+    """
+    place = Path(parent or tempfile.gettempdir())
+    _clear_abandoned(place)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+    this = psutil.Process()
+    (folder / OWNER).write_text(json.dumps([this.pid, this.create_time()]), encoding="utf-8")
+    return folder
+
+
+def remove_exchange(folder: Path) -> None:
+    """Remove the folder with all that lies in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def owner_lives(folder: Path) -> bool:
+    """Whether the process that made the folder still runs (not another one that got its number)."""
+    try:
+        pid, began = json.loads((folder / OWNER).read_text(encoding="utf-8"))
+        return abs(psutil.Process(pid).create_time() - began) < 1
+    except (OSError, ValueError, TypeError, psutil.NoSuchProcess):
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
+def _clear_abandoned(place: Path) -> None:
+    for folder in place.glob(f"{PREFIX}*"):
+        # A folder of another user's is not ours to look into; one without an owner's name is just being made.
+        with suppress(OSError):
+            if (folder / OWNER).is_file() and os.access(folder, os.W_OK) and not owner_lives(folder):
+                remove_exchange(folder)
+
+
+def share_array(array: np.ndarray, folder: Path, name: str) -> str:
+    """Put an array into the folder; its file name."""
+    np.save(folder / name, array, allow_pickle=False)
+    return name
+
+
+def take_array(folder: Path, name: str, kind: type = np.float32) -> np.ndarray:
+    """A shared array of three dimensions, read into memory; its file is removed.
+
+    Raises:
+        ProtocolError: no such file, or another kind of array.
+    """
+    path = folder / Path(name).name
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ProtocolError("voxels between panel and worker are missing or damaged; start again") from error
+    if array.dtype != kind or array.ndim != 3:
+        raise ProtocolError("voxels between panel and worker are of another kind than they should be; start again")
+    with suppress(OSError):
+        path.unlink()
+    return array
+
+
+def share_volume(volume: Volume, folder: Path, name: str) -> SharedVolume:
+    """Put a volume's voxels into the folder as ``name``; the rest travels in the message. DICOM headers stay behind."""
+    facts = {field: SharedFact(**asdict(getattr(volume.acquisition, field))) for field in volume.acquisition.names()}
+    array = share_array(volume.voxels, folder, f"{name}.npy")
+    return SharedVolume(array, volume.ijk_to_ras.tolist(), volume.pixel_type, volume.slice_axis, facts)
+
+
+def take_volume(shared: SharedVolume, folder: Path) -> Volume:
+    """The volume again; its file is removed.
+
+    Raises:
+        ProtocolError: it is none.
+    """
+    voxels = take_array(folder, shared.array)
+    try:
+        matrix = np.array(shared.ijk_to_ras, float)
+        acquisition = Acquisition(**{name: _fact(fact) for name, fact in shared.acquisition.items()})
+        if shared.slice_axis not in range(3):
+            raise ValueError(shared.slice_axis)
+        return Volume(voxels, matrix, np.dtype(shared.pixel_type).name, acquisition, acquired_axis=shared.slice_axis)
+    except (TypeError, ValueError) as error:
+        raise ProtocolError("a volume between panel and worker is damaged; start again") from error
+
+
+def _fact(shared: SharedFact) -> AcquisitionField:
+    confidences: dict[str, Confidence] = {"high": "high", "medium": "medium", "low": "low"}
+    return AcquisitionField(shared.value, shared.source, confidences.get(shared.confidence, "low"), shared.seen_in_training)

@@ -1,0 +1,171 @@
+"""What the worker can do: a request in, its answer out. Everything else about being a process is in :mod:`.server`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from MRIDenoiseLib.errors import InputError, SettingsError
+from MRIDenoiseLib.worker.exchange import share_array, share_volume, take_volume
+from MRIDenoiseLib.worker.protocol import (
+    Denoise,
+    Denoised,
+    Load,
+    Loaded,
+    Save,
+    Saved,
+    Segment,
+    Segmented,
+    SharedClass,
+    SharedTissues,
+)
+
+if TYPE_CHECKING:
+    from MRIDenoiseLib.inference import Denoiser
+
+Report = Callable[[float, float | None, str], None]
+ShouldStop = Callable[[], bool]
+Job = Load | Denoise | Segment | Save
+Answer = Loaded | Denoised | Segmented | Saved
+
+
+class Jobs:
+    """Does jobs one after the other and keeps the model last used.
+
+    Args:
+        folder: where arrays are exchanged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ready: tuple[tuple[str | None, str], Denoiser] | None = None
+
+    def do(self, job: Job, progress: Report, should_stop: ShouldStop) -> Answer:
+        """The answer to a request.
+
+        Args:
+            job: what to do.
+            progress: told (fraction, seconds left or None, what is being done).
+            should_stop: asked often.
+
+        Raises:
+            Cancelled: ``should_stop`` said so.
+            MRIDenoiseError: whatever the job's own function raises.
+        """
+        if isinstance(job, Load):
+            model = self._denoiser(job.bundle, job.device, progress)
+            return Loaded(job.job, model.device.type, model.bundle.hash)
+        if isinstance(job, Denoise):
+            return self._denoise(job, progress, should_stop)
+        if isinstance(job, Segment):
+            return self._segment(job, progress, should_stop)
+        return self._save(job, progress)
+
+    def _denoiser(self, bundle: str | None, device: str, progress: Report) -> Denoiser:
+        if self._ready is None or self._ready[0] != (bundle, device):
+            progress(0.0, None, "Loading the networks")
+            from MRIDenoiseLib.inference import Denoiser
+            from MRIDenoiseLib.models.bundle import Bundle
+            from MRIDenoiseLib.models.locate import bundled_model
+
+            self._ready = None  # two models at once may not fit
+            self._ready = (bundle, device), Denoiser(Bundle.load(bundle or bundled_model()), device=device)
+        return self._ready[1]
+
+    def _denoise(self, job: Denoise, progress: Report, should_stop: ShouldStop) -> Denoised:
+        volume = take_volume(job.volume, self._folder)
+        model = self._denoiser(job.bundle, job.device, progress)
+        from MRIDenoiseLib.inference import Settings
+
+        try:
+            settings = Settings(**job.settings)
+        except TypeError as error:
+            raise SettingsError("the panel asked for a setting that this version does not know") from error
+        if job.region is not None:
+            first, last = _region_of(volume.voxels.shape, job.region)[volume.slice_axis].indices(volume.voxels.shape[volume.slice_axis])[:2]
+            settings = replace(settings, slices=(first, last))
+        result = model(volume, settings, progress, should_stop)
+        denoised, residual = result.volume, result.residual
+        if job.region is not None:
+            denoised, residual = (_within(after, before, job.region) for after, before in ((denoised, volume.voxels), (residual, 0.0)))
+        return Denoised(
+            job.job,
+            share_volume(denoised, self._folder, f"{job.job}-denoised"),
+            share_volume(residual, self._folder, f"{job.job}-residual"),
+            result.noise_level,
+            result.report | ({"region": job.region} if job.region is not None else {}),
+        )
+
+    def _segment(self, job: Segment, progress: Report, should_stop: ShouldStop) -> Segmented:
+        from MRIDenoiseLib.io.geometry import same_grid
+        from MRIDenoiseLib.segmentation import TissueSettings, dice, make_mask, segment
+
+        volumes = [take_volume(shared, self._folder) for shared in job.volumes]
+        first = volumes[job.reference or 0]
+        shape = first.voxels.shape
+        if not all(image.voxels.shape == shape and same_grid(image.ijk_to_ras, first.ijk_to_ras, shape) for image in volumes):
+            raise InputError("the images to segment lie on different grids; resample them to one")
+        mask, kind = make_mask(first)
+        settings = TissueSettings(classes=job.classes)
+        found = []
+        for number, (name, image) in enumerate(zip(job.names, volumes, strict=True)):
+
+            def step(part: float, number: int = number, what: str = f"Segmenting: {name}") -> None:
+                progress((number + part) / len(volumes), None, what)
+
+            alike = image.with_acquisition(first.acquisition)
+            found.append(segment(alike, settings, mask, step, should_stop, mask_kind=kind))
+        tissues = []
+        for number, (name, one) in enumerate(zip(job.names, found, strict=True)):
+            scores: list[float | None] = []
+            if job.reference is not None and number != job.reference:
+                agreement = dice(one.labels, found[job.reference].labels, job.classes)
+                scores = [None if math.isnan(value) else value for value in (*agreement.classes, agreement.mean)]
+            classes = [SharedClass(c.value, c.name, list(c.colour), c.mean, c.millilitres) for c in one.classes]
+            tissues.append(SharedTissues(name, share_array(one.labels, self._folder, f"{job.job}-labels-{number}.npy"), classes, scores))
+        return Segmented(job.job, tissues, found[0].anatomical, kind)
+
+    def _save(self, job: Save, progress: Report) -> Saved:
+        from MRIDenoiseLib import io
+        from MRIDenoiseLib.inference.report import derivation
+        from MRIDenoiseLib.io.geometry import on_grid_of
+        from MRIDenoiseLib.io.images import ending
+
+        progress(0.0, None, "Writing")
+        volume, target = take_volume(job.volume, self._folder), Path(job.target)
+        if not ending(target) and job.sources:
+            source = _read_sources([Path(name) for name in job.sources])
+            voxels = on_grid_of(volume.voxels, volume.ijk_to_ras, source.ijk_to_ras, source.voxels.shape)
+            pixel_type = source.pixel_type if job.suffix == "denoised" else volume.pixel_type
+            volume = replace(source.with_voxels(voxels), pixel_type=pixel_type)
+        told = derivation(job.report, job.suffix)
+        io.write(volume, target, overwrite=job.overwrite, derivation=told)
+        return Saved(job.job)
+
+
+def _read_sources(files: list[Path]) -> Any:
+    from MRIDenoiseLib import io
+
+    if len(files) == 1:
+        return io.read(files[0])
+    return io.read_slices((path, None) for path in files)
+
+
+def _region_of(shape: tuple[int, ...], region: list[list[int]]) -> tuple[slice, ...]:
+    if len(region) != 3 or not all(len(side) == 2 and 0 <= side[0] < side[1] <= size for side, size in zip(region, shape, strict=True)):
+        raise InputError("the region lies outside the volume or is empty; draw it inside the image")
+    return tuple(slice(first, last) for first, last in region)
+
+
+def _within(volume: Any, outside: np.ndarray | float, region: list[list[int]]) -> Any:
+    """The volume inside the region, something else around it."""
+    box = _region_of(volume.voxels.shape, region)
+    voxels = np.empty_like(volume.voxels)
+    voxels[:] = outside
+    voxels[box] = volume.voxels[box]
+    return volume.with_voxels(voxels)

@@ -1,0 +1,134 @@
+"""The worker: a process that does one job after the other, hears a cancel at any time, and ends with its owner."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+import warnings
+from pathlib import Path
+from typing import BinaryIO
+
+from MRIDenoiseLib.errors import CANCELLED, FAULT, explain
+from MRIDenoiseLib.worker.exchange import owner_lives, remove_exchange
+from MRIDenoiseLib.worker.jobs import Job, Jobs
+from MRIDenoiseLib.worker.process_tree import end_children
+from MRIDenoiseLib.worker.protocol import (
+    VERSION,
+    Cancel,
+    Event,
+    Failed,
+    Hello,
+    Progress,
+    ProtocolError,
+    Shutdown,
+    decode_request,
+    encode,
+)
+
+SECONDS_BETWEEN_PROGRESS = 0.1
+SECONDS_BETWEEN_LOOKS = 1.0
+"""At the owner, which may have been killed."""
+FOR_A_FAULT = "try again, and report it if it comes again"
+
+
+class Server:
+    """Answers requests until its owner is gone.
+
+    Args:
+        requests: lines from the client.
+        answers: lines to the client.
+        folder: where arrays are exchanged; its owner is the client's process.
+    """
+
+    def __init__(self, requests: BinaryIO, answers: BinaryIO, folder: Path) -> None:
+        self._requests = requests
+        self._answers = answers
+        self._folder = folder
+        self._waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._cancelled: set[int] = set()
+        self._telling = threading.Lock()
+
+    def serve(self) -> None:
+        """Do jobs; never returns, because the process ends with its owner."""
+        threading.Thread(target=self._listen, daemon=True).start()
+        threading.Thread(target=self._watch_owner, daemon=True).start()
+        self._tell(Hello(VERSION, os.getpid()))
+        jobs = Jobs(self._folder)
+        while True:
+            self._do(jobs, self._waiting.get())
+
+    def _do(self, jobs: Jobs, job: Job) -> None:
+        told = 0.0
+
+        def progress(fraction: float, seconds_left: float | None, what: str) -> None:
+            nonlocal told
+            now = time.monotonic()
+            if now - told >= SECONDS_BETWEEN_PROGRESS:
+                told = now
+                self._tell(Progress(job.job, fraction, seconds_left, what))
+
+        def should_stop() -> bool:
+            return job.job in self._cancelled
+
+        answer: Event
+        try:
+            answer = jobs.do(job, progress, should_stop)
+        except Exception as error:  # noqa: BLE001 - the edge: here every error becomes one sentence
+            status, sentence = explain(error, FOR_A_FAULT)
+            answer = Failed(job.job, sentence, cancelled=status == CANCELLED, fault=status == FAULT)
+            if answer.fault:
+                traceback.print_exc()
+        self._tell(answer)
+
+    def _listen(self) -> None:
+        for line in self._requests:
+            try:
+                message = decode_request(line)
+            except ProtocolError as error:
+                self._tell(Failed(None, explain(error, FOR_A_FAULT)[1], fault=True))
+                continue
+            if isinstance(message, Shutdown):
+                break
+            if isinstance(message, Cancel):
+                self._cancelled.add(message.job)
+            else:
+                self._waiting.put(message)
+        self._end()
+
+    def _watch_owner(self) -> None:
+        while owner_lives(self._folder):
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        self._end()
+
+    def _tell(self, event: Event) -> None:
+        try:
+            with self._telling:
+                self._answers.write(encode(event))
+                self._answers.flush()
+        except OSError:
+            self._end()
+
+    def _end(self) -> None:
+        """Leave at once, whatever the main thread is computing: with every child process, and without a folder no one owns."""
+        if not owner_lives(self._folder):
+            remove_exchange(self._folder)
+        end_children()
+        os._exit(0)
+
+
+def main() -> None:
+    """Serve over standard input and output; what libraries print goes to standard error instead."""
+    warnings.simplefilter("ignore")
+    # Read when transformers and diffusers are imported: only errors.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+    # Ctrl-C in the terminal that started the owner reaches this process too, but it is the owner who decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    Server(sys.stdin.buffer, answers, Path(sys.argv[1])).serve()

@@ -1,0 +1,323 @@
+"""A real worker process: does jobs, stops, dies, and leaves nothing behind."""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from dicom_factory import series
+from worker_listener import Listener, head
+
+from MRIDenoiseLib import io
+from MRIDenoiseLib.inference import Denoiser, Settings
+from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.segmentation import TissueSettings, dice, segment
+from MRIDenoiseLib.volume import Acquisition, AcquisitionField
+from MRIDenoiseLib.worker.client import DenoisedVolume, SegmentedImages, State, WorkerError
+from MRIDenoiseLib.worker.protocol import Failed, Loaded, Progress, Saved
+
+LONG = {"method": "ddim", "steps": 900}
+"""Work that does not end within a test."""
+
+
+@pytest.fixture
+def warm(listener, tiny_bundle) -> Listener:
+    """A worker that has the tiny model ready."""
+    listener.client.load(tiny_bundle, "cpu")
+    assert isinstance(listener.answer(), Loaded)
+    return listener
+
+
+def gone(pid: int, seconds: float = 5.0) -> bool:
+    began = time.monotonic()
+    while time.monotonic() - began < seconds:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_volume_comes_back_as_the_library_denoises_it(warm, tiny_bundle, noisy):
+    job = warm.client.denoise(noisy, {"seed": 3}, bundle=tiny_bundle, device="cpu")
+    assert warm.client.state is State.BUSY
+    answer = warm.answer()
+    assert isinstance(answer, DenoisedVolume) and answer.job == job and warm.client.state is State.READY
+    expected = Denoiser(Bundle.load(tiny_bundle), "cpu")(noisy, Settings(seed=3))
+    assert np.abs(answer.volume.voxels - expected.volume.voxels).max() <= 1e-4 * noisy.voxels.max()
+    assert np.abs(answer.residual.voxels - expected.residual.voxels).max() <= 1e-4 * noisy.voxels.max()
+    assert np.array_equal(answer.volume.ijk_to_ras, noisy.ijk_to_ras)
+    assert (answer.volume.pixel_type, answer.residual.pixel_type) == ("int16", "float32")
+    assert answer.noise_level == pytest.approx(expected.noise_level)
+    assert {**answer.report, "seconds": 0} == {**expected.report, "seconds": 0, "slices": [0, 6]}
+    told = [event for event in warm.told if isinstance(event, Progress)]
+    assert told and all(event.job == job and 0 <= event.fraction <= 1 for event in told[-1:])
+
+
+def test_the_panel_never_waits_for_it(warm, tiny_bundle, noisy):
+    began = time.monotonic()
+    warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
+    assert time.monotonic() - began < 0.05
+    warm.longest_poll = 0.0
+    warm.answer()
+    assert warm.longest_poll < 0.05
+
+
+def test_one_slice_as_a_preview(warm, tiny_bundle, noisy):
+    warm.client.denoise(noisy, {"slices": (2, 3)}, bundle=tiny_bundle, device="cpu")
+    answer = warm.answer()
+    changed = [k for k in range(len(noisy.voxels)) if not np.array_equal(answer.volume.voxels[k], noisy.voxels[k])]
+    assert changed == [2]
+
+
+def test_only_a_region_changes_and_inside_it_nothing_differs_from_the_whole(warm, tiny_bundle, noisy):
+    whole, box = [(0, 6), (0, 40), (0, 36)], [(1, 4), (8, 30), (10, 25)]
+    results = []
+    for region in (None, whole, box):
+        warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu", region=region)
+        results.append(warm.answer())
+    everything, same, part = results
+    assert np.array_equal(everything.volume.voxels, same.volume.voxels)
+    inside = tuple(slice(*side) for side in box)
+    expected = noisy.voxels.copy()
+    expected[inside] = everything.volume.voxels[inside]
+    outside = np.ones(expected.shape, bool)
+    outside[inside] = False
+    assert np.array_equal(part.volume.voxels[outside], noisy.voxels[outside]) and not part.residual.voxels[outside].any()
+    assert np.abs(part.volume.voxels - expected).max() <= 1e-4 * noisy.voxels.max(), "a batch of another size may round otherwise"
+    assert np.array_equal(part.residual.voxels, noisy.voxels - part.volume.voxels)
+    assert part.report["region"] == [list(side) for side in box]
+    warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu", region=[(0, 6), (30, 30), (0, 36)])
+    assert "region" in warm.answer().sentence
+
+
+def test_tissues_are_the_librarys_and_dice_is_held_against_the_reference(listener, noisy):
+    noisy = noisy.with_acquisition(Acquisition(organ=AcquisitionField("knee", "user", "high")))
+    other = replace(noisy, voxels=head(seed=5).voxels)
+    listener.client.segment([("noisy", noisy), ("reference", other)], reference=1)
+    answer = listener.answer()
+    assert isinstance(answer, SegmentedImages), answer
+    first, second = answer.images
+    expected = segment(other, TissueSettings(classes=3))
+    assert np.array_equal(second.labels, expected.labels) and second.labels.dtype == np.uint8
+    assert [kind.name for kind in second.classes] == [kind.name for kind in expected.classes]
+    assert (answer.anatomical, answer.mask) == (False, "body")
+    agreement = dice(first.labels, second.labels, 3)
+    assert first.dice == pytest.approx([*agreement.classes, agreement.mean]) and second.dice == []
+    assert np.array_equal(first.labels > 0, second.labels > 0), "one mask for all"
+
+
+def test_images_of_different_grids_are_refused(listener, noisy):
+    moved = replace(noisy, ijk_to_ras=noisy.ijk_to_ras + np.eye(4)[:, [3, 3, 3, 0]] * 0 + np.diag([0, 0, 0.5, 0]))
+    listener.client.segment([("a", noisy), ("b", moved)])
+    answer = listener.answer()
+    assert isinstance(answer, Failed) and "different grids" in answer.sentence and not answer.fault
+
+
+def test_a_result_is_saved_whole_and_not_over_another(warm, tiny_bundle, noisy, tmp_path):
+    warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
+    result = warm.answer()
+    target = tmp_path / "out.nii.gz"
+    warm.client.save(result.volume, target, result.report)
+    assert isinstance(warm.answer(), Saved)
+    read = io.read(target)
+    assert np.abs(read.voxels - result.volume.voxels).max() <= 0.5 and read.pixel_type == "int16"
+    before = target.read_bytes()
+    warm.client.save(result.volume, target, result.report)
+    answer = warm.answer()
+    assert isinstance(answer, Failed) and not answer.fault and target.read_bytes() == before
+
+
+def test_a_derived_series_is_written_from_a_node_that_is_stored_the_other_way_round(warm, tiny_bundle, tmp_path):
+    folder = series(tmp_path / "source")
+    source = io.read(folder)
+    files = sorted(folder.iterdir())
+    turn = np.eye(4)
+    turn[2, 2], turn[2, 3] = -1, len(source.voxels) - 1
+    node = replace(
+        source, voxels=np.ascontiguousarray(source.voxels[::-1]), ijk_to_ras=source.ijk_to_ras @ turn, headers=(), acquired_axis=0
+    )
+    warm.client.denoise(node, {}, bundle=tiny_bundle, device="cpu")
+    result = warm.answer()
+    warm.client.save(result.volume, tmp_path / "derived", result.report, sources=files)
+    assert isinstance(warm.answer(), Saved)
+    read = io.read(tmp_path / "derived")
+    assert np.allclose(read.ijk_to_ras, source.ijk_to_ras, atol=1e-4)
+    assert np.abs(read.voxels - result.volume.voxels[::-1]).max() <= 0.5 * max(1, np.abs(read.voxels).max() / 2000)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({"method": "magic"}, "unknown method"), ({"slices": (5, 99)}, "outside the volume"), ({"colour": 1}, "does not know")],
+)
+def test_a_bad_setting_is_one_sentence_and_the_worker_goes_on(warm, tiny_bundle, noisy, settings, words):
+    warm.client.denoise(noisy, settings, bundle=tiny_bundle, device="cpu")
+    answer = warm.answer()
+    assert isinstance(answer, Failed) and words in answer.sentence and not (answer.fault or answer.cancelled)
+    pid = warm.pid
+    warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
+    assert isinstance(warm.answer(), DenoisedVolume) and warm.pid == pid
+
+
+def test_a_model_that_is_none_is_one_sentence(listener, tmp_path):
+    listener.client.load(tmp_path, "cpu")
+    answer = listener.answer()
+    assert isinstance(answer, Failed) and not answer.fault and "\n" not in answer.sentence
+
+
+def test_two_things_at_once_are_refused(warm, tiny_bundle, noisy):
+    warm.client.denoise(noisy, LONG, bundle=tiny_bundle, device="cpu")
+    with pytest.raises(WorkerError, match="busy"):
+        warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
+
+
+def test_a_cancelled_job_ends_within_a_second_and_the_worker_stays_warm(warm, tiny_bundle, noisy):
+    warm.client.denoise(noisy, LONG, bundle=tiny_bundle, device="cpu")
+    warm.until(lambda: any(isinstance(event, Progress) and event.what == "Denoising" for event in warm.told))
+    pid, began = warm.pid, time.monotonic()
+    warm.client.cancel()
+    answer = warm.answer()
+    assert isinstance(answer, Failed) and answer.cancelled and time.monotonic() - began < 1
+    assert warm.client.state is State.READY
+    warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
+    assert isinstance(warm.answer(), DenoisedVolume) and warm.pid == pid
+
+
+def test_a_worker_that_does_not_hear_the_cancel_is_ended_and_the_next_job_starts_another(warm, tiny_bundle, noisy):
+    warm.client.denoise(noisy, LONG, bundle=tiny_bundle, device="cpu")
+    pid = warm.pid
+    psutil.Process(pid).suspend()
+    began = time.monotonic()
+    warm.client.cancel()
+    warm.client.cancel()
+    answer = warm.answer()
+    assert isinstance(answer, Failed) and answer.cancelled and time.monotonic() - began < 1
+    assert warm.client.state is State.STOPPED and gone(pid)
+    warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
+    assert isinstance(warm.answer(), DenoisedVolume)
+
+
+def test_a_cancel_while_it_starts_is_heard(listener, tiny_bundle, noisy):
+    listener.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
+    assert listener.client.state is State.STARTING
+    began = time.monotonic()
+    listener.client.cancel()
+    assert listener.answer().cancelled and time.monotonic() - began < 1
+
+
+def test_a_killed_worker_is_one_sentence_and_the_next_job_works(warm, tiny_bundle, noisy):
+    folder = warm.client._folder
+    warm.client.denoise(noisy, LONG, bundle=tiny_bundle, device="cpu")
+    psutil.Process(warm.pid).kill()
+    answer = warm.answer()
+    assert isinstance(answer, Failed) and answer.fault and "ended unexpectedly" in answer.sentence and "\n" not in answer.sentence
+    assert not folder.exists()
+    warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
+    assert isinstance(warm.answer(), DenoisedVolume)
+
+
+def test_a_worker_that_dies_at_start_says_its_last_words():
+    listener = Listener([sys.executable, "-c", "import sys; sys.exit('torch is not installed.')"])
+    listener.client.load()
+    answer = listener.answer()
+    assert answer.sentence == "The worker ended unexpectedly (torch is not installed); try again." and answer.fault
+    assert listener.client.state is State.STOPPED
+
+
+def test_a_command_that_does_not_exist_is_one_sentence():
+    listener = Listener(["no-such-python"])
+    with pytest.raises(WorkerError, match="cannot be started"):
+        listener.client.load()
+    assert listener.client.state is State.STOPPED
+    with pytest.raises(WorkerError, match="cannot be started"):
+        listener.client.load()
+
+
+def test_a_worker_that_talks_nonsense_is_ended():
+    listener = Listener([sys.executable, "-c", "print('hello', flush=True); import time; time.sleep(60)"])
+    listener.client.load()
+    pid = max(listener.client._pids)
+    assert "cannot be understood" in listener.answer().sentence and gone(pid)
+
+
+def test_a_broken_line_to_the_worker_is_answered_and_survived(warm, tiny_bundle, noisy):
+    pid = warm.pid
+    warm.client._unsent += b"{broken\n"
+    warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
+    assert isinstance(warm.answer(), Failed)
+    warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
+    assert isinstance(warm.answer(), DenoisedVolume) and warm.pid == pid
+
+
+def test_what_a_library_prints_does_not_break_the_conversation(tiny_bundle, noisy):
+    start = "import runpy, sys; print('from a library'); sys.argv = sys.argv[sys.argv.index('-m') + 1:]; "
+    noise = (
+        "import MRIDenoiseLib.worker.jobs as jobs; do = jobs.Jobs.do; jobs.Jobs.do = lambda *a: (print('noise', flush=True), do(*a))[1]; "
+    )
+    run = "sys.stdout.flush = sys.stdout.flush; runpy.run_module('MRIDenoiseLib.worker', run_name='__main__')"
+    listener = Listener([sys.executable, "-c", start.replace("print('from a library'); ", "") + noise + run])
+    try:
+        listener.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
+        assert isinstance(listener.answer(), DenoisedVolume)
+    finally:
+        listener.client.close()
+
+
+def test_closing_ends_the_process_and_removes_the_voxels(warm, tiny_bundle, noisy):
+    warm.client.denoise(noisy, LONG, bundle=tiny_bundle, device="cpu")
+    pid, folder, told = warm.pid, warm.client._folder, len(warm.ends)
+    warm.client.close()
+    assert gone(pid) and not folder.exists() and len(warm.ends) == told
+    warm.client.close()
+
+
+OWNER = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from worker_listener import Listener, head
+listener = Listener()
+listener.client.load(Path(sys.argv[1]), "cpu")
+listener.answer()
+listener.client.denoise(head(), {"method": "ddim", "steps": 900}, bundle=Path(sys.argv[1]), device="cpu")
+print(listener.pid, listener.client._folder, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_worker_ends_with_its_owner_also_when_the_owner_is_killed(tiny_bundle):
+    helpers = str(Path(__file__).parent)
+    command = [sys.executable, "-c", OWNER, str(tiny_bundle), "", helpers]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
+        pid, folder = owner.stdout.readline().split()
+        assert psutil.pid_exists(int(pid)) and Path(folder).is_dir()
+        owner.kill()
+    assert gone(int(pid)), "an orphan worker"
+    began = time.monotonic()
+    while Path(folder).exists() and time.monotonic() - began < 5:
+        time.sleep(0.05)
+    assert not Path(folder).exists(), "voxels were left behind"
+
+
+@pytest.mark.slow
+def test_a_hundred_jobs_do_not_grow_it(warm, tiny_bundle, noisy):
+    pid = warm.pid
+    for job in range(100):
+        warm.client.denoise(noisy, {"seed": job}, bundle=tiny_bundle, device="cpu")
+        assert isinstance(warm.answer(), DenoisedVolume)
+        if job == 20:
+            before = psutil.Process(pid).memory_info().rss
+    assert warm.pid == pid and psutil.Process(pid).memory_info().rss < before + 30 * 2**20
+    assert sorted(path.suffix for path in warm.client._folder.iterdir()) == [".json", ".txt"]
+
+
+def test_the_client_needs_no_torch():
+    code = "import sys; import MRIDenoiseLib.worker.client; assert not {'torch', 'diffusers', 'transformers'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
