@@ -9,11 +9,11 @@ import torch
 from scipy import ndimage
 
 from MRIDenoiseLib import io
+from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.evaluation.filters import FILTERS
 from MRIDenoiseLib.evaluation.metrics import FOREGROUND_THRESHOLD, psnr
 from MRIDenoiseLib.inference import METHODS, Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.models.locate import bundled_model
 from MRIDenoiseLib.prompt import describe
 from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
 from MRIDenoiseLib.volume import Volume

@@ -40,9 +40,9 @@ def measure(name: str, bundle: Path | None, threads: int) -> dict[str, Any]:
     import numpy as np
     import torch
 
+    from MRIDenoiseLib.card import bundled_model
     from MRIDenoiseLib.inference import Denoiser, Settings
     from MRIDenoiseLib.models.bundle import Bundle
-    from MRIDenoiseLib.models.locate import bundled_model
     from MRIDenoiseLib.volume import Volume
 
     torch.set_num_threads(threads)

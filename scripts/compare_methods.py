@@ -24,6 +24,7 @@ from command import chosen, command_given, run, volumes_of
 from rich.console import Console
 from rich.progress import Progress
 
+from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation.benchmark import MEASURES, BenchmarkRow
 from MRIDenoiseLib.evaluation.contest import Case, RowResult, fill_store, row_result
@@ -33,7 +34,6 @@ from MRIDenoiseLib.evaluation.rivals import RIVALS, STRONGEST
 from MRIDenoiseLib.evaluation.table import BEST_OTHER, card_content, comparisons, print_comparisons, print_means, print_rows
 from MRIDenoiseLib.inference import METHODS, Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.models.locate import bundled_model
 from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
 from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS
 from MRIDenoiseLib.volume import Volume

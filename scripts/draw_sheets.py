@@ -20,13 +20,13 @@ from rich.console import Console
 from rich.table import Table
 
 from MRIDenoiseLib import io
+from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.evaluation.benchmark import with_noise
 from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.evaluation.residual_check import ResidualCheck
 from MRIDenoiseLib.evaluation.sheets import draw_sheet
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.models.locate import bundled_model
 from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
 from MRIDenoiseLib.training.simulation import clean_scale
 from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, ManifestRow

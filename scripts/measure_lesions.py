@@ -22,12 +22,12 @@ from rich.progress import track
 from rich.table import Table
 
 from MRIDenoiseLib import io
+from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.lesion_trial import BLURRED, NOISY, LesionOutcome, lesion_trial, misdescribed, summaries
 from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.models.locate import bundled_model
 from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
 from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS
 from MRIDenoiseLib.volume import Volume

@@ -20,13 +20,13 @@ from rich.progress import Progress
 from rich.table import Table
 
 from MRIDenoiseLib import io
+from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.evaluation.peers import bm4d_trials
 from MRIDenoiseLib.evaluation.repeats import LARGEST_BIAS, NOTE, REPEAT_SETS, Closeness, RepeatResult, Rival, measure_repeats
 from MRIDenoiseLib.evaluation.synthetic_repeats import ENOUGH, synthetic_repeats
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.models.locate import bundled_model
 from MRIDenoiseLib.volume import Volume
 
 WHAT = (

@@ -15,10 +15,10 @@ from command import command_given, run, volumes_of
 from rich.console import Console
 from rich.table import Table
 
+from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.evaluation.text_usefulness import draw_crops, measure_text
 from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.models.locate import bundled_model
 from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, load_clean_volumes
 
 WHAT = "PSNR and loss of simulated crops told the truth, and told something else; gain: what the truth brings, dB, with its 95 % interval"

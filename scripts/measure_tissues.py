@@ -19,12 +19,12 @@ from rich.progress import track
 from rich.table import Table
 
 from MRIDenoiseLib import io
+from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.evaluation.benchmark import with_noise
 from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.evaluation.tissue_agreement import compare_tissues
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.models.locate import bundled_model
 from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
 from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS
 

@@ -26,8 +26,8 @@ _LONG = {"files"}
 @bundle_app.command()
 def info(folder: Folder = None) -> None:
     """Show a model's card: what it was trained on, how, what it reaches and what it is not for."""
+    from MRIDenoiseLib.card import bundled_model
     from MRIDenoiseLib.models.bundle import Bundle
-    from MRIDenoiseLib.models.locate import bundled_model
 
     bundle = Bundle.load(folder or bundled_model())
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -45,8 +45,8 @@ def info(folder: Folder = None) -> None:
 @bundle_app.command()
 def verify(folder: Folder = None) -> None:
     """Check every file of a model against its card, and every configuration against its weights."""
+    from MRIDenoiseLib.card import bundled_model
     from MRIDenoiseLib.models.bundle import Bundle
-    from MRIDenoiseLib.models.locate import bundled_model
 
     where = folder or bundled_model()
     found = Bundle.verify(where)

@@ -84,9 +84,9 @@ def denoise(
     with ProgressDisplay() as progress:
         progress(0.0, None, "Loading the networks")
         # Torch takes seconds to load: only after the input is known to be good.
+        from MRIDenoiseLib.card import bundled_model
         from MRIDenoiseLib.inference import Denoiser, Settings
         from MRIDenoiseLib.models.bundle import Bundle
-        from MRIDenoiseLib.models.locate import bundled_model
 
         chosen = _given(method=method, steps=steps, fidelity=fidelity, mode=mode, strength=strength)
         settings = Settings(**chosen, seed=seed, device=device, slices=wanted)

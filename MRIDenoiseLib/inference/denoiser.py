@@ -16,11 +16,11 @@ from MRIDenoiseLib.inference.models import ModelSet
 from MRIDenoiseLib.inference.noise_level import SMALLEST_TOLD, estimate_noise_level, measured_noise_level
 from MRIDenoiseLib.inference.normalise import intensity_scale
 from MRIDenoiseLib.inference.pace import Pace, Progress, ShouldStop
-from MRIDenoiseLib.inference.report import NEGATIVE_SHARE, acquisition_warnings, build_report, setting_warnings
+from MRIDenoiseLib.inference.report import NEGATIVE_SHARE, build_report, setting_warnings
 from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.inference.slices import Window, body_window, neighbours
 from MRIDenoiseLib.models.conditioning import Conditioning
-from MRIDenoiseLib.prompt import describe
+from MRIDenoiseLib.prompt import acquisition_warnings, describe
 from MRIDenoiseLib.prompt.acceleration import DEFAULT_RATIO
 from MRIDenoiseLib.sampling import Schedule, SharedNoise, ddim, fidelity_guided, posterior_mean, regression
 from MRIDenoiseLib.volume import Volume

@@ -8,33 +8,11 @@ from typing import Any
 from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
 from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.io import Derivation
-from MRIDenoiseLib.volume import Acquisition
 
 NEGATIVE_SHARE = 1e-3
 """More negative voxels than this share are worth a word: a magnitude image has none."""
 
 _TOLD_IN_FILES = ("mode", "steps", "fidelity", "samples", "strength", "slices", "prompt", "noise_level_fraction", "version")
-
-
-def acquisition_warnings(acquisition: Acquisition, trained_on: Mapping[str, frozenset[str]]) -> list[str]:
-    """What the reader should know because organ or contrast are missing or were never trained on.
-
-    The values themselves are not quoted: a user may have typed anything there.
-
-    Args:
-        acquisition: of the volume.
-        trained_on: ``organ`` and ``contrast`` -> the values this model's training data had; where that is not said, the
-            controlled vocabulary decides.
-    """
-    said = []
-    for name in ("organ", "contrast"):
-        fact = getattr(acquisition, name)
-        known = trained_on.get(name)
-        if fact.value is None:
-            said.append(f"The {name} is not known; choose it for a result that can be relied on more.")
-        elif not fact.seen_in_training or (known and fact.value not in known):
-            said.append(f"The {name} is not among those the model was trained on; check the result with care.")
-    return said
 
 
 def setting_warnings(asked: Settings, method: str) -> list[str]:

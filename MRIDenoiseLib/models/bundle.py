@@ -17,9 +17,10 @@ from peft import PeftModel
 from torch import Tensor
 from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
+from MRIDenoiseLib.card import CARD, trained_on
 from MRIDenoiseLib.errors import BundleError
 from MRIDenoiseLib.models import bundle_components as components
-from MRIDenoiseLib.models.bundle_files import CARD, PROMPTS, check_files, sha256
+from MRIDenoiseLib.models.bundle_files import PROMPTS, check_files, sha256
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
@@ -123,10 +124,7 @@ class Bundle:
     @property
     def trained_on(self) -> dict[str, frozenset[str]]:
         """``organ`` and ``contrast`` -> the values the training data had, as the card's ``training`` lists them."""
-        training = self.card.get("training")
-        data = training.get("data") if isinstance(training, dict) else None
-        entries = [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else []
-        return {name: frozenset(str(entry[name]) for entry in entries if entry.get(name)) for name in ("organ", "contrast")}
+        return trained_on(self.card)
 
     @property
     def default_settings(self) -> dict[str, Any]:

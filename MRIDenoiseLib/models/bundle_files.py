@@ -13,9 +13,9 @@ import stat
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from MRIDenoiseLib.card import CARD
 from MRIDenoiseLib.errors import BundleError
 
-CARD = "card.json"
 INDEX = "model_index.json"
 PROMPTS = "prompt_embeddings.safetensors"
 FORMAT = "mridenoise-bundle/1"

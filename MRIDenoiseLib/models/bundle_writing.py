@@ -14,10 +14,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer, PreTrainedTokenizerBase
 
+from MRIDenoiseLib.card import CARD
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models import bundle_components as components
 from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.models.bundle_files import CARD, FORMAT, INDEX, PROMPTS, list_files, read_json, sha256, write_json
+from MRIDenoiseLib.models.bundle_files import FORMAT, INDEX, PROMPTS, list_files, read_json, sha256, write_json
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.models.noise_estimator import NoiseEstimator

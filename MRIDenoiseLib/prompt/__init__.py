@@ -2,5 +2,6 @@
 
 from MRIDenoiseLib.prompt.acquisition import override, read_acquisition
 from MRIDenoiseLib.prompt.text import describe
+from MRIDenoiseLib.prompt.warnings import acquisition_warnings
 
-__all__ = ["describe", "override", "read_acquisition"]
+__all__ = ["acquisition_warnings", "describe", "override", "read_acquisition"]

@@ -12,10 +12,10 @@ from peft import PeftModel
 from torch import nn
 from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
+from MRIDenoiseLib.card import CARD
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.models.bundle_files import CARD
 from MRIDenoiseLib.models.configs import CONFIGS, Networks, build_networks
 from MRIDenoiseLib.models.text_encoder import load_text_tower
 from MRIDenoiseLib.training.recipe import Recipe

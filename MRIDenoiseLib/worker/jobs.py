@@ -69,9 +69,9 @@ class Jobs:
     def _denoiser(self, bundle: str | None, device: str, progress: Report) -> Denoiser:
         if self._ready is None or self._ready[0] != (bundle, device):
             progress(0.0, None, "Loading the networks")
+            from MRIDenoiseLib.card import bundled_model
             from MRIDenoiseLib.inference import Denoiser
             from MRIDenoiseLib.models.bundle import Bundle
-            from MRIDenoiseLib.models.locate import bundled_model
 
             self._ready = None  # two models at once may not fit
             self._ready = (bundle, device), Denoiser(Bundle.load(bundle or bundled_model()), device=device)
