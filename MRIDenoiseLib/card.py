@@ -11,7 +11,8 @@ from typing import Any
 from MRIDenoiseLib.errors import BundleError
 
 CARD = "card.json"
-_ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[1]
+"""The folder that holds ``MRIDenoiseLib`` and ``Resources``: a checkout, or where Slicer installs scripted modules."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def bundled_model(name: str = "compact") -> Path:
     Raises:
         BundleError: the program was installed without its ``Resources`` folder.
     """
-    folder = _ROOT / "Resources" / "Models" / name
+    folder = ROOT / "Resources" / "Models" / name
     if not (folder / CARD).is_file():
         raise BundleError(f"The model '{name}' that comes with the program is not at {folder}; name a model folder with --bundle DIR.")
     return folder

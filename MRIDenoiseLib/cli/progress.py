@@ -12,18 +12,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 
+from MRIDenoiseLib.time_left import time_left
+
 SECONDS_BETWEEN_LINES = 15.0
 """How often progress is said where standard error is a file and a bar would only fill it."""
-
-
-def time_left(seconds: float | None) -> str:
-    """A remaining time as a person says it: ``about 40 s left``, ``about 3 min left``, ``about 2 h 05 min left``."""
-    if seconds is None:
-        return ""
-    if seconds < 90:
-        return f"about {max(1, round(seconds))} s left"
-    minutes = round(seconds / 60)
-    return f"about {minutes} min left" if minutes < 90 else f"about {minutes // 60} h {minutes % 60:02d} min left"
 
 
 class ProgressDisplay:

@@ -157,8 +157,9 @@ def stored_as(voxels: np.ndarray, pixel_type: str) -> np.ndarray:
     kind = np.dtype(pixel_type)
     if kind.kind == "f":
         return voxels.astype(kind)
-    rounded = np.rint(voxels.astype(np.float64))
-    low, high = rounded.min(), rounded.max()
+    rounded = np.rint(voxels)
+    # As Python's numbers: NumPy would round the limits of int32 to float32 before it compares.
+    low, high = float(rounded.min()), float(rounded.max())
     for name in (pixel_type, *_WIDER):
         wider = np.dtype(name)
         if wider.kind == "f":

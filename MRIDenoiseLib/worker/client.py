@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from MRIDenoiseLib.card import ROOT
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.volume import Volume
 from MRIDenoiseLib.worker.exchange import make_exchange, remove_exchange, share_volume, take_array, take_volume
@@ -44,8 +45,6 @@ from MRIDenoiseLib.worker.protocol import (
     encode,
 )
 
-LIBRARY = Path(__file__).resolve().parents[2]
-"""The folder that holds ``MRIDenoiseLib``."""
 PATIENCE = 0.7
 """Seconds a cancelled job gets to stop by itself; then the worker is ended, and the next job starts another."""
 START_PATIENCE = 120.0
@@ -249,6 +248,8 @@ class WorkerClient:
     def _ask(self, request: Callable[[int, Path], Request]) -> int:
         if self._current is not None:
             raise WorkerError("the worker is busy; wait for it or cancel")
+        if self._process is not None and self._process.poll() is not None:
+            self._stop("")  # it died while it had nothing to do
         if self._process is None:
             self._start()
         assert self._folder is not None
@@ -266,7 +267,7 @@ class WorkerClient:
     def _start(self) -> None:
         self._folder = make_exchange()
         environment = self._environment | {"PYTHONUNBUFFERED": "1"}
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(LIBRARY), self._environment.get("PYTHONPATH"))))
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), self._environment.get("PYTHONPATH"))))
         try:
             with (self._folder / STDERR).open("wb") as complaints:
                 self._process = subprocess.Popen(

@@ -223,6 +223,14 @@ def test_a_killed_worker_is_one_sentence_and_the_next_job_works(warm, tiny_bundl
     assert isinstance(warm.answer(), DenoisedVolume)
 
 
+def test_a_worker_that_died_while_it_had_nothing_to_do_is_replaced_without_a_word(warm, tiny_bundle, noisy):
+    pid = warm.pid
+    psutil.Process(pid).kill()
+    assert gone(pid)
+    warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
+    assert isinstance(warm.answer(), DenoisedVolume)
+
+
 def test_a_worker_that_dies_at_start_says_its_last_words():
     listener = Listener([sys.executable, "-c", "import sys; sys.exit('torch is not installed.')"])
     listener.client.load()

@@ -1,0 +1,104 @@
+"""The section *Compare*: layouts side by side, flicker, wipe, and the way back to the user's own layout."""
+
+from collections.abc import Callable
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from MRIDenoiseLib.mrml.comparison import Comparison
+from MRIDenoiseLib.mrml.layouts import VIEWS, Layout
+
+BUTTONS = {
+    "compareTwoButton": Layout.PAIR,
+    "compareReferenceButton": Layout.WITH_REFERENCE,
+    "compareResidualButton": Layout.WITH_RESIDUAL,
+    "compareFourButton": Layout.ALL,
+}
+
+
+class CompareSection:
+    """Drives a :class:`Comparison` of the volumes that the parameter node names.
+
+    Args:
+        ui: the panel's widgets.
+        choices: gives the parameter node.
+        comparison: makes a comparison, given what to call when it has ended.
+    """
+
+    def __init__(self, ui: Any, choices: Callable[[], Any], comparison: Callable[[Callable[[], None]], Comparison]) -> None:
+        self._ui = ui
+        self._choices = choices
+        self._comparison = comparison(self.show)
+        for name, layout in BUTTONS.items():
+            getattr(ui, name).connect("clicked(bool)", lambda _on, layout=layout: self.enter(layout))
+        ui.leaveButton.connect("clicked(bool)", lambda _on: self.leave())
+        ui.flickerButton.connect("clicked(bool)", lambda _on: self._flicker())
+        ui.wipeSlider.connect("valueChanged(int)", lambda value: self._comparison.wipe(value / 100))
+
+    def enter(self, layout: Layout | None = None, denoised: Any = None) -> None:
+        """Show noisy and denoised, and what else the layout asks for.
+
+        Args:
+            layout: noisy beside denoised when not given.
+            denoised: another image in the place of the last result.
+        """
+        choices = self._choices()
+        image = denoised or choices.denoisedVolume
+        if choices.inputVolume is None or image is None:
+            return
+        residual = choices.residualVolume if denoised is None else None
+        self._ui.wipeSlider.value = 0
+        self._comparison.enter(choices.inputVolume, image, choices.referenceVolume, residual, layout=layout or Layout.PAIR)
+        self._drawLabels()
+        self.show()
+
+    def leave(self) -> None:
+        """Back to the user's own layout, windows and levels."""
+        self._comparison.leave()
+        self.show()
+
+    def show(self) -> None:
+        """Which layouts can be had, and why the others cannot."""
+        choices, active = self._choices(), self._comparison.active
+        result = choices is not None and choices.denoisedVolume is not None
+        reference = choices is not None and choices.referenceVolume is not None
+        residual = choices is not None and choices.residualVolume is not None
+        why = {
+            "compareTwoButton": "" if result else _("Denoise a volume first"),
+            "compareReferenceButton": _why(result, reference, True),
+            "compareResidualButton": _why(result, True, residual),
+            "compareFourButton": _why(result, reference, residual),
+        }
+        for name, reason in why.items():
+            button = getattr(self._ui, name)
+            button.enabled = not reason
+            button.toolTip = reason
+            button.checked = active and self._comparison.layout is BUTTONS[name]
+        for name in ("leaveButton", "flickerButton", "wipeSlider"):
+            widget = getattr(self._ui, name)
+            widget.enabled = active
+        if not active:
+            self._ui.flickerButton.checked = False
+
+    def _flicker(self) -> None:
+        self._ui.wipeSlider.value = 0
+        self._ui.flickerButton.checked = self._comparison.flicker()
+
+    def _drawLabels(self) -> None:
+        """Into the views' pictures, where the application draws them."""
+        manager = slicer.app.layoutManager()
+        renderers = {}
+        for view in VIEWS:
+            widget = manager.sliceWidget(view.tag) if manager is not None else None
+            if widget is not None:
+                renderers[view] = widget.sliceView().renderWindow().GetRenderers().GetItemAsObject(0)
+        self._comparison.draw_labels(renderers)
+
+
+def _why(result: bool, reference: bool, residual: bool) -> str:
+    if not result:
+        return _("Denoise a volume first")
+    if not reference:
+        return _("Choose a reference under Input first")
+    return "" if residual else _("The residual of the last result is not in the scene")

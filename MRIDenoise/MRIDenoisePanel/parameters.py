@@ -1,0 +1,51 @@
+"""What the user has chosen; kept in the scene, so that it is saved with it."""
+
+from typing import Annotated
+
+import slicer
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+
+RECOMMENDED = ""
+"""The method of which the model's card says that it is best."""
+
+
+@parameterNodeWrapper
+class MRIDenoiseParameterNode:
+    """The panel's choices.
+
+    Attributes:
+        inputVolume: the noisy volume.
+        referenceVolume: a clean one of the same thing; for comparison only.
+        region: denoise only inside this box.
+        organ, contrast, vendor, acceleration: what the user says in the place of what was read; empty keeps what was read.
+        bundle: folder of the model; empty is the one that comes with the extension.
+        method: empty is what the model recommends.
+        strength: part of the noise found that is taken away.
+        steps: network calls; 0 leaves them to the model.
+        ownFidelity: whether ``fidelity`` counts; otherwise the method's own does.
+        fidelity: weight of agreement with the measured image.
+        seed: of the noise fields.
+        device: auto, cpu, cuda or mps.
+        classes: of the tissue segmentation.
+        denoisedVolume: the last result.
+        residualVolume: what was taken away.
+    """
+
+    inputVolume: slicer.vtkMRMLScalarVolumeNode
+    referenceVolume: slicer.vtkMRMLScalarVolumeNode
+    region: slicer.vtkMRMLMarkupsROINode
+    organ: str
+    contrast: str
+    vendor: str
+    acceleration: str
+    bundle: str
+    method: str
+    strength: Annotated[float, WithinRange(0.05, 1)] = 1.0
+    steps: Annotated[int, WithinRange(0, 1000)] = 0
+    ownFidelity: bool
+    fidelity: Annotated[float, WithinRange(0, 2)] = 0.1
+    seed: Annotated[int, WithinRange(0, 2**31 - 1)] = 0
+    device: str = "auto"
+    classes: Annotated[int, WithinRange(2, 6)] = 3
+    denoisedVolume: slicer.vtkMRMLScalarVolumeNode
+    residualVolume: slicer.vtkMRMLScalarVolumeNode

@@ -1,0 +1,112 @@
+"""The comparison's own layouts: which views there are, and how each layout arranges them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import slicer
+
+VIEW_GROUP = 4127
+"""Slice views are linked within a group; this one is the comparison's alone."""
+
+
+class View(NamedTuple):
+    """One slice view of the comparison.
+
+    Args:
+        tag: singleton tag and layout name of its slice node and its composite node.
+        label: short name on the view's controller.
+        colour: of the view's controller.
+    """
+
+    tag: str
+    label: str
+    colour: str
+
+
+NOISY = View("MRIDenoiseNoisy", "N", "#D9822B")
+DENOISED = View("MRIDenoiseDenoised", "D", "#2F7ED8")
+REFERENCE = View("MRIDenoiseReference", "Ref", "#3F9142")
+RESIDUAL = View("MRIDenoiseResidual", "Res", "#7F7F7F")
+
+VIEWS = (NOISY, DENOISED, REFERENCE, RESIDUAL)
+
+
+class Layout(IntEnum):
+    """The layouts; the number is the layout's id in the scene's layout node, far from Slicer's own."""
+
+    PAIR = 41271
+    WITH_REFERENCE = 41272
+    WITH_RESIDUAL = 41273
+    ALL = 41274
+
+    @property
+    def rows(self) -> tuple[tuple[View, ...], ...]:
+        """Its views, row by row from the top."""
+        return _ROWS[self]
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """Its views in the order of reading."""
+        return tuple(view for row in self.rows for view in row)
+
+
+_ROWS: dict[Layout, tuple[tuple[View, ...], ...]] = {
+    Layout.PAIR: ((NOISY, DENOISED),),
+    Layout.WITH_REFERENCE: ((NOISY, DENOISED, REFERENCE),),
+    Layout.WITH_RESIDUAL: ((NOISY, DENOISED, RESIDUAL),),
+    Layout.ALL: ((NOISY, DENOISED), (REFERENCE, RESIDUAL)),
+}
+
+
+def layout_for(reference: bool, residual: bool) -> Layout:
+    """The layout that shows every image there is."""
+    if reference and residual:
+        return Layout.ALL
+    if reference:
+        return Layout.WITH_REFERENCE
+    return Layout.WITH_RESIDUAL if residual else Layout.PAIR
+
+
+def is_ours(arrangement: int) -> bool:
+    """Whether the id of a layout is one of the comparison's."""
+    return arrangement in set(Layout)
+
+
+def register_layouts(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLLayoutNode:
+    """Make the layouts known to the scene's layout node; call it as often as you like.
+
+    A scene saved during a comparison asks for its layout when it is opened, so the application registers them at start.
+
+    Raises:
+        RuntimeError: the application keeps no layout node, so there is nothing to arrange views with.
+    """
+    node = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    if node is None:
+        raise RuntimeError("the scene has no layout node")
+    for layout in Layout:
+        if node.IsLayoutDescription(layout.value):
+            node.SetLayoutDescription(layout.value, _xml(layout))
+        else:
+            node.AddLayoutDescription(layout.value, _xml(layout))
+    return node
+
+
+def _xml(layout: Layout) -> str:
+    rows = [_split("horizontal", [_item(_view(view)) for view in row]) for row in layout.rows]
+    return rows[0] if len(rows) == 1 else _split("vertical", [_item(row) for row in rows])
+
+
+def _split(direction: str, items: list[str]) -> str:
+    return f'<layout type="{direction}" split="true">{"".join(items)}</layout>'
+
+
+def _item(content: str) -> str:
+    return f"<item>{content}</item>"
+
+
+def _view(view: View) -> str:
+    properties = {"orientation": "Axial", "viewlabel": view.label, "viewcolor": view.colour, "viewgroup": VIEW_GROUP}
+    lines = "".join(f'<property name="{name}" action="default">{value}</property>' for name, value in properties.items())
+    return f'<view class="vtkMRMLSliceNode" singletontag="{view.tag}">{lines}</view>'

@@ -1,0 +1,185 @@
+"""Results of denoising as nodes of the scene, and the way between a result and its source."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import slicer
+
+from MRIDenoiseLib import RESEARCH_USE_ONLY
+from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.io.geometry import check_voxels, same_grid
+from MRIDenoiseLib.io.images import stored_as
+from MRIDenoiseLib.mrml.placing import all_or_nothing, made_from, place_beside
+from MRIDenoiseLib.mrml.volumes import grid_of
+from MRIDenoiseLib.volume import Volume
+
+Role = Literal["denoised", "residual", "preview"]
+
+ROLE = "MRIDenoise.role"
+SETTINGS = "MRIDenoise.settings"
+BUNDLE = "MRIDenoise.bundle"
+MARK = "MRIDenoise.notForDiagnosticUse"
+
+GREY = "vtkMRMLColorTableNodeGrey"
+
+_ENOUGH = 200_000
+"""Voxels from which the residual's window is taken, about."""
+_SHOWN = 99.5
+"""Percentile of the residual's magnitude at which its window ends, so that single voxels do not flatten it."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """How a result came about; kept with the node.
+
+    Args:
+        settings: JSON-ready, free of names, identifiers and paths.
+        bundle: hash of the model bundle.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    bundle: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ResultNodes:
+    """The nodes of one result; ``residual`` is None where none was asked for."""
+
+    denoised: slicer.vtkMRMLScalarVolumeNode
+    residual: slicer.vtkMRMLScalarVolumeNode | None = None
+
+
+def add_results(
+    scene: slicer.vtkMRMLScene,
+    source: slicer.vtkMRMLScalarVolumeNode,
+    denoised: Volume,
+    residual: Volume | None = None,
+    account: Account | None = None,
+) -> ResultNodes:
+    """Put a denoised image, and what was taken away from it, beside its source in the scene; all of it or nothing.
+
+    The denoised node has the source's grid, scalar type (whole numbers rounded; a wider type where the values do not
+    fit, see :func:`MRIDenoiseLib.io.images.stored_as`) and look; window and level stay as they are and no longer follow
+    the image. The residual is float32, grey, its window symmetric about zero. Neither claims to be the source's DICOM
+    instances.
+
+    Args:
+        scene: holds the source.
+        source: the noisy image.
+        denoised: on the source's grid.
+        residual: noisy minus denoised, on the source's grid.
+        account: how it came about.
+
+    Raises:
+        InputError: an image lies on another grid than the source, or is not finite.
+    """
+    for volume in (denoised, residual):
+        if volume is not None:
+            _check_fits(volume, source)
+    with all_or_nothing(scene):
+        clean = _add_image(scene, source, denoised, "denoised", account)
+        noise = None
+        if residual is not None:
+            noise = _add(scene, source, residual.voxels, "residual", account)
+            _show_about_zero(noise, residual.voxels)
+    return ResultNodes(clean, noise)
+
+
+def add_preview(
+    scene: slicer.vtkMRMLScene, source: slicer.vtkMRMLScalarVolumeNode, image: Volume, account: Account | None = None
+) -> slicer.vtkMRMLScalarVolumeNode:
+    """Put an image of which only some slices are denoised beside its source, in the place of an earlier preview.
+
+    Arguments and errors are those of :func:`add_results`.
+    """
+    _check_fits(image, source)
+    with all_or_nothing(scene):
+        node = _add_image(scene, source, image, "preview", account)
+    remove_previews(scene, source, but=node)
+    return node
+
+
+def remove_previews(scene: slicer.vtkMRMLScene, source: slicer.vtkMRMLNode, but: slicer.vtkMRMLNode | None = None) -> None:
+    """Take the previews of an image out of the scene, all or all but one."""
+    for node in made_from(scene, source, "vtkMRMLScalarVolumeNode"):
+        if role_of(node) == "preview" and node is not but:
+            scene.RemoveNode(node)
+
+
+def result_of(scene: slicer.vtkMRMLScene, source: slicer.vtkMRMLNode, role: Role = "denoised") -> slicer.vtkMRMLNode | None:
+    """The last result made from an image, or None."""
+    found = [node for node in made_from(scene, source, "vtkMRMLScalarVolumeNode") if role_of(node) == role]
+    return found[-1] if found else None
+
+
+def role_of(node: slicer.vtkMRMLNode) -> str:
+    """What a node is among our results: ``denoised``, ``residual`` or, where it is none, empty."""
+    return node.GetAttribute(ROLE) or ""
+
+
+def settings_of(node: slicer.vtkMRMLNode) -> dict[str, Any]:
+    """The settings that a result was made with; empty where it is none of ours."""
+    return json.loads(node.GetAttribute(SETTINGS) or "{}")
+
+
+def _check_fits(volume: Volume, source: slicer.vtkMRMLScalarVolumeNode) -> None:
+    name = source.GetName() or "the volume"
+    image = source.GetImageData()
+    shape = image.GetDimensions()[::-1] if image is not None else ()
+    if volume.voxels.shape != shape or not same_grid(volume.ijk_to_ras, grid_of(source), shape):
+        raise InputError(f"the result does not lie on the grid of {name}; was the volume changed in the meantime? denoise it again")
+    check_voxels(volume.voxels, f"the result for {name}", constant=True)
+
+
+def _add_image(
+    scene: slicer.vtkMRMLScene, source: slicer.vtkMRMLScalarVolumeNode, image: Volume, role: Role, account: Account | None
+) -> slicer.vtkMRMLScalarVolumeNode:
+    """An image that looks like its source."""
+    kind = slicer.util.arrayFromVolume(source).dtype.name
+    node = _add(scene, source, stored_as(image.voxels, kind), role, account)
+    _copy_look(source, node)
+    return node
+
+
+def _add(
+    scene: slicer.vtkMRMLScene, source: slicer.vtkMRMLNode, voxels: np.ndarray, role: Role, account: Account | None
+) -> slicer.vtkMRMLScalarVolumeNode:
+    account = account or Account()
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(f"{source.GetName()} {role}"))
+    node.CopyOrientation(source)
+    # Before it has an image: with one, a display node looks for a window of its own, which takes longer than all the rest.
+    node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().SetAutoWindowLevel(False)
+    slicer.util.updateVolumeFromArray(node, voxels)
+    node.SetAttribute(ROLE, role)
+    node.SetAttribute(SETTINGS, json.dumps(dict(account.settings), sort_keys=True, allow_nan=False))
+    node.SetAttribute(BUNDLE, account.bundle)
+    node.SetAttribute(MARK, RESEARCH_USE_ONLY)
+    place_beside(scene, node, source)
+    return node
+
+
+def _copy_look(source: slicer.vtkMRMLScalarVolumeNode, result: slicer.vtkMRMLScalarVolumeNode) -> None:
+    given, display = source.GetDisplayNode(), result.GetDisplayNode()
+    if given is None:
+        return
+    window, level = given.GetWindow(), given.GetLevel()
+    display.CopyContent(given)
+    # An automatic window would stretch the denoised image's own range, and a change of contrast would look like an effect.
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevel(window, level)
+
+
+def _show_about_zero(node: slicer.vtkMRMLScalarVolumeNode, voxels: np.ndarray) -> None:
+    # A part of the voxels tells it as well, and a window must not wait.
+    step = max(1, round((voxels.size / _ENOUGH) ** (1 / 3)))
+    reach = float(np.percentile(np.abs(voxels[::step, ::step, ::step]), _SHOWN)) or float(np.abs(voxels).max()) or 1.0
+    display = node.GetDisplayNode()
+    display.SetAndObserveColorNodeID(GREY)
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevel(2 * reach, 0.0)

@@ -1,0 +1,40 @@
+"""Which slice of an image the user is looking at."""
+
+from __future__ import annotations
+
+import numpy as np
+import slicer
+
+from MRIDenoiseLib.mrml.planes import grid_in_scene
+
+
+def slice_in_view(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolumeNode, slice_axis: int) -> int:
+    """The index of the acquired slice shown, along ``slice_axis`` of the voxels (z, y, x), from 0.
+
+    Of the slice views in the layout (without a layout, of all) the one counts that cuts the volume most nearly along its
+    acquired plane (of equal ones the first). Where it lies outside the volume, or there is none, it is the nearest slice, or
+    the middle one.
+
+    Args:
+        scene: holds the views.
+        volume: the image.
+        slice_axis: see :attr:`MRIDenoiseLib.volume.Volume.slice_axis`.
+    """
+    grid = grid_in_scene(volume)
+    across = 2 - slice_axis
+    count = volume.GetImageData().GetDimensions()[across]
+    direction = grid[:3, across] / np.linalg.norm(grid[:3, across])
+    nodes = [scene.GetNthNodeByClass(place, "vtkMRMLSliceNode") for place in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceNode"))]
+    shown = [node for node in nodes if node.IsMappedInLayout()] or nodes
+    planes = [slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS()) for node in shown]
+    if not planes:
+        return count // 2
+    plane = max(planes, key=lambda matrix: round(abs(float(matrix[:3, 2] @ direction)), 3))
+    # Where the view's plane meets the line through the middles of the volume's slices.
+    centre = grid @ np.append((np.array(volume.GetImageData().GetDimensions()) - 1) / 2, 1)
+    normal = plane[:3, 2]
+    slope = float(normal @ grid[:3, across])
+    if abs(slope) < 1e-9:
+        return count // 2
+    steps = float(normal @ (plane[:3, 3] - centre[:3])) / slope
+    return int(np.clip(round((count - 1) / 2 + steps), 0, count - 1))

@@ -1,0 +1,11 @@
+# Slicer's describes the extension to the catalogue and makes the archive. Here only what it refuses, or would spoil silently.
+foreach(name HOMEPAGE CONTRIBUTORS DESCRIPTION ICONURL SCREENSHOTURLS DEPENDS)
+  if("${EXTENSION_${name}}" STREQUAL "" OR "${EXTENSION_${name}}" MATCHES ";")
+    message(FATAL_ERROR "EXTENSION_${name} is empty or holds a semicolon: '${EXTENSION_${name}}'")
+  endif()
+endforeach()
+foreach(name README LICENSE)
+  if(NOT EXISTS "${EXTENSION_${name}_FILE}")
+    message(FATAL_ERROR "EXTENSION_${name}_FILE is no file: '${EXTENSION_${name}_FILE}'")
+  endif()
+endforeach()

@@ -1,0 +1,1 @@
+# Slicer's writes a file for extensions that build upon this one. None does.

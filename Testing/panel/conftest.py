@@ -1,0 +1,31 @@
+"""Fixtures for the panel's tests: Slicer's application layer, stood in for, and a small module to try it with."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# Before anything loads VTK: drawing needs neither a screen nor a graphics card.
+os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkOSOpenGLRenderWindow")
+
+
+@pytest.fixture
+def slicer_app(tmp_path: Path) -> Iterator:
+    """The stand-in's Desk, with a fresh scene; afterwards no error may have gone unseen and no answer unasked."""
+    pytest.importorskip("PySide6.QtWidgets", reason="the panel's tests need PySide6-Essentials", exc_type=ImportError)
+    pytest.importorskip("slicer", reason="the panel's tests need slicer-core", exc_type=ImportError)
+    from stand_in.desk import Desk
+
+    with Desk(tmp_path / "slicer") as desk:
+        yield desk
+        desk.app.processEvents()
+    desk.check_nothing_is_left()
+
+
+@pytest.fixture
+def example(slicer_app, tmp_path: Path) -> Callable:
+    """Opens the example module, spoilt (see write_example) or not; gives its Widget."""
+    from example_module import write_example
+
+    return lambda **spoilt: slicer_app.load_module(write_example(tmp_path / "Example", **spoilt)).open()
