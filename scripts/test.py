@@ -6,14 +6,19 @@ Tests on real MR data run when ``--data DIR`` or the variable MRIDENOISE_DATA na
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
 import time
+from ctypes.util import find_library
 from pathlib import Path
 
 import environment
 from environment import ROOT, say
+
+DRAWING = ("libosmesa6", "libegl1", "libgl1", "libxkbcommon0", "libdbus-1-3", "libfontconfig1", "fonts-dejavu-core")
+"""Debian's names of what draws views (OSMesa) and the panel (Qt) without a screen."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -42,6 +47,19 @@ def _checks(fast: bool) -> list[tuple[str, list[str]]]:
     ]
 
 
+def _get_what_draws() -> None:
+    """The libraries with which views and panel are drawn without a screen: installed where that is allowed, else named."""
+    if not sys.platform.startswith("linux") or find_library("OSMesa"):
+        return
+    command = ["apt-get", "install", "-y", "-q", *DRAWING]
+    if shutil.which("apt-get") and os.geteuid() == 0:
+        say(f"Installing {' '.join(DRAWING)}, with which pictures are drawn without a screen ...")
+        for step in (["apt-get", "update", "-q"], command):
+            subprocess.run(step, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    if not find_library("OSMesa"):
+        say(f"The tests that draw are skipped; for them: sudo {' '.join(command)}")
+
+
 def main(given: argparse.Namespace) -> int:
     """Run all checks, each even when an earlier one failed; 0 when all passed."""
     variables = dict(os.environ)
@@ -49,6 +67,7 @@ def main(given: argparse.Namespace) -> int:
         variables["MRIDENOISE_DATA"] = str(given.data.resolve())
     if "MRIDENOISE_DATA" not in variables:
         say("Tests on real MR data are skipped: neither --data DIR nor MRIDENOISE_DATA is given.")
+    _get_what_draws()
     checks = _checks(given.fast)
     lines = []
     for number, (name, command) in enumerate(checks, start=1):

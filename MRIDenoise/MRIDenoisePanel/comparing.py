@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
 from MRIDenoiseLib.mrml.comparison import Comparison
 from MRIDenoiseLib.mrml.layouts import VIEWS, Layout
+
+MILLISECONDS_FOR_NEW_VIEWS = 100
 
 BUTTONS = {
     "compareTwoButton": Layout.PAIR,
@@ -29,6 +32,7 @@ class CompareSection:
     def __init__(self, ui: Any, choices: Callable[[], Any], comparison: Callable[[Callable[[], None]], Comparison]) -> None:
         self._ui = ui
         self._choices = choices
+        self._images: tuple[Any, ...] = ()
         self._comparison = comparison(self.show)
         for name, layout in BUTTONS.items():
             getattr(ui, name).connect("clicked(bool)", lambda _on, layout=layout: self.enter(layout))
@@ -49,13 +53,21 @@ class CompareSection:
             return
         residual = choices.residualVolume if denoised is None else None
         self._ui.wipeSlider.value = 0
-        self._comparison.enter(choices.inputVolume, image, choices.referenceVolume, residual, layout=layout or Layout.PAIR)
-        self._drawLabels()
+        images = (choices.inputVolume, image, choices.referenceVolume, residual)
+        layout = layout or Layout.PAIR
+        if self._comparison.active and images == self._images:
+            self._comparison.show(layout)
+        else:
+            self._comparison.enter(*images, layout=layout)
+            self._images = images
+        # The application gives the new views their size in its own time.
+        qt.QTimer.singleShot(MILLISECONDS_FOR_NEW_VIEWS, self._settle)
         self.show()
 
     def leave(self) -> None:
         """Back to the user's own layout, windows and levels."""
         self._comparison.leave()
+        self._images = ()
         self.show()
 
     def show(self) -> None:
@@ -85,8 +97,9 @@ class CompareSection:
         self._ui.wipeSlider.value = 0
         self._ui.flickerButton.checked = self._comparison.flicker()
 
-    def _drawLabels(self) -> None:
-        """Into the views' pictures, where the application draws them."""
+    def _settle(self) -> None:
+        """Fit the views that have got their size, and write into their pictures what they show."""
+        self._comparison.fit()
         manager = slicer.app.layoutManager()
         renderers = {}
         for view in VIEWS:

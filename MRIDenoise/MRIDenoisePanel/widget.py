@@ -3,6 +3,7 @@
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from slicer.util import VTKObservationMixin
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.mrml.comparison import Comparison
 from MRIDenoiseLib.mrml.headers import INSTANCES, source_files
+from MRIDenoiseLib.mrml.layouts import register_layouts
 from MRIDenoiseLib.mrml.regions import region_of
 from MRIDenoiseLib.mrml.results import Account, add_preview, add_results, remove_previews, settings_of
 from MRIDenoiseLib.mrml.slices import slice_in_view
-from MRIDenoiseLib.mrml.volumes import acquisition_of, to_volume
+from MRIDenoiseLib.mrml.volumes import acquisition_of, slice_axis_of, to_volume
 from MRIDenoiseLib.time_left import time_left
 from MRIDenoiseLib.volume import Acquisition
 from MRIDenoiseLib.worker.client import Answer, DenoisedVolume, SegmentedImages, WorkerClient
@@ -64,6 +66,8 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.layout.addWidget(window)
         self.ui = slicer.util.childWidgetVariables(window)
         window.setMRMLScene(slicer.mrmlScene)
+        # A scene that was saved during a comparison asks for its layout when it is opened.
+        register_layouts(slicer.mrmlScene)
         self.logic = MRIDenoiseLogic()
         self.engine = Engine(self._makeClient, self._showState)
         choices: Callable[[], Any] = lambda: self._choices  # noqa: E731
@@ -243,8 +247,8 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _segment(self) -> None:
         nodes = self._tissues.images()
-        acquisition = self._acquisition.acquisition
-        images = [(name, to_volume(node).with_acquisition(acquisition)) for name, node in nodes.items()]
+        acquisition, axis = self._acquisition.acquisition, slice_axis_of(self._choices.inputVolume)
+        images = [(name, replace(to_volume(node).with_acquisition(acquisition), acquired_axis=axis)) for name, node in nodes.items()]
         reference = len(images) - 1 if self._choices.referenceVolume is not None else None
         classes = self._choices.classes
         names = {name: node.GetID() for name, node in nodes.items()}
@@ -255,9 +259,13 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             elif any(slicer.mrmlScene.GetNodeByID(names[name]) is not node for name, node in nodes.items()):
                 self._say(_("A volume was removed in the meantime; its segmentation was dropped."), wrong=True)
             elif isinstance(answer, SegmentedImages):
-                self._guarded(lambda: self._tissues.show(nodes, answer))
+                self._guarded(lambda: self._segmented(nodes, answer))
 
         self.engine.ask(lambda client: client.segment(images, reference=reference, classes=classes), answered)
+
+    def _segmented(self, nodes: dict[str, Any], answer: SegmentedImages) -> None:
+        self._tissues.show(nodes, answer)
+        self._say(_("Segmented: {images}.").format(images=", ".join(nodes)))
 
     def _saveTo(self, target: Path, overwrite: bool) -> None:
         def start() -> None:
@@ -281,6 +289,7 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _say(self, text: str, wrong: bool = False) -> None:
         self.ui.statusLabel.text = text
+        self.ui.statusLabel.visible = bool(text)
         self.ui.statusLabel.styleSheet = WRONG if wrong else ""
 
     def _showState(self) -> None:
@@ -299,6 +308,7 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         sources = source_files(self._choices.inputVolume, self._fileOfInstance) if result is not None and not busy else []
         self._save.show(waiting or ("" if result is not None else _("Denoise a volume first")), sources)
         self._compare.show()
+        self.ui.inputNote.visible = bool(self.ui.inputNote.text)
         self._showProgress()
 
     def _whyNot(self) -> str:

@@ -16,6 +16,15 @@ from stand_in.scene import SceneWithLogics
 _QObject = flavoured(QtCore.QObject)
 
 
+def process_events() -> None:
+    """Let timers and events have their turn.
+
+    Through an event loop: QApplication.processEvents() of PySide 6.12 takes a reference of None away that is not its own, and
+    where None is counted (before Python 3.12) a few thousand calls end the process.
+    """
+    QtCore.QEventLoop().processEvents(QtCore.QEventLoop.AllEvents)
+
+
 class SliceView(_QObject):
     """Where a slice would be drawn; it has a window of VTK's, in which nothing is drawn."""
 
@@ -176,7 +185,7 @@ class Application(_QObject):
         return self._translations.get(text, text)
 
     def processEvents(self, *_) -> None:
-        QtWidgets.QApplication.processEvents()
+        process_events()
 
     def setOverrideCursor(self, cursor) -> None:
         QtWidgets.QApplication.setOverrideCursor(QtGui.QCursor(cursor))

@@ -21,7 +21,7 @@ import slicer.util
 from PySide6 import QtCore, QtWidgets
 
 from stand_in import ctk_widgets, i18n, mrml_widgets, parameters, qt_dialogs, scripted_module
-from stand_in.application import Application
+from stand_in.application import Application, process_events
 from stand_in.modules import Modules, qSlicerScriptedLoadableModule, qSlicerScriptedLoadableModuleWidget
 from stand_in.pip import Packages, packaging_module
 from stand_in.pytorch import PyTorch, pytorch_utils_module
@@ -133,15 +133,15 @@ class Desk:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"not within {seconds} s: {inspect.getsource(condition).strip()}"
-            QtWidgets.QApplication.processEvents(QtCore.QEventLoop.AllEvents, 20)
+            process_events()
             time.sleep(0.002)
 
     def grab(self, widget: QtWidgets.QWidget, path: Path, width: int = 420) -> None:
         """Write a picture of the widget, as high as it needs to be."""
         widget.show()
-        QtWidgets.QApplication.processEvents()
+        process_events()
         widget.resize(width, QtWidgets.QWidget.sizeHint(widget).height())
-        QtWidgets.QApplication.processEvents()
+        process_events()
         if not widget.grab().save(str(path)):
             raise OSError(f"could not write {path}")
 
