@@ -21,7 +21,7 @@ from MRIDenoiseLib.card import ROOT
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.volume import Volume
 from MRIDenoiseLib.worker.exchange import make_exchange, remove_exchange, share_volume, take_array, take_volume
-from MRIDenoiseLib.worker.process_tree import end_trees
+from MRIDenoiseLib.worker.process_tree import end_trees, is_running
 from MRIDenoiseLib.worker.protocol import (
     VERSION,
     Cancel,
@@ -248,7 +248,7 @@ class WorkerClient:
     def _ask(self, request: Callable[[int, Path], Request]) -> int:
         if self._current is not None:
             raise WorkerError("the worker is busy; wait for it or cancel")
-        if self._process is not None and self._process.poll() is not None:
+        if self._process is not None and not is_running(self._process.pid):
             self._stop("")  # it died while it had nothing to do
         if self._process is None:
             self._start()

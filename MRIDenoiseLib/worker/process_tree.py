@@ -23,6 +23,14 @@ def end_trees(pids: Iterable[int]) -> None:
     _kill(victims)
 
 
+def is_running(pid: int) -> bool:
+    """Whether a process still does anything: one whose threads are on their way out (a zombie) does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def _kill(victims: list[psutil.Process]) -> None:
     for victim in victims:
         with suppress(psutil.NoSuchProcess):

@@ -14,6 +14,8 @@ import numpy as np
 import psutil
 import pytest
 
+from MRIDenoiseLib.worker.process_tree import is_running
+
 vtk = pytest.importorskip("vtk", reason="the panel's tests need slicer-core")
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,10 +80,6 @@ def nodes(kind: str = "vtkMRMLScalarVolumeNode") -> list:
 
 def pid(panel) -> int:
     return max(panel.engine._client._pids)
-
-
-def alive(number: int) -> bool:
-    return psutil.pid_exists(number) and psutil.Process(number).status() != psutil.STATUS_ZOMBIE
 
 
 def test_it_opens_in_under_a_second_and_without_torch(slicer_app):
@@ -203,7 +201,7 @@ def test_closing_the_scene_in_the_middle_leaves_no_process_and_no_node(slicer_ap
     slicer_app.wait_until(lambda: panel.engine.progress is not None, 120)
     worker, folder = pid(panel), panel.engine._client._folder
     slicer.mrmlScene.Clear()
-    slicer_app.wait_until(lambda: not alive(worker), 5)
+    slicer_app.wait_until(lambda: not is_running(worker), 5)
     assert not nodes() and not folder.exists() and not panel.engine.busy
     assert panel.ui.denoiseButton.text == "Denoise" and panel.ui.denoiseButton.toolTip == "Choose a noisy volume first"
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,30 +20,48 @@ from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.segmentation import TissueSettings, dice, segment
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 from MRIDenoiseLib.worker.client import DenoisedVolume, SegmentedImages, State, WorkerError
+from MRIDenoiseLib.worker.process_tree import is_running
 from MRIDenoiseLib.worker.protocol import Failed, Loaded, Progress, Saved
 
 LONG = {"method": "ddim", "steps": 900}
 """Work that does not end within a test."""
 
 
-@pytest.fixture
-def warm(listener, tiny_bundle) -> Listener:
+def ready(listener: Listener, bundle: Path) -> Listener:
     """A worker that has the tiny model ready."""
-    listener.client.load(tiny_bundle, "cpu")
+    listener.client.load(bundle, "cpu")
     assert isinstance(listener.answer(), Loaded)
     return listener
 
 
+@pytest.fixture(scope="module")
+def shared(tiny_bundle) -> Iterator[Listener]:
+    made = ready(Listener(), tiny_bundle)
+    yield made
+    made.client.close()
+
+
+@pytest.fixture
+def warm(shared, tiny_bundle) -> Listener:
+    """A worker that other tests use too, for those that leave it as they found it."""
+    if shared.client.state is not State.READY:
+        shared.client.close()
+        ready(shared, tiny_bundle)
+    shared.told.clear()
+    return shared
+
+
+@pytest.fixture
+def own(listener, tiny_bundle) -> Listener:
+    """A worker for a test that ends it, or looks at all it has."""
+    return ready(listener, tiny_bundle)
+
+
 def gone(pid: int, seconds: float = 5.0) -> bool:
     began = time.monotonic()
-    while time.monotonic() - began < seconds:
-        try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
+    while is_running(pid) and time.monotonic() - began < seconds:
         time.sleep(0.02)
-    return False
+    return not is_running(pid)
 
 
 def test_a_volume_comes_back_as_the_library_denoises_it(warm, tiny_bundle, noisy):
@@ -172,10 +191,10 @@ def test_a_model_that_is_none_is_one_sentence(listener, tmp_path):
     assert isinstance(answer, Failed) and not answer.fault and "\n" not in answer.sentence
 
 
-def test_two_things_at_once_are_refused(warm, tiny_bundle, noisy):
-    warm.client.denoise(noisy, LONG, bundle=tiny_bundle, device="cpu")
+def test_two_things_at_once_are_refused(own, tiny_bundle, noisy):
+    own.client.denoise(noisy, LONG, bundle=tiny_bundle, device="cpu")
     with pytest.raises(WorkerError, match="busy"):
-        warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
+        own.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
 
 
 def test_a_cancelled_job_ends_within_a_second_and_the_worker_stays_warm(warm, tiny_bundle, noisy):
@@ -190,18 +209,18 @@ def test_a_cancelled_job_ends_within_a_second_and_the_worker_stays_warm(warm, ti
     assert isinstance(warm.answer(), DenoisedVolume) and warm.pid == pid
 
 
-def test_a_worker_that_does_not_hear_the_cancel_is_ended_and_the_next_job_starts_another(warm, tiny_bundle, noisy):
-    warm.client.denoise(noisy, LONG, bundle=tiny_bundle, device="cpu")
-    pid = warm.pid
+def test_a_worker_that_does_not_hear_the_cancel_is_ended_and_the_next_job_starts_another(own, tiny_bundle, noisy):
+    own.client.denoise(noisy, LONG, bundle=tiny_bundle, device="cpu")
+    pid = own.pid
     psutil.Process(pid).suspend()
     began = time.monotonic()
-    warm.client.cancel()
-    warm.client.cancel()
-    answer = warm.answer()
+    own.client.cancel()
+    own.client.cancel()
+    answer = own.answer()
     assert isinstance(answer, Failed) and answer.cancelled and time.monotonic() - began < 1
-    assert warm.client.state is State.STOPPED and gone(pid)
-    warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
-    assert isinstance(warm.answer(), DenoisedVolume)
+    assert own.client.state is State.STOPPED and gone(pid)
+    own.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
+    assert isinstance(own.answer(), DenoisedVolume)
 
 
 def test_a_cancel_while_it_starts_is_heard(listener, tiny_bundle, noisy):
@@ -212,23 +231,23 @@ def test_a_cancel_while_it_starts_is_heard(listener, tiny_bundle, noisy):
     assert listener.answer().cancelled and time.monotonic() - began < 1
 
 
-def test_a_killed_worker_is_one_sentence_and_the_next_job_works(warm, tiny_bundle, noisy):
-    folder = warm.client._folder
-    warm.client.denoise(noisy, LONG, bundle=tiny_bundle, device="cpu")
-    psutil.Process(warm.pid).kill()
-    answer = warm.answer()
+def test_a_killed_worker_is_one_sentence_and_the_next_job_works(own, tiny_bundle, noisy):
+    folder = own.client._folder
+    own.client.denoise(noisy, LONG, bundle=tiny_bundle, device="cpu")
+    psutil.Process(own.pid).kill()
+    answer = own.answer()
     assert isinstance(answer, Failed) and answer.fault and "ended unexpectedly" in answer.sentence and "\n" not in answer.sentence
     assert not folder.exists()
-    warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
-    assert isinstance(warm.answer(), DenoisedVolume)
+    own.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
+    assert isinstance(own.answer(), DenoisedVolume)
 
 
-def test_a_worker_that_died_while_it_had_nothing_to_do_is_replaced_without_a_word(warm, tiny_bundle, noisy):
-    pid = warm.pid
+def test_a_worker_that_died_while_it_had_nothing_to_do_is_replaced_without_a_word(own, tiny_bundle, noisy):
+    pid = own.pid
     psutil.Process(pid).kill()
     assert gone(pid)
-    warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
-    assert isinstance(warm.answer(), DenoisedVolume)
+    own.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
+    assert isinstance(own.answer(), DenoisedVolume)
 
 
 def test_a_worker_that_dies_at_start_says_its_last_words():
@@ -255,13 +274,13 @@ def test_a_worker_that_talks_nonsense_is_ended():
     assert "cannot be understood" in listener.answer().sentence and gone(pid)
 
 
-def test_a_broken_line_to_the_worker_is_answered_and_survived(warm, tiny_bundle, noisy):
-    pid = warm.pid
-    warm.client._unsent += b"{broken\n"
-    warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
-    assert isinstance(warm.answer(), Failed)
-    warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
-    assert isinstance(warm.answer(), DenoisedVolume) and warm.pid == pid
+def test_a_broken_line_to_the_worker_is_answered_and_survived(own, tiny_bundle, noisy):
+    pid = own.pid
+    own.client._unsent += b"{broken\n"
+    own.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
+    assert isinstance(own.answer(), Failed)
+    own.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
+    assert isinstance(own.answer(), DenoisedVolume) and own.pid == pid
 
 
 def test_what_a_library_prints_does_not_break_the_conversation(tiny_bundle, noisy):
@@ -278,12 +297,12 @@ def test_what_a_library_prints_does_not_break_the_conversation(tiny_bundle, nois
         listener.client.close()
 
 
-def test_closing_ends_the_process_and_removes_the_voxels(warm, tiny_bundle, noisy):
-    warm.client.denoise(noisy, LONG, bundle=tiny_bundle, device="cpu")
-    pid, folder, told = warm.pid, warm.client._folder, len(warm.ends)
-    warm.client.close()
-    assert gone(pid) and not folder.exists() and len(warm.ends) == told
-    warm.client.close()
+def test_closing_ends_the_process_and_removes_the_voxels(own, tiny_bundle, noisy):
+    own.client.denoise(noisy, LONG, bundle=tiny_bundle, device="cpu")
+    pid, folder, told = own.pid, own.client._folder, len(own.ends)
+    own.client.close()
+    assert gone(pid) and not folder.exists() and len(own.ends) == told
+    own.client.close()
 
 
 OWNER = """
@@ -315,15 +334,15 @@ def test_a_worker_ends_with_its_owner_also_when_the_owner_is_killed(tiny_bundle)
 
 
 @pytest.mark.slow
-def test_a_hundred_jobs_do_not_grow_it(warm, tiny_bundle, noisy):
-    pid = warm.pid
+def test_a_hundred_jobs_do_not_grow_it(own, tiny_bundle, noisy):
+    pid = own.pid
     for job in range(100):
-        warm.client.denoise(noisy, {"seed": job}, bundle=tiny_bundle, device="cpu")
-        assert isinstance(warm.answer(), DenoisedVolume)
+        own.client.denoise(noisy, {"seed": job}, bundle=tiny_bundle, device="cpu")
+        assert isinstance(own.answer(), DenoisedVolume)
         if job == 20:
             before = psutil.Process(pid).memory_info().rss
-    assert warm.pid == pid and psutil.Process(pid).memory_info().rss < before + 30 * 2**20
-    assert sorted(path.suffix for path in warm.client._folder.iterdir()) == [".json", ".txt"]
+    assert own.pid == pid and psutil.Process(pid).memory_info().rss < before + 30 * 2**20
+    assert sorted(path.suffix for path in own.client._folder.iterdir()) == [".json", ".txt"]
 
 
 def test_the_client_needs_no_torch():
