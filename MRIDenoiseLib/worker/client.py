@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from MRIDenoiseLib.card import ROOT
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.volume import Volume
 from MRIDenoiseLib.worker.exchange import make_exchange, remove_exchange, share_volume, take_array, take_volume
-from MRIDenoiseLib.worker.process_tree import end_trees, is_running
+from MRIDenoiseLib.worker.process_tree import end_trees, is_running, process_of
 from MRIDenoiseLib.worker.protocol import (
     VERSION,
     Cancel,
@@ -44,6 +44,9 @@ from MRIDenoiseLib.worker.protocol import (
     decode_event,
     encode,
 )
+
+if TYPE_CHECKING:
+    import psutil
 
 PATIENCE = 0.7
 """Seconds a cancelled job gets to stop by itself; then the worker is ended, and the next job starts another."""
@@ -117,13 +120,19 @@ class WorkerClient:
         self._on_answer = on_answer
         self._environment = dict(os.environ if environment is None else environment)
         self._process: subprocess.Popen[bytes] | None = None
-        self._pids: set[int] = set()
+        self._processes: list[psutil.Process] = []
+        self._left: list[Path] = []
         self._folder: Path | None = None
         self._unread = b""
         self._unsent = b""
         self._jobs = 0
         self._current: int | None = None
         self._deadline: float | None = None
+
+    @property
+    def pids(self) -> list[int]:
+        """Numbers of the process that was started and, behind a launcher, of the worker itself."""
+        return [process.pid for process in self._processes]
 
     def load(self, bundle: Path | None = None, device: str = "auto") -> int:
         """Ask for a model to be made ready; the number of the job.
@@ -213,7 +222,7 @@ class WorkerClient:
         if self._current is not None and self.state is not State.CANCELLING:
             self.state = State.CANCELLING
             self._deadline = time.monotonic() + PATIENCE
-            self._send(Cancel(self._current))
+            self._send(encode(Cancel(self._current)))
 
     def poll(self) -> None:
         """Read what the worker has said, call ``on_answer``, and notice when it is gone or deaf. Returns at once."""
@@ -239,7 +248,7 @@ class WorkerClient:
     def close(self) -> None:
         """End the worker with all it has started and remove the arrays. The job being done, if any, gets no answer."""
         if self._process is not None and self.state is State.READY:
-            self._send(Shutdown())
+            self._send(encode(Shutdown()))
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(GOODBYE)
         self._current = None
@@ -255,18 +264,24 @@ class WorkerClient:
         assert self._folder is not None
         self._jobs += 1
         try:
-            message = request(self._jobs, self._folder)
+            line = encode(request(self._jobs, self._folder))
         except OSError as error:
             raise WorkerError(f"there is no room for the voxels in the folder for temporary files ({error.strerror})") from error
+        except ValueError as error:
+            raise WorkerError("the volume's position, its report or a setting holds a value that is no number") from error
         self._current = self._jobs
         if self.state is State.READY:
             self.state = State.BUSY
-        self._send(message)
+        self._send(line)
         return self._jobs
 
     def _start(self) -> None:
-        self._folder = make_exchange()
-        environment = self._environment | {"PYTHONUNBUFFERED": "1"}
+        try:
+            self._folder = make_exchange()
+        except OSError as error:
+            raise WorkerError(f"there is no room in the folder for temporary files ({error.strerror})") from error
+        # Safe: what lies in the folder that Slicer was started in must not be imported.
+        environment = self._environment | {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), self._environment.get("PYTHONPATH"))))
         try:
             with (self._folder / STDERR).open("wb") as complaints:
@@ -277,6 +292,7 @@ class WorkerClient:
                     stderr=complaints,
                     bufsize=0,
                     env=environment,
+                    cwd=self._folder,
                     creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
                 )
         except OSError as error:
@@ -284,12 +300,12 @@ class WorkerClient:
             raise WorkerError(f"the worker cannot be started: {error.strerror or error}") from error
         for pipe in (self._process.stdin, self._process.stdout):
             os.set_blocking(_given(pipe).fileno(), False)
-        self._pids = {self._process.pid}
+        self._processes = [process for process in (process_of(self._process.pid),) if process is not None]
         self._unread = self._unsent = b""
         self.state, self._deadline = State.STARTING, time.monotonic() + START_PATIENCE
 
-    def _send(self, message: Request) -> None:
-        self._unsent += encode(message)
+    def _send(self, line: bytes) -> None:
+        self._unsent += line
         self._flush()
 
     def _flush(self) -> None:
@@ -316,7 +332,10 @@ class WorkerClient:
             if event.protocol != VERSION:
                 self._stop("The worker is of another version than the panel; install the extension again.")
                 return
-            self._pids.add(event.pid)
+            # Behind a launcher it is another process than the one that was started.
+            worker = process_of(event.pid)
+            if worker is not None and worker not in self._processes:
+                self._processes.append(worker)
             if self.state is State.STARTING:
                 self.state, self._deadline = (State.READY if self._current is None else State.BUSY), None
             return
@@ -340,12 +359,14 @@ class WorkerClient:
         self._process = self._folder = self._current = self._deadline = None
         self.state = State.STOPPED
         if process is not None:
-            end_trees(self._pids)
+            end_trees(self._processes)
             for pipe in (process.stdin, process.stdout):
-                _given(pipe).close()
-            process.wait()
-        if folder is not None:
-            remove_exchange(folder)
+                with suppress(OSError):
+                    _given(pipe).close()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(GOODBYE)
+        # What the system does not let go yet goes with the next.
+        self._left = [place for place in (*self._left, folder) if place is not None and _is_there_after_removal(place)]
         if job is not None:
             self._on_answer(Failed(job, sentence, cancelled=cancelled, fault=not cancelled))
 
@@ -369,6 +390,11 @@ def _arrived(event: Loaded | Denoised | Segmented | Saved | Failed, folder: Path
         images = [Tissues(one.name, take_array(folder, one.labels, np.uint8), one.classes, one.dice) for one in event.tissues]
         return SegmentedImages(event.job, images, event.anatomical, event.mask)
     return event
+
+
+def _is_there_after_removal(folder: Path) -> bool:
+    remove_exchange(folder)
+    return folder.exists()
 
 
 def _text(path: Path | None) -> str | None:

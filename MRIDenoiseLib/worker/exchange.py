@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import tempfile
 from contextlib import suppress
@@ -11,9 +12,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import psutil
 
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField, Confidence, Volume
+from MRIDenoiseLib.worker.process_tree import is_running
 from MRIDenoiseLib.worker.protocol import ProtocolError, SharedFact, SharedVolume
 
 PREFIX = "mridenoise-"
@@ -29,38 +30,65 @@ def make_exchange(parent: Path | None = None) -> Path:
     place = Path(parent or tempfile.gettempdir())
     _clear_abandoned(place)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
-    this = psutil.Process()
-    (folder / OWNER).write_text(json.dumps([this.pid, this.create_time()]), encoding="utf-8")
+    written = folder / f"{OWNER}.new"
+    written.write_text(json.dumps([os.getpid(), _began(os.getpid()), _computer()]), encoding="utf-8")
+    # Whole or not there: another process may look at any moment.
+    written.replace(folder / OWNER)
     return folder
 
 
 def remove_exchange(folder: Path) -> None:
-    """Remove the folder with all that lies in it."""
+    """Remove the folder with all that lies in it, as far as the system lets it go."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def owner_lives(folder: Path) -> bool:
-    """Whether the process that made the folder still runs (not another one that got its number)."""
+    """Whether the process that made the folder may still run (not another one that got its number).
+
+    Nobody can tell of a folder that is just being made, or of an owner on another computer that shares the disk: it lives.
+    """
     try:
-        pid, began = json.loads((folder / OWNER).read_text(encoding="utf-8"))
-        return abs(psutil.Process(pid).create_time() - began) < 1
-    except (OSError, ValueError, TypeError, psutil.NoSuchProcess):
-        return False
-    except psutil.AccessDenied:
-        return True
+        pid, began, computer = json.loads((folder / OWNER).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return folder.exists()
+    return computer != _computer() or (is_running(pid) and _began(pid) == began)
+
+
+def _began(pid: int) -> float | None:
+    """When a process was started, in the system's own count, which stays when the clock is set; None where it is gone."""
+    with suppress(OSError, IndexError, ValueError):
+        # The name of the program stands in brackets before and may hold anything.
+        return float(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19])
+    import psutil
+
+    with suppress(psutil.Error):
+        return psutil.Process(pid).create_time()
+    return None
+
+
+def _computer() -> str:
+    """Whose process numbers count: of this computer, and in a container of this one."""
+    try:
+        return f"{platform.node()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return platform.node()
 
 
 def _clear_abandoned(place: Path) -> None:
     for folder in place.glob(f"{PREFIX}*"):
-        # A folder of another user's is not ours to look into; one without an owner's name is just being made.
+        # A folder of another user's is not ours to look into.
         with suppress(OSError):
-            if (folder / OWNER).is_file() and os.access(folder, os.W_OK) and not owner_lives(folder):
+            if os.access(folder, os.W_OK) and not owner_lives(folder):
                 remove_exchange(folder)
 
 
 def share_array(array: np.ndarray, folder: Path, name: str) -> str:
     """Put an array into the folder; its file name."""
-    np.save(folder / name, array, allow_pickle=False)
+    try:
+        np.save(folder / name, array, allow_pickle=False)
+    except OSError:
+        (folder / name).unlink(missing_ok=True)
+        raise
     return name
 
 

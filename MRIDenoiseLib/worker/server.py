@@ -75,15 +75,14 @@ class Server:
         def should_stop() -> bool:
             return job.job in self._cancelled
 
-        answer: Event
         try:
-            answer = jobs.do(job, progress, should_stop)
+            line = encode(jobs.do(job, progress, should_stop))
         except Exception as error:  # noqa: BLE001 - the edge: here every error becomes one sentence
             status, sentence = explain(error, FOR_A_FAULT)
-            answer = Failed(job.job, sentence, cancelled=status == CANCELLED, fault=status == FAULT)
-            if answer.fault:
+            line = encode(Failed(job.job, sentence, cancelled=status == CANCELLED, fault=status == FAULT))
+            if status == FAULT:
                 traceback.print_exc()
-        self._tell(answer)
+        self._write(line)
 
     def _listen(self) -> None:
         for line in self._requests:
@@ -106,17 +105,22 @@ class Server:
         self._end()
 
     def _tell(self, event: Event) -> None:
+        self._write(encode(event))
+
+    def _write(self, line: bytes) -> None:
         try:
             with self._telling:
-                self._answers.write(encode(event))
+                self._answers.write(line)
                 self._answers.flush()
         except OSError:
             self._end()
 
     def _end(self) -> None:
-        """Leave at once, whatever the main thread is computing: with every child process, and without a folder no one owns."""
-        if not owner_lives(self._folder):
-            remove_exchange(self._folder)
+        """Leave at once, whatever the main thread is computing: with every child process, and without the arrays.
+
+        The owner wants no more of them: it has closed the connection, or is gone.
+        """
+        remove_exchange(self._folder)
         end_children()
         os._exit(0)
 

@@ -8,7 +8,6 @@ import sys
 from dataclasses import replace
 
 import numpy as np
-import psutil
 import pytest
 
 from MRIDenoiseLib.worker.exchange import (
@@ -58,10 +57,34 @@ def test_what_a_dead_owner_left_is_removed_and_what_a_living_one_has_is_not(tmp_
     assert set(tmp_path.iterdir()) == {mine, another}
 
 
+def owner(folder) -> list:
+    return json.loads((folder / OWNER).read_text())
+
+
 def test_another_process_with_the_owners_number_is_not_the_owner(folder):
-    this = psutil.Process()
-    (folder / OWNER).write_text(json.dumps([this.pid, this.create_time() - 1000]))
+    pid, began, computer = owner(folder)
+    assert owner_lives(folder)
+    (folder / OWNER).write_text(json.dumps([pid, began - 1, computer]))
     assert not owner_lives(folder)
+
+
+@pytest.mark.parametrize("content", [None, "", "[1, 2", "[1]"])
+def test_a_folder_that_is_just_being_made_is_nobodys_to_remove(folder, tmp_path, content):
+    (folder / OWNER).unlink()
+    if content is not None:
+        (folder / OWNER).write_text(content)
+    assert owner_lives(folder)
+    make_exchange(tmp_path)
+    assert folder.is_dir()
+
+
+def test_an_owner_on_another_computer_that_shares_the_disk_is_left_alone(folder, tmp_path):
+    (folder / OWNER).write_text(json.dumps([2**22 + 1, 1.0, "another computer"]))
+    make_exchange(tmp_path)
+    assert folder.is_dir() and owner_lives(folder)
+    (folder / OWNER).write_text(json.dumps([2**22 + 1, 1.0, owner(make_exchange(tmp_path))[2]]))
+    make_exchange(tmp_path)
+    assert not folder.exists()
 
 
 def test_damaged_voxels_are_one_sentence(folder, noisy):

@@ -77,7 +77,7 @@ def test_a_volume_comes_back_as_the_library_denoises_it(warm, tiny_bundle, noisy
     assert answer.noise_level == pytest.approx(expected.noise_level)
     assert {**answer.report, "seconds": 0} == {**expected.report, "seconds": 0, "slices": [0, 6]}
     told = [event for event in warm.told if isinstance(event, Progress)]
-    assert told and all(event.job == job and 0 <= event.fraction <= 1 for event in told[-1:])
+    assert told and all(event.job == job and 0 <= event.fraction <= 1 for event in told)
 
 
 def test_the_panel_never_waits_for_it(warm, tiny_bundle, noisy):
@@ -270,7 +270,7 @@ def test_a_command_that_does_not_exist_is_one_sentence():
 def test_a_worker_that_talks_nonsense_is_ended():
     listener = Listener([sys.executable, "-c", "print('hello', flush=True); import time; time.sleep(60)"])
     listener.client.load()
-    pid = max(listener.client._pids)
+    pid = listener.client.pids[-1]
     assert "cannot be understood" in listener.answer().sentence and gone(pid)
 
 
@@ -284,17 +284,70 @@ def test_a_broken_line_to_the_worker_is_answered_and_survived(own, tiny_bundle, 
 
 
 def test_what_a_library_prints_does_not_break_the_conversation(tiny_bundle, noisy):
-    start = "import runpy, sys; print('from a library'); sys.argv = sys.argv[sys.argv.index('-m') + 1:]; "
-    noise = (
-        "import MRIDenoiseLib.worker.jobs as jobs; do = jobs.Jobs.do; jobs.Jobs.do = lambda *a: (print('noise', flush=True), do(*a))[1]; "
+    program = (
+        "import sys; from MRIDenoiseLib.worker import jobs, server; sys.argv[:] = ['worker', sys.argv[-1]]; do = jobs.Jobs.do; "
+        "jobs.Jobs.do = lambda *all: (print('a library speaks', flush=True), do(*all))[1]; server.main()"
     )
-    run = "sys.stdout.flush = sys.stdout.flush; runpy.run_module('MRIDenoiseLib.worker', run_name='__main__')"
-    listener = Listener([sys.executable, "-c", start.replace("print('from a library'); ", "") + noise + run])
+    listener = Listener([sys.executable, "-c", program])
     try:
         listener.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
         assert isinstance(listener.answer(), DenoisedVolume)
     finally:
         listener.client.close()
+
+
+LAUNCHER = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))"
+
+
+def test_behind_a_launcher_as_in_slicer_both_processes_end(tiny_bundle, noisy):
+    listener = Listener([sys.executable, "-c", LAUNCHER])
+    listener.client.denoise(noisy, LONG, bundle=tiny_bundle, device="cpu")
+    listener.until(lambda: len(listener.client.pids) == 2)
+    launcher, worker = listener.client.pids
+    listener.client.cancel()
+    assert listener.answer().cancelled
+    listener.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
+    assert isinstance(listener.answer(), DenoisedVolume)
+    pids = {launcher, worker, *listener.client.pids}
+    listener.client.close()
+    assert all(gone(pid) for pid in pids)
+
+
+def test_a_process_that_got_the_workers_number_is_not_ended(own):
+    class Another:
+        """What psutil knows of a process that is gone and whose number is another's now."""
+
+        pid = 1
+
+        def is_running(self) -> bool:
+            return False
+
+        def children(self, recursive: bool) -> list:
+            raise AssertionError("asked about a process that is not ours")
+
+        kill = children
+
+    own.client._processes.append(Another())
+    own.client.close()
+    assert own.client.state is State.STOPPED
+
+
+def test_nothing_is_imported_from_the_folder_that_the_owner_was_started_in(tiny_bundle, noisy, tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("raise SystemExit('json of the folder was imported')")
+    monkeypatch.chdir(tmp_path)
+    listener = Listener()
+    try:
+        listener.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
+        assert isinstance(listener.answer(), DenoisedVolume)
+    finally:
+        listener.client.close()
+
+
+def test_a_value_that_is_no_number_is_one_sentence_and_the_client_stays_free(warm, tiny_bundle, noisy):
+    with pytest.raises(WorkerError, match="no number"):
+        warm.client.denoise(noisy, {"fidelity": float("nan")}, bundle=tiny_bundle, device="cpu")
+    warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
+    assert isinstance(warm.answer(), DenoisedVolume)
 
 
 def test_closing_ends_the_process_and_removes_the_voxels(own, tiny_bundle, noisy):
