@@ -64,8 +64,8 @@ class AcquisitionSection:
         self._read = acquisition
         self.show()
 
-    def show(self) -> None:
-        """Fill in the fields, their sources, the prompt and the warnings."""
+    def show(self, edited: str = "") -> None:
+        """Fill in the fields (but for the one that is being edited), their sources, the prompt and the warnings."""
         try:
             acquisition, wrong = self.acquisition, ""
         except SettingsError as error:
@@ -75,7 +75,8 @@ class AcquisitionSection:
             for name in FIELDS:
                 fact = getattr(acquisition, name)
                 own = getattr(self._choices(), name)
-                self._showText(self._box(name), own or _text(fact))
+                if name != edited:
+                    self._showText(self._box(name), own or _text(fact))
                 note = self._note(name)
                 note.text = _origin(fact)
                 note.toolTip = self._box(name).toolTip = fact.source
@@ -92,7 +93,7 @@ class AcquisitionSection:
             return
         read = _text(getattr(self._read, name))
         setattr(self._choices(), name, "" if text.strip() == read else text)
-        self.show()
+        self.show(edited=name)
         self._onChange()
 
     def _showText(self, box: Any, text: str) -> None:

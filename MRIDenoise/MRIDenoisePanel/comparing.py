@@ -9,8 +9,13 @@ from slicer.i18n import tr as _
 
 from MRIDenoiseLib.mrml.comparison import Comparison
 from MRIDenoiseLib.mrml.layouts import VIEWS, Layout
+from MRIDenoiseLib.mrml.placing import source_of
+from MRIDenoiseLib.mrml.slices import slice_in_view
+from MRIDenoiseLib.mrml.volumes import slice_axis_of
 
 MILLISECONDS_FOR_NEW_VIEWS = 100
+SAME_SCALE = 2.0
+"""Brightest voxels may differ by this factor."""
 
 BUTTONS = {
     "compareTwoButton": Layout.PAIR,
@@ -33,6 +38,10 @@ class CompareSection:
         self._ui = ui
         self._choices = choices
         self._images: tuple[Any, ...] = ()
+        self._entering, self._settling = qt.QTimer(), qt.QTimer()
+        for timer, work in ((self._entering, self.enter), (self._settling, self._settle)):
+            timer.setSingleShot(True)
+            timer.timeout.connect(lambda work=work: work())
         self._comparison = comparison(self.show)
         for name, layout in BUTTONS.items():
             getattr(ui, name).connect("clicked(bool)", lambda _on, layout=layout: self.enter(layout))
@@ -40,28 +49,34 @@ class CompareSection:
         ui.flickerButton.connect("clicked(bool)", lambda _on: self._flicker())
         ui.wipeSlider.connect("valueChanged(int)", lambda value: self._comparison.wipe(value / 100))
 
-    def enter(self, layout: Layout | None = None, denoised: Any = None) -> None:
-        """Show noisy and denoised, and what else the layout asks for.
+    def enterSoon(self) -> None:
+        """Show noisy and denoised when the window has had its turn."""
+        self._entering.start(0)
+
+    def enter(self, layout: Layout = Layout.PAIR, preview: Any = None, index: int | None = None) -> None:
+        """Show an image beside the noisy one that it was made from, and what else the layout asks for.
 
         Args:
-            layout: noisy beside denoised when not given.
-            denoised: another image in the place of the last result.
+            layout: which views.
+            preview: the image; the last result when not given.
+            index: of the slice to begin with; the one that the user is looking at when not given.
         """
         choices = self._choices()
-        image = denoised or choices.denoisedVolume
-        if choices.inputVolume is None or image is None:
+        image = preview or choices.denoisedVolume
+        noisy = source_of(image) if image is not None else None
+        if noisy is None:
             return
-        residual = choices.residualVolume if denoised is None else None
         self._ui.wipeSlider.value = 0
-        images = (choices.inputVolume, image, choices.referenceVolume, residual)
-        layout = layout or Layout.PAIR
+        images = (noisy, image, choices.referenceVolume, choices.residualVolume if preview is None else None)
         if self._comparison.active and images == self._images:
             self._comparison.show(layout)
         else:
-            self._comparison.enter(*images, layout=layout)
+            start = slice_in_view(slicer.mrmlScene, noisy, slice_axis_of(noisy)) if index is None else index
+            alike = choices.referenceVolume is None or _alike(noisy, choices.referenceVolume)
+            self._comparison.enter(*images, layout=layout, reference_in_step=alike, index=start)
             self._images = images
         # The application gives the new views their size in its own time.
-        qt.QTimer.singleShot(MILLISECONDS_FOR_NEW_VIEWS, self._settle)
+        self._settling.start(MILLISECONDS_FOR_NEW_VIEWS)
         self.show()
 
     def leave(self) -> None:
@@ -73,7 +88,7 @@ class CompareSection:
     def show(self) -> None:
         """Which layouts can be had, and why the others cannot."""
         choices, active = self._choices(), self._comparison.active
-        result = choices is not None and choices.denoisedVolume is not None
+        result = choices is not None and choices.denoisedVolume is not None and source_of(choices.denoisedVolume) is not None
         reference = choices is not None and choices.referenceVolume is not None
         residual = choices is not None and choices.residualVolume is not None
         why = {
@@ -93,6 +108,12 @@ class CompareSection:
         if not active:
             self._ui.flickerButton.checked = False
 
+    def stop(self) -> None:
+        """The panel goes."""
+        self._entering.stop()
+        self._settling.stop()
+        self.leave()
+
     def _flicker(self) -> None:
         self._ui.wipeSlider.value = 0
         self._ui.flickerButton.checked = self._comparison.flicker()
@@ -107,6 +128,12 @@ class CompareSection:
             if widget is not None:
                 renderers[view] = widget.sliceView().renderWindow().GetRenderers().GetItemAsObject(0)
         self._comparison.draw_labels(renderers)
+
+
+def _alike(noisy: Any, reference: Any) -> bool:
+    """Whether two images have about the same scale of intensities, so that one window suits both."""
+    one, other = (volume.GetImageData().GetScalarRange()[1] for volume in (noisy, reference))
+    return 0 < one < SAME_SCALE * other < SAME_SCALE**2 * one
 
 
 def _why(result: bool, reference: bool, residual: bool) -> str:

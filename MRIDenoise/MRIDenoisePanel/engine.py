@@ -1,11 +1,12 @@
 """The worker as a window sees it: one job at a time, polled by a timer, answered by a call."""
 
+import time
 from collections.abc import Callable
 
 import qt
 
 from MRIDenoiseLib.worker.client import Answer, State, WorkerClient
-from MRIDenoiseLib.worker.protocol import Failed, Progress
+from MRIDenoiseLib.worker.protocol import Progress
 
 MILLISECONDS_BETWEEN_POLLS = 40
 
@@ -23,6 +24,12 @@ class Engine:
         self._client = makeClient(self._answered)
         self._onChange = onChange
         self._done: Callable[[Answer], None] | None = None
+        self._answer: Answer | None = None
+        self._lasting = False
+        # Reading an answer takes its time; what is done with it gets a turn of its own, so that the window moves between.
+        self._delivery = qt.QTimer()
+        self._delivery.setSingleShot(True)
+        self._delivery.timeout.connect(self._deliver)
         self._timer = qt.QTimer()
         self._timer.interval = MILLISECONDS_BETWEEN_POLLS
         self._timer.timeout.connect(self._client.poll)
@@ -38,34 +45,44 @@ class Engine:
         return self._client.state is State.CANCELLING
 
     @property
-    def starting(self) -> bool:
-        """Whether the worker itself is being started."""
-        return self._client.state is State.STARTING
+    def lasting(self) -> bool:
+        """Whether the job is one that is to end by itself: it needs nothing of the scene, and half of it is of no use."""
+        return self.busy and self._lasting
 
-    def ask(self, job: Callable[[WorkerClient], int], done: Callable[[Answer], None]) -> None:
+    def ask(self, job: Callable[[WorkerClient], int], done: Callable[[Answer], None], *, lasting: bool = False) -> None:
         """Start a job.
 
         Args:
             job: asks the client for it.
             done: gets the answer, which is ``Failed`` when there is no result.
+            lasting: see :attr:`lasting`.
 
         Raises:
             WorkerError: a job is being done, or the worker cannot be started.
         """
         job(self._client)
-        self._done, self.progress = done, None
+        self._done, self.progress, self._lasting = done, None, lasting
         self._timer.start()
         self._onChange()
 
     def cancel(self) -> None:
-        """Tell the job to stop; its answer comes within a second."""
-        self._client.cancel()
+        """Tell the job to stop; its answer comes within a second. One that is to end by itself goes on."""
+        if not self._lasting:
+            self._client.cancel()
         self._onChange()
+
+    def finish(self, seconds: float) -> None:
+        """Wait for a job that is to end by itself, before everything goes."""
+        end = time.monotonic() + seconds
+        while self.lasting and self._answer is None and time.monotonic() < end:
+            self._client.poll()
+            time.sleep(MILLISECONDS_BETWEEN_POLLS / 1000)
 
     def close(self) -> None:
         """End the worker; a job being done gets no answer."""
         self._timer.stop()
-        self._done = None
+        self._delivery.stop()
+        self._done = self._answer = self.progress = None
         self._client.close()
 
     def _answered(self, answer: Answer) -> None:
@@ -74,16 +91,19 @@ class Engine:
             self._onChange()
         else:
             self._timer.stop()
-            # Reading the answer has taken its time; what is done with it gets a turn of its own, so that the window moves between.
-            qt.QTimer.singleShot(0, lambda: self._deliver(answer))
+            self._answer = answer
+            self._delivery.start(0)
 
-    def _deliver(self, answer: Answer) -> None:
-        done, self._done, self.progress = self._done, None, None
-        if done is not None:
-            done(answer)
+    def _deliver(self) -> None:
+        done, answer = self._done, self._answer
+        self._done = self._answer = self.progress = None
+        try:
+            if done is not None and answer is not None:
+                done(answer)
+        finally:
             self._onChange()
 
 
-def sentenceOf(failed: Failed) -> str:
-    """What to tell the user."""
-    return failed.sentence[:1].upper() + failed.sentence[1:].rstrip(".") + "."
+def sentenceOf(text: str) -> str:
+    """An error's words as a sentence."""
+    return text[:1].upper() + text[1:].rstrip(".") + "."

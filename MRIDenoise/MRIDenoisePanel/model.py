@@ -37,7 +37,8 @@ class ModelSection:
             ui.methodBox.addItem(method, method)
         ui.methodBox.connect("currentIndexChanged(int)", lambda _index: self._methodChosen())
         ui.deviceBox.connect("currentTextChanged(QString)", self._deviceChosen)
-        ui.ownFidelityCheck.connect("toggled(bool)", lambda _on: self._showMethod())
+        for check in (ui.ownFidelityCheck, ui.ownStrengthCheck):
+            check.connect("toggled(bool)", lambda _on: self._showMethod())
         ui.bundleButton.connect("clicked(bool)", lambda _on: self._choose())
         ui.bundledButton.connect("clicked(bool)", lambda _on: self._take(""))
 
@@ -60,7 +61,9 @@ class ModelSection:
     def settings(self) -> dict[str, Any]:
         """The user's choices as the worker takes them; what is left open is left out."""
         choices = self._choices()
-        chosen: dict[str, Any] = {"seed": choices.seed, "strength": choices.strength}
+        chosen: dict[str, Any] = {"seed": choices.seed}
+        if choices.ownStrength:
+            chosen["strength"] = choices.strength
         if choices.method:
             chosen["method"] = choices.method
         if self.method in WITH_STEPS and choices.steps:
@@ -71,7 +74,7 @@ class ModelSection:
 
     def show(self) -> None:
         """Read the card of the chosen model and show everything."""
-        choices, before = self._choices(), self._card
+        choices = self._choices()
         try:
             self._card, self.wrong = card_of(self.folder or bundled_model()), ""
         except BundleError as error:
@@ -84,16 +87,7 @@ class ModelSection:
         self._ui.cardLabel.toolTip = "" if self._card is None else "\n".join(self._card.limits)
         self._ui.methodBox.setCurrentIndex(max(0, self._ui.methodBox.findData(choices.method)))
         self._ui.deviceBox.setCurrentText(choices.device)
-        if before is None:
-            self._followCard()
         self._showMethod()
-
-    def _followCard(self) -> None:
-        """The strength that the card recommends for its method; all of it for the others."""
-        if self._card is None:
-            return
-        own = self.method == self._card.default_method
-        self._choices().strength = float(self._card.default_settings.get("strength", 1.0)) if own else 1.0
 
     def _methodChosen(self) -> None:
         if self._choices() is None:
@@ -101,7 +95,6 @@ class ModelSection:
         chosen = self._ui.methodBox.currentData
         if chosen != self._choices().method:
             self._choices().method = chosen
-            self._followCard()
             self._showMethod()
             self._onChange()
 
@@ -114,6 +107,9 @@ class ModelSection:
         if self._choices() is None:
             return
         steps, fidelity = self.method in WITH_STEPS, self.method in WITH_FIDELITY
+        strength = self._ui.ownStrengthCheck.checked
+        self._ui.strengthSlider.enabled = strength
+        self._ui.strengthSlider.toolTip = _("The part of the noise found that is taken away") if strength else _("The model chooses it")
         none = _("{method} does not know this").format(method=self.method)
         for widget, known, tip in (
             (self._ui.stepsSpin, steps, _("Calls of the network; 0 leaves it to the model")),
@@ -131,7 +127,6 @@ class ModelSection:
     def _take(self, folder: str) -> None:
         self._choices().bundle = folder
         self.show()
-        self._followCard()
         self._onChange()
 
 

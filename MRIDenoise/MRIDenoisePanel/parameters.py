@@ -20,6 +20,7 @@ class MRIDenoiseParameterNode:
         organ, contrast, vendor, acceleration: what the user says in the place of what was read; empty keeps what was read.
         bundle: folder of the model; empty is the one that comes with the extension.
         method: empty is what the model recommends.
+        ownStrength: whether ``strength`` counts; otherwise the model's own does.
         strength: part of the noise found that is taken away.
         steps: network calls; 0 leaves them to the model.
         ownFidelity: whether ``fidelity`` counts; otherwise the method's own does.
@@ -40,7 +41,8 @@ class MRIDenoiseParameterNode:
     acceleration: str
     bundle: str
     method: str
-    strength: Annotated[float, WithinRange(0.05, 1)] = 1.0
+    ownStrength: bool
+    strength: Annotated[float, WithinRange(0.05, 1)] = 0.9
     steps: Annotated[int, WithinRange(0, 1000)] = 0
     ownFidelity: bool
     fidelity: Annotated[float, WithinRange(0, 2)] = 0.1

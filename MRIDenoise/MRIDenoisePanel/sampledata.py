@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import SampleData
-
 from MRIDenoiseLib.card import ROOT
 
 CATEGORY = "MRI Denoise"
@@ -17,6 +15,8 @@ FILES = {
 
 def registerSampleData() -> None:
     """Offer the samples; called when Slicer has started."""
+    import SampleData
+
     icons = Path(__file__).resolve().parents[1] / "Resources" / "Icons"
     for name, (file, checksum) in FILES.items():
         SampleData.SampleDataLogic.registerCustomSampleDataSource(

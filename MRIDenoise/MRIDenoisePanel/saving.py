@@ -8,6 +8,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from MRIDenoiseLib.io.images import ending
+
 FILES = "NIfTI (*.nii.gz *.nii);;NRRD (*.nrrd);;MetaImage (*.mha)"
 
 
@@ -43,8 +45,9 @@ class SaveSection:
     def _saveFile(self) -> None:
         name = qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), _("Save the denoised volume"), "", FILES)
         if name:
-            # The dialogue has asked already whether an earlier file may be replaced.
-            self._save(Path(name), True)
+            known = bool(ending(Path(name)))
+            # The dialogue has asked already whether a file of the name that it gave may be replaced, and of no other.
+            self._save(Path(name if known else f"{name}.nii.gz"), known)
 
     def _saveSeries(self) -> None:
         name = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("A folder for the new series"), "")

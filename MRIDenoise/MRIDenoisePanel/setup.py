@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import qt
 import slicer
 from packaging.requirements import Requirement
@@ -35,13 +34,13 @@ class Preflight:
     Args:
         missing: requirements that are not met, as pip writes them; torch first.
         graphics: the graphics card's driver, in words.
-        memory: free, in bytes.
+        memory: free, in bytes; None where nobody can tell yet.
         disk: free where Python packages are put, in bytes.
     """
 
     missing: tuple[str, ...]
     graphics: str
-    memory: float
+    memory: float | None
     disk: float
 
     @property
@@ -59,7 +58,7 @@ def preflight(requirements: Path) -> Preflight:
     importlib.invalidate_caches()
     wanted = [TORCH, *map(str, slicer.packaging.load_requirements(requirements))]
     missing = tuple(one for one in wanted if not slicer.packaging.pip_check(one))
-    return Preflight(missing, _graphics(), psutil.virtual_memory().available, shutil.disk_usage(sys.prefix).free)
+    return Preflight(missing, _graphics(), _freeMemory(), shutil.disk_usage(sys.prefix).free)
 
 
 class SetupSection:
@@ -68,13 +67,16 @@ class SetupSection:
     Args:
         ui: the panel's widgets.
         requirements: a list as pip reads it.
+        release: ends the worker, whose packages may be replaced; says whether it could.
         onChange: called when something was installed.
     """
 
-    def __init__(self, ui: Any, requirements: Path, onChange: Callable[[], None]) -> None:
+    def __init__(self, ui: Any, requirements: Path, release: Callable[[], bool], onChange: Callable[[], None]) -> None:
         self._ui = ui
+        self._release = release
         self._requirements = requirements
         self._onChange = onChange
+        self._shownReady: bool | None = None
         self.found = preflight(requirements)
         ui.checkButton.connect("clicked(bool)", lambda _on: self.check())
         ui.installButton.connect("clicked(bool)", lambda _on: self._run(self._install))
@@ -97,20 +99,25 @@ class SetupSection:
         else:
             lines.append(_("All packages are installed."))
         lines.append(found.graphics)
-        lines.append(
-            _("Free: {memory:.1f} GB memory, {disk:.0f} GB disk.").format(memory=found.memory / GIGABYTE, disk=found.disk / GIGABYTE)
-        )
+        memory = _("unknown") if found.memory is None else f"{found.memory / GIGABYTE:.1f} GB"
+        lines.append(_("Free: memory {memory}, disk {disk:.0f} GB.").format(memory=memory, disk=found.disk / GIGABYTE))
         if found.missing and found.disk < ROOM:
             lines.append(_("The disk may be too full for the packages."))
-        if found.memory < MEMORY:
+        if found.memory is not None and found.memory < MEMORY:
             lines.append(_("Little memory is free: close other programs before denoising a large volume."))
         self._ui.setupLabel.text = "\n".join(lines)
         self._ui.installButton.enabled = bool(found.missing)
         self._ui.installButton.toolTip = "" if found.missing else _("Nothing is missing")
-        self._ui.setupCollapsible.collapsed = found.ready
+        if found.ready is not self._shownReady:
+            # Only then: the user may have opened it to read.
+            self._shownReady = found.ready
+            self._ui.setupCollapsible.collapsed = found.ready
 
     def _run(self, install: Callable[[], None]) -> None:
         """Install, and say in one sentence what went wrong."""
+        if not self._release():
+            slicer.util.errorDisplay(_("Wait until the present work is done, or cancel it, before installing."))
+            return
         try:
             install()
         except subprocess.CalledProcessError:
@@ -147,6 +154,15 @@ class SetupSection:
 
     def _everything(self) -> list[str]:
         return [TORCH, *map(str, slicer.packaging.load_requirements(self._requirements))]
+
+
+def _freeMemory() -> float | None:
+    try:
+        # One of the packages that may be missing.
+        import psutil
+    except ImportError:
+        return None
+    return float(psutil.virtual_memory().available)
 
 
 def _graphics() -> str:

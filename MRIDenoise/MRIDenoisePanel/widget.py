@@ -2,24 +2,25 @@
 
 import shutil
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
-from MRIDenoiseLib.errors import MRIDenoiseError
+from MRIDenoiseLib.errors import FAULT, MRIDenoiseError, explain
 from MRIDenoiseLib.mrml.comparison import Comparison
 from MRIDenoiseLib.mrml.headers import INSTANCES, source_files
 from MRIDenoiseLib.mrml.layouts import register_layouts
+from MRIDenoiseLib.mrml.placing import source_of
 from MRIDenoiseLib.mrml.regions import region_of
-from MRIDenoiseLib.mrml.results import Account, add_preview, add_results, remove_previews, settings_of
+from MRIDenoiseLib.mrml.results import Account, add_preview, add_results, remove_previews, result_of, settings_of
 from MRIDenoiseLib.mrml.slices import slice_in_view
 from MRIDenoiseLib.mrml.volumes import acquisition_of, slice_axis_of, to_volume
 from MRIDenoiseLib.time_left import time_left
@@ -35,6 +36,7 @@ from MRIDenoisePanel.saving import SaveSection
 from MRIDenoisePanel.setup import SetupSection
 from MRIDenoisePanel.tissues import TissuesSection
 
+SECONDS_TO_FINISH = 30.0
 WRONG = "color: #C0392B"
 Region = list[tuple[int, int]] | None
 
@@ -55,7 +57,8 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._choices: MRIDenoiseParameterNode | None = None
         self._guiTag: Any = None
         self._watched: Any = None
-        self._seen: tuple[Any, ...] = ()
+        self._seen: tuple[Any, ...] | None = None
+        self._sources: tuple[Any, list[Path]] = (None, [])
 
     def setup(self) -> None:
         """Build the panel."""
@@ -66,12 +69,13 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.layout.addWidget(window)
         self.ui = slicer.util.childWidgetVariables(window)
         window.setMRMLScene(slicer.mrmlScene)
-        # A scene that was saved during a comparison asks for its layout when it is opened.
-        register_layouts(slicer.mrmlScene)
+        if slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode") is not None:
+            # A scene that was saved during a comparison asks for its layout when it is opened. Without a main window there is none.
+            register_layouts(slicer.mrmlScene)
         self.logic = MRIDenoiseLogic()
         self.engine = Engine(self._makeClient, self._showState)
         choices: Callable[[], Any] = lambda: self._choices  # noqa: E731
-        self._setup = SetupSection(self.ui, Path(self.resourcePath("requirements.txt")), self._showState)
+        self._setup = SetupSection(self.ui, Path(self.resourcePath("requirements.txt")), self._releaseWorker, self._showState)
         self._model = ModelSection(self.ui, choices, self._modelChanged)
         self._acquisition = AcquisitionSection(self.ui, choices, lambda: self._model.trainedOn, self._showState)
         self._compare = CompareSection(
@@ -88,9 +92,10 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._connectChoices(restored=True)
 
     def cleanup(self) -> None:
-        """The module goes: so does its worker."""
+        """The module goes: so does its worker, after it has finished writing."""
+        self.engine.finish(SECONDS_TO_FINISH)
         self.engine.close()
-        self._compare.leave()
+        self._compare.stop()
         self._disconnectChoices()
         self.removeObservers()
 
@@ -102,6 +107,17 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def exit(self) -> None:
         """The user goes to another module; a job goes on."""
+
+    def onReload(self) -> None:
+        """Reload the panel's files as well as the module's own."""
+        for name in [name for name in sys.modules if name.split(".")[0] == "MRIDenoisePanel"]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything that denoising needs is installed."""
+        return self._setup.found.ready
 
     # The parameter node
 
@@ -115,7 +131,7 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._model.show()
         self._guiTag = self._choices.connectGui(self.ui)
         self.addObserver(self._choices.parameterNode, vtk.vtkCommand.ModifiedEvent, self._choicesChanged)
-        self._seen = ()
+        self._seen = None
         self._volumeChosen(restored)
         self._showState()
 
@@ -142,7 +158,7 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         seen = _facts(volume)
         if seen == self._seen:
             return
-        another = seen[:1] != self._seen[:1]
+        another = self._seen is None or seen[:1] != self._seen[:1]
         self._seen = seen
         try:
             acquisition = acquisition_of(volume, self._fileOfInstance) if volume is not None else Acquisition()
@@ -154,7 +170,9 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._acquisition.restore(acquisition)
         else:
             self._acquisition.read(acquisition)
-            self._choices.denoisedVolume = self._choices.residualVolume = None
+            self._choices.denoisedVolume, self._choices.residualVolume = (
+                result_of(slicer.mrmlScene, volume, role) if volume is not None else None for role in ("denoised", "residual")
+            )
             self._tissues.forget()
 
     def _watch(self, volume: Any) -> None:
@@ -168,7 +186,8 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # The scene
 
     def _sceneCloses(self, _caller: Any, _event: Any) -> None:
-        self.engine.close()
+        if not self.engine.lasting:
+            self.engine.close()
         self._disconnectChoices()
 
     def _sceneClosed(self, _caller: Any, _event: Any) -> None:
@@ -183,12 +202,15 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # Jobs
 
     def _guarded(self, job: Callable[[], None]) -> None:
-        """Start a job; what is wrong with the input is said in the panel."""
+        """Start a job, or take its answer; whatever is wrong is said in the panel, for nothing else in this process would."""
         try:
             self._say("")
             job()
-        except MRIDenoiseError as error:
-            self._say(str(error), wrong=True)
+        except Exception as error:  # noqa: BLE001 - the edge: here every error becomes one sentence
+            status, sentence = explain(error, _("the Python console shows where; try again, and report it"))
+            if status == FAULT:
+                traceback.print_exc()
+            self._say(sentenceOf(sentence), wrong=True)
         self._showState()
 
     def _denoiseOrCancel(self) -> None:
@@ -230,20 +252,23 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         remove_previews(slicer.mrmlScene, node)
         account = Account(answer.report, answer.report["bundle"])
         made = add_results(slicer.mrmlScene, node, answer.volume, answer.residual, account)
-        self._choices.denoisedVolume, self._choices.residualVolume = made.denoised, made.residual
-        # Not in one go: the window must not wait for both.
-        qt.QTimer.singleShot(0, self._compare.enter)
-        said = [
-            _("Done in {seconds:.0f} s; noise {level:.3g}, {share:.1%} of the bright tissue.").format(
-                seconds=answer.report["seconds"], level=answer.noise_level, share=answer.report["noise_level_fraction"]
-            )
-        ]
-        self._say(" ".join([*said, *answer.report["warnings"]]))
+        said = _("Done in {seconds:.0f} s; noise {level:.3g}, {share:.1%} of the bright tissue.").format(
+            seconds=answer.report["seconds"], level=answer.noise_level, share=answer.report["noise_level_fraction"]
+        )
+        if self._choices.inputVolume is node:
+            self._choices.denoisedVolume, self._choices.residualVolume = made.denoised, made.residual
+            self._compare.enterSoon()
+        else:
+            said = _("{name} is denoised, beside its source in the scene.").format(name=node.GetName()) + " " + said
+        self._say(" ".join([said, *answer.report["warnings"]]))
 
     def _previewed(self, node: Any, answer: DenoisedVolume) -> None:
+        if self._choices.inputVolume is not node:
+            return
         preview = add_preview(slicer.mrmlScene, node, answer.volume, Account(answer.report, answer.report["bundle"]))
-        self._compare.enter(denoised=preview)
-        self._say(_("Preview of slice {k}: the others are as they were.").format(k=answer.report["slices"][0] + 1))
+        k = answer.report["slices"][0]
+        self._compare.enter(preview=preview, index=k)
+        self._say(_("Preview of slice {k}: the others are as they were.").format(k=k + 1))
 
     def _segment(self) -> None:
         nodes = self._tissues.images()
@@ -270,9 +295,11 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _saveTo(self, target: Path, overwrite: bool) -> None:
         def start() -> None:
             node = self._choices.denoisedVolume
-            volume, report = to_volume(node), settings_of(node)
-            sources = source_files(self._choices.inputVolume, self._fileOfInstance)
-            self.engine.ask(lambda client: client.save(volume, target, report, sources=sources, overwrite=overwrite), answered)
+            volume, report, sources = to_volume(node), settings_of(node), self._sourceFiles()
+            # It needs nothing of the scene any more, so it goes on when the scene is closed.
+            self.engine.ask(
+                lambda client: client.save(volume, target, report, sources=sources, overwrite=overwrite), answered, lasting=True
+            )
 
         def answered(answer: Answer) -> None:
             if isinstance(answer, Failed):
@@ -282,8 +309,17 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         self._guarded(start)
 
+    def _sourceFiles(self) -> list[Path]:
+        """The DICOM files of the volume that the result was made from; looked up once."""
+        result = self._choices.denoisedVolume
+        source = source_of(result) if result is not None else None
+        key = None if source is None else (source.GetID(), source.GetAttribute(INSTANCES))
+        if key != self._sources[0]:
+            self._sources = (key, source_files(source, self._fileOfInstance) if source is not None else [])
+        return self._sources[1]
+
     def _failed(self, answer: Failed) -> None:
-        self._say(sentenceOf(answer), wrong=not answer.cancelled)
+        self._say(sentenceOf(answer.sentence), wrong=not answer.cancelled)
 
     # What is shown
 
@@ -299,14 +335,14 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         busy = self.engine.busy
         why = self._whyNot()
         self.ui.denoiseButton.text = _("Cancel") if busy else _("Denoise")
-        self.ui.denoiseButton.enabled = not self.engine.cancelling if busy else not why
-        self.ui.denoiseButton.toolTip = "" if busy else why or _("Denoise the whole volume, or the region")
+        self.ui.denoiseButton.enabled = not (self.engine.cancelling or self.engine.lasting) if busy else not why
+        tip = _("Writing is not stopped half-way") if self.engine.lasting else ""
+        self.ui.denoiseButton.toolTip = tip if busy else why or _("Denoise the whole volume, or the region")
         waiting = _("Wait until the present work is done, or cancel it") if busy else ""
-        self._allow(self.ui.previewButton, waiting or why, _("Denoise only the slice shown, with its neighbours' help"))
+        self._allow(self.ui.previewButton, waiting or why, _("Denoise only the slice shown, all of it, with its neighbours' help"))
         self._allow(self.ui.tissuesButton, waiting or why, _("Segment noisy, denoised and reference image in one mask"))
         result = self._choices.denoisedVolume
-        sources = source_files(self._choices.inputVolume, self._fileOfInstance) if result is not None and not busy else []
-        self._save.show(waiting or ("" if result is not None else _("Denoise a volume first")), sources)
+        self._save.show(waiting or ("" if result is not None else _("Denoise a volume first")), self._sourceFiles())
         self._compare.show()
         self.ui.inputNote.visible = bool(self.ui.inputNote.text)
         self._showProgress()
@@ -340,6 +376,12 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._say(f"{progress.what}\u2026 {time_left(progress.seconds_left)}".rstrip())
 
     # The application
+
+    def _releaseWorker(self) -> bool:
+        """End the worker, unless it is at work."""
+        if not self.engine.busy:
+            self.engine.close()
+        return not self.engine.busy
 
     def _makeClient(self, onAnswer: Callable[[Answer], None]) -> WorkerClient:
         return WorkerClient(self._command or [shutil.which("PythonSlicer") or sys.executable], onAnswer)

@@ -11,7 +11,8 @@ from MRIDenoiseLib.mrml.kept_state import KeptState
 from MRIDenoiseLib.mrml.labels import ViewLabel, title
 from MRIDenoiseLib.mrml.layouts import DENOISED, NOISY, REFERENCE, RESIDUAL, VIEWS, Layout, View, is_ours, layout_for, register_layouts
 from MRIDenoiseLib.mrml.planes import show_acquired_plane
-from MRIDenoiseLib.mrml.volumes import check_grey_volume
+from MRIDenoiseLib.mrml.slices import index_of_plane
+from MRIDenoiseLib.mrml.volumes import check_grey_volume, slice_axis_of
 from MRIDenoiseLib.mrml.window_level import InStep
 
 
@@ -41,6 +42,8 @@ class Comparison(slicer.util.VTKObservationMixin):
         self._kept: KeptState | None = None
         self._in_step: InStep | None = None
         self._labels: dict[View, ViewLabel] = {}
+        self._index: int | None = None
+        self._fitted = False
 
     @property
     def active(self) -> bool:
@@ -67,6 +70,7 @@ class Comparison(slicer.util.VTKObservationMixin):
         *,
         layout: Layout | None = None,
         reference_in_step: bool = True,
+        index: int | None = None,
     ) -> None:
         """Show images side by side; a comparison that is on is left first.
 
@@ -80,6 +84,7 @@ class Comparison(slicer.util.VTKObservationMixin):
             layout: the one with every image, when not given.
             reference_in_step: whether the reference shares window and level too. One from another scanner or sequence,
                 of another scale of intensities, should not.
+            index: of the acquired slice to begin with; the middle one when not given.
 
         Raises:
             InputError: one of them is no grey image.
@@ -99,6 +104,7 @@ class Comparison(slicer.util.VTKObservationMixin):
             shared = (NOISY, DENOISED, REFERENCE) if reference_in_step else (NOISY, DENOISED)
             self._in_step = InStep([displays[view] for view in shared if view in displays])
             self._watch_scene()
+            self._index, self._fitted = index, False
             self.show(layout or layout_for(REFERENCE in images, RESIDUAL in images))
         except BaseException:
             self.leave()
@@ -113,19 +119,22 @@ class Comparison(slicer.util.VTKObservationMixin):
         """
         if layout not in self.layouts:
             raise ValueError(f"no images for {layout.name}")
+        self._note_slice()
         register_layouts(self._scene).SetViewArrangement(layout.value)
         for view in layout.views:
             self._show_in(view)
         self.fit()
 
     def fit(self) -> None:
-        """Bring all views back to the acquired plane, the middle slice and the whole image, and to one zoom.
+        """Bring all views back to the acquired plane, the whole image and one zoom; the slice that is shown stays.
 
         To be called again when the views have been given another size.
         """
         if self.active:
-            lead, *others = [logic for view in self._images if (logic := self._logic(view)) is not None]
-            show_acquired_plane(lead, others, self._images[NOISY])
+            self._note_slice()
+            lead, *others = self._logics()
+            show_acquired_plane(lead, others, self._images[NOISY], self._index)
+            self._fitted = True
 
     def flicker(self) -> bool:
         """Swap the image in the denoised view: the noisy one in its place, or the denoised one back.
@@ -184,6 +193,7 @@ class Comparison(slicer.util.VTKObservationMixin):
         kept, self._kept = self._kept, None
         if kept is None:
             return
+        self._fitted = False
         self.removeObservers()
         self._remove_labels()
         if self._in_step is not None:
@@ -195,6 +205,16 @@ class Comparison(slicer.util.VTKObservationMixin):
         kept.put_back()
         if self._when_left is not None:
             self._when_left()
+
+    def _logics(self) -> list[slicer.vtkMRMLSliceLogic]:
+        return [logic for view in self._images if (logic := self._logic(view)) is not None]
+
+    def _note_slice(self) -> None:
+        """Remember which slice the user has come to, as soon as there is one to come from."""
+        if self._fitted:
+            noisy = self._images[NOISY]
+            plane = slicer.util.arrayFromVTKMatrix(self._logics()[0].GetSliceNode().GetSliceToRAS())
+            self._index = index_of_plane(noisy, slice_axis_of(noisy), plane)
 
     def _watch_scene(self) -> None:
         events = slicer.vtkMRMLScene

@@ -13,9 +13,12 @@ from MRIDenoiseLib.prompt.plane import plane_of_geometry
 
 
 def show_acquired_plane(
-    lead: slicer.vtkMRMLSliceLogic, others: Iterable[slicer.vtkMRMLSliceLogic], node: slicer.vtkMRMLScalarVolumeNode
+    lead: slicer.vtkMRMLSliceLogic,
+    others: Iterable[slicer.vtkMRMLSliceLogic],
+    node: slicer.vtkMRMLScalarVolumeNode,
+    index: int | None = None,
 ) -> None:
-    """Turn slice views to the plane in which a volume was acquired, its middle slice fitted into the view.
+    """Turn slice views to the plane in which a volume was acquired, a slice of it fitted into the view.
 
     The views look as Slicer's axial, sagittal or coronal view does, whichever is nearest; with an oblique volume they are
     tilted so that they show its slices and nothing interpolated between them.
@@ -24,6 +27,7 @@ def show_acquired_plane(
         lead: its view, in whose background the volume is, is fitted.
         others: their views follow.
         node: the volume.
+        index: of the slice; the middle one when not given.
     """
     slice_node = lead.GetSliceNode()
     grid = grid_in_scene(node)
@@ -35,6 +39,10 @@ def show_acquired_plane(
     slicer.util.updateVTKMatrixFromArray(slice_node.GetSliceToRAS(), turned)
     slice_node.UpdateMatrices()
     lead.FitSliceToBackground()
+    if index is not None:
+        middle = (np.array(node.GetImageData().GetDimensions()) - 1) / 2
+        middle[2 - axis] = index
+        slice_node.JumpSliceByOffsetting(*(grid @ np.append(middle, 1))[:3])
     for other in others:
         follow(slice_node, other.GetSliceNode())
 

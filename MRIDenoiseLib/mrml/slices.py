@@ -29,12 +29,24 @@ def slice_in_view(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolume
     planes = [slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS()) for node in shown]
     if not planes:
         return count // 2
-    plane = max(planes, key=lambda matrix: round(abs(float(matrix[:3, 2] @ direction)), 3))
-    # Where the view's plane meets the line through the middles of the volume's slices.
-    centre = grid @ np.append((np.array(volume.GetImageData().GetDimensions()) - 1) / 2, 1)
-    normal = plane[:3, 2]
-    slope = float(normal @ grid[:3, across])
+    return index_of_plane(volume, slice_axis, max(planes, key=lambda matrix: round(abs(float(matrix[:3, 2] @ direction)), 3)))
+
+
+def index_of_plane(volume: slicer.vtkMRMLScalarVolumeNode, slice_axis: int, plane: np.ndarray) -> int:
+    """The slice of a volume nearest to where a view's plane meets the line through the middles of the slices.
+
+    Args:
+        volume: the image.
+        slice_axis: see :func:`slice_in_view`.
+        plane: the view's 4x4 SliceToRAS.
+    """
+    grid = grid_in_scene(volume)
+    dimensions = np.array(volume.GetImageData().GetDimensions())
+    across = 2 - slice_axis
+    count = dimensions[across]
+    centre = grid @ np.append((dimensions - 1) / 2, 1)
+    slope = float(plane[:3, 2] @ grid[:3, across])
     if abs(slope) < 1e-9:
-        return count // 2
-    steps = float(normal @ (plane[:3, 3] - centre[:3])) / slope
+        return int(count // 2)
+    steps = float(plane[:3, 2] @ (plane[:3, 3] - centre[:3])) / slope
     return int(np.clip(round((count - 1) / 2 + steps), 0, count - 1))

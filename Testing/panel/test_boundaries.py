@@ -13,7 +13,7 @@ OF_THE_LIBRARY = {
     *("worker.client", "worker.protocol"),
 }
 OTHERS = {"qt", "ctk", "vtk", "slicer", "numpy", "packaging", "psutil", "SampleData", "PyTorchUtils", "MRIDenoise", "MRIDenoisePanel"}
-"""psutil and packaging come with Slicer; PyTorchUtils is imported only when the user installs."""
+"""packaging comes with Slicer; psutil and PyTorchUtils may be missing and are imported where they are used."""
 SHOWN = {"text", "toolTip", "title", "helpText", "acknowledgementText", "placeholderText", "windowTitle"}
 SPOKEN = {"_say", "addItem", "errorDisplay", "warningDisplay", "infoDisplay", "confirmOkCancelDisplay"}
 LIBRARY = "MRIDenoiseLib."

@@ -4,10 +4,12 @@ What only Slicer can show (its own widgets' behaviour and look, discovery of the
 try by hand; see docs/try-in-slicer.md.
 """
 
+import gc
 import os
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +72,16 @@ def run(slicer_app, panel, button, seconds: float = 120.0) -> str:
     button.click()
     slicer_app.wait_until(lambda: not panel.engine.busy, seconds)
     return panel.ui.statusLabel.text
+
+
+def slice_shown(volume) -> int:
+    """Which slice the comparison's first view shows."""
+    import slicer
+
+    from MRIDenoiseLib.mrml.slices import index_of_plane
+
+    view = slicer.mrmlScene.GetSingletonNode("MRIDenoiseNoisy", "vtkMRMLSliceNode")
+    return index_of_plane(volume, 0, slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS()))
 
 
 def nodes(kind: str = "vtkMRMLScalarVolumeNode") -> list:
@@ -217,6 +229,101 @@ def test_a_volume_that_is_removed_meanwhile_gets_no_result(slicer_app, panel):
     assert "removed in the meantime" in panel.ui.statusLabel.text and not nodes()
 
 
+def test_a_result_stays_with_the_volume_it_was_made_from(slicer_app, panel, tmp_path):
+    first, second = add_volume("first"), add_volume("second")
+    choose(panel, first)
+    panel.ui.denoiseButton.click()
+    panel.ui.inputSelector.setCurrentNode(second)
+    slicer_app.wait_until(lambda: not panel.engine.busy, 120)
+    choices = panel.logic.getParameterNode()
+    assert choices.denoisedVolume is None and "first is denoised" in panel.ui.statusLabel.text
+    assert panel.ui.saveFileButton.toolTip == "Denoise a volume first" and not panel.ui.compareTwoButton.enabled
+    panel.ui.inputSelector.setCurrentNode(first)
+    assert choices.denoisedVolume.GetName() == "first denoised" and choices.residualVolume.GetName() == "first residual"
+    assert panel.ui.compareTwoButton.enabled
+
+
+def test_closing_the_scene_does_not_stop_what_is_being_written(slicer_app, panel, tmp_path):
+    import slicer
+
+    choose(panel, add_volume("noisy"))
+    run(slicer_app, panel, panel.ui.denoiseButton)
+    target = tmp_path / "kept.nii.gz"
+    slicer_app.questions.answer(str(target))
+    panel.ui.saveFileButton.click()
+    assert panel.engine.busy and not panel.ui.denoiseButton.enabled, "writing is not stopped half-way"
+    slicer.mrmlScene.Clear()
+    slicer_app.wait_until(lambda: not panel.engine.busy, 30)
+    assert target.is_file() and panel.ui.statusLabel.text.startswith("Saved")
+
+
+def test_a_name_without_an_ending_gets_one_and_replaces_nothing(slicer_app, panel, tmp_path):
+    choose(panel, add_volume("noisy"))
+    run(slicer_app, panel, panel.ui.denoiseButton)
+    (tmp_path / "result.nii.gz").write_text("somebody's")
+    slicer_app.questions.answer(str(tmp_path / "result"))
+    assert "exists" in run(slicer_app, panel, panel.ui.saveFileButton)
+    assert (tmp_path / "result.nii.gz").read_text() == "somebody's" and not (tmp_path / "result").exists()
+
+
+def test_an_error_that_nobody_expected_leaves_a_panel_that_works(slicer_app, panel, monkeypatch):
+    choose(panel, add_volume("noisy"))
+
+    def no_memory(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(sys.modules["MRIDenoisePanel.widget"], "add_results", no_memory)
+    assert "not enough memory" in run(slicer_app, panel, panel.ui.denoiseButton)
+    assert panel.ui.denoiseButton.text == "Denoise" and panel.ui.denoiseButton.enabled
+
+
+def test_an_answer_is_let_go_of_when_it_has_been_delivered(slicer_app, panel, monkeypatch):
+    choose(panel, add_volume("noisy"))
+    kept = []
+    take = panel._denoised
+    monkeypatch.setattr(panel, "_denoised", lambda node, answer: (kept.append(weakref.ref(answer)), take(node, answer)))
+    run(slicer_app, panel, panel.ui.denoiseButton)
+    gc.collect()
+    assert kept and kept[0]() is None
+
+
+def test_nothing_of_the_last_patient_is_left_when_the_scene_is_closed(panel):
+    import slicer
+
+    choose(panel, add_volume("noisy"), organ="shoulder")
+    panel.ui.ownStrengthCheck.checked = True
+    slicer.mrmlScene.Clear()
+    assert panel.ui.organBox.currentText == "" and panel.ui.organNote.text == "not in the file: please choose"
+    assert "shoulder" not in panel.ui.promptLabel.text and not panel.ui.ownStrengthCheck.checked
+
+
+def test_the_boxes_do_not_write_into_what_is_being_typed(panel):
+    choose(panel, add_volume("T2_knee"))
+    for text in ("", "kn", "knee ", "knee left"):
+        panel.ui.organBox.setEditText(text)
+        assert panel.ui.organBox.currentText == text
+    assert panel.ui.organNote.text == "chosen by you"
+
+
+def test_without_psutil_as_in_a_fresh_slicer_the_panel_opens_and_says_what_is_missing(slicer_app, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("MRIDenoiseLib.worker")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    slicer_app.packages.missing.add("psutil")
+    widget = slicer_app.load_module(MODULE).open()
+    assert "psutil" in widget.ui.setupLabel.text and "memory unknown" in widget.ui.setupLabel.text
+    assert not widget.ui.denoiseButton.enabled
+
+
+def test_nothing_is_installed_over_a_worker_at_work(slicer_app, panel):
+    choose(panel, add_volume("noisy"))
+    panel.ui.methodBox.setCurrentIndex(panel.ui.methodBox.findData("ddim"))
+    panel.ui.stepsSpin.value = 900
+    panel.ui.denoiseButton.click()
+    panel.ui.repairButton.click()
+    assert "Wait until" in slicer_app.questions.texts("error")[-1] and not slicer_app.packages.installs
+
+
 def test_a_preview_changes_the_slice_in_view_and_goes_when_the_result_comes(slicer_app, panel):
     import slicer
 
@@ -227,8 +334,27 @@ def test_a_preview_changes_the_slice_in_view_and_goes_when_the_result_comes(slic
     before, after = slicer.util.arrayFromVolume(volume), slicer.util.arrayFromVolume(preview)
     changed = [k for k in range(len(before)) if not np.array_equal(before[k], after[k])]
     assert len(changed) == 1 and f"slice {changed[0] + 1}" in said
+    assert slice_shown(volume) == changed[0]
     run(slicer_app, panel, panel.ui.denoiseButton)
     assert not [node for node in nodes() if "preview" in node.GetName()] and len(nodes()) == 3
+
+
+def test_the_slice_that_was_scrolled_to_stays_when_the_layout_changes(slicer_app, panel):
+    import slicer
+
+    volume = add_volume("noisy")
+    choose(panel, volume)
+    run(slicer_app, panel, panel.ui.denoiseButton)
+    slicer_app.wait_until(lambda: panel.ui.compareTwoButton.checked)
+    view = slicer.mrmlScene.GetSingletonNode("MRIDenoiseNoisy", "vtkMRMLSliceNode")
+    to_ras = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(to_ras)
+    view.JumpSliceByOffsetting(*(slicer.util.arrayFromVTKMatrix(to_ras) @ [17, 19, 5, 1])[:3])
+    assert slice_shown(volume) == 5
+    panel.ui.compareResidualButton.click()
+    time.sleep(0.2)
+    slicer_app.app.processEvents()
+    assert panel.ui.compareResidualButton.checked and slice_shown(volume) == 5
 
 
 def test_only_the_region_changes(slicer_app, panel):
@@ -257,7 +383,7 @@ def test_what_the_user_says_wins_is_marked_and_reaches_the_prompt(panel):
     panel.ui.accelerationBox.setEditText("3")
     assert panel.ui.promptLabel.text.endswith("3x")
     panel.ui.accelerationBox.setEditText("fast")
-    assert panel.ui.acquisitionWarning.visible is not None and "1 to 16" in panel.ui.acquisitionWarning.text
+    assert "1 to 16" in panel.ui.acquisitionWarning.text
     panel.ui.accelerationBox.setEditText("2")
     panel.ui.organBox.setEditText("knee")
     assert panel.ui.organNote.text == "a guess: please check", "what the file says is not the user's word"
@@ -317,12 +443,15 @@ def test_a_folder_that_is_no_model_is_said_and_nothing_can_be_denoised_with_it(s
 
 
 def test_only_what_the_method_knows_can_be_set(panel):
-    assert panel.ui.strengthSlider.value == pytest.approx(0.9), "as the card recommends"
+    assert not panel.ui.strengthSlider.enabled and "strength" not in panel._model.settings, "the card's recommendation holds"
+    panel.ui.ownStrengthCheck.checked = True
+    panel.ui.strengthSlider.value = 0.5
+    assert panel._model.settings["strength"] == 0.5
     assert not panel.ui.stepsSpin.enabled and "regression" in panel.ui.stepsSpin.toolTip
     panel.ui.methodBox.setCurrentIndex(panel.ui.methodBox.findData("fidelity-guided"))
     assert panel.ui.stepsSpin.enabled and not panel.ui.fidelitySlider.enabled
     panel.ui.ownFidelityCheck.checked = True
-    assert panel.ui.fidelitySlider.enabled and panel.ui.strengthSlider.value == 1
+    assert panel.ui.fidelitySlider.enabled and panel._model.settings["fidelity"] == panel.ui.fidelitySlider.value
 
 
 def test_a_sheared_volume_is_one_sentence(slicer_app, panel):
