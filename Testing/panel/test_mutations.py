@@ -14,7 +14,7 @@ MISTAKES = {
     "a widget of a parameter renamed": (UI, '"seedSpin"', '"seedBox"'),
     "a dropped scene connection": (UI, "<receiver>inputSelector", "<receiver>referenceSelector"),
     "a misspelt parameter in the .ui": (UI, ">inputVolume<", ">inputVolum<"),
-    "a misspelt parameter in the code": (MODEL, "choices.strength", "choices.strenght"),
+    "a misspelt parameter in the code": (MODEL, "choices.seed", "choices.sead"),
     "a misspelt attribute": (WIDGET, "denoiseButton.toolTip =", "denoiseButton.toolTp ="),
     "a misspelt attribute of a bar": (WIDGET, "bar.visible =", "bar.visibel ="),
     "a misspelt signal": (WIDGET, 'denoiseButton.connect("clicked(bool)"', 'denoiseButton.connect("clickd(bool)"'),
