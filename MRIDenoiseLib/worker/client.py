@@ -6,22 +6,18 @@ Nothing here waits: :meth:`WorkerClient.poll` reads what has come, and a window'
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from MRIDenoiseLib.card import ROOT
-from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.volume import Volume
-from MRIDenoiseLib.worker.exchange import make_exchange, remove_exchange, share_volume, take_array, take_volume
-from MRIDenoiseLib.worker.process_tree import end_trees, is_running, process_of
+from MRIDenoiseLib.worker.exchange import remove_exchange, share_volume, take_array, take_volume
+from MRIDenoiseLib.worker.process import WorkerError, WorkerProcess
 from MRIDenoiseLib.worker.protocol import (
     VERSION,
     Cancel,
@@ -45,16 +41,10 @@ from MRIDenoiseLib.worker.protocol import (
     encode,
 )
 
-if TYPE_CHECKING:
-    import psutil
-
 PATIENCE = 0.7
 """Seconds a cancelled job gets to stop by itself; then the worker is ended, and the next job starts another."""
 START_PATIENCE = 120.0
 """Seconds a worker gets to say that it is there."""
-GOODBYE = 0.5
-"""Seconds an idle worker gets to leave by itself."""
-STDERR = "stderr.txt"
 
 
 class State(Enum):
@@ -65,10 +55,6 @@ class State(Enum):
     READY = "ready"
     BUSY = "busy"
     CANCELLING = "cancelling"
-
-
-class WorkerError(MRIDenoiseError):
-    """The worker cannot be started, or is asked for two things at once."""
 
 
 @dataclass(frozen=True)
@@ -119,20 +105,16 @@ class WorkerClient:
         self._command = list(command)
         self._on_answer = on_answer
         self._environment = dict(os.environ if environment is None else environment)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._processes: list[psutil.Process] = []
+        self._process: WorkerProcess | None = None
         self._left: list[Path] = []
-        self._folder: Path | None = None
-        self._unread = b""
-        self._unsent = b""
         self._jobs = 0
         self._current: int | None = None
         self._deadline: float | None = None
 
     @property
-    def pids(self) -> list[int]:
-        """Numbers of the process that was started and, behind a launcher, of the worker itself."""
-        return [process.pid for process in self._processes]
+    def process(self) -> WorkerProcess | None:
+        """The worker, while there is one."""
+        return self._process
 
     def load(self, bundle: Path | None = None, device: str = "auto") -> int:
         """Ask for a model to be made ready; the number of the job.
@@ -219,28 +201,29 @@ class WorkerClient:
 
     def cancel(self) -> None:
         """Stop the job that is being done: the worker is asked, and ended if it does not stop soon. Its answer is ``Failed``."""
-        if self._current is not None and self.state is not State.CANCELLING:
+        if self._process is not None and self._current is not None and self.state is not State.CANCELLING:
             self.state = State.CANCELLING
             self._deadline = time.monotonic() + PATIENCE
-            self._send(encode(Cancel(self._current)))
+            self._process.send(encode(Cancel(self._current)))
 
     def poll(self) -> None:
         """Read what the worker has said, call ``on_answer``, and notice when it is gone or deaf. Returns at once."""
-        if self._process is None:
+        process = self._process
+        if process is None:
             return
-        self._flush()
-        ended = self._process.poll() is not None
-        for line in self._lines():
+        ended = process.ended
+        for line in process.receive():
             try:
                 event = decode_event(line)
             except ProtocolError:
                 self._stop("The worker said something that cannot be understood and was ended; try again.")
                 return
-            self._handle(event)
-            if self._process is None:
+            self._handle(event, process)
+            if self._process is not process:
                 return
         if ended:
-            self._stop(f"The worker ended unexpectedly{self._last_words()}; try again.")
+            last = process.last_words().rstrip(".")
+            self._stop(f"The worker ended unexpectedly{f' ({last})' if last else ''}; try again.")
         elif self._deadline is not None and time.monotonic() > self._deadline:
             cancelled = self.state is State.CANCELLING
             self._stop("Cancelled; nothing was written." if cancelled else "The worker did not start in time; try again.", cancelled)
@@ -248,23 +231,22 @@ class WorkerClient:
     def close(self) -> None:
         """End the worker with all it has started and remove the arrays. The job being done, if any, gets no answer."""
         if self._process is not None and self.state is State.READY:
-            self._send(encode(Shutdown()))
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(GOODBYE)
+            self._process.send(encode(Shutdown()))
+            self._process.wait_a_little()
         self._current = None
         self._stop("")
 
     def _ask(self, request: Callable[[int, Path], Request]) -> int:
         if self._current is not None:
             raise WorkerError("the worker is busy; wait for it or cancel")
-        if self._process is not None and not is_running(self._process.pid):
+        if self._process is not None and not self._process.running:
             self._stop("")  # it died while it had nothing to do
         if self._process is None:
-            self._start()
-        assert self._folder is not None
+            self._process = WorkerProcess(self._command, self._environment)
+            self.state, self._deadline = State.STARTING, time.monotonic() + START_PATIENCE
         self._jobs += 1
         try:
-            line = encode(request(self._jobs, self._folder))
+            line = encode(request(self._jobs, self._process.folder))
         except OSError as error:
             raise WorkerError(f"there is no room for the voxels in the folder for temporary files ({error.strerror})") from error
         except ValueError as error:
@@ -272,82 +254,26 @@ class WorkerClient:
         self._current = self._jobs
         if self.state is State.READY:
             self.state = State.BUSY
-        self._send(line)
+        self._process.send(line)
         return self._jobs
 
-    def _start(self) -> None:
-        try:
-            self._folder = make_exchange()
-        except OSError as error:
-            raise WorkerError(f"there is no room in the folder for temporary files ({error.strerror})") from error
-        # Safe: what lies in the folder that Slicer was started in must not be imported.
-        environment = self._environment | {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), self._environment.get("PYTHONPATH"))))
-        try:
-            with (self._folder / STDERR).open("wb") as complaints:
-                self._process = subprocess.Popen(
-                    [*self._command, "-m", "MRIDenoiseLib.worker", str(self._folder)],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=complaints,
-                    bufsize=0,
-                    env=environment,
-                    cwd=self._folder,
-                    creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-                )
-        except OSError as error:
-            remove_exchange(self._folder)
-            raise WorkerError(f"the worker cannot be started: {error.strerror or error}") from error
-        for pipe in (self._process.stdin, self._process.stdout):
-            os.set_blocking(_given(pipe).fileno(), False)
-        self._processes = [process for process in (process_of(self._process.pid),) if process is not None]
-        self._unread = self._unsent = b""
-        self.state, self._deadline = State.STARTING, time.monotonic() + START_PATIENCE
-
-    def _send(self, line: bytes) -> None:
-        self._unsent += line
-        self._flush()
-
-    def _flush(self) -> None:
-        """Write what the pipe takes; the rest goes at the next poll."""
-        pipe = _given(_given(self._process).stdin)
-        while self._unsent:
-            try:
-                written = pipe.write(self._unsent)
-            except OSError:
-                return  # its reader has gone: poll says so
-            if not written:
-                return
-            self._unsent = self._unsent[written:]
-
-    def _lines(self) -> list[bytes]:
-        pipe = _given(_given(self._process).stdout)
-        while piece := pipe.read(1 << 16):
-            self._unread += piece
-        *lines, self._unread = self._unread.split(b"\n")
-        return lines
-
-    def _handle(self, event: Event) -> None:
+    def _handle(self, event: Event, process: WorkerProcess) -> None:
         if isinstance(event, Hello):
             if event.protocol != VERSION:
                 self._stop("The worker is of another version than the panel; install the extension again.")
                 return
-            # Behind a launcher it is another process than the one that was started.
-            worker = process_of(event.pid)
-            if worker is not None and worker not in self._processes:
-                self._processes.append(worker)
+            process.add_member(event.pid)
             if self.state is State.STARTING:
                 self.state, self._deadline = (State.READY if self._current is None else State.BUSY), None
             return
         if event.job != self._current and event.job is not None:
             return  # of a job that was given up
-        assert self._folder is not None
         if isinstance(event, Progress):
             self._on_answer(event)
             return
         answer: Answer
         try:
-            answer = _arrived(event, self._folder)
+            answer = _arrived(event, process.folder)
         except ProtocolError as error:
             answer = Failed(event.job, str(error), fault=True)
         self._current, self._deadline, self.state = None, None, State.READY
@@ -355,30 +281,16 @@ class WorkerClient:
 
     def _stop(self, sentence: str, cancelled: bool = False) -> None:
         """End the process and forget it; tell about the job that was being done."""
-        process, folder, job = self._process, self._folder, self._current
-        self._process = self._folder = self._current = self._deadline = None
+        process, job = self._process, self._current
+        self._process = self._current = self._deadline = None
         self.state = State.STOPPED
         if process is not None:
-            end_trees(self._processes)
-            for pipe in (process.stdin, process.stdout):
-                with suppress(OSError):
-                    _given(pipe).close()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(GOODBYE)
-        # What the system does not let go yet goes with the next.
-        self._left = [place for place in (*self._left, folder) if place is not None and _is_there_after_removal(place)]
+            process.end()
+            self._left.append(process.folder)
+        # What the system did not let go at once goes with the next.
+        self._left = [folder for folder in self._left if _is_there_after_removal(folder)]
         if job is not None:
             self._on_answer(Failed(job, sentence, cancelled=cancelled, fault=not cancelled))
-
-    def _last_words(self) -> str:
-        """The last line the worker complained with, in brackets; nothing where it said none."""
-        assert self._folder is not None
-        try:
-            lines = (self._folder / STDERR).read_text(encoding="utf-8", errors="replace").split("\n")
-        except OSError:
-            return ""
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        return f" ({last.rstrip('.')})" if last else ""
 
 
 def _arrived(event: Loaded | Denoised | Segmented | Saved | Failed, folder: Path) -> Answer:
@@ -399,8 +311,3 @@ def _is_there_after_removal(folder: Path) -> bool:
 
 def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
-
-
-def _given(thing: Any) -> Any:
-    assert thing is not None
-    return thing

@@ -103,7 +103,7 @@ def nodes(kind: str = "vtkMRMLScalarVolumeNode") -> list:
 
 
 def pid(panel) -> int:
-    return panel.engine._client.pids[-1]
+    return panel.engine._client.process.pids[-1]
 
 
 def test_it_opens_in_under_a_second_and_without_torch(slicer_app):
@@ -223,7 +223,7 @@ def test_closing_the_scene_in_the_middle_leaves_no_process_and_no_node(slicer_ap
     panel.ui.stepsSpin.value = 900
     panel.ui.denoiseButton.click()
     slicer_app.wait_until(lambda: panel.engine.progress is not None, 120)
-    worker, folder = pid(panel), panel.engine._client._folder
+    worker, folder = pid(panel), panel.engine._client.process.folder
     slicer.mrmlScene.Clear()
     slicer_app.wait_until(lambda: not is_running(worker), 5)
     assert not nodes() and not folder.exists() and not panel.engine.busy

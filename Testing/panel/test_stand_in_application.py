@@ -60,8 +60,8 @@ def test_windows_that_wait_ask_the_test(slicer_app) -> None:
     import slicer
     from stand_in.questions import UnansweredQuestion
 
-    slicer_app.questions.answer("/tmp/a.dcm")
-    assert qt.QFileDialog.getSaveFileName(None, "Save", "", "DICOM (*.dcm)") == "/tmp/a.dcm"
+    slicer_app.questions.answer("a folder/a.dcm")
+    assert qt.QFileDialog.getSaveFileName(None, "Save", "", "DICOM (*.dcm)") == "a folder/a.dcm"
     slicer_app.questions.answer(qt.QMessageBox.No, containing="Sure?")
     assert qt.QMessageBox.question(None, "Delete", "Sure?") == qt.QMessageBox.No
 

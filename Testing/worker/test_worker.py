@@ -232,7 +232,7 @@ def test_a_cancel_while_it_starts_is_heard(listener, tiny_bundle, noisy):
 
 
 def test_a_killed_worker_is_one_sentence_and_the_next_job_works(own, tiny_bundle, noisy):
-    folder = own.client._folder
+    folder = own.client.process.folder
     own.client.denoise(noisy, LONG, bundle=tiny_bundle, device="cpu")
     psutil.Process(own.pid).kill()
     answer = own.answer()
@@ -270,13 +270,13 @@ def test_a_command_that_does_not_exist_is_one_sentence():
 def test_a_worker_that_talks_nonsense_is_ended():
     listener = Listener([sys.executable, "-c", "print('hello', flush=True); import time; time.sleep(60)"])
     listener.client.load()
-    pid = listener.client.pids[-1]
+    pid = listener.client.process.pids[-1]
     assert "cannot be understood" in listener.answer().sentence and gone(pid)
 
 
 def test_a_broken_line_to_the_worker_is_answered_and_survived(own, tiny_bundle, noisy):
     pid = own.pid
-    own.client._unsent += b"{broken\n"
+    own.client.process._unsent += b"{broken\n"
     own.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
     assert isinstance(own.answer(), Failed)
     own.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
@@ -302,13 +302,13 @@ LAUNCHER = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, *s
 def test_behind_a_launcher_as_in_slicer_both_processes_end(tiny_bundle, noisy):
     listener = Listener([sys.executable, "-c", LAUNCHER])
     listener.client.denoise(noisy, LONG, bundle=tiny_bundle, device="cpu")
-    listener.until(lambda: len(listener.client.pids) == 2)
-    launcher, worker = listener.client.pids
+    listener.until(lambda: len(listener.client.process.pids) == 2)
+    launcher, worker = listener.client.process.pids
     listener.client.cancel()
     assert listener.answer().cancelled
     listener.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
     assert isinstance(listener.answer(), DenoisedVolume)
-    pids = {launcher, worker, *listener.client.pids}
+    pids = {launcher, worker, *listener.client.process.pids}
     listener.client.close()
     assert all(gone(pid) for pid in pids)
 
@@ -327,7 +327,7 @@ def test_a_process_that_got_the_workers_number_is_not_ended(own):
 
         kill = children
 
-    own.client._processes.append(Another())
+    own.client.process._members.append(Another())
     own.client.close()
     assert own.client.state is State.STOPPED
 
@@ -352,7 +352,7 @@ def test_a_value_that_is_no_number_is_one_sentence_and_the_client_stays_free(war
 
 def test_closing_ends_the_process_and_removes_the_voxels(own, tiny_bundle, noisy):
     own.client.denoise(noisy, LONG, bundle=tiny_bundle, device="cpu")
-    pid, folder, told = own.pid, own.client._folder, len(own.ends)
+    pid, folder, told = own.pid, own.client.process.folder, len(own.ends)
     own.client.close()
     assert gone(pid) and not folder.exists() and len(own.ends) == told
     own.client.close()
@@ -367,7 +367,7 @@ listener = Listener()
 listener.client.load(Path(sys.argv[1]), "cpu")
 listener.answer()
 listener.client.denoise(head(), {"method": "ddim", "steps": 900}, bundle=Path(sys.argv[1]), device="cpu")
-print(listener.pid, listener.client._folder, flush=True)
+print(listener.pid, listener.client.process.folder, flush=True)
 time.sleep(60)
 """
 
@@ -395,7 +395,7 @@ def test_a_hundred_jobs_do_not_grow_it(own, tiny_bundle, noisy):
         if job == 20:
             before = psutil.Process(pid).memory_info().rss
     assert own.pid == pid and psutil.Process(pid).memory_info().rss < before + 30 * 2**20
-    assert sorted(path.suffix for path in own.client._folder.iterdir()) == [".json", ".txt"]
+    assert sorted(path.suffix for path in own.client.process.folder.iterdir()) == [".json", ".txt"]
 
 
 def test_the_client_needs_no_torch():

@@ -43,8 +43,8 @@ class Listener:
     @property
     def pid(self) -> int:
         """Of the worker itself."""
-        self.until(lambda: len(self.client.pids) > 0 and self.client.state.value not in ("starting", "stopped"))
-        return self.client.pids[-1]
+        self.until(lambda: self.client.state.value not in ("starting", "stopped"))
+        return self.client.process.pids[-1]
 
 
 def head(shape: tuple[int, int, int] = (6, 40, 36), seed: int = 0) -> Volume:
