@@ -4,7 +4,6 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +15,15 @@ from slicer.util import VTKObservationMixin
 
 from MRIDenoiseLib.errors import FAULT, MRIDenoiseError, explain
 from MRIDenoiseLib.mrml.comparison import Comparison
-from MRIDenoiseLib.mrml.headers import INSTANCES, source_files
+from MRIDenoiseLib.mrml.headers import INSTANCES
 from MRIDenoiseLib.mrml.layouts import register_layouts
-from MRIDenoiseLib.mrml.placing import source_of
-from MRIDenoiseLib.mrml.regions import region_of
-from MRIDenoiseLib.mrml.results import Account, add_preview, add_results, remove_previews, result_of, settings_of
-from MRIDenoiseLib.mrml.slices import slice_in_view
-from MRIDenoiseLib.mrml.volumes import acquisition_of, slice_axis_of, to_volume
+from MRIDenoiseLib.mrml.results import result_of
+from MRIDenoiseLib.mrml.volumes import acquisition_of
 from MRIDenoiseLib.time_left import time_left
 from MRIDenoiseLib.volume import Acquisition
-from MRIDenoiseLib.worker.client import Answer, DenoisedVolume, SegmentedImages, WorkerClient
-from MRIDenoiseLib.worker.protocol import Failed, Saved
+from MRIDenoiseLib.worker.client import Answer, WorkerClient
 from MRIDenoisePanel.acquisition import AcquisitionSection
+from MRIDenoisePanel.actions import Actions
 from MRIDenoisePanel.comparing import CompareSection
 from MRIDenoisePanel.engine import Engine, sentenceOf
 from MRIDenoisePanel.model import ModelSection
@@ -38,7 +34,6 @@ from MRIDenoisePanel.tissues import TissuesSection
 
 SECONDS_TO_FINISH = 30.0
 WRONG = "color: #C0392B"
-Region = list[tuple[int, int]] | None
 
 
 class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -58,7 +53,6 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._guiTag: Any = None
         self._watched: Any = None
         self._seen: tuple[Any, ...] | None = None
-        self._sources: tuple[Any, list[Path]] = (None, [])
 
     def setup(self) -> None:
         """Build the panel."""
@@ -82,10 +76,21 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui, choices, lambda left: Comparison(slicer.mrmlScene, slicer.app.applicationLogic(), when_left=left)
         )
         self._tissues = TissuesSection(self.ui, choices)
-        self._save = SaveSection(self.ui, self._saveTo)
+        self._actions = Actions(
+            self.engine,
+            choices,
+            model=self._model,
+            acquisition=self._acquisition,
+            compare=self._compare,
+            tissues=self._tissues,
+            fileOfInstance=self._fileOfInstance,
+            say=self._say,
+            guarded=self._guarded,
+        )
+        self._save = SaveSection(self.ui, lambda place, replace: self._guarded(lambda: self._actions.save(place, replace)))
         self.ui.denoiseButton.connect("clicked(bool)", lambda _on: self._denoiseOrCancel())
-        self.ui.previewButton.connect("clicked(bool)", lambda _on: self._guarded(self._preview))
-        self.ui.tissuesButton.connect("clicked(bool)", lambda _on: self._guarded(self._segment))
+        self.ui.previewButton.connect("clicked(bool)", lambda _on: self._guarded(self._actions.preview))
+        self.ui.tissuesButton.connect("clicked(bool)", lambda _on: self._guarded(self._actions.segment))
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._sceneCloses)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self._sceneClosed)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self._sceneLoaded)
@@ -217,109 +222,7 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.engine.busy:
             self.engine.cancel()
         else:
-            self._guarded(self._denoise)
-
-    def _denoise(self) -> None:
-        node = self._choices.inputVolume
-        volume = to_volume(node).with_acquisition(self._acquisition.acquisition)
-        region = None if self._choices.region is None else region_of(self._choices.region, node)
-        self._askToDenoise(node, volume, self._model.settings, region, self._denoised)
-
-    def _preview(self) -> None:
-        node = self._choices.inputVolume
-        volume = to_volume(node).with_acquisition(self._acquisition.acquisition)
-        k = slice_in_view(slicer.mrmlScene, node, volume.slice_axis)
-        self._askToDenoise(node, volume, {**self._model.settings, "slices": (k, k + 1)}, None, self._previewed)
-
-    def _askToDenoise(
-        self, node: Any, volume: Any, settings: dict[str, Any], region: Any, done: Callable[[Any, DenoisedVolume], None]
-    ) -> None:
-        model, device = self._model.folder, self._choices.device
-        name = node.GetID()
-
-        def answered(answer: Answer) -> None:
-            source = slicer.mrmlScene.GetNodeByID(name)
-            if isinstance(answer, Failed):
-                self._failed(answer)
-            elif source is not node:
-                self._say(_("The volume was removed in the meantime; its result was dropped."), wrong=True)
-            else:
-                self._guarded(lambda: done(node, answer))
-
-        self.engine.ask(lambda client: client.denoise(volume, settings, bundle=model, device=device, region=region), answered)
-
-    def _denoised(self, node: Any, answer: DenoisedVolume) -> None:
-        remove_previews(slicer.mrmlScene, node)
-        account = Account(answer.report, answer.report["bundle"])
-        made = add_results(slicer.mrmlScene, node, answer.volume, answer.residual, account)
-        said = _("Done in {seconds:.0f} s; noise {level:.3g}, {share:.1%} of the bright tissue.").format(
-            seconds=answer.report["seconds"], level=answer.noise_level, share=answer.report["noise_level_fraction"]
-        )
-        if self._choices.inputVolume is node:
-            self._choices.denoisedVolume, self._choices.residualVolume = made.denoised, made.residual
-            self._compare.enterSoon()
-        else:
-            said = _("{name} is denoised, beside its source in the scene.").format(name=node.GetName()) + " " + said
-        self._say(" ".join([said, *answer.report["warnings"]]))
-
-    def _previewed(self, node: Any, answer: DenoisedVolume) -> None:
-        if self._choices.inputVolume is not node:
-            return
-        preview = add_preview(slicer.mrmlScene, node, answer.volume, Account(answer.report, answer.report["bundle"]))
-        k = answer.report["slices"][0]
-        self._compare.enter(preview=preview, index=k)
-        self._say(_("Preview of slice {k}: the others are as they were.").format(k=k + 1))
-
-    def _segment(self) -> None:
-        nodes = self._tissues.images()
-        acquisition, axis = self._acquisition.acquisition, slice_axis_of(self._choices.inputVolume)
-        images = [(name, replace(to_volume(node).with_acquisition(acquisition), acquired_axis=axis)) for name, node in nodes.items()]
-        reference = len(images) - 1 if self._choices.referenceVolume is not None else None
-        classes = self._choices.classes
-        names = {name: node.GetID() for name, node in nodes.items()}
-
-        def answered(answer: Answer) -> None:
-            if isinstance(answer, Failed):
-                self._failed(answer)
-            elif any(slicer.mrmlScene.GetNodeByID(names[name]) is not node for name, node in nodes.items()):
-                self._say(_("A volume was removed in the meantime; its segmentation was dropped."), wrong=True)
-            elif isinstance(answer, SegmentedImages):
-                self._guarded(lambda: self._segmented(nodes, answer))
-
-        self.engine.ask(lambda client: client.segment(images, reference=reference, classes=classes), answered)
-
-    def _segmented(self, nodes: dict[str, Any], answer: SegmentedImages) -> None:
-        self._tissues.show(nodes, answer)
-        self._say(_("Segmented: {images}.").format(images=", ".join(nodes)))
-
-    def _saveTo(self, target: Path, overwrite: bool) -> None:
-        def start() -> None:
-            node = self._choices.denoisedVolume
-            volume, report, sources = to_volume(node), settings_of(node), self._sourceFiles()
-            # It needs nothing of the scene any more, so it goes on when the scene is closed.
-            self.engine.ask(
-                lambda client: client.save(volume, target, report, sources=sources, overwrite=overwrite), answered, lasting=True
-            )
-
-        def answered(answer: Answer) -> None:
-            if isinstance(answer, Failed):
-                self._failed(answer)
-            elif isinstance(answer, Saved):
-                self._say(_("Saved: {place}").format(place=target))
-
-        self._guarded(start)
-
-    def _sourceFiles(self) -> list[Path]:
-        """The DICOM files of the volume that the result was made from; looked up once."""
-        result = self._choices.denoisedVolume
-        source = source_of(result) if result is not None else None
-        key = None if source is None else (source.GetID(), source.GetAttribute(INSTANCES))
-        if key != self._sources[0]:
-            self._sources = (key, source_files(source, self._fileOfInstance) if source is not None else [])
-        return self._sources[1]
-
-    def _failed(self, answer: Failed) -> None:
-        self._say(sentenceOf(answer.sentence), wrong=not answer.cancelled)
+            self._guarded(self._actions.denoise)
 
     # What is shown
 
@@ -342,7 +245,7 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._allow(self.ui.previewButton, waiting or why, _("Denoise only the slice shown, all of it, with its neighbours' help"))
         self._allow(self.ui.tissuesButton, waiting or why, _("Segment noisy, denoised and reference image in one mask"))
         result = self._choices.denoisedVolume
-        self._save.show(waiting or ("" if result is not None else _("Denoise a volume first")), self._sourceFiles())
+        self._save.show(waiting or ("" if result is not None else _("Denoise a volume first")), self._actions.sourceFiles())
         self._compare.show()
         self.ui.inputNote.visible = bool(self.ui.inputNote.text)
         self._showProgress()

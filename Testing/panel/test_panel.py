@@ -284,7 +284,7 @@ def test_an_error_that_nobody_expected_leaves_a_panel_that_works(slicer_app, pan
     def no_memory(*_):
         raise MemoryError
 
-    monkeypatch.setattr(sys.modules["MRIDenoisePanel.widget"], "add_results", no_memory)
+    monkeypatch.setattr(sys.modules["MRIDenoisePanel.actions"], "add_results", no_memory)
     assert "not enough memory" in run(slicer_app, panel, panel.ui.denoiseButton)
     assert panel.ui.denoiseButton.text == "Denoise" and panel.ui.denoiseButton.enabled
 
@@ -292,8 +292,8 @@ def test_an_error_that_nobody_expected_leaves_a_panel_that_works(slicer_app, pan
 def test_an_answer_is_let_go_of_when_it_has_been_delivered(slicer_app, panel, monkeypatch):
     choose(panel, add_volume("noisy"))
     kept = []
-    take = panel._denoised
-    monkeypatch.setattr(panel, "_denoised", lambda node, answer: (kept.append(weakref.ref(answer)), take(node, answer)))
+    take = panel._actions._denoised
+    monkeypatch.setattr(panel._actions, "_denoised", lambda node, answer: (kept.append(weakref.ref(answer)), take(node, answer)))
     run(slicer_app, panel, panel.ui.denoiseButton)
     gc.collect()
     assert kept and kept[0]() is None
