@@ -29,3 +29,14 @@ def example(slicer_app, tmp_path: Path) -> Callable:
     from example_module import write_example
 
     return lambda **spoilt: slicer_app.load_module(write_example(tmp_path / "Example", **spoilt)).open()
+
+
+@pytest.fixture
+def panel(slicer_app, monkeypatch):
+    """The panel, open on an empty scene; its worker runs this Python."""
+    from panel_driving import MODULE, ROOT
+
+    monkeypatch.setenv("PATH", str(ROOT / "no-such-folder"))
+    widget = slicer_app.load_module(MODULE).open()
+    yield widget
+    widget.engine.close()

@@ -28,7 +28,7 @@ MISTAKES = {
 def works(slicer_app, module: Path) -> None:
     """Open the panel, give it a volume, start denoising and cancel."""
     import slicer
-    from test_panel import add_volume
+    from panel_driving import add_volume
 
     loaded = set(sys.modules)
     panel = slicer_app.load_module(module).open()
