@@ -118,7 +118,7 @@ def result_of(scene: slicer.vtkMRMLScene, source: slicer.vtkMRMLNode, role: Role
 
 
 def role_of(node: slicer.vtkMRMLNode) -> str:
-    """What a node is among our results: ``denoised``, ``residual`` or, where it is none, empty."""
+    """What a node is among our results: ``denoised``, ``residual``, ``preview`` or, where it is none, empty."""
     return node.GetAttribute(ROLE) or ""
 
 
