@@ -30,7 +30,7 @@ class MRIDenoise(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = _("MRI Denoise")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Filtering")]
-        self.parent.dependencies = []
+        self.parent.dependencies = ["Markups", "Plots", "Segmentations", "SubjectHierarchy", "Tables", "Volumes"]
         self.parent.contributors = ["The MRI Denoise developers"]
         self.parent.helpText = _(
             "Makes a fast, noisy MR volume clean enough to read, and shows what was taken away. "
