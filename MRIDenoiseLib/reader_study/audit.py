@@ -186,6 +186,6 @@ def _voxels(arms: Mapping[str, np.ndarray], one: str) -> list[Leak]:
     bright = brightness(arms)
     if max(bright.values()) > UNEQUAL * max(min(bright.values()), 1):
         leaks.append(Leak(one, "the arms of its case differ in brightness"))
-    if len({int(np.gcd.reduce(np.unique(voxels).astype(np.int64))) for voxels in arms.values()}) > 1:
+    if len({int(np.gcd.reduce(voxels)) for voxels in arms.values()}) > 1:
         leaks.append(Leak(one, "the arms of its case hold values in different steps"))
     return leaks

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from MRIDenoiseLib import io
 from MRIDenoiseLib.errors import Cancelled, InputError, MRIDenoiseError
 from MRIDenoiseLib.io.atomic import check_target, replacing
 from MRIDenoiseLib.reader_study.audit import audit
@@ -96,9 +97,6 @@ def _check_files(cases: list[Case]) -> None:
 
 def _blinded(case: Case, study: StudyConfiguration, reading: Path) -> list[tuple[str, str, Window, float]]:
     """Write the arms of a case; (blinded id, arm, window, factor) of each."""
-    # Heavy: SimpleITK and pydicom.
-    from MRIDenoiseLib import io
-
     called = f"{case.name.subject} ({case.name.group})"
     arms = {}
     for arm, path in case.files.items():
