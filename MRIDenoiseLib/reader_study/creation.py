@@ -11,7 +11,8 @@ from MRIDenoiseLib.errors import Cancelled, InputError, MRIDenoiseError
 from MRIDenoiseLib.io.atomic import check_target, replacing
 from MRIDenoiseLib.reader_study.audit import audit
 from MRIDenoiseLib.reader_study.blinding import blind, equalise_dates, write_blinded
-from MRIDenoiseLib.reader_study.configuration import Case, StudyConfiguration, self_contained
+from MRIDenoiseLib.reader_study.cases import Case
+from MRIDenoiseLib.reader_study.configuration import StudyConfiguration, self_contained
 from MRIDenoiseLib.reader_study.design import CaseName, Entry, reading_lists
 from MRIDenoiseLib.reader_study.folder import VOLUMES, Item, ReadingPlan, StudyFolder, Window, volume_path, write_plan
 from MRIDenoiseLib.reader_study.key import Image, Key, write_key
