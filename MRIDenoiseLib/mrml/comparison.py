@@ -9,9 +9,10 @@ import vtk
 
 from MRIDenoiseLib.mrml.kept_state import KeptState
 from MRIDenoiseLib.mrml.labels import ViewLabel, title
-from MRIDenoiseLib.mrml.layouts import DENOISED, NOISY, REFERENCE, RESIDUAL, VIEWS, Layout, View, is_ours, layout_for, register_layouts
+from MRIDenoiseLib.mrml.layouts import DENOISED, NOISY, REFERENCE, RESIDUAL, VIEWS, Layout, View, layout_for, register_layouts
 from MRIDenoiseLib.mrml.planes import show_acquired_plane
 from MRIDenoiseLib.mrml.slices import index_of_plane
+from MRIDenoiseLib.mrml.views import empty_view, put_in_view
 from MRIDenoiseLib.mrml.volumes import check_grey_volume, slice_axis_of
 from MRIDenoiseLib.mrml.window_level import InStep
 
@@ -54,7 +55,7 @@ class Comparison(slicer.util.VTKObservationMixin):
     def layout(self) -> Layout | None:
         """The layout shown; None where the comparison is off or the user has chosen a layout of another kind meanwhile."""
         arrangement = self._arrangement() if self.active else 0
-        return Layout(arrangement) if is_ours(arrangement) else None
+        return Layout(arrangement) if arrangement in set(Layout) else None
 
     @property
     def layouts(self) -> tuple[Layout, ...]:
@@ -256,27 +257,14 @@ class Comparison(slicer.util.VTKObservationMixin):
         logic = self._logic(view)
         if logic is None:
             raise RuntimeError(f"the application made no slice view {view.tag}")
-        slice_node, composite = logic.GetSliceNode(), logic.GetSliceCompositeNode()
-        slice_node.SetOrientationMarkerType(slice_node.OrientationMarkerTypeAxes)
-        slice_node.SetOrientationMarkerSize(slice_node.OrientationMarkerSizeMedium)
-        with slicer.util.NodeModify(composite):
-            composite.SetBackgroundVolumeID(self._images[view].GetID())
-            composite.SetForegroundVolumeID(None)
-            composite.SetLabelVolumeID(None)
-            composite.SetForegroundOpacity(0.0)
-            composite.SetLinkedControl(True)
-            composite.SetHotLinkedControl(True)
-            # A volume that is loaded meanwhile goes to the user's views, not into these.
-            composite.SetDoPropagateVolumeSelection(False)
+        composite = put_in_view(logic, self._images[view])
         if not self.hasObserver(composite, vtk.vtkCommand.ModifiedEvent, self._composite_changed):
             self.addObserver(composite, vtk.vtkCommand.ModifiedEvent, self._composite_changed)
 
     def _empty(self, view: View) -> None:
         composite = self._composite(view)
         if composite is not None:
-            with slicer.util.NodeModify(composite):
-                composite.SetBackgroundVolumeID(None)
-                composite.SetForegroundVolumeID(None)
+            empty_view(composite)
 
     def _write_labels(self) -> None:
         for view, label in self._labels.items():

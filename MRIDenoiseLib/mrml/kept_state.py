@@ -1,4 +1,4 @@
-"""What the user had before a comparison: layout, views and window/level, kept and put back value by value."""
+"""What the user had before a comparison or a reading: layout, views and window/level, kept and put back value by value."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import slicer
 
-from MRIDenoiseLib.mrml.layouts import VIEWS, is_ours
+from MRIDenoiseLib.mrml.layouts import CASE_VIEWS, VIEWS, is_ours
 from MRIDenoiseLib.mrml.window_level import WindowLevel
 
-_OUR_TAGS = {view.tag for view in VIEWS}
+_OUR_TAGS = {view.tag for view in (*VIEWS, *CASE_VIEWS)}
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class KeptState:
         for display, shown in self._displays.items():
             shown.give(display)
         if is_ours(self._layout_node.GetViewArrangement()):
-            # A scene that was saved during a comparison opens in a layout of ours: then there is none of the user's.
+            # A scene that was saved in a layout of ours opens in a layout of ours: then there is none of the user's.
             conventional = slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView
             self._layout_node.SetViewArrangement(conventional if is_ours(self._arrangement) else self._arrangement)
         for composite, view in self._views.items():
@@ -90,7 +90,7 @@ class KeptState:
 
 
 def users_composites(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLSliceCompositeNode]:
-    """The composite nodes of the slice views that are not the comparison's."""
+    """The composite nodes of the slice views that are not ours."""
     count = scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")
     nodes = (scene.GetNthNodeByClass(place, "vtkMRMLSliceCompositeNode") for place in range(count))
     return [node for node in nodes if node.GetLayoutName() not in _OUR_TAGS]

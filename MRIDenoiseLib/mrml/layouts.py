@@ -1,4 +1,4 @@
-"""The comparison's own layouts: which views there are, and how each layout arranges them."""
+"""Layouts of our own, for comparing and for blinded reading: which views there are, and how each layout arranges them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ import slicer
 
 VIEW_GROUP = 4127
 """Slice views are linked within a group; this one is the comparison's alone."""
+CASE_GROUP = 4128
+"""A blinded reader's."""
 
 
 class View(NamedTuple):
-    """One slice view of the comparison.
+    """One slice view of ours.
 
     Args:
         tag: singleton tag and layout name of its slice node and its composite node.
         label: short name on the view's controller.
         colour: of the view's controller.
+        group: the views it is linked with.
     """
 
     tag: str
     label: str
     colour: str
+    group: int = VIEW_GROUP
 
 
 NOISY = View("MRIDenoiseNoisy", "N", "#D9822B")
@@ -31,10 +35,14 @@ REFERENCE = View("MRIDenoiseReference", "Ref", "#3F9142")
 RESIDUAL = View("MRIDenoiseResidual", "Res", "#7F7F7F")
 
 VIEWS = (NOISY, DENOISED, REFERENCE, RESIDUAL)
+"""The comparison's."""
+
+CASE_VIEWS = tuple(View(f"MRIDenoiseCase{label}", label, "#8A8A8A", CASE_GROUP) for label in "ABC")
+"""A blinded reader's: all of one colour, for a colour would soon stand for an image."""
 
 
 class Layout(IntEnum):
-    """The layouts; the number is the layout's id in the scene's layout node, far from Slicer's own."""
+    """The comparison's layouts; the number is the layout's id in the scene's layout node, far from Slicer's own."""
 
     PAIR = 41271
     WITH_REFERENCE = 41272
@@ -50,6 +58,29 @@ class Layout(IntEnum):
     def views(self) -> tuple[View, ...]:
         """Its views in the order of reading."""
         return tuple(view for row in self.rows for view in row)
+
+
+class CaseLayout(IntEnum):
+    """The layouts of blinded reading: one image, or two or three side by side."""
+
+    ONE = 41281
+    TWO = 41282
+    THREE = 41283
+
+    @classmethod
+    def of(cls, images: int) -> CaseLayout:
+        """The layout for 1, 2 or 3 images."""
+        return list(cls)[images - 1]
+
+    @property
+    def rows(self) -> tuple[tuple[View, ...], ...]:
+        """Its views: one row."""
+        return (self.views,)
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """Its views from left to right."""
+        return CASE_VIEWS[: list(CaseLayout).index(self) + 1]
 
 
 _ROWS: dict[Layout, tuple[tuple[View, ...], ...]] = {
@@ -70,14 +101,14 @@ def layout_for(reference: bool, residual: bool) -> Layout:
 
 
 def is_ours(arrangement: int) -> bool:
-    """Whether the id of a layout is one of the comparison's."""
-    return arrangement in set(Layout)
+    """Whether the id of a layout is one of ours."""
+    return arrangement in {*Layout, *CaseLayout}
 
 
 def register_layouts(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLLayoutNode:
     """Make the layouts known to the scene's layout node; call it as often as you like.
 
-    A scene saved during a comparison asks for its layout when it is opened, so the application registers them at start.
+    A scene saved during a comparison or a reading asks for its layout when it is opened, so the application registers them at start.
 
     Raises:
         RuntimeError: the application keeps no layout node, so there is nothing to arrange views with.
@@ -85,7 +116,7 @@ def register_layouts(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLLayoutNode:
     node = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
     if node is None:
         raise RuntimeError("the scene has no layout node")
-    for layout in Layout:
+    for layout in (*Layout, *CaseLayout):
         if node.IsLayoutDescription(layout.value):
             node.SetLayoutDescription(layout.value, _xml(layout))
         else:
@@ -93,7 +124,7 @@ def register_layouts(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLLayoutNode:
     return node
 
 
-def _xml(layout: Layout) -> str:
+def _xml(layout: Layout | CaseLayout) -> str:
     rows = [_split("horizontal", [_item(_view(view)) for view in row]) for row in layout.rows]
     return rows[0] if len(rows) == 1 else _split("vertical", [_item(row) for row in rows])
 
@@ -107,6 +138,6 @@ def _item(content: str) -> str:
 
 
 def _view(view: View) -> str:
-    properties = {"orientation": "Axial", "viewlabel": view.label, "viewcolor": view.colour, "viewgroup": VIEW_GROUP}
+    properties = {"orientation": "Axial", "viewlabel": view.label, "viewcolor": view.colour, "viewgroup": view.group}
     lines = "".join(f'<property name="{name}" action="default">{value}</property>' for name, value in properties.items())
     return f'<view class="vtkMRMLSliceNode" singletontag="{view.tag}">{lines}</view>'

@@ -139,7 +139,7 @@ class Reading:
         self._store = RatingStore.open(self._folder, self._plan)
         self._clock, self._stopwatch = clock, stopwatch
         self._shown: Item | None = None
-        self._spent = 0.0
+        self._spent: dict[str, float] = {}
         self._since: float | None = None
 
     @property
@@ -231,12 +231,13 @@ class Reading:
         spent = round(self.seconds if seconds is None else seconds, 3)
         self._store.save(self._reader, self._session_of(item), item.id, checked, spent, self._clock())
         self._show(None)
+        self._spent.pop(item.id)
         return self.status()
 
     def pause(self) -> None:
         """Stop the time of the case shown; hide the case meanwhile."""
-        if self._since is not None:
-            self._spent += self._stopwatch() - self._since
+        if self._shown is not None and self._since is not None:
+            self._spent[self._shown.id] = self.seconds
             self._since = None
 
     def resume(self) -> None:
@@ -246,13 +247,15 @@ class Reading:
 
     @property
     def seconds(self) -> float:
-        """Time spent on the case shown so far, without pauses."""
-        return self._spent + (self._stopwatch() - self._since if self._since is not None else 0.0)
+        """Time spent on the case shown since its answers were last saved, without pauses and looks at other cases."""
+        before = self._spent.get(self._shown.id, 0.0) if self._shown is not None else 0.0
+        return before + (self._stopwatch() - self._since if self._since is not None else 0.0)
 
     def _show(self, item: Item | None) -> None:
         if item is not None and self._shown is not None and item.id == self._shown.id:
             return
-        self._shown, self._spent = item, 0.0
+        self.pause()
+        self._shown = item
         self._since = self._stopwatch() if item is not None else None
 
     def _items(self) -> tuple[Item, ...]:

@@ -18,6 +18,7 @@ class Desktop:
 
     LOGICS = {
         "Colors": "vtkMRMLColorLogic",
+        "Markups": "vtkSlicerMarkupsLogic",
         "Volumes": "vtkSlicerVolumesLogic",
         "Segmentations": "vtkSlicerSegmentationsModuleLogic",
         "SubjectHierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
