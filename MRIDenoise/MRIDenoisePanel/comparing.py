@@ -12,8 +12,8 @@ from MRIDenoiseLib.mrml.layouts import VIEWS, Layout
 from MRIDenoiseLib.mrml.placing import source_of
 from MRIDenoiseLib.mrml.slices import slice_in_view
 from MRIDenoiseLib.mrml.volumes import slice_axis_of
+from MRIDenoisePanel.views import MILLISECONDS_FOR_NEW_VIEWS, renderersOf
 
-MILLISECONDS_FOR_NEW_VIEWS = 100
 SAME_SCALE = 2.0
 """Brightest voxels may differ by this factor."""
 
@@ -75,7 +75,6 @@ class CompareSection:
             alike = choices.referenceVolume is None or _alike(noisy, choices.referenceVolume)
             self._comparison.enter(*images, layout=layout, reference_in_step=alike, index=start)
             self._images = images
-        # The application gives the new views their size in its own time.
         self._settling.start(MILLISECONDS_FOR_NEW_VIEWS)
         self.show()
 
@@ -121,13 +120,7 @@ class CompareSection:
     def _settle(self) -> None:
         """Fit the views that have got their size, and write into their pictures what they show."""
         self._comparison.fit()
-        manager = slicer.app.layoutManager()
-        renderers = {}
-        for view in VIEWS:
-            widget = manager.sliceWidget(view.tag) if manager is not None else None
-            if widget is not None:
-                renderers[view] = widget.sliceView().renderWindow().GetRenderers().GetItemAsObject(0)
-        self._comparison.draw_labels(renderers)
+        self._comparison.draw_labels(renderersOf(VIEWS))
 
 
 def _alike(noisy: Any, reference: Any) -> bool:

@@ -17,6 +17,7 @@ from MRIDenoiseLib.errors import FAULT, MRIDenoiseError, explain
 from MRIDenoiseLib.mrml.comparison import Comparison
 from MRIDenoiseLib.mrml.headers import INSTANCES
 from MRIDenoiseLib.mrml.layouts import register_layouts
+from MRIDenoiseLib.mrml.reading_room import ReadingRoom
 from MRIDenoiseLib.mrml.results import result_of
 from MRIDenoiseLib.mrml.volumes import acquisition_of
 from MRIDenoiseLib.time_left import time_left
@@ -28,6 +29,7 @@ from MRIDenoisePanel.comparing import CompareSection
 from MRIDenoisePanel.engine import Engine, sentenceOf
 from MRIDenoisePanel.model import ModelSection
 from MRIDenoisePanel.parameters import MRIDenoiseParameterNode
+from MRIDenoisePanel.reading import ReadingSection
 from MRIDenoisePanel.saving import SaveSection
 from MRIDenoisePanel.setup import SetupSection
 from MRIDenoisePanel.tissues import TissuesSection
@@ -88,6 +90,13 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             guarded=self._guarded,
         )
         self._save = SaveSection(self.ui, lambda place, replace: self._guarded(lambda: self._actions.save(place, replace)))
+        self._reading = ReadingSection(
+            self.ui,
+            lambda changed: ReadingRoom(slicer.mrmlScene, slicer.app.applicationLogic(), changed),
+            self._guarded,
+            lambda: _("Wait until the present work is done, or cancel it") if self.engine.busy else "",
+            self._compare.leave,
+        )
         self.ui.denoiseButton.connect("clicked(bool)", lambda _on: self._denoiseOrCancel())
         self.ui.previewButton.connect("clicked(bool)", lambda _on: self._guarded(self._actions.preview))
         self.ui.tissuesButton.connect("clicked(bool)", lambda _on: self._guarded(self._actions.segment))
@@ -101,6 +110,7 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.engine.finish(SECONDS_TO_FINISH)
         self.engine.close()
         self._compare.stop()
+        self._reading.stop()
         self._disconnectChoices()
         self.removeObservers()
 
@@ -111,7 +121,8 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._setup.check()
 
     def exit(self) -> None:
-        """The user goes to another module; a job goes on."""
+        """The user goes to another module; a job goes on, a reader's case is hidden."""
+        self._reading.pause()
 
     def onReload(self) -> None:
         """Reload the panel's files as well as the module's own."""
@@ -234,6 +245,9 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _showState(self) -> None:
         """Buttons, their reasons, and the progress bar."""
         if self._choices is None:
+            return
+        self._reading.show()
+        if self._reading.open:
             return
         busy = self.engine.busy
         why = self._whyNot()

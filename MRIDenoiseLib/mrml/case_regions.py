@@ -47,7 +47,7 @@ class CaseRegions(slicer.util.VTKObservationMixin):
     Args:
         scene: with the case's image.
         application_logic: knows how the user places things.
-        changed: called with a question after one of its circles was placed, moved or taken away.
+        changed: called with a question after one of its circles was placed, moved or taken away, or is waiting for its place.
     """
 
     def __init__(
@@ -89,6 +89,10 @@ class CaseRegions(slicer.util.VTKObservationMixin):
                     circle.centre.AddControlPoint(*place, region)
                     self._draw(circle)
         self._quiet = False
+        if self._circles:
+            # Placing can also be given up, by Slicer's own means.
+            interaction = self._application_logic.GetInteractionNode()
+            self.addObserver(interaction, interaction.InteractionModeChangedEvent, self._mode_changed)
 
     def place(self, question: str, region: str) -> None:
         """The next click into the image puts the circle there; one that stands elsewhere is taken away."""
@@ -109,6 +113,11 @@ class CaseRegions(slicer.util.VTKObservationMixin):
         active = self._application_logic.GetSelectionNode().GetActivePlaceNodeID()
         return next(((one.question, one.region) for one in self._circles if one.centre.GetID() == active), None)
 
+    def stop_placing(self) -> None:
+        """A click into the image moves it again."""
+        if self.placing() is not None:
+            self._application_logic.GetInteractionNode().SwitchToViewTransformMode()
+
     def radius(self, question: str, region: str) -> float:
         """Of a circle, in mm."""
         return self._of(question, region).radius
@@ -127,8 +136,7 @@ class CaseRegions(slicer.util.VTKObservationMixin):
     def clear(self) -> None:
         """Take all circles away, which is no answer of the reader's."""
         self.removeObservers()
-        if self.placing() is not None:
-            self._application_logic.GetInteractionNode().SwitchToViewTransformMode()
+        self.stop_placing()
         if self._users_place is not None:
             kind, node_id = self._users_place
             selection = self._application_logic.GetSelectionNode()
@@ -178,6 +186,10 @@ class CaseRegions(slicer.util.VTKObservationMixin):
         node.CreateDefaultDisplayNodes()
         leave_no_trace(node.GetDisplayNode())
         return node
+
+    def _mode_changed(self, _interaction: object, _event: object) -> None:
+        for question in dict.fromkeys(circle.question for circle in self._circles):
+            self._changed(question)
 
     def _circle_changed(self, circle: _Circle) -> None:
         self._draw(circle)
