@@ -15,6 +15,8 @@ from MRIDenoiseLib.reader_study.sheet import Sheet
 CURRENT = "font-weight: bold"
 HINT = "color: #7A7A7A"
 LINES_OF_TEXT = 3
+BETWEEN_QUESTIONS = 10
+"""Pixels."""
 LARGEST_RADIUS, STEP_OF_RADIUS = 50.0, 0.5
 """Millimetres."""
 
@@ -85,6 +87,8 @@ class AnswerForm:
         self._parts = []
         for _choices, group in groupby(fields, key=lambda field: field.choices or field.name):
             together = list(group)
+            if self._parts:
+                column.addSpacing(BETWEEN_QUESTIONS)
             if len(together) > 1:
                 self._parts.append(_Table(column, together, self._wishes.answer))
             elif together[0].kind == "text":

@@ -107,6 +107,7 @@ class ReadingSection:
             why = self._whyNot() or ("" if self._folder is not None else _("Open a study first"))
             ui.readingStartButton.enabled = not why
             ui.readingStartButton.toolTip = why or _("Shows the first case that has no answers yet")
+        ui.readingNote.visible = bool(ui.readingNote.text)
         self._showKeys()
         views = room.views.views if room.views.active else ()
         if views != self._labelled:

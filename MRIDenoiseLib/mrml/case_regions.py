@@ -162,17 +162,16 @@ class CaseRegions(slicer.util.VTKObservationMixin):
             for give in (display.SetColor, display.SetSelectedColor, display.SetActiveColor):
                 give(*colour)
         centre.SetGlyphType(centre.Cross2D)
-        centre.SetGlyphScale(1.5)
+        centre.SetGlyphScale(3.0)
         centre.SetTextScale(2.5)
         circle.line.SetCurveTypeToLinear()
         circle.line.SetLocked(True)
         line.SetPointLabelsVisibility(False)
         line.SetPropertiesLabelVisibility(False)
-        # The corners are only there to draw the line through.
-        line.SetUseGlyphScale(False)
-        line.SetGlyphSize(0.01)
-        line.SetCurveLineSizeMode(line.UseLineDiameter)
-        line.SetLineDiameter(0.4)
+        # Corners as small as the line is thick are not seen.
+        line.SetGlyphScale(0.6)
+        line.SetCurveLineSizeMode(line.UseLineThickness)
+        line.SetLineThickness(1.0)
         for event in (circle.centre.PointModifiedEvent, circle.centre.PointPositionDefinedEvent, circle.centre.PointRemovedEvent):
             self.addObserver(circle.centre, event, lambda _node, _event, circle=circle: self._circle_changed(circle))
         return circle

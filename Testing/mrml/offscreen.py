@@ -7,7 +7,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-MANAGERS = ("vtkMRMLOrientationMarkerDisplayableManager", "vtkMRMLRulerDisplayableManager")
+MANAGERS = ("vtkMRMLOrientationMarkerDisplayableManager", "vtkMRMLRulerDisplayableManager", "vtkMRMLMarkupsDisplayableManager")
 
 
 class OffscreenView:

@@ -1,4 +1,4 @@
-"""Draws the README's screenshots from the real .ui, scene, worker and views: python Testing/panel/draw_screenshots.py [FOLDER]
+"""Draws the documentation's screenshots from the real .ui, scene, worker and views: python Testing/panel/draw_screenshots.py [FOLDER]
 
 The panel is drawn on stand-in widgets, so buttons and arrows look as this Qt draws them and not as Slicer does; the views are drawn
 by Slicer's own libraries. The sample volume is what is shown: a volunteer of an open data set, simulated fast scan.
@@ -17,12 +17,27 @@ sys.path[:0] = [str(ROOT / "Testing" / "mrml"), str(Path(__file__).resolve().par
 
 import numpy as np  # noqa: E402
 import SimpleITK as sitk  # noqa: E402
+import yaml  # noqa: E402
 from offscreen import OffscreenView  # noqa: E402
 from stand_in.desk import Desk  # noqa: E402
 
+from MRIDenoiseLib.reader_study.creation import create_study  # noqa: E402
+
 VIEW = 525
+TALL_VIEW = 820
 PANEL = 430
 PATIENCE = 600
+PAPER = 239
+
+FORMS = {
+    "single": [
+        {"kind": "likert", "field": "image_quality"},
+        {"kind": "fazekas"},
+        {"kind": "text", "required": False},
+    ],
+    "side-by-side": [{"kind": "preference"}],
+}
+"""What the reader of the screenshot is asked."""
 
 
 def draw(folder: Path) -> None:
@@ -46,23 +61,81 @@ def draw(folder: Path) -> None:
         panel.ui.tissuesButton.click()
         desk.wait_until(lambda: not panel.engine.busy, PATIENCE)
         desk.grab(desk.modules.mridenoise.panel, folder / "panel.png", PANEL)
-        views, shown = _views(desk, panel), sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "panel.png")))[..., :3]
-        height = max(len(views), len(shown))
-        side_by_side = [np.pad(one, ((0, height - len(one)), (0, 0), (0, 0)), constant_values=239) for one in (shown, views)]
-        _write(np.hstack(side_by_side), folder / "MRIDenoise.png")
+        comparison = panel._compare._comparison
+        views = _views(desk, comparison, comparison.layout.rows)
+        _write(_beside(_read(folder / "panel.png"), views), folder / "MRIDenoise.png")
         assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 3, panel.ui.statusLabel.text
 
 
-def _views(desk: Desk, panel) -> np.ndarray:
-    """The comparison's views as one picture, row by row."""
-    comparison = panel._compare._comparison
-    drawn = {view: OffscreenView(desk._inner, view.tag) for view in comparison.layout.views}
-    comparison.fit()
-    comparison.draw_labels({view: one.renderer for view, one in drawn.items()})
-    picture = np.vstack([np.hstack([drawn[view].picture() for view in row]) for row in comparison.layout.rows])
+def draw_reading(folder: Path) -> None:
+    """Read the sample, clean and noisy, in two small studies: one image at a time, and side by side."""
+    rows = [_reading(presentation) for presentation in FORMS]
+    width = max(row.shape[1] for row in rows)
+    _write(
+        np.vstack([np.pad(row, ((0, 6), (0, width - row.shape[1]), (0, 0)), constant_values=PAPER) for row in rows]),
+        folder / "reader-study.png",
+    )
+
+
+def _reading(presentation: str) -> np.ndarray:
+    """Panel and views with a case on the screen."""
+    with tempfile.TemporaryDirectory() as place, Desk(Path(place) / "desk") as desk:
+        study = _study(Path(place), presentation)
+        alone = presentation == "single"
+        desk._inner.size = (2 * VIEW, TALL_VIEW) if alone else (VIEW, VIEW)
+        panel = desk.load_module(ROOT / "MRIDenoise" / "MRIDenoise.py").open()
+        panel.ui.readingCollapsible.collapsed = False
+        desk.questions.answer(str(study))
+        panel.ui.readingFolderButton.click()
+        panel.ui.readingStartButton.click()
+        room = panel._reading.room
+        room.press("3" if alone else "2")
+        picture = Path(place) / "panel.png"
+        desk.grab(desk.modules.mridenoise.panel, picture, PANEL)
+        views = _views(desk, room.views, (room.views.views,))
+        room.finish()
+        return _beside(_read(picture), views)
+
+
+def _study(place: Path, presentation: str) -> Path:
+    """A study of the sample, clean and noisy, under the codes of several patients."""
+    samples = ROOT / "Resources" / "SampleData"
+    values = {
+        "name": "Fast T1w of the head",
+        "seed": 4,
+        "readers": ["R1", "R2"],
+        "sessions": 2 if presentation == "single" else 1,
+        "washout_days": 14,
+        "presentation": presentation,
+        "volumes": str(samples),
+        "group": "head",
+        "arms": {"clean": "head_T1w_clean.nii.gz", "noisy": "head_T1w_noisy.nii.gz"},
+        "cases": [f"V{number}" for number in range(1, 7)],
+        "forms": FORMS[presentation],
+        "primary_outcome": "image_quality" if presentation == "single" else "preference",
+    }
+    (place / "study.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    return create_study(place / "study.yaml", place / "study").root
+
+
+def _views(desk: Desk, shown, rows) -> np.ndarray:
+    """The views of a comparison or of a case as one picture, row by row."""
+    drawn = {view: OffscreenView(desk._inner, view.tag) for row in rows for view in row}
+    shown.fit()
+    shown.draw_labels({view: one.renderer for view, one in drawn.items()})
+    picture = np.vstack([np.hstack([drawn[view].picture() for view in row]) for row in rows])
     for one in drawn.values():
         one.close()
     return picture
+
+
+def _beside(panel: np.ndarray, views: np.ndarray) -> np.ndarray:
+    height = max(len(views), len(panel))
+    return np.hstack([np.pad(one, ((0, height - len(one)), (0, 0), (0, 0)), constant_values=PAPER) for one in (panel, views)])
+
+
+def _read(path: Path) -> np.ndarray:
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))[..., :3]
 
 
 def _write(picture: np.ndarray, path: Path) -> None:
@@ -72,5 +145,6 @@ def _write(picture: np.ndarray, path: Path) -> None:
 if __name__ == "__main__":
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "Resources" / "Screenshots"
     out.mkdir(parents=True, exist_ok=True)
+    draw_reading(out)
     draw(out)
     print(f"pictures: {out}")
