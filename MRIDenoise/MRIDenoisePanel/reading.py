@@ -223,7 +223,8 @@ class ReadingSection:
         if room.paused:
             return _("Paused: the images are hidden and the time stands still. Resume shows the case again, with your answers.")
         if room.shown is None:
-            return room.progress.sentence if room.progress is not None else ""
+            said = room.progress.sentence if room.progress is not None else ""
+            return f"{said} {_('An earlier case was changed and not saved: go back to it.')}" if room.unsaved else said
         if room.correcting:
             return _("You have answered this case before. A change is added as a revision; then the next open case comes.")
         return _("For practice: these answers are not counted.") if room.shown.practice else ""
@@ -237,7 +238,7 @@ class ReadingSection:
         for key, shortcut in self._shortcuts.items():
             shortcut.enabled = room.shown is not None and (seen or key == PAUSE_KEY) and means.get(key, not key.isdigit() or key in choices)
         said = [
-            _("Keys: digits answer the question in bold"),
+            _("Keys: digits answer the marked question"),
             _("Page Up and Page Down change it"),
             _("Enter saves"),
             _("Backspace goes back"),

@@ -81,7 +81,7 @@ class CaseViews(slicer.util.VTKObservationMixin):
         layout_node = register_layouts(self._scene)
         if self._kept is None:
             self._kept = KeptState(self._scene, layout_node, ())
-            self._hide_the_users()
+            self._hide_drawings()
             for event in (slicer.vtkMRMLScene.StartCloseEvent, slicer.vtkMRMLScene.StartImportEvent):
                 self.addObserver(self._scene, event, self._scene_goes)
         try:
@@ -173,8 +173,8 @@ class CaseViews(slicer.util.VTKObservationMixin):
             raise RuntimeError("the application made no slice view for the case")
         return logics
 
-    def _hide_the_users(self) -> None:
-        """Segmentations, models and markups show in every slice view, and a name beside one could tell something."""
+    def _hide_drawings(self) -> None:
+        """The user's segmentations, models and markups show in every slice view, and a name beside one could tell something."""
         for place in range(self._scene.GetNumberOfNodesByClass("vtkMRMLDisplayNode")):
             display = self._scene.GetNthNodeByClass(place, "vtkMRMLDisplayNode")
             if display.GetVisibility() and not display.IsA("vtkMRMLVolumeDisplayNode"):

@@ -81,7 +81,7 @@ class KeptState:
         for display, shown in self._displays.items():
             shown.give(display)
         if is_ours(self._layout_node.GetViewArrangement()):
-            # A scene that was saved in a layout of ours opens in a layout of ours: then there is none of the user's.
+            # A scene that was saved in a layout of ours opens in it: then there is none of the user's.
             conventional = slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView
             self._layout_node.SetViewArrangement(conventional if is_ours(self._arrangement) else self._arrangement)
         for composite, view in self._views.items():

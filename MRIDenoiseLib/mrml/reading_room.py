@@ -228,6 +228,7 @@ class ReadingRoom:
         self._shown = shown
         self._begun_with = Sheet.filled(shown.fields, shown.earlier)
         self._sheet, self._circles = self._drafts.pop(shown.item, (self._begun_with, _circles_of(self._begun_with)))
+        self._look_around()
         try:
             self._put_up(shown)
         except BaseException:
@@ -236,7 +237,6 @@ class ReadingRoom:
             self._at_work().pause()
             self._clear_screen()
             raise
-        self._look_around()
         self._changed()
 
     def _put_up(self, shown: Presentation) -> None:

@@ -1,5 +1,6 @@
 """The section *Reader study* on stand-in widgets: whole sessions read by keys and clicks, over real volumes in the real scene."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ pytest.importorskip("vtk", reason="the panel's tests need slicer-core")
 from panel_driving import MODULE, add_volume, nodes
 from small_study import DISC, PREFERENCE, SCALES, phantom, singles, small_study
 
-from MRIDenoiseLib.reader_study.folder import read_plan
+from MRIDenoiseLib.reader_study.folder import CONSENSUS_PLAN, read_plan, write_list
 from MRIDenoiseLib.reader_study.store import RatingStore
 
 OTHERS = ("setupCollapsible", "inputCollapsible", "acquisitionCollapsible", "modelCollapsible", "compareCollapsible")
@@ -220,6 +221,33 @@ def test_findings_that_share_their_scale_are_one_table(slicer_app, panel, tmp_pa
     assert [button.text for button in buttons] == ["1", "2", "3", "4"] * 3 and buttons[3].toolTip == "definitely present"
     press(slicer_app, "1", "4", "2", "Return")
     assert [rating.value for rating in ratings(folder)] == [1, 4, 2]
+
+
+def test_at_the_consensus_the_readers_answers_stand_under_the_questions(slicer_app, panel, tmp_path):
+    import qt
+
+    folder = small_study(tmp_path / "study", singles(1))
+    plan = read_plan(folder)
+    (item,) = plan.lists["R1"][0]
+    again = replace(item, id="c" * 16, fields=("image_quality",), opinions={"image_quality": (1, 4)})
+    write_list(folder / CONSENSUS_PLAN, plan.study, ((again,),))
+    begin(slicer_app, panel, folder, "consensus")
+    texts = [label.text for label in panel.ui.readingForm.findChildren(qt.QLabel)]
+    assert texts == ["How good is the image?", "the readers answered 1 (poor: cannot be read), 4 (excellent)"]
+
+
+def test_a_change_that_was_left_unsaved_is_spoken_of_at_the_end(slicer_app, panel, tmp_path):
+    folder = small_study(tmp_path / "study", singles(3))
+    show(slicer_app)
+    begin(slicer_app, panel, folder)
+    press(slicer_app, "1", "1", "Return", "2", "2", "Return", "Backspace", "4", "Backspace", "Return", "3", "3", "Return")
+    assert "not saved" in panel.ui.readingNote.text
+    press(slicer_app, "Backspace")
+    panel.ui.readingBackButton.click()
+    panel.ui.readingBackButton.click()
+    assert radios(panel)["4   excellent"].checked
+    panel.ui.readingNextButton.click()
+    assert panel.ui.readingNote.text == "All 3 cases are read. Thank you." and values(folder, "image_quality") == [1, 2, 3, 4]
 
 
 def test_circles_are_placed_in_the_image_and_their_state_is_shown(slicer_app, panel, tmp_path):
