@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from MRIDenoiseLib.evaluation.statistics import clustered_interval, compare
+from MRIDenoiseLib.statistics import clustered_interval, clustered_median_interval, compare, paired_difference
+from MRIDenoiseLib.statistics.bootstrap import interval_of_rows
 
 
 def test_a_comparison_counts_what_it_says():
@@ -66,3 +67,29 @@ def test_scores_of_different_rows_are_refused():
         compare([1.0], [1.0, 2.0], ["a"])
     with pytest.raises(ValueError, match="as many"):
         compare([], [], [])
+
+
+def test_the_median_s_interval_is_that_of_drawing_the_rows_themselves():
+    rng = np.random.default_rng(5)
+    values, subjects = rng.integers(0, 9, 31).astype(float), rng.integers(0, 12, 31)
+    owner = np.unique(subjects, return_inverse=True)[1]
+    one_by_one = interval_of_rows(lambda rows: float(np.median(values[rows])), owner, seed=1, resamplings=10_000)
+    assert clustered_median_interval(values, subjects, seed=1) == one_by_one
+
+
+def test_a_paired_difference_leaves_out_what_is_missing_and_says_so():
+    found = paired_difference([3.0, 2.0, np.nan, 4.0], [1.0, 2.0, 2.0, 3.0], ["a", "a", "b", "c"])
+    assert (found.n, found.left_out, found.subjects) == (3, 1, 2)
+    assert (found.median, found.mean) == (1.0, 1.0)
+    assert found.median_low <= 1.0 <= found.median_high
+
+
+def test_the_median_stays_at_zero_where_the_mean_does_not():
+    found = paired_difference([1.0] * 4 + [0.0] * 16, [0.0] * 20)
+    assert (found.median, found.median_low, found.median_high) == (0, 0, 0)
+    assert found.mean == pytest.approx(0.2) and found.mean_low < 0.2 < found.mean_high
+
+
+@pytest.mark.parametrize(("first", "reason"), [([np.nan, np.nan], "no complete pair"), ([1.0, np.nan], "one subject")])
+def test_too_few_pairs_are_named(first, reason):
+    assert reason in paired_difference(first, [0.0, 0.0]).reason

@@ -1,0 +1,193 @@
+"""How far two measurements of one quantity agree: rank correlation, Bland and Altman's limits, and Lin's concordance.
+
+A correlation alone does not tell: it is 1 too where one measurement is twice the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import atanh, isnan, nan, sqrt, tanh
+
+import numpy as np
+from scipy import stats
+
+from MRIDenoiseLib.statistics.bootstrap import interval_of_rows, interval_of_sums
+from MRIDenoiseLib.statistics.ranks import without_rounding_noise
+from MRIDenoiseLib.statistics.result import CONFIDENCE, Result, complete, owners
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correlation(Result):
+    """A coefficient between -1 and 1 over ``n`` pairs.
+
+    Args:
+        value: the coefficient.
+        low, high: 95 % interval.
+        p: two-sided, that there is no correlation; NaN for Lin's concordance, whose being zero nobody doubts.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlandAltman(Result):
+    """The differences first - second over ``n`` pairs (Bland & Altman 1986).
+
+    Args:
+        bias: mean difference.
+        bias_low, bias_high: its 95 % interval (t).
+        deviation: standard deviation of the differences.
+        lower, upper: limits of agreement, between which 95 % of the differences are expected.
+        lower_low, lower_high, upper_low, upper_high: 95 % intervals of the limits.
+    """
+
+    bias: float
+    bias_low: float
+    bias_high: float
+    deviation: float
+    lower: float
+    upper: float
+    lower_low: float
+    lower_high: float
+    upper_low: float
+    upper_high: float
+
+
+def spearman(
+    first: Sequence[float] | np.ndarray,
+    second: Sequence[float] | np.ndarray,
+    subjects: Sequence[str] | np.ndarray | None = None,
+    seed: int = 0,
+) -> Correlation:
+    """Spearman's rank correlation with a bootstrap interval that draws whole subjects.
+
+    Args:
+        first, second: a value a row each; rows that lack one are left out.
+        subjects: whose row it is; without it every row is a subject of its own.
+        seed: of the bootstrap.
+
+    Raises:
+        ValueError: the columns are not of one length.
+    """
+    pairs, whole = complete(first, second)
+    owner = owners(subjects, whole)
+    n, left_out = len(pairs), int((~whole).sum())
+    method = "Spearman's rank correlation, 95 % percentile bootstrap drawing whole subjects"
+    reason = _why_not_correlated(pairs)
+    if reason:
+        return Correlation(value=nan, low=nan, high=nan, p=nan, n=n, method=method, left_out=left_out, reason=reason)
+    pairs = np.column_stack([without_rounding_noise(column) for column in pairs.T])
+
+    def of(rows: np.ndarray) -> float:
+        ranks = stats.rankdata(pairs[rows], axis=0)
+        ranks -= ranks.mean(axis=0)
+        spread = float((ranks[:, 0] ** 2).sum() * (ranks[:, 1] ** 2).sum())
+        return float((ranks[:, 0] * ranks[:, 1]).sum() / sqrt(spread)) if spread > 0 else nan
+
+    value = min(1.0, max(-1.0, of(np.arange(n))))
+    p = 0.0 if abs(value) > 1 - 1e-12 else float(2 * stats.t.sf(abs(value) * sqrt((n - 2) / (1 - value**2)), n - 2))
+    low, high = interval_of_rows(of, owner, seed)
+    return Correlation(value=value, low=low, high=high, p=p, n=n, method=method, left_out=left_out)
+
+
+def lins_concordance(
+    first: Sequence[float] | np.ndarray,
+    second: Sequence[float] | np.ndarray,
+    subjects: Sequence[str] | np.ndarray | None = None,
+    seed: int = 0,
+) -> Correlation:
+    """Lin's (1989) concordance: 2 cov / (var + var + (mean - mean)^2), with variances over n.
+
+    The interval is by the z transform with the variance of Lin's correction (2000); where several pairs are of one subject, it is
+    a bootstrap that draws whole subjects. Arguments and errors as for :func:`spearman`.
+    """
+    pairs, whole = complete(first, second)
+    owner = owners(subjects, whole)
+    n, left_out = len(pairs), int((~whole).sum())
+    clustered = n > 0 and int(owner.max()) + 1 < n
+    method = "Lin's concordance, 95 % interval by " + ("percentile bootstrap drawing whole subjects" if clustered else "z transform")
+    reason = _why_not_correlated(pairs)
+    if reason:
+        return Correlation(value=nan, low=nan, high=nan, p=nan, n=n, method=method, left_out=left_out, reason=reason)
+    x, y = (pairs - pairs.mean()).T
+    terms = np.column_stack([np.ones(n), x, y, x * x, y * y, x * y])
+
+    def of(sums: np.ndarray) -> np.ndarray:
+        mean_x, mean_y, xx, yy, xy = (sums[:, k] / sums[:, 0] for k in range(1, 6))
+        # The squared difference of the means is in the sum of squares already.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return 2 * (xy - mean_x * mean_y) / (xx + yy - 2 * mean_x * mean_y)
+
+    value = float(of(terms.sum(axis=0)[None])[0])
+    if clustered:
+        low, high = interval_of_sums(terms, owner, of, seed)
+    else:
+        low, high = _lins_interval(value, x, y)
+    reason = "the measurements lie on one line, so the interval is not defined" if isnan(low) else ""
+    return Correlation(value=value, low=low, high=high, p=nan, n=n, method=method, left_out=left_out, reason=reason)
+
+
+def bland_altman(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray, factor: float = 1.96) -> BlandAltman:
+    """Bias and limits of agreement, bias -+ ``factor`` standard deviations; those of the limits' own errors are sqrt(3 / n) of it.
+
+    Args:
+        first, second: a value a subject each; subjects that lack one are left out.
+        factor: 1.96; the paper of 1986 took 2.
+
+    Raises:
+        ValueError: the columns are not of one length.
+    """
+    pairs, whole = complete(first, second)
+    n, left_out = len(pairs), int((~whole).sum())
+    method = "Bland-Altman limits of agreement"
+    if n < 2:
+        bias = float((pairs[:, 0] - pairs[:, 1]).mean()) if n else nan
+        return BlandAltman(
+            bias=bias, bias_low=nan, bias_high=nan, deviation=nan, lower=nan, upper=nan, lower_low=nan, lower_high=nan, upper_low=nan,
+            upper_high=nan, n=n, method=method, left_out=left_out, reason=f"{n or 'no'} complete pair is too few",
+        )  # fmt: skip
+    differences = pairs[:, 0] - pairs[:, 1]
+    bias, deviation = float(differences.mean()), float(differences.std(ddof=1))
+    t = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1))
+    of_bias, of_limit = t * deviation / sqrt(n), t * deviation * sqrt(3 / n)
+    lower, upper = bias - factor * deviation, bias + factor * deviation
+    return BlandAltman(
+        bias=bias,
+        bias_low=bias - of_bias,
+        bias_high=bias + of_bias,
+        deviation=deviation,
+        lower=lower,
+        upper=upper,
+        lower_low=lower - of_limit,
+        lower_high=lower + of_limit,
+        upper_low=upper - of_limit,
+        upper_high=upper + of_limit,
+        n=n,
+        method=method,
+        left_out=left_out,
+    )
+
+
+def _why_not_correlated(pairs: np.ndarray) -> str:
+    if len(pairs) < 3:
+        return f"{len(pairs) or 'no'} complete pair{'s' if len(pairs) == 2 else ''} {'are' if len(pairs) == 2 else 'is'} too few"
+    if any(np.ptp(without_rounding_noise(column)) == 0 for column in pairs.T):
+        return "one of the measurements has the same value everywhere"
+    return ""
+
+
+def _lins_interval(value: float, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """By the z transform, with the variance of Lin's note of correction (Biometrics 2000; 56: 324)."""
+    n, r = len(x), float(np.corrcoef(x, y)[0, 1])
+    if abs(value) > 1 - 1e-12 or abs(r) > 1 - 1e-12 or r == 0 or isnan(r):
+        return nan, nan
+    shift = float((x.mean() - y.mean()) ** 2 / (x.std() * y.std()))
+    spread = (1 - r**2) * value**2 / ((1 - value**2) * r**2)
+    moved = 2 * value**3 * (1 - value) * shift / (r * (1 - value**2) ** 2) - value**4 * shift**2 / (2 * r**2 * (1 - value**2) ** 2)
+    variance = (spread + moved) / (n - 2)
+    half = stats.norm.ppf((1 + CONFIDENCE) / 2) * sqrt(max(variance, 0.0))
+    return tanh(atanh(value) - half), tanh(atanh(value) + half)
