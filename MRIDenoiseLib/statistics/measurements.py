@@ -5,7 +5,7 @@ A correlation alone does not tell: it is 1 too where one measurement is twice th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import atanh, isnan, nan, sqrt, tanh
 
@@ -39,7 +39,7 @@ class BlandAltman(Result):
 
     Args:
         bias: mean difference.
-        bias_low, bias_high: its 95 % interval (t).
+        bias_low, bias_high: its 95 % interval.
         deviation: standard deviation of the differences.
         lower, upper: limits of agreement, between which 95 % of the differences are expected.
         lower_low, lower_high, upper_low, upper_high: 95 % intervals of the limits.
@@ -131,45 +131,75 @@ def lins_concordance(
     return Correlation(value=value, low=low, high=high, p=nan, n=n, method=method, left_out=left_out, reason=reason)
 
 
-def bland_altman(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray, factor: float = 1.96) -> BlandAltman:
-    """Bias and limits of agreement, bias -+ ``factor`` standard deviations; those of the limits' own errors are sqrt(3 / n) of it.
+def bland_altman(
+    first: Sequence[float] | np.ndarray,
+    second: Sequence[float] | np.ndarray,
+    factor: float = 1.96,
+    subjects: Sequence[str] | np.ndarray | None = None,
+    seed: int = 0,
+) -> BlandAltman:
+    """Bias and limits of agreement, bias -+ ``factor`` standard deviations.
+
+    The intervals are those of the paper: t, with a limit's standard error sqrt(3 / n) standard deviations. Where several pairs are
+    of one subject, they are bootstrap intervals that draw whole subjects.
 
     Args:
-        first, second: a value a subject each; subjects that lack one are left out.
+        first, second: a value a row each; rows that lack one are left out.
         factor: 1.96; the paper of 1986 took 2.
+        subjects: whose row it is; without it every row is a subject of its own.
+        seed: of the bootstrap.
 
     Raises:
         ValueError: the columns are not of one length.
     """
     pairs, whole = complete(first, second)
+    owner = owners(subjects, whole)
     n, left_out = len(pairs), int((~whole).sum())
-    method = "Bland-Altman limits of agreement"
+    clustered = n > 0 and int(owner.max()) + 1 < n
+    method = "Bland-Altman limits of agreement, 95 % intervals by " + ("percentile bootstrap drawing whole subjects" if clustered else "t")
+    differences = pairs[:, 0] - pairs[:, 1]
     if n < 2:
-        bias = float((pairs[:, 0] - pairs[:, 1]).mean()) if n else nan
+        bias = float(differences.mean()) if n else nan
         return BlandAltman(
             bias=bias, bias_low=nan, bias_high=nan, deviation=nan, lower=nan, upper=nan, lower_low=nan, lower_high=nan, upper_low=nan,
             upper_high=nan, n=n, method=method, left_out=left_out, reason=f"{n or 'no'} complete pair is too few",
         )  # fmt: skip
-    differences = pairs[:, 0] - pairs[:, 1]
     bias, deviation = float(differences.mean()), float(differences.std(ddof=1))
-    t = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1))
-    of_bias, of_limit = t * deviation / sqrt(n), t * deviation * sqrt(3 / n)
-    lower, upper = bias - factor * deviation, bias + factor * deviation
+    places = (0.0, -factor, factor)
+    if clustered:
+        # Centred, so that the sums of squares keep their digits.
+        centred = differences - bias
+        terms = np.column_stack([np.ones(n), centred, centred**2])
+        ends = [tuple(bias + end for end in interval_of_sums(terms, owner, _limit(place), seed)) for place in places]
+    else:
+        t = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * deviation
+        halves = (t / sqrt(n), t * sqrt(3 / n), t * sqrt(3 / n))
+        ends = [(bias + place * deviation - half, bias + place * deviation + half) for place, half in zip(places, halves, strict=True)]
     return BlandAltman(
         bias=bias,
-        bias_low=bias - of_bias,
-        bias_high=bias + of_bias,
+        bias_low=ends[0][0],
+        bias_high=ends[0][1],
         deviation=deviation,
-        lower=lower,
-        upper=upper,
-        lower_low=lower - of_limit,
-        lower_high=lower + of_limit,
-        upper_low=upper - of_limit,
-        upper_high=upper + of_limit,
+        lower=bias - factor * deviation,
+        upper=bias + factor * deviation,
+        lower_low=ends[1][0],
+        lower_high=ends[1][1],
+        upper_low=ends[2][0],
+        upper_high=ends[2][1],
         n=n,
         method=method,
         left_out=left_out,
     )
+
+
+def _limit(place: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Mean plus ``place`` standard deviations, from the sums of 1, values and squares."""
+
+    def of(sums: np.ndarray) -> np.ndarray:
+        n, mean = sums[:, 0], sums[:, 1] / sums[:, 0]
+        return mean + place * np.sqrt(np.maximum(sums[:, 2] - n * mean**2, 0.0) / (n - 1))
+
+    return of
 
 
 def _why_not_correlated(pairs: np.ndarray) -> str:
