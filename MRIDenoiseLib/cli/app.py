@@ -16,6 +16,7 @@ from MRIDenoiseLib.cli.prepare import prepare
 from MRIDenoiseLib.cli.prompt import prompt
 from MRIDenoiseLib.cli.segment import segment
 from MRIDenoiseLib.cli.simulate import simulate
+from MRIDenoiseLib.cli.study import study_app
 from MRIDenoiseLib.cli.train import train
 
 DEBUG = "--debug"
@@ -35,6 +36,7 @@ app.command()(segment)
 app.command()(prepare)
 app.command()(train)
 app.add_typer(bundle_app, name="bundle")
+app.add_typer(study_app, name="study")
 
 
 def _show_version(wanted: bool) -> None:

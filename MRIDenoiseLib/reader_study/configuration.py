@@ -106,19 +106,42 @@ class StudyConfiguration:
         Raises:
             SettingsError: for a file that is no configuration, a key this program does not know, or values that do not fit.
         """
-        # Slicer's Python has no YAML, and nothing there needs a configuration.
-        import yaml
-
         try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise SettingsError(f"{path} cannot be read as a study: {' '.join(str(error).split())}") from error
-        if not isinstance(values, dict):
-            raise SettingsError(f"{path} is no study: it has no keys with values")
-        try:
-            return _configuration(values, path.resolve().parent)
+            return _configuration(_load(path), path.resolve().parent)
         except SettingsError as error:
             raise SettingsError(f"{path.name}: {error}") from error
+
+
+def self_contained(path: Path) -> str:
+    """The same configuration with every case and file named in full: it can be read from any folder.
+
+    Raises:
+        SettingsError: see :meth:`StudyConfiguration.read`.
+    """
+    import yaml
+
+    study = StudyConfiguration.read(path)
+    named = {what: [_in_full(case) for case in cases] for what, cases in (("cases", study.cases), ("practice", study.practice))}
+    return yaml.safe_dump(_load(path) | named, sort_keys=False, allow_unicode=True)
+
+
+def _in_full(case: Case) -> dict[str, Any]:
+    # Braces in a path are not a pattern's.
+    files = {arm: str(path).replace("{", "{{").replace("}", "}}") for arm, path in case.files.items()}
+    return {"subject": case.name.subject, "group": case.name.group, "files": files}
+
+
+def _load(path: Path) -> dict[Any, Any]:
+    # Slicer's Python has no YAML, and nothing there needs a configuration.
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"it cannot be read as a study: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise SettingsError("it is no study: it has no keys with values")
+    return values
 
 
 @dataclass(frozen=True)
@@ -173,9 +196,9 @@ def _configuration(values: Mapping[Any, Any], folder: Path) -> StudyConfiguratio
     if presentation not in get_args(Presentation):
         raise SettingsError(f"presentation is one of {', '.join(get_args(Presentation))}, not '{presentation}'")
     patterns = keys.take("arms")
-    if not isinstance(patterns, Mapping) or not all(isinstance(pattern, str | None) for pattern in patterns.values()):
+    if not isinstance(patterns, Mapping) or not all(isinstance(n, str) and isinstance(p, str | None) for n, p in patterns.items()):
         raise SettingsError("arms is a list of names, each with a pattern for its files such as 'ours: \"{subject}/ours.nii.gz\"'")
-    arms = tuple(map(str, patterns))
+    arms = tuple(patterns)
     if not 2 <= len(arms) <= (3 if presentation == "side-by-side" else 9):
         raise SettingsError("a study compares two or more arms (at most nine; side by side two or three)")
     volumes = folder / keys.word("volumes", ".")

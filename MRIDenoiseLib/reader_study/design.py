@@ -108,8 +108,8 @@ def _check(design: Design) -> None:
     room = len(_repeatable(design, design.cases))
     if design.repeats > room:
         raise SettingsError(
-            f"{design.repeats} cases cannot be read once more: with {design.sessions} sessions, and no patient twice in a session, there is "
-            f"room for {room}; add a session or ask for fewer repeats"
+            f"{design.repeats} cases cannot be read once more: with {design.sessions} sessions, and no patient twice in a session, "
+            f"there is room for {room}; add a session or ask for fewer repeats"
         )
     total = sum(readings.values()) + design.repeats
     if total < design.sessions:

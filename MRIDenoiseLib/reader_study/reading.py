@@ -209,11 +209,12 @@ class Reading:
         self._show(chosen)
         return self._presentation(chosen, self._latest()[item])
 
-    def save(self, answers: Mapping[str, Any]) -> Progress:
+    def save(self, answers: Mapping[str, Any], seconds: float | None = None) -> Progress:
         """Save the answers to the case shown. When this returns, they are on the disk.
 
         Args:
             answers: question -> value, see :meth:`.forms.Field.check`. A signal index is computed here from its two regions.
+            seconds: time spent, where it was not this object that measured it.
 
         Raises:
             SettingsError: no case is shown, or the answers are not complete; nothing is saved.
@@ -227,7 +228,8 @@ class Reading:
         for one in fields:
             if one.kind == "regions" and one.name in checked:
                 checked[one.name] = signal_index(read_blinded(volume_path(self._folder, item.volumes[0])), checked[one.name])
-        self._store.save(self._reader, self._session_of(item), item.id, checked, round(self.seconds, 3), self._clock())
+        spent = round(self.seconds if seconds is None else seconds, 3)
+        self._store.save(self._reader, self._session_of(item), item.id, checked, spent, self._clock())
         self._show(None)
         return self.status()
 

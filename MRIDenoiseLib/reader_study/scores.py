@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.reader_study.folder import CONSENSUS, Item, ReadingPlan, StudyFolder, read_plan
 from MRIDenoiseLib.reader_study.key import Key, read_key
 from MRIDenoiseLib.reader_study.store import Rating, RatingStore
+from MRIDenoiseLib.reader_study.tables import read_rows, write_rows
+
+Latest = Mapping[tuple[str, str], Mapping[str, Rating]]
+"""(reader, item) -> question -> answer, see :meth:`.store.RatingStore.latest`."""
 
 
 @dataclass(frozen=True)
@@ -50,51 +52,47 @@ class Score:
 def unblinded(study_folder: Path) -> list[Score]:
     """Every reader's last answers of a study, in the order of readers and reading lists; practice cases are left out.
 
-    A repeat is told from the first reading by the session in which it was read.
+    Of two readings of the same image by one reader, the one in the earlier session is the first.
 
     Raises:
         InputError: the folder holds no study, or key and ratings do not belong together.
     """
+    plan, key, latest = _opened(study_folder)
+    return [score for reader in plan.readers for score in _scores_of(reader, plan, key, latest)]
+
+
+def adjudicated(study_folder: Path) -> list[Score]:
+    """What was decided in the consensus session, by a reader called ``consensus``; empty before that session.
+
+    Raises:
+        InputError: see :func:`unblinded`.
+    """
+    return _scores_of(CONSENSUS, *_opened(study_folder))
+
+
+def _opened(study_folder: Path) -> tuple[ReadingPlan, Key, Latest]:
     folder = StudyFolder.of(study_folder)
     plan, key = read_plan(folder.reading), read_key(folder.key)
-    latest = RatingStore.open(folder.reading, plan).latest()
+    if key.study != plan.study:
+        raise InputError(f"the key in {folder.key} and the ratings in {folder.reading} do not belong to the same study")
+    return plan, key, RatingStore.open(folder.reading, plan).latest()
+
+
+def _scores_of(reader: str, plan: ReadingPlan, key: Key, latest: Latest) -> list[Score]:
     found: list[Score] = []
-    for reader in plan.readers:
-        seen: dict[tuple[str, ...], int] = {}
-        for item in plan.items_of(reader):
-            if item.practice:
-                continue
-            images = tuple(sorted(item.volumes))
-            repeat = seen.get(images, 0)
-            seen[images] = repeat + 1
-            for rating in latest.get((reader, item.id), {}).values():
-                found += _scores(rating, item, plan, key, repeat)
+    seen: Counter[tuple[str, ...]] = Counter()
+    for item in plan.items_of(reader):
+        if item.practice:
+            continue
+        images = tuple(sorted(item.volumes))
+        for rating in latest.get((reader, item.id), {}).values():
+            found += _scores(rating, item, plan, key, seen[images])
+        seen[images] += 1
     return found
-
-
-def consensus_scores(study_folder: Path) -> list[Score]:
-    """What the readers agreed on in the consensus session, with the reader's name ``consensus``; empty before that session.
-
-    Only what was discordant was read again: where all readers said the same, that is their consensus.
-
-    Raises:
-        InputError: the folder holds no study, or key and ratings do not belong together.
-    """
-    folder = StudyFolder.of(study_folder)
-    plan, key = read_plan(folder.reading), read_key(folder.key)
-    latest = RatingStore.open(folder.reading, plan).latest()
-    return [
-        score
-        for item in plan.items_of(CONSENSUS)
-        for rating in latest.get((CONSENSUS, item.id), {}).values()
-        for score in _scores(rating, item, plan, key, 0)
-    ]
 
 
 def _scores(rating: Rating, item: Item, plan: ReadingPlan, key: Key, repeat: int) -> list[Score]:
     def score(volume: str, value: float | str) -> Score:
-        if volume not in key.volumes:
-            raise InputError(f"the key does not know the volume {volume}; key and reading folder do not belong to the same study")
         image = key.volumes[volume]
         return Score(
             rating.reader, rating.session, image.subject, image.group, image.arm, rating.field, value, repeat, rating.seconds, volume
@@ -118,19 +116,9 @@ def write_scores(scores: Sequence[Score], path: Path, *, overwrite: bool = False
     """Write scores as a table (``.csv``) or a list of records (``.json``), by the file's ending.
 
     Raises:
-        OutputError: the file is there already, or cannot be written.
-        InputError: another ending.
+        OutputError: the file is there already, has another ending, or cannot be written.
     """
-    if path.suffix.lower() not in (".csv", ".json"):
-        raise InputError(f"{path.name} must end in .csv or .json")
-    with replacing(path, overwrite) as temporary:
-        if path.suffix.lower() == ".json":
-            temporary.write_text(json.dumps([asdict(score) for score in scores], indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-            return
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            table = csv.DictWriter(file, [field.name for field in fields(Score)])
-            table.writeheader()
-            table.writerows(asdict(score) for score in scores)
+    write_rows([asdict(score) for score in scores], [field.name for field in fields(Score)], path, overwrite=overwrite)
 
 
 def read_scores(path: Path) -> list[Score]:
@@ -140,9 +128,7 @@ def read_scores(path: Path) -> list[Score]:
         InputError: the file cannot be read, or is no table of scores.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = json.load(file) if path.suffix.lower() == ".json" else list(csv.DictReader(file))
-        return [_score_of(row) for row in rows]
+        return [_score_of(row) for row in read_rows(path)]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is no table of scores; write one with mridenoise study export --unblind") from error
 
