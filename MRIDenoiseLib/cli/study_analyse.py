@@ -121,16 +121,17 @@ def power(
 
 
 def _table(found: list[Power], margin: float) -> Table:
-    table = Table("subjects", "any difference\n(Friedman)", title="How often the study would show it")
-    for pair in found[0].pairs:
-        table.add_column(f"{pair.first} {'=' if pair.difference == 0 else '>' if pair.difference > 0 else '<'} {pair.second}\n(Wilcoxon)")
-        if pair.equivalent is not None:
-            table.add_column(f"{pair.first} ≈ {pair.second}\n(TOST ±{margin:g})")
-    for one in found:
-        cells = [str(one.subjects), _percent(one.any_difference)]
-        for pair in one.pairs:
-            cells += [_percent(rate) for rate in (pair.detected, pair.equivalent) if rate is not None]
-        table.add_row(*cells)
+    table = Table(
+        "", *(f"{one.subjects} subjects" for one in found), title="How often the study would show it", box=None, padding=(0, 2, 0, 0)
+    )
+    table.add_row("any difference (Friedman)", *(_percent(one.any_difference) for one in found))
+    for pairs in zip(*(one.pairs for one in found), strict=True):
+        pair = pairs[0]
+        sign = "=" if pair.difference == 0 else ">" if pair.difference > 0 else "<"
+        table.add_row(f"{pair.first} {sign} {pair.second} (Wilcoxon)", *(_percent(one.detected) for one in pairs))
+        equal = [one.equivalent for one in pairs if one.equivalent is not None]
+        if equal:
+            table.add_row(f"{pair.first} equivalent to {pair.second}, ±{margin:g} (TOST)", *map(_percent, equal))
     return table
 
 

@@ -38,7 +38,8 @@ class SimulatedReaders:
     highest: int = 4
 
     def __post_init__(self) -> None:
-        if not 0 <= self.of_subject <= self.agreement <= 1 - self.strictness <= 1:
+        # 0.7 and 0.3 do not add up to 1 by the last digit.
+        if not (0 <= self.of_subject <= self.agreement and self.strictness >= 0 and self.agreement + self.strictness <= 1 + 1e-12):
             raise SettingsError(
                 f"readers cannot share {self.agreement:g} of what they see with {self.of_subject:g} of it from the patient and "
                 f"{self.strictness:g} from the reader: the parts have to fit into 1, and the patient's into the agreement"
@@ -86,7 +87,7 @@ class SimulatedReaders:
             sqrt(self.of_subject) * draw((studies, subjects, 1, 1, 1))
             + sqrt(self.agreement - self.of_subject) * draw((studies, subjects, 1, arms, 1))
             + sqrt(self.strictness) * draw((studies, 1, readers, 1, 1))
-            + sqrt(1 - self.agreement - self.strictness) * draw((studies, subjects, readers, arms, times))
+            + sqrt(max(0.0, 1 - self.agreement - self.strictness)) * draw((studies, subjects, readers, arms, times))
         )
         points = np.rint(quality[:, None] + self.spread * perceived)
         return np.clip(points, self.lowest, self.highest).astype(int)

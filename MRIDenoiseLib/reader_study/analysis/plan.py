@@ -12,8 +12,8 @@ Kind = Literal["scale", "fazekas", "index", "finding", "preference"]
 
 DETECTION_MARGIN = 0.05
 """The difference in detection rate that does not matter: 5 percentage points."""
-ALL = "all"
-"""Stands for every group, arm or reader together."""
+ALL = "(all)"
+"""Stands for every group, arm or reader together; no code of a study has parentheses."""
 
 _KINDS: dict[str, Kind] = {
     "likert": "scale",

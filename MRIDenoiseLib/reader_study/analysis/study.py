@@ -9,7 +9,7 @@ from MRIDenoiseLib.reader_study.analysis.plan import plan_of
 from MRIDenoiseLib.reader_study.configuration import StudyConfiguration
 from MRIDenoiseLib.reader_study.creation import CONFIGURATION
 from MRIDenoiseLib.reader_study.folder import StudyFolder
-from MRIDenoiseLib.reader_study.scores import consensus_scores, unblinded
+from MRIDenoiseLib.reader_study.scores import adjudicated, unblinded
 
 
 def analyse_study(folder: Path) -> Analysis:
@@ -23,4 +23,4 @@ def analyse_study(folder: Path) -> Analysis:
         SettingsError: the configuration in the key's folder was damaged.
     """
     plan = plan_of(StudyConfiguration.read(StudyFolder.of(folder).key / CONFIGURATION))
-    return analyse(unblinded(folder), plan, consensus_scores(folder))
+    return analyse(unblinded(folder), plan, adjudicated(folder))

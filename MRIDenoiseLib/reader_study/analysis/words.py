@@ -42,8 +42,8 @@ def named(field: str) -> str:
 
 
 def where(field: str, group: str) -> str:
-    """Field and group, the group only where it tells something."""
-    return named(field) if group == ALL else f"{named(field)} ({group})"
+    """Field and group, the group only where it tells something: studies without groups have one called all."""
+    return named(field) if group in (ALL, "all") else f"{named(field)} ({group})"
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,9 @@ def _difference(what: str, test: PairTest, estimate: PairEstimate, one: ArmCompa
 
 def _of_readers(analysis: Analysis) -> list[str]:
     found = []
+    questions = {question.name: question for question in analysis.plan.questions}
     for one in analysis.agreement:
-        if one.arm == ALL and one.group in (ALL, *_only_group(analysis)):
+        if one.arm == ALL and one.group == analysis.plan.groups_of(questions[one.field])[0]:
             single, average = one.single, one.average
             word = f", {single.band}" if single.band else f" ({single.reason})"
             found.append(
@@ -123,11 +124,6 @@ def _of_readers(analysis: Analysis) -> list[str]:
                 f"({interval(average.low, average.high)}) of their mean; n = {single.n} images."
             )
     return found
-
-
-def _only_group(analysis: Analysis) -> tuple[str, ...]:
-    groups = tuple(dict.fromkeys(group for _, group in analysis.plan.cases))
-    return groups if len(groups) == 1 else ()
 
 
 def _of_indices(analysis: Analysis) -> list[str]:
