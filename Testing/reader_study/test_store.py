@@ -156,7 +156,7 @@ for kill in range(count):
     os.close(said)
     # After some ratings, or while the file is opened, and then at any moment of what follows.
     lines, wanted = b"", random.randrange(4)
-    while lines.count(b"\n") < wanted:
+    while lines.count(b"\\n") < wanted:
         lines += os.read(heard, 65536)
     time.sleep(random.uniform(0.0, 0.01))
     os.kill(child, signal.SIGKILL)
