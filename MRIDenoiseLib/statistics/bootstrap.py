@@ -8,6 +8,7 @@ width.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -41,13 +42,14 @@ def clustered_median_interval(
     owner = np.unique(np.asarray(subjects), return_inverse=True)[1]
     order = np.argsort(np.asarray(values, dtype=float), kind="stable")
     ascending = np.asarray(values, dtype=float)[order]
-    medians = []
-    for counts in _draws(int(owner.max()) + 1, seed, room=len(order)):
+
+    def median(times: np.ndarray) -> np.ndarray:
         # How many drawn rows lie at or below each value: the median is where half of them do.
-        below = np.cumsum(counts[:, owner[order]], axis=1)
+        below = np.cumsum(times[:, order], axis=1)
         half = below[:, -1:] / 2
-        medians.append((ascending[np.argmax(below >= half, axis=1)] + ascending[np.argmax(below > half, axis=1)]) / 2)
-    return percentile_interval(np.concatenate(medians), confidence)
+        return (ascending[np.argmax(below >= half, axis=1)] + ascending[np.argmax(below > half, axis=1)]) / 2
+
+    return interval_of_draws(median, owner, seed, confidence)
 
 
 def interval_of_sums(
@@ -72,25 +74,20 @@ def interval_of_sums(
     return percentile_interval(np.concatenate(found), confidence)
 
 
-def interval_of_rows(
-    statistic: Callable[[np.ndarray], float],
-    owner: np.ndarray,
-    seed: int = 0,
-    confidence: float = CONFIDENCE,
-    resamplings: int = 2_000,
+def interval_of_draws(
+    statistic: Callable[[np.ndarray], np.ndarray], owner: np.ndarray, seed: int = 0, confidence: float = CONFIDENCE
 ) -> tuple[float, float]:
-    """Interval of a statistic that needs the drawn rows themselves, such as a rank correlation.
+    """Interval of a statistic that needs to know how often each row is drawn, such as a median or a rank correlation.
 
     Args:
-        statistic: numbers of the drawn rows (some several times) -> a number; NaN where it is undefined.
+        statistic: resamplings x rows, how often each is drawn -> one number a resampling; NaN where it is undefined.
         owner: the number of each row's subject, from 0.
         seed: of the draws.
         confidence: how often the interval is to hold the truth.
-        resamplings: how many; each costs a call.
     """
-    rows = np.split(np.argsort(owner, kind="stable"), np.cumsum(np.bincount(owner))[:-1])
-    drawn = np.random.default_rng(seed).integers(0, len(rows), (resamplings, len(rows)))
-    return percentile_interval(np.array([statistic(np.concatenate([rows[k] for k in draw])) for draw in drawn]), confidence)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = [statistic(counts[:, owner]) for counts in _draws(int(owner.max()) + 1, seed, room=len(owner))]
+    return percentile_interval(np.concatenate(found), confidence)
 
 
 def percentile_interval(found: np.ndarray, confidence: float) -> tuple[float, float]:
@@ -105,9 +102,27 @@ def percentile_interval(found: np.ndarray, confidence: float) -> tuple[float, fl
 
 def _draws(subjects: int, seed: int, room: int = 0) -> Iterator[np.ndarray]:
     """How often each subject is drawn: parts of resamplings x subjects, small enough for the memory."""
-    drawn = np.random.default_rng(seed).integers(0, subjects, (RESAMPLINGS, subjects))
     step = max(1, _ROOM // max(subjects, room))
-    for first in range(0, RESAMPLINGS, step):
-        part = drawn[first : first + step]
-        places = part + subjects * np.arange(len(part))[:, None]
-        yield np.bincount(places.ravel(), minlength=subjects * len(part)).reshape(len(part), subjects)
+    if subjects * RESAMPLINGS <= _ROOM:
+        counts = _counts_of_few(subjects, seed)
+        yield from (counts[first : first + step] for first in range(0, RESAMPLINGS, step))
+    else:
+        drawn = _drawn(subjects, seed)
+        yield from (_counts(drawn[first : first + step], subjects) for first in range(0, RESAMPLINGS, step))
+
+
+@lru_cache(maxsize=8)
+def _counts_of_few(subjects: int, seed: int) -> np.ndarray:
+    """All at once; kept, because an analysis asks for the same draws again and again."""
+    counts = _counts(_drawn(subjects, seed), subjects)
+    counts.setflags(write=False)
+    return counts
+
+
+def _drawn(subjects: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, subjects, (RESAMPLINGS, subjects))
+
+
+def _counts(drawn: np.ndarray, subjects: int) -> np.ndarray:
+    places = drawn + subjects * np.arange(len(drawn))[:, None]
+    return np.bincount(places.ravel(), minlength=subjects * len(drawn)).reshape(len(drawn), subjects).astype(float)

@@ -99,7 +99,7 @@ def intraclass(
         )  # fmt: skip
 
     if n < 2:
-        return without(f"{n or 'no'} image with all ratings is too few")
+        return without("one image is too few" if n else "no image has all ratings")
     # Centred, so that the sums of squares keep their digits.
     centred = rows - rows.mean()
     if float(np.abs(centred).max()) <= 1e-12 * max(1.0, float(np.abs(rows).max())):
@@ -116,7 +116,8 @@ def intraclass(
     else:
         low, high = _f_interval(squares, form)
         if isnan(low):
-            reason = "raters agree in full, so the interval has no width" if value == 1 else "the interval is not defined"
+            what = "agree in full" if value == 1 else "differ by a constant only"
+            reason = f"raters {what}, so the interval is not defined"
     return IntraclassCorrelation(
         form=form,
         value=value,

@@ -12,7 +12,7 @@ from math import atanh, isnan, nan, sqrt, tanh
 import numpy as np
 from scipy import stats
 
-from MRIDenoiseLib.statistics.bootstrap import interval_of_rows, interval_of_sums
+from MRIDenoiseLib.statistics.bootstrap import interval_of_draws, interval_of_sums
 from MRIDenoiseLib.statistics.ranks import without_rounding_noise
 from MRIDenoiseLib.statistics.result import CONFIDENCE, Result, complete, owners
 
@@ -80,17 +80,18 @@ def spearman(
     reason = _why_not_correlated(pairs)
     if reason:
         return Correlation(value=nan, low=nan, high=nan, p=nan, n=n, method=method, left_out=left_out, reason=reason)
-    pairs = np.column_stack([without_rounding_noise(column) for column in pairs.T])
+    levels = [np.unique(without_rounding_noise(column), return_inverse=True)[1] for column in pairs.T]
 
-    def of(rows: np.ndarray) -> float:
-        ranks = stats.rankdata(pairs[rows], axis=0)
-        ranks -= ranks.mean(axis=0)
-        spread = float((ranks[:, 0] ** 2).sum() * (ranks[:, 1] ** 2).sum())
-        return float((ranks[:, 0] * ranks[:, 1]).sum() / sqrt(spread)) if spread > 0 else nan
+    def of(times: np.ndarray) -> np.ndarray:
+        first_ranks, second_ranks = (_ranks(times, level) for level in levels)
+        n_drawn = times.sum(axis=1, keepdims=True)
+        first_ranks, second_ranks = (ranks - (n_drawn + 1) / 2 for ranks in (first_ranks, second_ranks))
+        both = (times * first_ranks * second_ranks).sum(axis=1)
+        return both / np.sqrt((times * first_ranks**2).sum(axis=1) * (times * second_ranks**2).sum(axis=1))
 
-    value = min(1.0, max(-1.0, of(np.arange(n))))
+    value = min(1.0, max(-1.0, float(of(np.ones((1, n)))[0])))
     p = 0.0 if abs(value) > 1 - 1e-12 else float(2 * stats.t.sf(abs(value) * sqrt((n - 2) / (1 - value**2)), n - 2))
-    low, high = interval_of_rows(of, owner, seed)
+    low, high = interval_of_draws(of, owner, seed)
     return Correlation(value=value, low=low, high=high, p=p, n=n, method=method, left_out=left_out)
 
 
@@ -190,6 +191,19 @@ def bland_altman(
         method=method,
         left_out=left_out,
     )
+
+
+def _ranks(times: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """Middle ranks of rows of which some are drawn several times and some never.
+
+    Args:
+        times: resamplings x rows.
+        level: which of the ascending values each row has.
+    """
+    order = np.argsort(level, kind="stable")
+    starts = np.searchsorted(level[order], np.arange(int(level.max()) + 1))
+    of_level = np.add.reduceat(times[:, order], starts, axis=1)
+    return (np.cumsum(of_level, axis=1) - (of_level - 1) / 2)[:, level]
 
 
 def _limit(place: float) -> Callable[[np.ndarray], np.ndarray]:

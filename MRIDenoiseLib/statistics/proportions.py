@@ -138,14 +138,13 @@ def accuracy(
     if not np.isin(pairs, (0, 1)).all():
         raise ValueError("a reading must be 0 or 1")
     positive = pairs[:, 1] == 1
-    found = Accuracy(
+    return Accuracy(
         sensitivity=rate(pairs[positive, 0], owner[positive], seed),
         specificity=rate(1 - pairs[~positive, 0], owner[~positive], seed),
         n=len(pairs),
         method="sensitivity and specificity",
         left_out=int((~whole).sum()),
     )
-    return found
 
 
 def curve_area(

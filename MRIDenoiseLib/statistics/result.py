@@ -61,3 +61,20 @@ def owners(subjects: Sequence[str] | np.ndarray | None, whole: np.ndarray) -> np
     if len(subjects) != len(whole):
         raise ValueError(f"need as many subjects as rows, got {len(subjects)} and {len(whole)}")
     return np.unique(np.asarray(subjects)[whole], return_inverse=True)[1]
+
+
+def subject_means(table: np.ndarray, subjects: Sequence[str] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of each subject's rows: tests take subjects as samples, not their slices, volumes or organs.
+
+    Args:
+        table: rows x columns, or one number a row; complete.
+        subjects: whose row it is.
+
+    Returns:
+        Subjects x columns (or a number a subject), and the subjects in that order, sorted.
+    """
+    names, owner = np.unique(np.asarray(subjects), return_inverse=True)
+    sums = np.zeros((len(names), *np.shape(table)[1:]))
+    np.add.at(sums, owner, table)
+    counts = np.bincount(owner, minlength=len(names)).reshape(-1, *([1] * (np.ndim(table) - 1)))
+    return sums / counts, names

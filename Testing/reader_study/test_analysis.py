@@ -68,7 +68,7 @@ def test_a_case_that_one_reader_missed_is_left_out_and_named(whole, page):
     gap = of(whole.missing, field="image_quality", group="head")
     assert (gap.reader, gap.missing, gap.of) == ("R2", 3, 3 * SUBJECTS)
     assert {one.field for one in whole.missing} == {"image_quality", "fazekas.deep", "fazekas.periventricular"}
-    assert "1 incomplete cases left out" in page and f"<td>3 of {3 * SUBJECTS}</td>" in page
+    assert "incomplete cases left out: 1" in page and f"<td>3 of {3 * SUBJECTS}</td>" in page
 
 
 def test_one_missing_rating_of_a_strict_reader_does_not_lift_the_arm():

@@ -69,9 +69,15 @@ def test_full_agreement_is_1_and_says_why_it_has_no_interval():
     assert found.value == 1 and isnan(found.low) and "agree in full" in found.reason
 
 
+def test_readers_a_constant_apart_are_consistent_in_full_and_the_reason_is_said():
+    found = intraclass(np.array([[1, 2], [2, 3], [4, 5]]), "A,1")
+    assert 0.5 < found.value < 1 and "constant" in found.reason
+    assert intraclass(np.array([[1, 2], [2, 3], [4, 5]]), "C,1").value == 1
+
+
 @pytest.mark.parametrize(
     ("table", "reason"),
-    [([[3, 3], [3, 3], [3, 3]], "all ratings are equal"), ([[1, 2]], "1 image"), ([[1, nan], [nan, 2]], "no image")],
+    [([[3, 3], [3, 3], [3, 3]], "all ratings are equal"), ([[1, 2]], "one image"), ([[1, nan], [nan, 2]], "no image")],
 )
 def test_what_tells_nothing_is_named(table, reason):
     found = intraclass(np.array(table, dtype=float))

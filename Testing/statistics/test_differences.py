@@ -2,9 +2,18 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from MRIDenoiseLib.statistics import clustered_interval, clustered_median_interval, compare, paired_difference
-from MRIDenoiseLib.statistics.bootstrap import interval_of_rows
+from MRIDenoiseLib.statistics import (
+    bootstrap,
+    clustered_interval,
+    clustered_median_interval,
+    compare,
+    paired_difference,
+    spearman,
+    subject_means,
+)
+from MRIDenoiseLib.statistics.bootstrap import RESAMPLINGS
 
 
 def test_a_comparison_counts_what_it_says():
@@ -69,12 +78,44 @@ def test_scores_of_different_rows_are_refused():
         compare([], [], [])
 
 
+def row_by_row(statistic, owner, seed):
+    """The interval as its definition has it: the drawn subjects' rows written down one after another."""
+    rows = [np.flatnonzero(owner == subject) for subject in range(owner.max() + 1)]
+    drawn = np.random.default_rng(seed).integers(0, len(rows), (RESAMPLINGS, len(rows)))
+    return tuple(np.nanpercentile([statistic(np.concatenate([rows[k] for k in draw])) for draw in drawn], (2.5, 97.5)))
+
+
 def test_the_median_s_interval_is_that_of_drawing_the_rows_themselves():
     rng = np.random.default_rng(5)
     values, subjects = rng.integers(0, 9, 31).astype(float), rng.integers(0, 12, 31)
     owner = np.unique(subjects, return_inverse=True)[1]
-    one_by_one = interval_of_rows(lambda rows: float(np.median(values[rows])), owner, seed=1, resamplings=10_000)
-    assert clustered_median_interval(values, subjects, seed=1) == one_by_one
+    assert clustered_median_interval(values, subjects, seed=1) == row_by_row(lambda rows: np.median(values[rows]), owner, 1)
+
+
+def test_the_rank_correlation_s_interval_is_that_of_drawing_the_rows_themselves():
+    rng = np.random.default_rng(6)
+    first, subjects = rng.integers(0, 9, 31), rng.integers(0, 12, 31)
+    second = first + rng.integers(0, 9, 31)
+    owner = np.unique(subjects, return_inverse=True)[1]
+
+    def of(rows):
+        return np.corrcoef(stats.rankdata(first[rows]), stats.rankdata(second[rows]))[0, 1]
+
+    found = spearman(first, second, subjects, seed=1)
+    assert (found.low, found.high) == pytest.approx(row_by_row(of, owner, 1))
+
+
+def test_many_subjects_are_drawn_in_parts_that_fit_the_memory(monkeypatch):
+    values, subjects = np.random.default_rng(7).normal(0, 1, 60), np.repeat(np.arange(20), 3)
+    at_once = [*clustered_interval(values, subjects), *clustered_median_interval(values, subjects)]
+    monkeypatch.setattr(bootstrap, "_ROOM", 1000)
+    assert [*clustered_interval(values, subjects), *clustered_median_interval(values, subjects)] == pytest.approx(at_once)
+
+
+def test_a_subject_s_rows_become_one_number():
+    means, names = subject_means(np.array([[1.0, 2], [3, 4], [5, 0]]), ["b", "a", "b"])
+    assert list(names) == ["a", "b"] and means.tolist() == [[3, 4], [3, 1]]
+    assert subject_means(np.array([1.0, 2, 6]), ["x", "y", "y"])[0].tolist() == [1, 4]
 
 
 def test_a_paired_difference_leaves_out_what_is_missing_and_says_so():

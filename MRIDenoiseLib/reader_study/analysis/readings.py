@@ -9,6 +9,7 @@ import numpy as np
 
 from MRIDenoiseLib.reader_study.analysis.plan import ALL, AnalysisPlan, Question
 from MRIDenoiseLib.reader_study.scores import Score
+from MRIDenoiseLib.statistics import subject_means
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,7 @@ class Readings:
         Returns:
             Subjects x arms, of complete cases only, and the subjects' codes.
         """
-        subjects, owner = np.unique(self.subjects[self.complete], return_inverse=True)
-        of_case = self.values[self.complete].mean(axis=1)
-        sums = np.zeros((len(subjects), len(self.arms)))
-        np.add.at(sums, owner, of_case)
-        return sums / np.bincount(owner, minlength=len(subjects))[:, None], subjects
+        return subject_means(self.values[self.complete].mean(axis=1), self.subjects[self.complete])
 
     def images(self, arms: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Every image as a row of its readers' ratings.

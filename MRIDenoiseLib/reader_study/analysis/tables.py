@@ -35,7 +35,7 @@ def arms(one: ArmComparison) -> str:
         )
         for arm in one.arms
     ]
-    left_out = f"; {one.cases_left_out} incomplete cases left out" if one.cases_left_out else ""
+    left_out = f"; incomplete cases left out: {one.cases_left_out}" if one.cases_left_out else ""
     caption = f"Mean of {one.readers} reader{'s' if one.readers > 1 else ''}, over subjects{left_out}"
     return _table(caption, ("arm", "n subjects", "mean", "SD", "median", "quartiles"), rows)
 
@@ -98,10 +98,10 @@ def agreement(found: Sequence[ReaderAgreement]) -> str:
                 one.single.band,
                 f"{number(one.average.value)} ({interval(one.average.low, one.average.high)})",
                 one.average.band,
-                f"{basis(one.single)} images",
+                basis(one.single),
             )
         )
-    head = ("arm", "ICC(A,1), one reader", "", f"ICC(A,k), mean of {found[0].single.raters}", "", "basis")
+    head = ("arm", "ICC(A,1), one reader", "band", f"ICC(A,k), mean of {found[0].single.raters}", "band", "images")
     text = _table("Agreement between readers: two-way mixed, absolute agreement, 95 % intervals", head, rows)
     kappas = [
         (
@@ -114,7 +114,7 @@ def agreement(found: Sequence[ReaderAgreement]) -> str:
         for one in found
         for pair in one.kappas
     ]
-    return text + (_table(_of_kappas(), ("arm", "readers", "weighted kappa", "AC2", "basis"), kappas) if kappas else "")
+    return text + (_table(_of_kappas(), ("arm", "readers", "weighted kappa", "AC2", "images"), kappas) if kappas else "")
 
 
 def repeated(found: Sequence[RepeatAgreement]) -> str:
@@ -126,12 +126,12 @@ def repeated(found: Sequence[RepeatAgreement]) -> str:
             one.single.band,
             f"{number(one.kappa.value)} ({interval(one.kappa.low, one.kappa.high)})" if one.kappa else "–",
             _rate(one.same) if one.same else "–",
-            f"{basis(one.single)} images",
+            basis(one.single),
         )
         for one in found
     ]
     return _table(
-        "Agreement of readers with themselves, second reading", ("reader", "ICC(A,1)", "", "weighted kappa", "same", "basis"), rows
+        "Agreement of readers with themselves, second reading", ("reader", "ICC(A,1)", "band", "weighted kappa", "same", "images"), rows
     )
 
 
@@ -150,7 +150,7 @@ def against_reference(found: Sequence[ReferenceAgreement], reference: str) -> st
         )
         for one in found
     ]
-    head = ("grade", "group", "arm", "reader", "weighted kappa", "AC2", "same grade", "basis")
+    head = ("grade", "group", "arm", "reader", "weighted kappa", "AC2", "same grade", "images")
     return _table(f"The same reader's grade on {reference}. {_of_kappas()}", head, rows)
 
 
