@@ -146,6 +146,23 @@ def export(
 
 
 @study_app.command()
+def collect(
+    study: Study,
+    copies: Annotated[list[Path], typer.Argument(metavar="COPY...", help="Copies of its reading folder, in which others have read.")],
+) -> None:
+    """Take the ratings of copies of the reading folder into the study; what is there already is not taken twice."""
+    from MRIDenoiseLib.reader_study.folder import read_plan, reading_folder
+    from MRIDenoiseLib.reader_study.store import RatingStore
+
+    own = reading_folder(study)
+    plan = read_plan(own)
+    store = RatingStore.open(own, plan)
+    for copy in copies:
+        count = store.take_in(RatingStore.open(reading_folder(copy), plan))
+        Console(soft_wrap=True).print(Text(f"{count} new answers from {copy}"))
+
+
+@study_app.command()
 def consensus(
     study: Study,
     make: Annotated[bool, typer.Option("--make", help="Make the session in which they are read again.")] = False,

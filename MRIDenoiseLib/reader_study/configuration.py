@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.reader_study.design import CaseName, Design
+from MRIDenoiseLib.reader_study.cases import CODE, Case, in_full, read_cases, refuse_twice
+from MRIDenoiseLib.reader_study.design import Design
 from MRIDenoiseLib.reader_study.folder import CONSENSUS
 from MRIDenoiseLib.reader_study.forms import Form, fields_for, form_of
 
@@ -20,21 +20,7 @@ Brightness = Literal["same", "matched"]
 
 NO_BUNDLE = "none"
 
-_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 _HASH = re.compile(r"[0-9a-f]{12,64}")
-
-
-@dataclass(frozen=True)
-class Case:
-    """A case and where its versions lie.
-
-    Args:
-        name: patient and group.
-        files: arm -> image file or DICOM folder.
-    """
-
-    name: CaseName
-    files: Mapping[str, Path]
 
 
 @dataclass(frozen=True)
@@ -121,14 +107,8 @@ def self_contained(path: Path) -> str:
     import yaml
 
     study = StudyConfiguration.read(path)
-    named = {what: [_in_full(case) for case in cases] for what, cases in (("cases", study.cases), ("practice", study.practice))}
+    named = {what: [in_full(case) for case in cases] for what, cases in (("cases", study.cases), ("practice", study.practice))}
     return yaml.safe_dump(_load(path) | named, sort_keys=False, allow_unicode=True)
-
-
-def _in_full(case: Case) -> dict[str, Any]:
-    # Braces in a path are not a pattern's.
-    files = {arm: str(path).replace("{", "{{").replace("}", "}}") for arm, path in case.files.items()}
-    return {"subject": case.name.subject, "group": case.name.group, "files": files}
 
 
 def _load(path: Path) -> dict[Any, Any]:
@@ -186,7 +166,7 @@ class _Keys:
         for word in value:
             if not isinstance(word, str):
                 raise SettingsError(f"{name}: {word!r} is no word; put it between quotation marks")
-        _refuse_twice(value, name)
+        refuse_twice(value, name)
         return tuple(value)
 
 
@@ -203,8 +183,8 @@ def _configuration(values: Mapping[Any, Any], folder: Path) -> StudyConfiguratio
         raise SettingsError("a study compares two or more arms (at most nine; side by side two or three)")
     volumes = folder / keys.word("volumes", ".")
     group = keys.word("group", "all")
-    cases = _cases(keys.take("cases"), "cases", patterns, volumes, group)
-    practice = _cases(keys.take("practice", []), "practice", patterns, volumes, group)
+    cases = read_cases(keys.take("cases"), "cases", patterns, volumes, group)
+    practice = read_cases(keys.take("practice", []), "practice", patterns, volumes, group)
     forms = _forms(keys.take("forms"), len(arms) if presentation == "side-by-side" else 1)
     percentiles = keys.take("window_percentiles", [0.5, 99.5])
     brightness = keys.word("brightness", "same")
@@ -248,19 +228,19 @@ def _check(study: StudyConfiguration) -> None:
         raise SettingsError("the study needs a name")
     for what, codes in (("reader", study.readers), ("arm", study.arms)):
         for code in codes:
-            if not _CODE.fullmatch(code):
+            if not CODE.fullmatch(code):
                 raise SettingsError(f"the {what} '{code}' needs a code of letters, digits, spaces, dots, dashes and underscores")
     if not study.readers or CONSENSUS in study.readers:
         raise SettingsError(f"a study needs at least one reader, and none may be called {CONSENSUS}")
     if not study.cases:
         raise SettingsError("a study needs at least one case")
-    _refuse_twice([f"{case.name.subject} ({case.name.group})" for case in (*study.cases, *study.practice)], "cases")
+    refuse_twice([f"{case.name.subject} ({case.name.group})" for case in (*study.cases, *study.practice)], "cases")
     if study.reference and study.reference not in study.arms:
         raise SettingsError(f"the reference '{study.reference}' is none of the arms {', '.join(study.arms)}")
     if study.bundle != NO_BUNDLE and not _HASH.fullmatch(study.bundle):
         raise SettingsError("bundle is the model's hash as mridenoise bundle info shows it (hexadecimal digits), or none")
     names = [one.name for form in study.forms for one in form.fields]
-    _refuse_twice(names, "the forms' fields")
+    refuse_twice(names, "the forms' fields")
     for name in (study.primary_outcome, *study.consensus):
         if name not in names:
             raise SettingsError(f"no form asks for '{name}'; there are {', '.join(names)}")
@@ -290,45 +270,3 @@ def _percentiles(found: Any) -> tuple[float, float]:
     if not 0 <= found[0] < found[1] <= 100:
         raise SettingsError(f"window_percentiles rise from 0 to 100, not {found}")
     return float(found[0]), float(found[1])
-
-
-def _cases(entries: Any, what: str, patterns: Mapping[str, str | None], volumes: Path, group: str) -> tuple[Case, ...]:
-    """Cases of a list of subjects or mappings, or of the folders that a pattern such as ``sub-*`` finds."""
-    if isinstance(entries, str):
-        try:
-            entries = sorted(path.name for path in volumes.glob(entries) if path.is_dir())
-        except (ValueError, NotImplementedError) as error:
-            raise SettingsError(f"{what}: '{entries}' is no pattern for folders, such as sub-*") from error
-        if not entries:
-            raise SettingsError(f"{what}: no folder in {volumes} fits the pattern")
-    if not isinstance(entries, list):
-        raise SettingsError(f"{what} is a list of patients, or a pattern for their folders such as sub-*")
-    return tuple(_case(entry, what, patterns, volumes, group) for entry in entries)
-
-
-def _case(entry: Any, what: str, patterns: Mapping[str, str | None], volumes: Path, group: str) -> Case:
-    values = {"subject": entry} if isinstance(entry, str) else entry
-    if not isinstance(values, Mapping) or not set(values) <= {"subject", "group", "files"}:
-        raise SettingsError(f"{what}: a case is a patient's code, or has the keys subject, group and files, not {entry!r}")
-    subject, group, files = values.get("subject"), values.get("group", group), values.get("files") or {}
-    for name, value in (("subject", subject), ("group", group)):
-        if not isinstance(value, str) or not _CODE.fullmatch(value):
-            raise SettingsError(f"{what}: the {name} {value!r} needs a code of letters, digits, spaces, dots, dashes and underscores")
-    if not isinstance(files, Mapping) or not set(files) <= set(patterns):
-        raise SettingsError(f"{what}: the files of {subject} are named by arm, one of {', '.join(patterns)}")
-    found = {}
-    for arm, pattern in patterns.items():
-        name = files.get(arm, pattern)
-        if name is None:
-            raise SettingsError(f"{what}: {subject} names no file for the arm '{arm}', which has no pattern either")
-        try:
-            found[str(arm)] = volumes / str(name).format(subject=subject, group=group, arm=arm)
-        except (KeyError, IndexError, ValueError) as error:
-            raise SettingsError(f"the pattern '{name}' may hold {{subject}}, {{group}} and {{arm}}, nothing else in braces") from error
-    return Case(CaseName(str(subject), str(group)), found)
-
-
-def _refuse_twice(words: Sequence[str], what: str) -> None:
-    twice = [word for word, count in Counter(words).items() if count > 1]
-    if twice:
-        raise SettingsError(f"{what}: {twice[0]} is named twice")

@@ -6,11 +6,13 @@ import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from MRIDenoiseLib import io
 from MRIDenoiseLib.errors import Cancelled, InputError, MRIDenoiseError
 from MRIDenoiseLib.io.atomic import check_target, replacing
 from MRIDenoiseLib.reader_study.audit import audit
 from MRIDenoiseLib.reader_study.blinding import blind, equalise_dates, write_blinded
-from MRIDenoiseLib.reader_study.configuration import Case, StudyConfiguration, self_contained
+from MRIDenoiseLib.reader_study.cases import Case
+from MRIDenoiseLib.reader_study.configuration import StudyConfiguration, self_contained
 from MRIDenoiseLib.reader_study.design import CaseName, Entry, reading_lists
 from MRIDenoiseLib.reader_study.folder import VOLUMES, Item, ReadingPlan, StudyFolder, Window, volume_path, write_plan
 from MRIDenoiseLib.reader_study.key import Image, Key, write_key
@@ -96,9 +98,6 @@ def _check_files(cases: list[Case]) -> None:
 
 def _blinded(case: Case, study: StudyConfiguration, reading: Path) -> list[tuple[str, str, Window, float]]:
     """Write the arms of a case; (blinded id, arm, window, factor) of each."""
-    # Heavy: SimpleITK and pydicom.
-    from MRIDenoiseLib import io
-
     called = f"{case.name.subject} ({case.name.group})"
     arms = {}
     for arm, path in case.files.items():

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from MRIDenoiseLib.errors import SettingsError
+from MRIDenoiseLib.io.images import read_image
 from MRIDenoiseLib.reader_study.forms import FLUID, NUCLEUS
 from MRIDenoiseLib.volume import Volume
 
@@ -68,12 +69,9 @@ def _slice_of(volume: Volume, region: Sequence[float]) -> int:
 
 
 def read_blinded(path: Path) -> Volume:
-    """A blinded volume.
+    """A blinded volume, its voxels being the stored values.
 
     Raises:
         InputError: it cannot be read.
     """
-    # SimpleITK takes a second to load, and most forms need no voxels.
-    from MRIDenoiseLib.io.images import read_image
-
     return read_image(path)

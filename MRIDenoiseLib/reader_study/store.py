@@ -7,7 +7,7 @@ import os
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,6 +41,8 @@ _SCHEMA = (
     "CREATE TRIGGER never_changed BEFORE UPDATE ON ratings BEGIN SELECT RAISE(ABORT, 'ratings are never changed'); END",
     "CREATE TRIGGER never_deleted BEFORE DELETE ON ratings BEGIN SELECT RAISE(ABORT, 'ratings are never deleted'); END",
 )
+
+_COLUMNS = "reader, session, item, field, revision, value, seconds, saved_at, software, bundle"
 
 _NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ncpfs", "fuse.sshfs", "fuse.rclone", "davfs", "fuse.davfs2"}
 
@@ -99,13 +101,15 @@ class RatingStore:
         """
         store = cls(reading / RATINGS, plan)
         with store._connection() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'ratings'").fetchone():
-                for statement in _SCHEMA:
-                    connection.execute(statement)
-                connection.execute("INSERT INTO study VALUES (?)", (plan.study,))
+            if not _is_made(connection):
+                connection.execute("BEGIN IMMEDIATE")
+                # Asked again: another process may have been faster.
+                if not _is_made(connection):
+                    for statement in _SCHEMA:
+                        connection.execute(statement)
+                    connection.execute("INSERT INTO study VALUES (?)", (plan.study,))
+                connection.execute("COMMIT")
             owner = connection.execute("SELECT id FROM study").fetchone()
-            connection.execute("COMMIT")
         if owner != (plan.study,):
             raise InputError(f"{store.path} holds the ratings of another study")
         return store
@@ -130,17 +134,36 @@ class RatingStore:
             connection.execute("BEGIN IMMEDIATE")
             (last,) = connection.execute("SELECT max(revision) FROM ratings WHERE reader = ? AND item = ?", (reader, item)).fetchone()
             revision = (last or 0) + 1
-            rows = [
-                (reader, session, item, name, revision, _as_text(value), seconds, saved_at.isoformat(), __version__, self._plan.bundle)
-                for name, value in answers.items()
-            ]
-            connection.executemany(
-                "INSERT INTO ratings (reader, session, item, field, revision, value, seconds, saved_at, software, bundle)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                rows,
+            _insert(
+                connection,
+                [
+                    Rating(reader, session, item, name, revision, value, seconds, saved_at, __version__, self._plan.bundle)
+                    for name, value in answers.items()
+                ],
             )
             connection.execute("COMMIT")
         return revision
+
+    def take_in(self, other: RatingStore) -> int:
+        """Add what another copy of this study's ratings holds and this one does not; returns how many ratings that were.
+
+        Raises:
+            InputError: a reader has answered the same item in both, differently; nothing is added.
+            OutputError: they could not be written; nothing is added.
+        """
+        known = {(rating.reader, rating.item, rating.field, rating.revision): rating for rating in self.all()}
+        new = []
+        for rating in other.all():
+            mine = known.get((rating.reader, rating.item, rating.field, rating.revision))
+            if mine is None:
+                new.append(rating)
+            elif mine != rating:
+                raise InputError(f"{rating.reader} has answered the same case differently in {self.path} and in {other.path}")
+        with self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            _insert(connection, new)
+            connection.execute("COMMIT")
+        return len(new)
 
     def all(self, reader: str | None = None) -> list[Rating]:
         """Every rating with every revision, in the order they were saved.
@@ -151,10 +174,9 @@ class RatingStore:
         Raises:
             InputError: the file is damaged.
         """
-        columns = "reader, session, item, field, revision, value, seconds, saved_at, software, bundle"
         chosen, values = (" WHERE reader = ?", (reader,)) if reader is not None else ("", ())
         with self._connection() as connection:
-            rows = connection.execute(f"SELECT {columns} FROM ratings{chosen} ORDER BY number", values).fetchall()
+            rows = connection.execute(f"SELECT {_COLUMNS} FROM ratings{chosen} ORDER BY number", values).fetchall()
         return [
             Rating(reader, session, item, name, revision, json.loads(value), seconds, datetime.fromisoformat(saved_at), software, bundle)
             for reader, session, item, name, revision, value, seconds, saved_at, software, bundle in rows
@@ -184,9 +206,19 @@ class RatingStore:
                 connection.execute("PRAGMA synchronous = FULL")
                 yield connection
         except sqlite3.OperationalError as error:
-            raise OutputError(f"the ratings cannot be written to {self.path} ({error}); nothing of this answer was saved") from error
+            raise OutputError(f"the ratings in {self.path} cannot be reached ({error}); nothing was saved, try again") from error
         except sqlite3.DatabaseError as error:
             raise InputError(f"{self.path} is damaged ({error}); take it from a backup") from error
+
+
+def _is_made(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'ratings'").fetchone() is not None
+
+
+def _insert(connection: sqlite3.Connection, ratings: Sequence[Rating]) -> None:
+    rows = [{**vars(rating), "value": _as_text(rating.value), "saved_at": rating.saved_at.isoformat()} for rating in ratings]
+    values = ", ".join(f":{name}" for name in _COLUMNS.split(", "))
+    connection.executemany(f"INSERT INTO ratings ({_COLUMNS}) VALUES ({values})", rows)
 
 
 def _as_text(value: Any) -> str:

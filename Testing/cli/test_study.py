@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -143,6 +144,16 @@ def test_disagreement_is_listed_without_arms_and_read_again(folder, tmp_path, ca
     assert run("status", folder) == 0
     assert "consensus" in capfd.readouterr().out
     assert run("audit", folder) == 0
+
+
+def test_readers_with_copies_of_their_own_come_together(folder, tmp_path, capfd):
+    copy = Path(shutil.copytree(folder / "reading", tmp_path / "copy"))
+    assert run("rate", copy, "--reader", "R2", "image_quality=3") == 0
+    assert run("rate", folder, "--reader", "R1", "image_quality=3") == 0
+    assert run("collect", folder, copy) == 0
+    assert "1 new answers" in capfd.readouterr().out
+    assert run("status", folder, "--json") == 0
+    assert [one["done_in_all"] for one in json.loads(capfd.readouterr().out)] == [1, 1]
 
 
 def test_a_study_without_its_key_can_be_read_but_not_unblinded(folder, tmp_path, capfd):

@@ -15,12 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import yaml
 from study_cases import ARMS, GRID, NOISE, configuration, make_study, phantom, write_images
 
-from MRIDenoiseLib.errors import InputError, OutputError
+from MRIDenoiseLib.errors import Cancelled, InputError, OutputError
 from MRIDenoiseLib.io.images import read_image, write_sitk
 from MRIDenoiseLib.reader_study.audit import audit
 from MRIDenoiseLib.reader_study.blinding import blind, equalise_dates
+from MRIDenoiseLib.reader_study.creation import create_study
 from MRIDenoiseLib.reader_study.folder import PLAN, VOLUMES, StudyFolder, read_plan, volume_path, write_plan
 from MRIDenoiseLib.reader_study.key import Key, read_key, write_key
 from MRIDenoiseLib.reader_study.scores import unblinded
@@ -71,7 +73,7 @@ def test_the_image_itself_is_kept_in_place_and_in_proportion(made_study):
     assert len({other.factor for other in key.volumes.values() if other.subject == "S2"}) == 1
 
 
-def swap_window(study: StudyFolder, change: Callable[[dict, str], None]) -> None:
+def change_plan(study: StudyFolder, change: Callable[[dict, str], None]) -> None:
     """Change the plan's entry of one volume of our arm."""
     plan = json.loads((study.reading / PLAN).read_text())
     change(plan, arm(study, "ours")[0].stem)
@@ -149,11 +151,11 @@ LEAKS: dict[str, tuple[Callable[[StudyFolder], object], str]] = {
     "another scale": (lambda s: patch_voxels(arm(s, "ours")[0], lambda v: v * 1.3), "differ in brightness"),
     "other steps": (lambda s: patch_voxels(arm(s, "ours")[0], lambda v: v // 4 * 4), "different steps"),
     "another window": (
-        lambda s: swap_window(s, lambda plan, volume: plan["windows"][volume].update(width=99.0)),
+        lambda s: change_plan(s, lambda plan, volume: plan["windows"][volume].update(width=99.0)),
         "different windows",
     ),
-    "arm in the plan": (lambda s: swap_window(s, lambda plan, volume: plan["windows"][volume].update(arm="ours")), "damaged"),
-    "arms in the plan": (lambda s: swap_window(s, lambda plan, volume: plan.update(arms=["ours"])), "do not belong into a plan"),
+    "arm in the plan": (lambda s: change_plan(s, lambda plan, volume: plan["windows"][volume].update(arm="ours")), "damaged"),
+    "arms in the plan": (lambda s: change_plan(s, lambda plan, volume: plan.update(arms=["ours"])), "do not belong into a plan"),
     "another date": (lambda s: os.utime(arm(s, "ours")[0], (1, 1)), "different dates"),
     "other permissions": (lambda s: arm(s, "ours")[0].chmod(0o600), "different permissions"),
     "a missing volume": (lambda s: arm(s, "ours")[0].unlink(), "is missing"),
@@ -272,7 +274,17 @@ def test_no_study_is_made_over_another_or_without_its_images(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "study.yaml"]
 
 
-def test_an_image_of_another_patient_size_stops_the_study_and_leaves_nothing(tmp_path):
+def test_who_stops_the_making_of_a_study_finds_nothing_left(tmp_path):
+    write_images(tmp_path / "images", [f"S{n}" for n in range(6)] + ["P0"])
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(configuration()), encoding="utf-8")
+    said: list[str] = []
+    with pytest.raises(Cancelled, match="nothing was written"):
+        create_study(tmp_path / "study.yaml", tmp_path / "study", lambda done, what: said.append(what), lambda: len(said) == 3)
+    assert said == [f"Blinding case {n} of 7" for n in (1, 2, 3)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "study.yaml"]
+
+
+def test_an_image_of_another_size_stops_the_study_and_leaves_nothing(tmp_path):
     images = write_images(tmp_path / "images", [f"S{n}" for n in range(6)] + ["P0"])
     image = sitk.ReadImage(str(images / "S4" / "ours.nii.gz"))
     (images / "S4" / "ours.nii.gz").unlink()

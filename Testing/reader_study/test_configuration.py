@@ -88,6 +88,7 @@ MISTAKES = {
     "arms list": ({"arms": ["a", "b"]}, "arms is a list of names, each with a pattern"),
     "four side by side": ({"arms": dict.fromkeys("abcd", "x"), "presentation": "side-by-side"}, "side by side two or three"),
     "brace": ({"arms": {"a": "{patient}.nii", "b": "b"}, "reference": "a"}, "may hold {subject}"),
+    "brace with a dot": ({"arms": {"a": "{subject.name}.nii", "b": "b"}, "reference": "a"}, "may hold {subject}"),
     "no file": ({"arms": {"a": None, "b": "b"}, "reference": "a"}, "names no file for the arm 'a'"),
     "reference": ({"reference": "gold"}, "'gold' is none of the arms"),
     "case twice": ({"cases": ["S0", "S0"]}, r"cases: S0 \(head\) is named twice"),

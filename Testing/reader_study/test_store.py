@@ -75,7 +75,7 @@ def test_a_file_that_is_busy_for_too_long_is_said_in_one_sentence(tmp_path, monk
     monkeypatch.setattr(module, "BUSY_SECONDS", 0.05)
     other = sqlite3.connect(store.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(OutputError, match="locked.*nothing of this answer was saved"):
+    with pytest.raises(OutputError, match="locked.*nothing was saved"):
         store.save("R1", 1, "item", {"quality": 3}, 5, NOW)
     other.close()
     assert store.save("R1", 1, "item", {"quality": 3}, 5, NOW) == 1
@@ -88,6 +88,25 @@ def test_a_damaged_file_and_another_study_s_are_refused(tmp_path):
     (tmp_path / RATINGS).write_bytes(b"not a database" * 100)
     with pytest.raises(InputError, match="damaged"):
         RatingStore.open(tmp_path, plan())
+
+
+def test_ratings_of_two_copies_come_together_once(tmp_path):
+    stores = []
+    for name, reader in (("mine", "R1"), ("theirs", "R2")):
+        (tmp_path / name).mkdir()
+        stores.append(RatingStore.open(tmp_path / name, plan()))
+        stores[-1].save(reader, 1, "item", {"quality": 3, "disc": {"ratio": 0.5}}, 5, NOW)
+        stores[-1].save(reader, 1, "item", {"quality": 4}, 5, NOW)
+    mine, theirs = stores
+    before = theirs.all()
+    assert mine.take_in(theirs) == 3 and mine.take_in(theirs) == 0
+    assert mine.all("R2") == before and len(mine.all()) == 6
+    mine.save("R1", 1, "next", {"quality": 1}, 5, NOW)
+    theirs.save("R1", 1, "next", {"quality": 2}, 5, NOW)
+    theirs.save("R2", 1, "next", {"quality": 2}, 5, NOW)
+    with pytest.raises(InputError, match="R1 has answered the same case differently"):
+        mine.take_in(theirs)
+    assert len(mine.all()) == 7, "nothing is added where something does not fit"
 
 
 def journal(store: RatingStore) -> str:
