@@ -33,8 +33,12 @@ def analyse(
 ) -> None:
     """Lift the blinding and analyse a study: tests, agreement, equivalence, figures and conclusions, in one report."""
     from MRIDenoiseLib.io.atomic import check_target
+    from MRIDenoiseLib.reader_study.folder import READING
 
     refuse_places_that_collide(study, {"--out": out, "--json": json_file})
+    for place in (out, json_file):
+        if place is not None and (study / READING).resolve() in place.resolve().parents:
+            raise OutputError(f"{place} lies in the folder that the readers have, and it tells the arms; write it elsewhere")
     if out.suffix.lower() != ".html" or out.is_dir():
         raise OutputError(f"the report {out} must be a file that ends in .html")
     check_target(out, overwrite)

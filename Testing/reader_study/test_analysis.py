@@ -98,6 +98,20 @@ def test_repeats_tell_of_the_readers_and_do_not_count_twice(whole):
     assert once.comparisons == whole.comparisons and once.repeated == () and once.repeats == 0 < whole.repeats
 
 
+def test_a_preference_is_one_answer(whole):
+    arms, readers, quarter = 3, 2, SUBJECTS // 4
+    scales = 3 * arms * readers * SUBJECTS + 2 * arms * readers * (2 * SUBJECTS) + 2 * arms * readers * SUBJECTS
+    # One reader missed a head: its quality and two grades in every arm.
+    assert whole.ratings == scales + readers * SUBJECTS - 3 * arms
+    assert whole.repeats == 3 * arms * readers * quarter
+
+
+def test_more_white_matter_lesions_are_not_better(whole):
+    deep = of(whole.comparisons, field="fazekas.deep")
+    assert all(pair.non_inferiority is None for pair in deep.tests.pairs) and deep.tests.pairs[2].equivalence is not None
+    assert of(whole.comparisons, field="image_quality", group=ALL).tests.pairs[2].non_inferiority.verdict == "yes"
+
+
 def test_fazekas_grades_are_held_against_the_same_readers_on_the_reference(whole):
     found = [one for one in whole.against_reference if one.arm == "ours"]
     assert {one.field for one in found} == {"fazekas.deep", "fazekas.periventricular"}, "deep and periventricular apart"

@@ -154,6 +154,8 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(finished, tmp_path, ca
     assert "holds no reader study" in capsys.readouterr().err
     assert run("study", "analyse", finished.root, "--out", tmp_path / "report.pdf") == 2
     assert "ends in .html" in capsys.readouterr().err
+    assert run("study", "analyse", finished.root, "--out", finished.reading / "report.html") == 2
+    assert "readers have" in capsys.readouterr().err and not (finished.reading / "report.html").exists()
     assert not page.exists()
     page.write_text("mine")
     assert run("study", "analyse", finished.root, "--out", page) == 2

@@ -76,8 +76,8 @@ def analyse(scores: Sequence[Score], plan: AnalysisPlan, consensus: Sequence[Sco
 
     return Analysis(
         plan=plan,
-        ratings=sum(score.repeat == 0 for score in counted),
-        repeats=sum(score.repeat > 0 for score in counted),
+        ratings=_answers(counted, plan, repeated=False),
+        repeats=_answers(counted, plan, repeated=True),
         missing=missing_ratings(counted, plan),
         comparisons=tuple(compare_arms(table, plan) for question, table in tables if question.kind != "preference"),
         agreement=tuple(found for question, table in tables if question.kind != "preference" for found in between_readers(table, plan)),
@@ -89,6 +89,17 @@ def analyse(scores: Sequence[Score], plan: AnalysisPlan, consensus: Sequence[Sco
         findings=tuple(found for name, part in _together(of("finding")) for found in finding_results(name, part, consensus, plan)),
         preferences=tuple(preferences(table, plan) for table in of("preference")),
     )
+
+
+def _answers(scores: Sequence[Score], plan: AnalysisPlan, *, repeated: bool) -> int:
+    """How many were given; a preference is one, though every arm has a score of it."""
+    side_by_side = {question.name for question in plan.questions if question.kind == "preference"}
+    given = {
+        (score.reader, score.subject, score.group, score.field, score.repeat, "" if score.field in side_by_side else score.arm)
+        for score in scores
+        if (score.repeat > 0) == repeated
+    }
+    return len(given)
 
 
 def _together(tables: Sequence[Readings]) -> list[tuple[str, list[Readings]]]:

@@ -44,7 +44,7 @@ class PairTest:
         bonferroni, holm: its p, adjusted for the pairs really tested.
         direction: what the Bonferroni-adjusted p shows of the first.
         equivalence: within the margin; None where neither arm is the reference, or no margin applies.
-        non_inferiority: of the arm held against the reference; None likewise.
+        non_inferiority: of the arm held against the reference; None likewise, and where more is not better.
     """
 
     first: str
@@ -135,7 +135,9 @@ class ArmComparison:
     estimates: tuple[PairEstimate, ...]
 
 
-def decide(table: np.ndarray, arms: Sequence[str], reference: str, alpha: float, margin: float | None) -> ArmTests:
+def decide(
+    table: np.ndarray, arms: Sequence[str], reference: str, alpha: float, margin: float | None, *, more_is_better: bool = True
+) -> ArmTests:
     """All tests among the arms.
 
     Friedman's test asks whether any differ. Every pair is tested by Wilcoxon's; a pair differs where p times the number of pairs is
@@ -148,6 +150,7 @@ def decide(table: np.ndarray, arms: Sequence[str], reference: str, alpha: float,
         reference: one of them, or empty.
         alpha: chance of any false alarm among the pairs.
         margin: difference that does not matter; None where equivalence is not asked.
+        more_is_better: whether it makes sense to ask if an arm is not inferior.
     """
     pairs = _pairs(arms, reference)
     held = [pair for pair in pairs if not reference or reference in pair] if margin is not None else []
@@ -158,7 +161,7 @@ def decide(table: np.ndarray, arms: Sequence[str], reference: str, alpha: float,
     found = []
     for pair, test, strict, stepwise in zip(pairs, tests, bonferroni(p_values), holm(p_values), strict=True):
         values = columns[pair[0]], columns[pair[1]]
-        asked = margin is not None and pair in held
+        within = margin if pair in held else None
         found.append(
             PairTest(
                 first=pair[0],
@@ -167,8 +170,8 @@ def decide(table: np.ndarray, arms: Sequence[str], reference: str, alpha: float,
                 bonferroni=strict,
                 holm=stepwise,
                 direction=_direction(test, strict, alpha),
-                equivalence=equivalence(*values, margin, each) if asked and margin is not None else None,
-                non_inferiority=non_inferiority(*values, margin, each) if asked and margin is not None else None,
+                equivalence=None if within is None else equivalence(*values, within, each),
+                non_inferiority=None if within is None or not more_is_better else non_inferiority(*values, within, each),
             )
         )
     return ArmTests(friedman(table), tuple(found), each)
@@ -177,22 +180,17 @@ def decide(table: np.ndarray, arms: Sequence[str], reference: str, alpha: float,
 def compare_arms(readings: Readings, plan: AnalysisPlan) -> ArmComparison:
     """Tests, intervals and summaries of the arms of one question about one group."""
     table, subjects = readings.by_subject()
-    points = readings.question.kind in ("scale", "fazekas")
-    margin = plan.margin if points else None
-    tests = decide(table, readings.arms, plan.reference, plan.alpha, margin)
+    kind = readings.question.kind
+    margin = plan.margin if kind in ("scale", "fazekas") else None
+    tests = decide(table, readings.arms, plan.reference, plan.alpha, margin, more_is_better=kind == "scale")
     columns = {arm: table[:, number] for number, arm in enumerate(readings.arms)}
     estimates = []
     for pair in tests.pairs:
         values = columns[pair.first], columns[pair.second]
-        held = pair.equivalence is not None and margin is not None
-        estimates.append(
-            PairEstimate(
-                first=pair.first,
-                second=pair.second,
-                difference=paired_difference(*values, seed=plan.seed),
-                equivalence=bootstrap_equivalence(*values, margin, tests.equivalence_alpha, plan.seed) if held and margin else None,
-            )
-        )
+        equal = None
+        if pair.equivalence is not None:
+            equal = bootstrap_equivalence(*values, pair.equivalence.margin, tests.equivalence_alpha, plan.seed)
+        estimates.append(PairEstimate(pair.first, pair.second, paired_difference(*values, seed=plan.seed), equal))
     return ArmComparison(
         field=readings.question.name,
         group=readings.group,

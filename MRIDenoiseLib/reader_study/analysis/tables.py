@@ -61,13 +61,13 @@ def tests(one: ArmComparison) -> str:
         )
         for test, estimate in zip(pairs, one.estimates, strict=True)
     ]
-    method = pairs[0].test.method if pairs else ""
+    method = "; ".join(dict.fromkeys(test.test.method for test in pairs))
     head = ("pair", "median difference", "mean difference", "Wilcoxon", f"Bonferroni ({len(pairs)} pairs)", "Holm", "effect r", "shown")
     text = f"<p>{escape(caption)}.</p>" + _table(f"{method}; differences with 95 % bootstrap intervals over subjects", head, rows)
     held = [
         (test, test.equivalence, test.non_inferiority, estimate.equivalence)
         for test, estimate in zip(pairs, one.estimates, strict=True)
-        if test.equivalence is not None and test.non_inferiority is not None and estimate.equivalence is not None
+        if test.equivalence is not None and estimate.equivalence is not None
     ]
     if not held:
         return text
@@ -79,7 +79,7 @@ def tests(one: ArmComparison) -> str:
             f"{p_value(equal.p)}; {basis(equal)}",
             equal.verdict,
             f"{interval(resampled.low, resampled.high)}: {resampled.verdict}",
-            f"{p_value(lower.p)}: {lower.verdict}",
+            "–" if lower is None else f"{p_value(lower.p)}: {lower.verdict}",
         )
         for test, equal, lower, resampled in held
     ]
