@@ -192,6 +192,7 @@ print(len(acknowledged), len(lost), len(halves), len(latest) - len(acknowledged)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_200_kills_lose_no_acknowledged_rating_and_leave_no_half_one(quick_folder):
     done = subprocess.run(
@@ -213,6 +214,7 @@ for number in range(count):
 """
 
 
+@pytest.mark.slow
 def test_two_readers_write_1000_ratings_each_at_the_same_time_and_none_is_lost(quick_folder):
     command = [sys.executable, "-c", RATING + MANY, str(quick_folder)]
     writers = [subprocess.Popen([*command, reader, "1000"]) for reader in ("R1", "R2")]
