@@ -20,9 +20,9 @@ from rich.table import Table
 from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.evaluation.prepared_pairs import NOISY, PairScore, score_pairs
-from MRIDenoiseLib.evaluation.statistics import Comparison, compare
 from MRIDenoiseLib.inference import Denoiser
 from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.statistics import Comparison, compare
 from MRIDenoiseLib.training.preparation.records import RecordStore
 from MRIDenoiseLib.training.preparation.split import Split
 from MRIDenoiseLib.volume import Volume

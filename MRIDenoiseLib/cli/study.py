@@ -14,12 +14,13 @@ from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
+from MRIDenoiseLib.cli.study_analyse import analyse, power
 from MRIDenoiseLib.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
     from MRIDenoiseLib.reader_study.reading import Presentation, Progress
 
-study_app = typer.Typer(help="Make a blinded reader study, read it, and take out its ratings.", no_args_is_help=True)
+study_app = typer.Typer(help="Make a blinded reader study, read it, take out its ratings, and analyse them.", no_args_is_help=True)
 
 Study = Annotated[Path, typer.Argument(metavar="STUDY", help="The study's folder.")]
 ReadingFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The study's folder, or the reading folder in it.")]
@@ -199,6 +200,10 @@ def audit_study(study: Study) -> None:
         more = f", and {len(leaks) - 1} more" if len(leaks) > 1 else ""
         raise InputError(f"the blinding does not hold: {leaks[0]}{more}")
     Console(soft_wrap=True).print(Text.assemble(("good", "bold green"), f"  {folder.reading}"))
+
+
+study_app.command()(analyse)
+study_app.command()(power)
 
 
 def _given(answers: list[str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from rich.table import Table
 from MRIDenoiseLib.evaluation.benchmark import MEASURES
 from MRIDenoiseLib.evaluation.contest import RowResult
 from MRIDenoiseLib.evaluation.rivals import STRONGEST
-from MRIDenoiseLib.evaluation.statistics import Comparison, compare
+from MRIDenoiseLib.statistics import Comparison, compare
 
 BEST_OTHER = "best other"
 """On each row the best of all rivals but :data:`STRONGEST`."""

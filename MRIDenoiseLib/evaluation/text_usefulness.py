@@ -12,12 +12,12 @@ from torch import Tensor
 
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.metrics import psnr
-from MRIDenoiseLib.evaluation.statistics import clustered_interval
 from MRIDenoiseLib.inference.models import ModelSet
 from MRIDenoiseLib.inference.noise_level import told_noise_level
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.prompt.acceleration import LEAST, MOST
 from MRIDenoiseLib.sampling import Schedule, SharedNoise, posterior_mean, regression
+from MRIDenoiseLib.statistics import clustered_interval
 from MRIDenoiseLib.training.objectives import in_noise_units, neighbourhood
 from MRIDenoiseLib.training.samples import Batch, PairSampler
 from MRIDenoiseLib.training.volumes import CleanVolume

@@ -14,10 +14,10 @@ LEFT_OUT = {
     "simpleitk": "is part of Slicer, which has it loaded",
     "rich": "the command line alone prints",
     "typer": "the command line alone reads arguments",
-    "pyyaml": "training recipes alone are YAML",
+    "pyyaml": "training recipes and the configurations of studies alone are YAML",
 }
 # What no panel job reaches.
-OUTSIDE = {"cli", "evaluation", "training"}
+OUTSIDE = ("cli/", "evaluation/", "training/", "reader_study/analysis/", "reader_study/configuration.py")
 IMPORTED_AS = {"yaml": "pyyaml"}
 SLICERS_OWN = {"ctk", "qt", "slicer", "vtk", "vtkmodules"}
 
@@ -65,7 +65,7 @@ def test_they_cover_all_that_the_panel_s_part_of_the_library_imports(root: Path,
     library = root / "MRIDenoiseLib"
     unknown = set()
     for path in library.rglob("*.py"):
-        if path.relative_to(library).parts[0] in OUTSIDE:
+        if path.relative_to(library).as_posix().startswith(OUTSIDE):
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

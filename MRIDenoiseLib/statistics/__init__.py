@@ -1,0 +1,55 @@
+"""The statistics of image comparisons and reader studies: each result says its test, its n, and why a number is missing."""
+
+from MRIDenoiseLib.statistics.bootstrap import clustered_interval, clustered_median_interval
+from MRIDenoiseLib.statistics.categories import CategoryAgreement, gwet_ac2, weighted_kappa
+from MRIDenoiseLib.statistics.differences import Comparison, PairedDifference, compare, paired_difference
+from MRIDenoiseLib.statistics.equivalence import Equivalence, NonInferiority, bootstrap_equivalence, equivalence, non_inferiority
+from MRIDenoiseLib.statistics.friedman import Friedman, friedman
+from MRIDenoiseLib.statistics.intraclass import IntraclassCorrelation, band, intraclass
+from MRIDenoiseLib.statistics.measurements import BlandAltman, Correlation, bland_altman, lins_concordance, spearman
+from MRIDenoiseLib.statistics.multiplicity import bonferroni, holm
+from MRIDenoiseLib.statistics.proportions import Accuracy, CurveArea, Rate, SignTest, accuracy, curve_area, rate, sign_test, wilson
+from MRIDenoiseLib.statistics.result import Result, subject_means
+from MRIDenoiseLib.statistics.signed_rank import SignedRank, signed_rank
+
+__all__ = [
+    "Accuracy",
+    "BlandAltman",
+    "CategoryAgreement",
+    "Comparison",
+    "Correlation",
+    "CurveArea",
+    "Equivalence",
+    "Friedman",
+    "IntraclassCorrelation",
+    "NonInferiority",
+    "PairedDifference",
+    "Rate",
+    "Result",
+    "SignTest",
+    "SignedRank",
+    "accuracy",
+    "band",
+    "bland_altman",
+    "bonferroni",
+    "bootstrap_equivalence",
+    "clustered_interval",
+    "clustered_median_interval",
+    "compare",
+    "curve_area",
+    "equivalence",
+    "friedman",
+    "gwet_ac2",
+    "holm",
+    "intraclass",
+    "lins_concordance",
+    "non_inferiority",
+    "paired_difference",
+    "rate",
+    "sign_test",
+    "signed_rank",
+    "spearman",
+    "subject_means",
+    "weighted_kappa",
+    "wilson",
+]
