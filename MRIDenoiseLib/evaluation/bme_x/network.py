@@ -74,9 +74,7 @@ class DenseUNet(nn.Module):
         self.rise_to_third = _doubling(coarse, coarse)
         self.third = DenseBlock(2 * coarse, 2 * coarse, fast)
         self.rise_to_second = _doubling(self.third.out_channels, coarse)
-        self.second_up = nn.Sequential(
-            DenseBlock(2 * coarse, 2 * coarse, fast), DenseBlock(2 * coarse + LAYERS * fast, 2 * coarse, fast)
-        )
+        self.second_up = nn.Sequential(DenseBlock(2 * coarse, 2 * coarse, fast), DenseBlock(2 * coarse + LAYERS * fast, 2 * coarse, fast))
         self.rise_to_first = _doubling(2 * coarse + LAYERS * fast, fine)
         self.first_up = nn.Sequential(DenseBlock(2 * fine, 2 * fine, slow), DenseBlock(2 * fine + LAYERS * slow, fine, slow))
         self.head = Unit(fine + LAYERS * slow, out_channels)

@@ -12,12 +12,12 @@ from torch.nn import functional
 
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation.bme_x.network import TISSUES, BmeX
+from MRIDenoiseLib.inference.slices import neighbours
 from MRIDenoiseLib.segmentation import Segmentation
 from MRIDenoiseLib.training.augment import random_crop, random_flip
 from MRIDenoiseLib.training.objectives import Objective, in_noise_units, neighbourhood
 from MRIDenoiseLib.training.samples import Batch, EvenDraw, TrainingPair, draw_batch, place_in_body, simulated_pair
 from MRIDenoiseLib.training.volumes import CleanVolume
-from MRIDenoiseLib.inference.slices import neighbours
 
 TISSUE_WEIGHT = 0.5
 """Of the classifier's cross-entropy beside the enhancer's squared error in units of the noise; both are below one."""
