@@ -9,6 +9,8 @@ network with its card.
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +24,7 @@ from rich.progress import Progress
 from MRIDenoiseLib import io
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.bme_x.network import BmeX
-from MRIDenoiseLib.evaluation.bme_x.store import save
+from MRIDenoiseLib.evaluation.bme_x.store import CONFIG_NAMES, save
 from MRIDenoiseLib.evaluation.bme_x.training import BmeXObjective, LabelledVolume, TissuePairSampler, tissue_labels
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.operations import parameter_count
@@ -72,11 +74,17 @@ def train(
             run_folder,
             probes=TissuePairSampler(watched, crop, SEED),
             seed=SEED,
-            identity=f"bme-x {stage} {sorted(row.file for row in rows)}",
+            identity=_identity(stage, objective.bme_x, rows),
             progress=lambda step, loss: progress.update(task, completed=step),
         )
     if out is not None:
         save(objective.bme_x, out, _card(objective.bme_x, [volume.clean.row for volume in learned], done), overwrite=overwrite)
+
+
+def _identity(stage: Stage, bme_x: BmeX, rows: list[ManifestRow]) -> str:
+    """What a checkpoint has to fit: seed, volumes, training (but not for how long) and network."""
+    lasting = {name: value for name, value in asdict(stage).items() if name != "steps"}
+    return json.dumps([SEED, sorted(row.file for row in rows), lasting, {name: bme_x.config[name] for name in CONFIG_NAMES}])
 
 
 def _labelled(data: Path, row: ManifestRow, cache: Path) -> LabelledVolume:

@@ -5,8 +5,8 @@ registration and diagnostic tasks", Nature Biomedical Engineering 2024 (code: DB
 written anew from the published layer sizes. What is as published: both U-Nets with their dense blocks, where they halve
 and double, the two convolutions that bring image and tissue probabilities together, batch normalisation before every
 activation. What is not, so that it fits thick slices and two CPU cores: neighbouring slices are channels of plane
-convolutions instead of a third axis, all widths are a quarter, there is no dropout, and the second U-Net predicts what is
-to be added to the slice.
+convolutions instead of a third axis, widths are a quarter (what a layer of a dense block adds: a half), there is no dropout,
+and the second U-Net predicts what is to be added to the slice.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class DenseUNet(nn.Module):
     Args:
         in_channels: of the image.
         out_channels: of the answer, which no activation follows.
-        fine: channels of the skip at full resolution; blocks there grow by half of it a unit (published: 64 and 16, a quarter).
-        coarse: channels of the skips below it.
+        fine: channels of the skip at full resolution (published: 64); layers of the blocks there add half as many.
+        coarse: channels of the skips below it (published: 128); the same.
     """
 
     def __init__(self, in_channels: int, out_channels: int, fine: int, coarse: int) -> None:

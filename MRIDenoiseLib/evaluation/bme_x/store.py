@@ -20,6 +20,8 @@ FORMAT = "mridenoise-peer/1"
 CONFIG = "config.json"
 WEIGHTS = "bme_x.safetensors"
 FILES = (CONFIG, WEIGHTS)
+CONFIG_NAMES = ("slices", "fine", "coarse")
+"""What decides the network, see :class:`.network.BmeX`."""
 FOLDER = ROOT / "Resources" / "Models" / "peers" / "bme_x"
 """Where the weights trained for this program's comparisons lie."""
 
@@ -40,7 +42,7 @@ def save(bme_x: BmeX, folder: Path, card: Mapping[str, Any], *, overwrite: bool 
     stored = {name: value.contiguous().cpu().to(torch.float32 if "running_" in name else torch.float16) for name, value in state.items()}
     with replacing(folder, overwrite, lambda old: {path.name for path in old.iterdir()} <= {CARD, *FILES}) as temporary:
         temporary.mkdir()
-        write_json(temporary / CONFIG, {name: bme_x.config[name] for name in ("slices", "fine", "coarse")})
+        write_json(temporary / CONFIG, {name: bme_x.config[name] for name in CONFIG_NAMES})
         save_file(stored, temporary / WEIGHTS)
         hashes = {name: sha256(temporary / name) for name in FILES}
         write_json(temporary / CARD, {**card, "format": FORMAT, "files": hashes})
