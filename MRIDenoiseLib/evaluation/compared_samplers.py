@@ -31,27 +31,25 @@ def sampler(name: str, **options: Any) -> Method:
 
 
 def _ddpm(batch: SliceBatch, **options: Any) -> Tensor:
-    return ddpm(batch.denoiser, *_given(batch), **_around(batch), **options)
+    return ddpm(batch.denoiser, **_given(batch), **options)
 
 
 def _red_diff(batch: SliceBatch, **options: Any) -> Tensor:
-    return red_diff(batch.denoiser, *_given(batch), **_around(batch), **options)
+    return red_diff(batch.denoiser, **_given(batch), **options)
 
 
 def _dps(batch: SliceBatch, **options: Any) -> Tensor:
-    return dps(batch.denoiser, *_given(batch), **_around(batch), **options)
+    return dps(batch.denoiser, **_given(batch), **options)
 
 
 def _blind_dps(batch: SliceBatch, **options: Any) -> Tensor:
-    return blind_dps(batch.denoiser, batch.degradation, *_given(batch), **_around(batch), **options)
+    return blind_dps(batch.denoiser, batch.degradation, **_given(batch), **options)
 
 
-def _given(batch: SliceBatch) -> tuple[Any, ...]:
-    return batch.measured, batch.conditioning, batch.schedule
-
-
-def _around(batch: SliceBatch) -> dict[str, Any]:
-    return {"noise": batch.noise, "limits": batch.limits, "callback": batch.callback}
+def _given(batch: SliceBatch) -> dict[str, Any]:
+    """What every sampler takes beside its networks and its options."""
+    around = {"noise": batch.noise, "limits": batch.limits, "callback": batch.callback}
+    return {"measured": batch.measured, "conditioning": batch.conditioning, "schedule": batch.schedule} | around
 
 
 SAMPLERS: dict[str, Callable[..., Tensor]] = {"ddpm": _ddpm, "red-diff": _red_diff, "dps": _dps, "blind-dps": _blind_dps}
