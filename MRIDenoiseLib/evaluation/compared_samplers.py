@@ -31,25 +31,19 @@ def sampler(name: str, **options: Any) -> Method:
 
 
 def _ddpm(batch: SliceBatch, **options: Any) -> Tensor:
-    return ddpm(batch.denoiser, **_given(batch), **options)
+    return ddpm(batch.denoiser, noise=batch.noise, **batch.given, **options)
 
 
 def _red_diff(batch: SliceBatch, **options: Any) -> Tensor:
-    return red_diff(batch.denoiser, **_given(batch), **options)
+    return red_diff(batch.denoiser, noise=batch.noise, **batch.given, **options)
 
 
 def _dps(batch: SliceBatch, **options: Any) -> Tensor:
-    return dps(batch.denoiser, **_given(batch), **options)
+    return dps(batch.denoiser, noise=batch.noise, **batch.given, **options)
 
 
 def _blind_dps(batch: SliceBatch, **options: Any) -> Tensor:
-    return blind_dps(batch.denoiser, batch.degradation, **_given(batch), **options)
-
-
-def _given(batch: SliceBatch) -> dict[str, Any]:
-    """What every sampler takes beside its networks and its options."""
-    around = {"noise": batch.noise, "limits": batch.limits, "callback": batch.callback}
-    return {"measured": batch.measured, "conditioning": batch.conditioning, "schedule": batch.schedule} | around
+    return blind_dps(batch.denoiser, batch.degradation, noise=batch.noise, **batch.given, **options)
 
 
 SAMPLERS: dict[str, Callable[..., Tensor]] = {"ddpm": _ddpm, "red-diff": _red_diff, "dps": _dps, "blind-dps": _blind_dps}

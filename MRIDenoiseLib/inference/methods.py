@@ -72,6 +72,12 @@ class SliceBatch:
         """f_phi, :meth:`ready`."""
         return self.ready(self.models.degradation)
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """What every diffusion sampler takes beside its networks, its noise and its options."""
+        around = {"limits": self.limits, "callback": self.callback}
+        return {"measured": self.measured, "conditioning": self.conditioning, "schedule": self.schedule} | around
+
 
 @dataclass(frozen=True)
 class Method:
@@ -93,18 +99,15 @@ class Method:
 
 
 def _fidelity_guided(batch: SliceBatch, **options: Any) -> Tensor:
-    given = batch.denoiser, batch.degradation, batch.measured, batch.conditioning, batch.schedule
-    return fidelity_guided(*given, noise=batch.noise, limits=batch.limits, callback=batch.callback, **options)
+    return fidelity_guided(batch.denoiser, batch.degradation, noise=batch.noise, **batch.given, **options)
 
 
 def _posterior_mean(batch: SliceBatch, **options: Any) -> Tensor:
-    given = batch.denoiser, batch.measured, batch.conditioning, batch.schedule
-    return posterior_mean(*given, noise=batch.noise, limits=batch.limits, callback=batch.callback, **options)
+    return posterior_mean(batch.denoiser, noise=batch.noise, **batch.given, **options)
 
 
 def _ddim(batch: SliceBatch, **options: Any) -> Tensor:
-    given = batch.denoiser, batch.measured, batch.conditioning, batch.schedule
-    return ddim(*given, start=batch.noise(0), limits=batch.limits, callback=batch.callback, **options)
+    return ddim(batch.denoiser, start=batch.noise(0), **batch.given, **options)
 
 
 def _regression(batch: SliceBatch, **options: Any) -> Tensor:

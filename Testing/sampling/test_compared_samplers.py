@@ -90,6 +90,14 @@ def test_the_result_is_decided_by_the_seed_and_hangs_on_no_graph(name, denoiser,
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_no_step_hands_its_graph_on_to_the_next(name, denoiser, measured, schedule):
+    """Only DPS differentiates the denoiser, and only from its own step's state on."""
+    run(name, denoiser, measured, schedule)
+    for state, _, _ in denoiser.given:
+        assert state.is_leaf and state.requires_grad == (name in ("dps", "blind-dps"))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_estimates_stay_within_their_limits(name, measured, schedule):
     def wild(state, y, timestep, told):
         return 50 * state
