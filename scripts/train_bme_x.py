@@ -1,6 +1,6 @@
 """Train BME-X's architecture on the brains among the training volumes, with the noises that the bundled model learned from.
 
-    nice python scripts/train_bme_x.py --data DIR --run runs/bme_x [--minutes 40] [--out FOLDER]
+    nice python scripts/train_bme_x.py --data DIR --cache runs/bme_x [--out FOLDER]
 
 The tissues to learn are those that the clean volumes are segmented into. The patients of the tables and the one kept for
 validation are never seen. It may be stopped at any time and goes on where it was; once all steps are done, --out gets the
@@ -42,23 +42,23 @@ VALIDATION = "ms04"
 
 def train(
     data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
-    run_folder: Annotated[Path, typer.Option("--run", help="checkpoints, curves and segmentations are kept here")],
+    cache: Annotated[Path, typer.Option(help="checkpoints, curves and segmentations are kept in this folder")],
     out: Annotated[Path | None, typer.Option(help="folder to make for the trained network")] = None,
-    steps: Annotated[int, typer.Option(help="optimiser steps", min=1)] = 4000,
+    steps: Annotated[int, typer.Option(help="optimiser steps", min=1)] = 900,
     batch_size: Annotated[int, typer.Option(help="crops a step", min=1)] = 4,
-    crop: Annotated[int, typer.Option(help="rows and columns of a crop", min=64)] = 96,
+    crop: Annotated[int, typer.Option(help="rows and columns of a crop", min=64)] = 64,
     learning_rate: Annotated[float, typer.Option(help="peak")] = 2e-3,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace a network that lies at --out")] = False,
 ) -> None:
     """Train, or go on training."""
     torch.set_num_threads(1)
-    make_folder(run_folder)
+    make_folder(cache)
     rows = [row for row in training_rows(data) if row.organ == ORGAN_WITH_TISSUES]
     if not any(row.subject != VALIDATION for row in rows):
         raise InputError(f"{data} lists no brain to train on beside the patient kept for validation")
     console = Console(stderr=True)
     with Progress(console=console) as progress:
-        volumes = [_labelled(data, row, run_folder / "labels") for row in progress.track(rows, description="tissues")]
+        volumes = [_labelled(data, row, cache / "labels") for row in progress.track(rows, description="tissues")]
     learned = [volume for volume in volumes if volume.clean.row.subject != VALIDATION]
     watched = [volume for volume in volumes if volume.clean.row.subject == VALIDATION] or learned
 
@@ -71,7 +71,7 @@ def train(
             stage,
             objective,
             TissuePairSampler(learned, crop, SEED),
-            run_folder,
+            cache,
             probes=TissuePairSampler(watched, crop, SEED),
             seed=SEED,
             identity=_identity(stage, objective.bme_x, rows),
@@ -87,13 +87,13 @@ def _identity(stage: Stage, bme_x: BmeX, rows: list[ManifestRow]) -> str:
     return json.dumps([SEED, sorted(row.file for row in rows), lasting, {name: bme_x.config[name] for name in CONFIG_NAMES}])
 
 
-def _labelled(data: Path, row: ManifestRow, cache: Path) -> LabelledVolume:
+def _labelled(data: Path, row: ManifestRow, folder: Path) -> LabelledVolume:
     """A clean volume and its tissues, segmented once and kept."""
     volume = io.read(data / row.file)
     clean = clean_volume(volume, row)
-    path = cache / f"{Path(row.file).name.partition('.')[0]}.npz"
+    path = folder / f"{Path(row.file).name.partition('.')[0]}.npz"
     if not path.is_file():
-        make_folder(cache)
+        make_folder(folder)
         labels = tissue_labels(segment(volume.with_acquisition(clean.acquisition)), volume.slice_axis)
         with replacing(path, overwrite=True) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, labels=labels)

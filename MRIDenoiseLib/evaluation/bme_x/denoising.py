@@ -44,7 +44,7 @@ def method(bme_x: BmeX) -> Method:
 
     @torch.no_grad()
     def run(batch: SliceBatch) -> Tensor:
-        image, _ = batch.ready(bme_x)(batch.stacks(bme_x.config.slices))
+        image, _ = batch.ready(bme_x)(batch.stacks(bme_x.config.slices), batch.conditioning.noise_level)
         image = image.clamp(*batch.limits)
         batch.callback({"i": 0, "steps": 1, "t": 0, "x": image, "denoised": image})
         return image

@@ -6,7 +6,8 @@ written anew from the published layer sizes. What is as published: both U-Nets w
 and double, the two convolutions that bring image and tissue probabilities together, batch normalisation before every
 activation. What is not, so that it fits thick slices and two CPU cores: neighbouring slices are channels of plane
 convolutions instead of a third axis, widths are a quarter (what a layer of a dense block adds: a half), there is no dropout,
-and the second U-Net predicts what is to be added to the slice.
+and the second U-Net predicts what is to be added to the slice, in units of its noise, whose level it is told as this program's
+own networks are.
 """
 
 from __future__ import annotations
@@ -122,22 +123,23 @@ class BmeX(ModelMixin, ConfigMixin):
         padded, crop = pad_to_multiple(measured, 2**HALVINGS)
         return crop(self.classifier(padded))
 
-    def enhance(self, measured: Tensor, tissues: Tensor) -> Tensor:
+    def enhance(self, measured: Tensor, tissues: Tensor, noise_level: Tensor) -> Tensor:
         """The clean centre slice, B x 1 x H x W.
 
         Args:
             measured: see :meth:`classify`.
             tissues: B x 4 x H x W, their probabilities.
+            noise_level: B, standard deviation of the noise in network units.
         """
         padded, crop = pad_to_multiple(measured, 2**HALVINGS)
         guide, _ = pad_to_multiple(tissues, 2**HALVINGS)
         joined = torch.cat([self.tissue_entry(guide), self.image_entry(padded)], dim=1)
-        return centre(measured) + crop(self.enhancer(joined))
+        return centre(measured) + noise_level.view(-1, 1, 1, 1) * crop(self.enhancer(joined))
 
-    def forward(self, measured: Tensor) -> tuple[Tensor, Tensor]:
-        """B x slices x H x W -> the clean slice B x 1 x H x W, guided by the tissues found, and their scores B x 4 x H x W."""
+    def forward(self, measured: Tensor, noise_level: Tensor) -> tuple[Tensor, Tensor]:
+        """Slices B x slices x H x W and noise levels B -> clean slices B x 1 x H x W, guided by the tissues found, and their scores."""
         scores = self.classify(measured)
-        return self.enhance(measured, scores.softmax(dim=1)), scores
+        return self.enhance(measured, scores.softmax(dim=1), noise_level), scores
 
 
 def _halved(features: Tensor) -> Tensor:

@@ -150,7 +150,7 @@ class BmeXObjective(Objective):
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
         assert isinstance(batch, TissueBatch)
-        image, scores = self.bme_x(neighbourhood(batch, self.bme_x.config.slices))
+        image, scores = self.bme_x(neighbourhood(batch, self.bme_x.config.slices), batch.noise_level)
         return {
             "enhancement": in_noise_units(image, batch, batch.noise_level),
             "tissues": TISSUE_WEIGHT * functional.cross_entropy(scores.float(), batch.tissues),
