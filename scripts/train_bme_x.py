@@ -44,7 +44,7 @@ def train(
     data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
     cache: Annotated[Path, typer.Option(help="checkpoints, curves and segmentations are kept in this folder")],
     out: Annotated[Path | None, typer.Option(help="folder to make for the trained network")] = None,
-    steps: Annotated[int, typer.Option(help="optimiser steps", min=1)] = 900,
+    steps: Annotated[int, typer.Option(help="optimiser steps", min=1)] = 1500,
     batch_size: Annotated[int, typer.Option(help="crops a step", min=1)] = 4,
     crop: Annotated[int, typer.Option(help="rows and columns of a crop", min=64)] = 64,
     learning_rate: Annotated[float, typer.Option(help="peak")] = 2e-3,

@@ -3,8 +3,8 @@
 After Sun, Wang, Li, Lin and Wang, "A foundation model for enhancing magnetic resonance images and downstream segmentation,
 registration and diagnostic tasks", Nature Biomedical Engineering 2024 (code: DBC-Lab/Brain_MRI_Enhancement, MIT licence);
 written anew from the published layer sizes. What is as published: both U-Nets with their dense blocks, where they halve
-and double, the two convolutions that bring image and tissue probabilities together, batch normalisation before every
-activation. What is not, so that it fits thick slices and two CPU cores: neighbouring slices are channels of plane
+and double, the two convolutions that bring image and tissue probabilities together, batch normalisation in all blocks.
+What is not, so that it fits thick slices and two CPU cores: neighbouring slices are channels of plane
 convolutions instead of a third axis, widths are a quarter (what a layer of a dense block adds: a half), there is no dropout,
 and the second U-Net predicts what is to be added to the slice, in units of its noise, whose level it is told as this program's
 own networks are.

@@ -20,7 +20,7 @@ from MRIDenoiseLib.training.samples import Batch, EvenDraw, TrainingPair, draw_b
 from MRIDenoiseLib.training.volumes import CleanVolume
 
 TISSUE_WEIGHT = 0.5
-"""Of the classifier's cross-entropy beside the enhancer's squared error in units of the noise; both are below one."""
+"""Of the classifier's cross-entropy beside the enhancer's squared error in units of the noise; both begin near one."""
 
 
 @dataclass(frozen=True, eq=False)
