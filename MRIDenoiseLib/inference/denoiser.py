@@ -12,17 +12,18 @@ import torch
 from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.errors import BundleError, MRIDenoiseError, SettingsError
 from MRIDenoiseLib.inference.device import choose_device, default_batch, is_out_of_memory, release_memory, synchronise
+from MRIDenoiseLib.inference.methods import Method, SliceBatch, method_of
 from MRIDenoiseLib.inference.models import ModelSet
 from MRIDenoiseLib.inference.noise_level import SMALLEST_TOLD, estimate_noise_level, measured_noise_level
 from MRIDenoiseLib.inference.normalise import intensity_scale
 from MRIDenoiseLib.inference.pace import Pace, Progress, ShouldStop
 from MRIDenoiseLib.inference.report import NEGATIVE_SHARE, build_report, setting_warnings
 from MRIDenoiseLib.inference.settings import Settings
-from MRIDenoiseLib.inference.slices import Window, body_window, neighbours
+from MRIDenoiseLib.inference.slices import Window, body_window
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.prompt import acquisition_warnings, describe
 from MRIDenoiseLib.prompt.acceleration import DEFAULT_RATIO
-from MRIDenoiseLib.sampling import Schedule, SharedNoise, ddim, fidelity_guided, posterior_mean, regression
+from MRIDenoiseLib.sampling import Schedule, SharedNoise
 from MRIDenoiseLib.volume import Volume
 
 BRIGHTEST_ESTIMATE = 1.5
@@ -56,7 +57,10 @@ class _Task:
     conditioning: Conditioning
     """Of one slice; the same for all."""
     limits: tuple[float, float]
-    settings: Settings
+    method: Method
+    strength: float
+    seed: int
+    batch_size: int | None
 
 
 class Denoiser:
@@ -83,6 +87,8 @@ class Denoiser:
         settings: Settings | None = None,
         progress: Progress | None = None,
         should_stop: ShouldStop | None = None,
+        *,
+        method: Method | None = None,
     ) -> Result:
         """Denoise a volume slice by slice across its acquired plane.
 
@@ -91,10 +97,13 @@ class Denoiser:
             settings: the user's choices.
             progress: called with (fraction, seconds left or None, what is being done).
             should_stop: asked before every network call.
+            method: one that users are not offered, in the place of the one that the settings would choose; everything
+                around it stays the same. It brings its own options.
 
         Raises:
             InputError: the volume holds NaN, infinity, one value only, or no positive signal.
-            SettingsError: slices outside the volume, a method the bundle has no network for, a device that is not there.
+            SettingsError: slices outside the volume, a method the bundle has no network for, a device that is not there, or
+                options of the bundle's methods beside a ``method``.
             Cancelled: ``should_stop`` said so.
             BundleError: the networks give values that are not numbers.
             MRIDenoiseError: even one slice does not fit in memory.
@@ -102,12 +111,10 @@ class Denoiser:
         began = time.monotonic()
         asked = settings or Settings()
         device = self.device if asked.device is None else choose_device(asked.device)
-        chosen = asked.resolved(self.bundle.default_method, self.bundle.default_settings)
-        if chosen.method == "regression" and self.bundle.restoration is None:
-            raise SettingsError("this model has no regression network: choose another method")
+        run, strength = self._chosen(asked, method)
         axis = volume.slice_axis
         stack = np.moveaxis(volume.voxels, axis, 0)
-        first, last = chosen.slices or (0, len(stack))
+        first, last = asked.slices or (0, len(stack))
         if last > len(stack):
             raise SettingsError(f"slices {first}:{last} lie outside the volume, which has slices 0:{len(stack)}")
         pace = Pace(last - first, progress, should_stop)
@@ -128,10 +135,13 @@ class Denoiser:
             window=window,
             conditioning=self._condition(volume, prompt, 2 * noise_level / scale),
             limits=(-1.0, max(BRIGHTEST_ESTIMATE, float(slices.max()))),
-            settings=chosen,
+            method=run,
+            strength=strength,
+            seed=asked.seed,
+            batch_size=asked.batch_size,
         )
         warnings = acquisition_warnings(volume.acquisition, self.bundle.trained_on)
-        warnings += setting_warnings(asked, str(chosen.method)) + _image_warnings(stack, 2 * noise_level / scale)
+        warnings += (setting_warnings(asked, run.name) if method is None else []) + _image_warnings(stack, 2 * noise_level / scale)
 
         output = stack.copy()
         device = self._run(task, range(first, last), scale, output, device, pace, warnings)
@@ -141,7 +151,9 @@ class Denoiser:
             residual=replace(volume.with_voxels(volume.voxels - denoised.voxels), pixel_type="float32"),
             noise_level=noise_level,
             report=build_report(
-                chosen,
+                run,
+                strength=strength,
+                seed=asked.seed,
                 bundle_hash=self.bundle.hash,
                 prompt=prompt,
                 scale=scale,
@@ -153,6 +165,17 @@ class Denoiser:
                 warnings=warnings,
             ),
         )
+
+    def _chosen(self, asked: Settings, method: Method | None) -> tuple[Method, float]:
+        """What to run, and the strength of it."""
+        if method is not None:
+            if asked.method is not None or set(asked.options()) - {"strength"}:
+                raise SettingsError(f"{method.name} brings its own options; leave the method and its options out of the settings")
+            return method, asked.strength or 1.0
+        chosen = asked.resolved(self.bundle.default_method, self.bundle.default_settings)
+        if chosen.method == "regression" and self.bundle.restoration is None:
+            raise SettingsError("this model has no regression network: choose another method")
+        return method_of(chosen), chosen.strength or 1.0
 
     def _condition(self, volume: Volume, prompt: str, noise_level: float) -> Conditioning:
         """What the networks are told beside the pixels, for one slice."""
@@ -170,7 +193,7 @@ class Denoiser:
         self, task: _Task, asked: range, scale: float, output: np.ndarray, device: torch.device, pace: Pace, warnings: list[str]
     ) -> torch.device:
         """Fill ``output`` with the slices asked for; give the device that did it in the end."""
-        batch = task.settings.batch_size or default_batch(device, task.window.weight.size)
+        batch = task.batch_size or default_batch(device, task.window.weight.size)
         done = 0
         pace.start()
         while done < len(asked):
@@ -197,39 +220,30 @@ class Denoiser:
             for index, image in zip(indices, estimate, strict=True):
                 target = task.window.of(output[index])
                 taken = target - (image + 1) * np.float32(scale / 2)
-                target[:] = task.window.blend(target, target - np.float32(task.settings.strength or 1) * taken)
+                target[:] = task.window.blend(target, target - np.float32(task.strength) * taken)
             done += len(indices)
         return device
 
     def _sample(self, task: _Task, indices: range, device: torch.device, pace: Pace, done: int) -> np.ndarray:
         """The clean estimate of some slices, (len(indices), rows, columns) in network units."""
-        settings, bundle = task.settings, self.bundle
-        network = bundle.restoration if settings.method == "regression" else bundle.denoiser
-        assert network is not None
-        network.eval().requires_grad_(False).to(device)
-        config: Any = network.config
-        count = config.in_channels if settings.method == "regression" else 2 * config.neighbours + 1
-        measured = torch.from_numpy(np.stack([neighbours(task.slices, index, count) for index in indices])).to(device)
-        conditioning = task.conditioning.to(device).expand(len(indices))
-        noise = SharedNoise(task.window.shape, settings.seed, device)
 
         def callback(event: dict[str, Any]) -> None:
             synchronise(device)
             pace.reached(done + len(indices) * (event["i"] + 1) / event["steps"])
 
-        call = pace.stoppable(network)
-        shared: dict[str, Any] = {"limits": task.limits, "callback": callback, **settings.options()}
-        del shared["strength"]
-        if settings.method == "regression":
-            estimate = regression(call, measured, conditioning, **shared)
-        elif settings.method == "fidelity-guided":
-            degradation = pace.stoppable(bundle.degradation.eval().requires_grad_(False).to(device))
-            estimate = fidelity_guided(call, degradation, measured, conditioning, self._schedule, noise=noise, **shared)
-        elif settings.method == "posterior-mean":
-            estimate = posterior_mean(call, measured, conditioning, self._schedule, noise=noise, **shared)
-        else:
-            estimate = ddim(call, measured, conditioning, self._schedule, start=noise(0), **shared)
-        return estimate[:, 0].cpu().numpy()
+        batch = SliceBatch(
+            slices=task.slices,
+            indices=indices,
+            conditioning=task.conditioning.to(device).expand(len(indices)),
+            noise=SharedNoise(task.window.shape, task.seed, device),
+            limits=task.limits,
+            callback=callback,
+            schedule=self._schedule,
+            models=self.bundle,
+            device=device,
+            stoppable=pace.stoppable,
+        )
+        return task.method(batch)[:, 0].cpu().numpy()
 
 
 def _image_warnings(stack: np.ndarray, noise_level: float) -> list[str]:

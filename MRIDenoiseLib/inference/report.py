@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
+from MRIDenoiseLib.inference.methods import Method
 from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.io import Derivation
 
@@ -21,8 +22,10 @@ def setting_warnings(asked: Settings, method: str) -> list[str]:
 
 
 def build_report(
-    settings: Settings,
+    method: Method,
     *,
+    strength: float,
+    seed: int,
     bundle_hash: str,
     prompt: str,
     scale: float,
@@ -36,7 +39,9 @@ def build_report(
     """A JSON-ready account of a run, free of names, identifiers, dates and paths.
 
     Args:
-        settings: resolved, so that the run can be repeated from them.
+        method: what ran; with its options, the strength and the seed the run can be repeated.
+        strength: the part of what it would take away that was taken away.
+        seed: of the noise fields.
         bundle_hash: sha256 of the bundle's card.
         prompt: the text the networks were given.
         scale: P99.5 of the body, in the volume's units.
@@ -51,9 +56,10 @@ def build_report(
         "research_use": RESEARCH_USE_ONLY,
         "version": __version__,
         "bundle": bundle_hash,
-        "method": settings.method,
-        **settings.options(),
-        "seed": settings.seed,
+        "method": method.name,
+        **method.options,
+        "strength": strength,
+        "seed": seed,
         "slices": list(slices),
         "slice_axis": slice_axis,
         "prompt": prompt,

@@ -1,10 +1,25 @@
 """From a denoiser to an image: one file and one function a sampler, and the schedule as an argument."""
 
+from MRIDenoiseLib.sampling.blind_dps import blind_dps
 from MRIDenoiseLib.sampling.ddim import ddim
+from MRIDenoiseLib.sampling.ddpm import ddpm
+from MRIDenoiseLib.sampling.dps import dps
 from MRIDenoiseLib.sampling.fidelity_guided import fidelity_guided
 from MRIDenoiseLib.sampling.noise import SharedNoise
 from MRIDenoiseLib.sampling.posterior_mean import posterior_mean
+from MRIDenoiseLib.sampling.red_diff import red_diff
 from MRIDenoiseLib.sampling.regression import regression
 from MRIDenoiseLib.sampling.schedule import Schedule
 
-__all__ = ["Schedule", "SharedNoise", "ddim", "fidelity_guided", "posterior_mean", "regression"]
+__all__ = [
+    "Schedule",
+    "SharedNoise",
+    "blind_dps",
+    "ddim",
+    "ddpm",
+    "dps",
+    "fidelity_guided",
+    "posterior_mean",
+    "red_diff",
+    "regression",
+]

@@ -89,7 +89,7 @@ def fidelity_guided(
         else:
             mu -= gradient / (w_f + w_r)
         if callback:
-            callback({"i": i, "steps": steps, "t": t, "x": mu, "denoised": estimate})
+            callback({"i": i, "steps": steps, "t": t, "x": mu.clone(), "denoised": estimate})
     return mu.clamp(*limits)
 
 

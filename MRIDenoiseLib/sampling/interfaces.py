@@ -13,7 +13,12 @@ NoiseSource = Callable[[int], Tensor]
 """Index of a step or sample -> 1 x 1 x H x W standard normal field, the same for every slice of a volume."""
 
 Callback = Callable[[dict[str, Any]], None]
-"""Called after every step with ``{'i', 'steps', 't', 'x', 'denoised'}``: progress, preview, and cancel by raising."""
+"""Called after every step with ``{'i', 'steps', 't', 'x', 'denoised'}``: progress, preview, and cancel by raising.
+
+``x`` is the sampler's own variable, B x 1 x H x W: the diffusion state that the step began with, or the image that an
+optimiser has come to. ``denoised`` is the denoiser's estimate of the clean image in that step: how it changes from step to
+step is the evolution of the estimate. Neither hangs on a graph, and no later step changes them.
+"""
 
 Limits = tuple[float, float]
 """Lowest and highest value an estimate of the clean image may take, in network units."""
@@ -39,3 +44,8 @@ def centre(measured: Tensor) -> Tensor:
     """B x N x H x W stack of neighbouring slices -> B x 1 x H x W, the slice itself."""
     middle = measured.shape[1] // 2
     return measured[:, middle : middle + 1]
+
+
+def undegraded(image: Tensor, conditioning: Conditioning | None) -> Tensor:
+    """The degradation of plain denoising, y = x + noise: none."""
+    return image

@@ -55,3 +55,22 @@ class Schedule:
         """x_t for one timestep; ``noise`` broadcasts over the batch."""
         signal, sigma = self.amplitudes(timestep)
         return signal * image + sigma * noise
+
+    def step_back(self, state: Tensor, estimate: Tensor, timestep: int, earlier: int) -> tuple[Tensor, float]:
+        """Mean and standard deviation of q(x_s | x_t, x_0), the ancestral step from t to an earlier s.
+
+        sigma^2 = (1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s), and the mean keeps
+        sqrt(1 - alpha_bar_s - sigma^2) of the noise that x_t holds (Ho et al. 2020, equation 7, for any sub-grid as in Song et
+        al. 2021, eta = 1). At t = T-1, where the state holds no image, nothing of it is kept.
+
+        Args:
+            state: x_t.
+            estimate: x_0.
+            timestep: t.
+            earlier: s < t.
+        """
+        signal, sigma = self.amplitudes(timestep)
+        signal_then, sigma_then = self.amplitudes(earlier)
+        spread = sigma_then / sigma * (1 - (signal / signal_then) ** 2) ** 0.5
+        kept = max(sigma_then**2 - spread**2, 0.0) ** 0.5
+        return signal_then * estimate + kept * (state - signal * estimate) / sigma, spread

@@ -177,33 +177,7 @@ class PairSampler:
         """One pair, or None when the place drawn holds too little body to tell its noise."""
         volume = self._volumes.draw(generator)
         clean, spacing = self._slices(volume, generator)
-        repeated = [k for k in (0, 2) if torch.equal(clean[k], clean[1])]
-        acquisition = volume.acquisition
-        if torch.rand(1, generator=generator) < NEW_CONTRAST:
-            clean = random_contrast(clean, generator)
-            acquisition = replace(acquisition, contrast=AcquisitionField())
-        if torch.rand(1, generator=generator) < LESIONS:
-            clean = random_lesions(clean, generator)
-        fast = random_acquisition(generator)
-        if isinstance(fast, float):
-            noisy, target = rician(clean, fast, generator), clean
-            acceleration = 2.0
-        else:
-            noisy, target = acquire_pair(clean, fast, fast.partner(), generator, generator)
-            acceleration = told_acceleration(fast.reduction * 2 / min(fast.nex, 2))
-        # At the ends of a volume the slice stands in for the neighbour it lacks, noise and all, as at inference.
-        noisy[repeated] = noisy[1].clone()
-        body = (target[1:2] > 0.08).float()
-        if body.sum() < LEAST_BODY:
-            return None
-        level = float(((noisy[1:2] - target[1:2]) * body).square().sum() / body.sum()) ** 0.5
-        scale = math.exp(0.15 * float(torch.randn(1, generator=generator)))
-        if torch.rand(1, generator=generator) < DROP_NEIGHBOURS:
-            noisy = noisy[1:2].expand(3, -1, -1)
-        measured, centre = (2 * image / scale - 1 for image in (noisy, target[1:2]))
-        noise_level = max(2 * level / scale, SMALLEST_NOISE)
-        acquisition = replace(acquisition, acceleration=AcquisitionField(acceleration, "simulation", "high"))
-        return TrainingPair(measured, centre, body, noise_level, acceleration, spacing, partial_prompt(acquisition, generator))
+        return simulated_pair(clean, volume.acquisition, spacing, generator)
 
     def _slices(self, volume: CleanVolume, generator: torch.Generator) -> tuple[Tensor, float]:
         """Three neighbouring slices (3 x size x size) around a place in the body, and their spacing in mm."""
@@ -212,6 +186,46 @@ class PairSampler:
         slices = torch.from_numpy(neighbours(volume.slices, z, 3))
         slices = random_crop(slices, centre, self.size, generator)
         return random_flip(slices, generator).contiguous(), volume.slice_spacing
+
+
+def simulated_pair(clean: Tensor, acquisition: Acquisition, spacing: float, generator: torch.Generator) -> TrainingPair | None:
+    """A clean slice between its neighbours in a random contrast, acquired with a random noise.
+
+    Args:
+        clean: 3 x H x W, P99.5 = 1; at the ends of a volume the slice itself stands for the neighbour it lacks.
+        acquisition: of the volume.
+        spacing: mm between slices.
+        generator: the source of every choice.
+
+    Returns:
+        The pair, or None where there is too little body to tell its noise.
+    """
+    repeated = [k for k in (0, 2) if torch.equal(clean[k], clean[1])]
+    if torch.rand(1, generator=generator) < NEW_CONTRAST:
+        clean = random_contrast(clean, generator)
+        acquisition = replace(acquisition, contrast=AcquisitionField())
+    if torch.rand(1, generator=generator) < LESIONS:
+        clean = random_lesions(clean, generator)
+    fast = random_acquisition(generator)
+    if isinstance(fast, float):
+        noisy, target = rician(clean, fast, generator), clean
+        acceleration = 2.0
+    else:
+        noisy, target = acquire_pair(clean, fast, fast.partner(), generator, generator)
+        acceleration = told_acceleration(fast.reduction * 2 / min(fast.nex, 2))
+    # At the ends of a volume the slice stands in for the neighbour it lacks, noise and all, as at inference.
+    noisy[repeated] = noisy[1].clone()
+    body = (target[1:2] > 0.08).float()
+    if body.sum() < LEAST_BODY:
+        return None
+    level = float(((noisy[1:2] - target[1:2]) * body).square().sum() / body.sum()) ** 0.5
+    scale = math.exp(0.15 * float(torch.randn(1, generator=generator)))
+    if torch.rand(1, generator=generator) < DROP_NEIGHBOURS:
+        noisy = noisy[1:2].expand(3, -1, -1)
+    measured, centre = (2 * image / scale - 1 for image in (noisy, target[1:2]))
+    noise_level = max(2 * level / scale, SMALLEST_NOISE)
+    acquisition = replace(acquisition, acceleration=AcquisitionField(acceleration, "simulation", "high"))
+    return TrainingPair(measured, centre, body, noise_level, acceleration, spacing, partial_prompt(acquisition, generator))
 
 
 def random_acquisition(generator: torch.Generator) -> AcquisitionModel | float:

@@ -50,11 +50,18 @@ class GaussianWorld:
     limits = (-math.inf, math.inf)
 
     def denoiser(self, state: Tensor, measured: Tensor | None, timestep: Tensor, conditioning: object) -> Tensor:
-        """E[x | x_t, y], a product of three Gaussians in every Fourier mode."""
-        alpha_bar = self.schedule.alpha_bar[timestep[0]]
-        precision = 1 / self.power + 1 / self.sigma**2 + alpha_bar / (1 - alpha_bar)
-        weighted = torch.fft.fft2(measured) / self.sigma**2 + torch.fft.fft2(state) * alpha_bar.sqrt() / (1 - alpha_bar)
-        return torch.fft.ifft2(weighted / precision).real
+        """E[x | x_t, y], a product of three Gaussians in every Fourier mode; E[x | x_t] where the measurement is dropped."""
+        of_state, of_measured = self.weights(int(timestep[0]), measured is not None)
+        estimate = torch.fft.fft2(state) * of_state
+        if measured is not None:
+            estimate = estimate + torch.fft.fft2(measured) * of_measured
+        return torch.fft.ifft2(estimate).real
+
+    def weights(self, timestep: int, conditional: bool = True) -> tuple[Tensor, Tensor]:
+        """What the exact denoiser gives to x_t and to y in every Fourier mode."""
+        alpha_bar = self.schedule.alpha_bar[timestep]
+        precision = 1 / self.power + alpha_bar / (1 - alpha_bar) + (1 / self.sigma**2 if conditional else 0)
+        return alpha_bar.sqrt() / (1 - alpha_bar) / precision, 1 / self.sigma**2 / precision
 
     def noise(self, index: int) -> Tensor:
         """One field an image: their errors are then independent and the figures below steadier."""

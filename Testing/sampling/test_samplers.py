@@ -6,7 +6,7 @@ import torch
 from MRIDenoiseLib.errors import Cancelled
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.configs import build_networks, tiny
-from MRIDenoiseLib.sampling import SharedNoise, ddim, fidelity_guided, posterior_mean, regression
+from MRIDenoiseLib.sampling import SharedNoise, blind_dps, ddim, ddpm, dps, fidelity_guided, posterior_mean, red_diff, regression
 from MRIDenoiseLib.sampling.fidelity_guided import fidelity_gradient
 
 SHAPE = (32, 48)
@@ -60,10 +60,22 @@ def samplers(networks, schedule):
         "posterior-mean": lambda y: posterior_mean(networks.denoiser, y, conditioning(len(y)), schedule, noise=NOISE, samples=2),
         "ddim": lambda y: ddim(networks.denoiser, y, conditioning(len(y)), schedule, start=NOISE(0), steps=3),
         "regression": lambda y: regression(networks.restoration, y, conditioning(len(y))),
+        "ddpm": lambda y: ddpm(networks.denoiser, y, conditioning(len(y)), schedule, noise=NOISE, steps=3),
+        "red-diff": lambda y: red_diff(networks.denoiser, y, conditioning(len(y)), schedule, noise=NOISE, steps=3),
+        "dps": lambda y: dps(networks.denoiser, y, conditioning(len(y)), schedule, noise=NOISE, steps=3, guidance=10),
+        "dps, unconditional": lambda y: dps(
+            networks.denoiser, y, conditioning(len(y)), schedule, noise=NOISE, steps=3, guidance=10, conditional=False
+        ),
+        "blind-dps": lambda y: blind_dps(
+            networks.denoiser, networks.degradation, y, conditioning(len(y)), schedule, noise=NOISE, steps=3, guidance=10
+        ),
     }
 
 
-@pytest.mark.parametrize("name", ["fidelity-guided", "paper", "posterior-mean", "ddim", "regression"])
+NAMES = tuple(samplers(None, None))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_slice_comes_out_the_same_alone_and_in_a_batch(networks, schedule, measured, name):
     sample = samplers(networks, schedule)[name]
     together = sample(measured)

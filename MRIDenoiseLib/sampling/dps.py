@@ -1,0 +1,74 @@
+"""DPS: ancestral sampling that is pulled towards the measurement through the denoiser's own gradient."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from MRIDenoiseLib.models.conditioning import Conditioning
+from MRIDenoiseLib.sampling.interfaces import Callback, DenoiserNetwork, ImageNetwork, Limits, NoiseSource, centre, undegraded
+from MRIDenoiseLib.sampling.schedule import Schedule
+
+
+@torch.no_grad()
+def dps(
+    denoiser: DenoiserNetwork,
+    measured: Tensor,
+    conditioning: Conditioning | None,
+    schedule: Schedule,
+    *,
+    noise: NoiseSource,
+    steps: int = 10,
+    guidance: float = 1.0,
+    conditional: bool = True,
+    degradation: ImageNetwork = undegraded,
+    limits: Limits = (-1.0, 1.5),
+    callback: Callback | None = None,
+) -> Tensor:
+    """x_s ~ q(x_s | x_t, x0) - zeta * gradient of ||y - f(x0(x_t))|| with respect to x_t (Chung et al. 2023, algorithm 1).
+
+    The norm is not squared, and it is taken of each image: over a whole batch, as the published code takes it, a slice would
+    depend on those beside it. At t = T-1 the state holds no image; the step back starts from x0 alone, so nothing is divided by
+    the missing signal. The last step, at t = 0, takes x0 itself.
+
+    A step moves an image of N pixels by at most zeta * ||J||, so a pixel by about zeta / sqrt(N): the published zeta of 0.3 to 1
+    belongs to a thousand steps of 256 x 256 pixels, and few steps need as much more. Nor does the pull shrink near the
+    measurement: too large a zeta overshoots it.
+
+    Args:
+        denoiser: g_theta(x_t, measured, t, conditioning) -> x0; differentiated with respect to x_t, its weights are not.
+        measured: B x N x H x W noisy slices with their neighbours.
+        conditioning: text and numbers for the B slices.
+        schedule: the forward process.
+        noise: step number -> standard normal field; number 0 is the state at t = T-1.
+        steps: network calls, each with its way back.
+        guidance: zeta >= 0; 0 is :func:`.ddpm.ddpm`.
+        conditional: the denoiser sees the measurement. The published method takes an unconditional prior (False), where the
+            measurement counts once.
+        degradation: f, clean to noisy; none for plain denoising.
+        limits: lowest and highest estimate allowed; an estimate beyond them has no gradient.
+        callback: called after every step.
+
+    Returns:
+        B x 1 x H x W sample.
+    """
+    grid = schedule.timesteps(steps)
+    target = centre(measured)
+    state = noise(0).expand_as(target)
+    for i, t in enumerate(grid):
+        timestep = torch.full((len(target),), t, dtype=torch.long, device=target.device)
+        with torch.enable_grad():
+            leaf = state.detach().requires_grad_(True)
+            estimate = denoiser(leaf, measured if conditional else None, timestep, conditioning).clamp(*limits)
+            distances = (target - degradation(estimate, conditioning)).flatten(1).norm(dim=1)
+            (pull,) = torch.autograd.grad(distances.sum(), leaf)
+        estimate = estimate.detach()
+        if callback:
+            callback({"i": i, "steps": steps, "t": t, "x": state, "denoised": estimate})
+        if i + 1 < steps:
+            mean, spread = schedule.step_back(state, estimate, t, grid[i + 1])
+            state = mean + spread * noise(i + 1)
+        else:
+            state = estimate
+        state = state - guidance * pull
+    return state.clamp(*limits)
