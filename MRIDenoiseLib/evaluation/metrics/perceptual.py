@@ -102,7 +102,7 @@ def _box(mask: np.ndarray) -> tuple[slice, slice]:
     seen = mask.any(axis=0)
     found = []
     for axis, size in enumerate(seen.shape):
-        places = np.flatnonzero(seen.any(axis=1 - axis))
+        places = np.unique(np.nonzero(seen)[axis])
         first, last = int(places[0]), int(places[-1]) + 1
         lacking = max(0, SMALLEST - (last - first))
         first = max(0, min(first - lacking // 2, size - SMALLEST))
