@@ -141,7 +141,8 @@ def _show(names: list[str], figures: list[dict[str, float]], yardstick: Yardstic
 
     console = Console()
     told = [name for name in DEFINITIONS if any(name in each for each in figures)]
-    table = Table("figure", "unit", "better", *(Column(escape(name), overflow="fold", justify="right") for name in names), box=None, padding=(0, 2, 0, 0))
+    columns = (Column(escape(name), overflow="fold", justify="right") for name in names)
+    table = Table("figure", "unit", "better", *columns, box=None, padding=(0, 2, 0, 0))
     for name in told:
         definition = DEFINITIONS[name]
         distances = [round(shortfall(name, each), 6) if name in each else math.nan for each in figures]

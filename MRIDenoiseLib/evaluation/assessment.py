@@ -191,8 +191,8 @@ class Yardstick:
     ) -> dict[str, float]:
         """Every figure that can be told of an image; keys of :data:`DEFINITIONS`, in their order.
 
-        Left out are: what needs the noisy image, where none is given; what needs neighbours (flicker: two slices, SSIM
-        across: eleven); edge widths where the reference has too few clean edges.
+        Left out are: what needs the noisy image, where none is given; what tells of the residual, where it is zero; what needs
+        neighbours (flicker: two slices, SSIM across: eleven); edge widths where the reference has too few clean edges.
 
         Args:
             image: (slices, rows, columns) in the reference's units, whole like the reference; only scored slices are read.
@@ -237,14 +237,15 @@ class Yardstick:
     def _of_residual(self, ours: np.ndarray, noisy: np.ndarray, *, simulated: bool) -> dict[str, float]:
         truth, inside = self._truth, self._inside
         taken, noise = noisy - ours, noisy - truth
-        found = {
-            "residual_autocorrelation": metrics.neighbour_correlation(taken, inside),
-            "noise_autocorrelation": metrics.neighbour_correlation(noise, inside),
-        }
         seen = [z for z in range(len(truth)) if inside[z].any()]
-        for name, residual in (("residual_edges", taken), ("noise_edges", noise)):
-            found[name] = float(np.mean([edge_correlation(residual[z], truth[z], inside[z]) for z in seen]))
-        found["detail_taken"] = float(np.mean([detail_taken(taken[z], truth[z], inside[z]) for z in seen]))
+        found = {}
+        for name, residual in (("residual", taken), ("noise", noise)):
+            # Of the noisy image itself nothing was taken away, and nothing can be said of it.
+            if residual.any():
+                found[f"{name}_autocorrelation"] = metrics.neighbour_correlation(residual, inside)
+                found[f"{name}_edges"] = float(np.mean([edge_correlation(residual[z], truth[z], inside[z]) for z in seen]))
+        if taken.any():
+            found["detail_taken"] = float(np.mean([detail_taken(taken[z], truth[z], inside[z]) for z in seen]))
         if noise.any():
             if (inside[1:] & inside[:-1]).any():
                 found["slice_flicker"] = metrics.slice_flicker(ours, truth, noisy, inside)
