@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -60,20 +61,27 @@ def check_at_hand() -> None:
     Raises:
         SettingsError: the package or the weights are missing; the sentence says which and what to do.
     """
-    needed("lpips", "perceptual")
+    _package()
     _weights()
 
 
 @lru_cache(maxsize=1)
 def _network() -> Any:
-    package = needed("lpips", "perceptual")
-    weights = _weights()
+    package, weights = _package(), _weights()
     import torch
 
     # Told not to fetch the backbone itself: it would, over the network and without a word.
     network = package.LPIPS(net="vgg", version="0.1", pnet_rand=True, verbose=False)
     _fill_backbone(network.net, torch.load(weights, map_location="cpu", weights_only=True))
     return network.eval()
+
+
+def _package() -> ModuleType:
+    try:
+        return needed("lpips", "perceptual")
+    except RuntimeError as error:
+        # What torchvision raises when it was built for another torch.
+        raise SettingsError("LPIPS's torchvision does not fit the torch installed: install both from one source") from error
 
 
 def _fill_backbone(backbone: Any, weights: dict[str, Any]) -> None:
