@@ -168,7 +168,8 @@ class Yardstick:
             scored: neighbouring slices that count; all when None.
 
         Raises:
-            InputError: a reference without signal, a mask of another shape, or one that holds nothing in the slices scored.
+            InputError: a reference without signal or with tiny slices, slices that are not there, a mask of another shape, or
+                one that holds nothing in the slices scored.
         """
         p995 = clean_scale(reference)
         where = reference > FOREGROUND_THRESHOLD * p995 if mask is None else mask
@@ -177,6 +178,10 @@ class Yardstick:
             raise InputError("the mask has another shape than the reference; draw it on the reference's own grid")
         if wanted.step != 1 or not wanted or wanted.start < 0 or wanted.stop > len(reference):
             raise InputError(f"slices {wanted.start} to {wanted.stop} are not all there; the volume has {len(reference)}")
+        if min(reference.shape[1:]) < WANG.window:
+            raise InputError(
+                f"slices of {reference.shape[1]} x {reference.shape[2]} pixels are too small to be compared; SSIM needs {WANG.window}"
+            )
         if where[wanted.start : wanted.stop].sum() < 3:
             raise InputError("the mask holds nothing in the slices that are to be scored")
         return cls(reference, where, spacing, wanted, float(reference.max()), p995)
@@ -223,7 +228,7 @@ class Yardstick:
         found |= {"bias": shares.overall, "bias_dark": shares.dark, "bias_middle": shares.middle, "bias_bright": shares.bright}
         if noisy is not None:
             found |= self._of_residual(ours, self._cut(noisy), simulated=simulated)
-        return {name: found[name] for name in DEFINITIONS if name in found}
+        return {name: found[name] for name in DEFINITIONS if not math.isnan(found.get(name, math.nan))}
 
     def _similarity(self, ours: np.ndarray) -> dict[str, float]:
         found = {}

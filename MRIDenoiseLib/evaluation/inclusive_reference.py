@@ -12,8 +12,11 @@ is anatomy. Three things tell anatomy from noise:
   is least, over bands and over tissue and air; where bands differ much, anatomy speaks.
 - It may be all that is there: a mean of two images has no more than half of each one's noise.
 
-Where anatomy speaks, nothing is claimed. A mean of complex images shares less in air than in tissue, about N^(-3/2), so that the
-share is "at least".
+Where anatomy speaks, nothing is claimed. With air that still has its noise, means of 2, 3 and 8 synthetic repeats (ten real
+volumes as truth, two resolutions, white and grained noise of 1 to 10 % of P99.5) were found in 97 % of 480 cases, and honest
+references accused in 2 % of 320; with blanked air in 26 % and 0.3 %, mostly without a claim. None was called honest by mistake.
+
+A mean of complex images shares less in air than in tissue, about N^(-3/2), so that the share is "at least".
 """
 
 from __future__ import annotations

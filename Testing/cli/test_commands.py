@@ -15,7 +15,8 @@ HEAVY = {"torch", "diffusers", "transformers", "SimpleITK", "scipy", "matplotlib
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["denoise", "--help"], ["prompt", "--help"], ["simulate", "--help"], ["bundle", "--help"]]
+    "arguments",
+    [["--help"], ["denoise", "--help"], ["prompt", "--help"], ["simulate", "--help"], ["evaluate", "--help"], ["bundle", "--help"]],
 )
 def test_help_loads_no_heavy_library(arguments: list[str]) -> None:
     code = f"import sys; from MRIDenoiseLib.cli import main; status = main({arguments!r}); print('loaded', *sys.modules); sys.exit(status)"

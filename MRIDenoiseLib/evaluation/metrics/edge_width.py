@@ -69,6 +69,9 @@ class Edges:
         inside = ((points[..., 1:] >= 0) & (points[..., 1:] <= np.array(reference.shape[1:]) - 1)).all(axis=(1, 2))
         middle, direction, points = middle[inside], direction[inside], points[inside]
         low, step, clean = _levels(_sampled(smooth, points))
+        # A ramp across several pixels is anatomy, and a blur would not widen it: the steepest half tells of sharpness.
+        steepness = strength[tuple(middle.T)] / np.where(clean, step, 1)
+        clean &= steepness >= (np.median(steepness[clean]) if clean.any() else 0)
         middle, direction, points, low, step = (each[clean] for each in (middle, direction, points, low, step))
         # The ridge is known to a pixel only; profiles a pixel apart would widen their mean.
         shift = _crossing(_sampled(smooth, points), low, step) * STEP * side
