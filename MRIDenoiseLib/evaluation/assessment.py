@@ -74,7 +74,11 @@ DEFINITIONS: Mapping[str, Definition] = {
         4,
     ),
     "edge_width": Definition(
-        "edge width", "10-90 % width of the mean edge profile at the reference's clean edges", "mm", "to compare with", 2
+        "edge width",
+        "10-90 % width of the mean edge profile at the steeper half of the reference's clean edges",
+        "mm",
+        "to compare with",
+        2,
     ),
     "edge_width_ratio": Definition("edge width ratio", "the image's edge width in parts of the reference's", "", "nearer 1", 3),
     "bias": Definition("bias", "mean of image - reference inside the mask, of the mean reference there", "%", "nearer 0", 2),

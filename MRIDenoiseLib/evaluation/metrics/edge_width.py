@@ -21,8 +21,8 @@ SMOOTHING = 1.0
 """Of the same: over which the reference is smoothed before edges are looked for."""
 FLAT = 0.2
 """Of the step: how much the reference may vary within a plateau."""
-STRONG = 80
-"""Percentile of the gradients along all ridges: only stronger ones are looked at."""
+STRONG = 0.2
+"""Of the 99th percentile of the gradients along all ridges: only stronger ones are looked at."""
 MOST = 12000
 """Edges looked at, spread evenly over the slices; more would tell no more. Most end in no flat level and are left out."""
 FEWEST = 50
@@ -48,7 +48,7 @@ class Edges:
 
     @classmethod
     def of(cls, reference: np.ndarray, mask: np.ndarray, spacing: tuple[float, float]) -> Edges:
-        """Find the edges of a reference: ridges of its gradient whose profile goes from one flat level to another.
+        """Find the edges of a reference: ridges of its gradient whose profile goes from one flat level to another, the steeper half.
 
         Args:
             reference: (slices, rows, columns).
@@ -60,7 +60,7 @@ class Edges:
         slopes = [np.gradient(smooth, length, axis=axis) for axis, length in zip((1, 2), spacing, strict=True)]
         strength = np.hypot(*slopes)
         ridges = _ridges(strength, slopes, spacing, side) & mask
-        middle = np.argwhere(ridges & (strength >= (np.percentile(strength[ridges], STRONG) if ridges.any() else 0)))
+        middle = np.argwhere(ridges & (strength >= (STRONG * np.percentile(strength[ridges], 99) if ridges.any() else 0)))
         middle = middle[:: max(1, -(-len(middle) // MOST))]
         direction = np.stack([slope[tuple(middle.T)] for slope in slopes], axis=1)
         direction /= np.maximum(np.hypot(*direction.T)[:, None], np.finfo(float).tiny)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import fft, ndimage
+from scipy import ndimage
 
 from MRIDenoiseLib.evaluation.metrics import autocorrelation, neighbour_correlation, noise_power_spectrum
 from MRIDenoiseLib.evaluation.metrics.noise_texture import LAG
@@ -75,12 +75,3 @@ def test_a_single_wave_lies_in_its_ring(mask):
 def test_an_empty_mask_is_refused(measure, white):
     with pytest.raises(ValueError, match="mask"):
         measure(white, np.zeros(SHAPE, bool))
-
-
-def test_the_lagged_sums_are_those_of_the_sum_itself(mask):
-    values = np.random.default_rng(3).normal(0, 1, (1, 20, 23))
-    inside = np.ones(values.shape, bool)
-    direct = np.sum(values[0, 2:, : 23 - 3] * values[0, : 20 - 2, 3:])
-    padded = fft.rfft2(values[0], (32, 32))
-    assert fft.irfft2(np.abs(padded) ** 2, (32, 32))[2, -3] == pytest.approx(direct)
-    assert autocorrelation(values, inside).shape == (2 * LAG + 1, 2 * LAG + 1)
