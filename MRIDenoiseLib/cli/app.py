@@ -12,6 +12,7 @@ from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
 from MRIDenoiseLib.cli.bundle import bundle_app
 from MRIDenoiseLib.cli.denoise import denoise
 from MRIDenoiseLib.cli.edge import Edge
+from MRIDenoiseLib.cli.evaluate import evaluate
 from MRIDenoiseLib.cli.prepare import prepare
 from MRIDenoiseLib.cli.prompt import prompt
 from MRIDenoiseLib.cli.segment import segment
@@ -33,6 +34,7 @@ app.command()(denoise)
 app.command()(prompt)
 app.command()(simulate)
 app.command()(segment)
+app.command()(evaluate)
 app.command()(prepare)
 app.command()(train)
 app.add_typer(bundle_app, name="bundle")

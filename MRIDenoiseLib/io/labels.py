@@ -48,7 +48,7 @@ def read_mask(path: str | Path, like: Volume) -> np.ndarray:
     if mask.voxels.shape != like.voxels.shape or not same_grid(mask.ijk_to_ras, like.ijk_to_ras, mask.voxels.shape):
         raise InputError(f"the mask {path.name} lies on another grid than the image; draw or resample it on the image's own")
     if not mask.voxels.any():
-        raise InputError(f"the mask {path.name} is empty, so there is nothing to segment")
+        raise InputError(f"the mask {path.name} is empty; mark the voxels that count, or leave the mask out")
     return mask.voxels != 0
 
 

@@ -109,7 +109,7 @@ def clean_scale(voxels: np.ndarray) -> float:
         raise InputError("the image holds values that are not numbers (NaN or infinity); repair or re-export it first")
     positive = voxels[voxels > 0]
     if positive.size == 0:
-        raise InputError("the image holds no positive signal, so there is nothing to add noise to; give a magnitude image")
+        raise InputError("the image holds no positive signal, so it shows nothing; give a magnitude image")
     scale = float(np.percentile(positive, 99.5))
     if (voxels < -0.02 * scale).mean() > TOLERATED_NEGATIVE_SHARE:
         raise InputError("the image has negative values, so it is no magnitude image; give the magnitude images of the series")

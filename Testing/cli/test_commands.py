@@ -16,7 +16,8 @@ HEAVY = {"torch", "diffusers", "transformers", "SimpleITK", "scipy", "matplotlib
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["denoise", "--help"], ["prompt", "--help"], ["simulate", "--help"], ["bundle", "--help"], ["study", "--help"]],
+    [["--help"], ["denoise", "--help"],
+     ["prompt", "--help"], ["simulate", "--help"], ["bundle", "--help"], ["evaluate", "--help"], ["study", "--help"]],
 )
 def test_help_loads_no_heavy_library(arguments: list[str]) -> None:
     code = f"import sys; from MRIDenoiseLib.cli import main; status = main({arguments!r}); print('loaded', *sys.modules); sys.exit(status)"

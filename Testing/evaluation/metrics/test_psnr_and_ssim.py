@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 from skimage.metrics import structural_similarity
 
-from MRIDenoiseLib.evaluation.metrics import noise_corrected_psnr, psnr, ssim
+from MRIDenoiseLib.evaluation.metrics import FASTMRI, WANG, mean_slice_psnr, noise_corrected_psnr, psnr, ssim
 
 
 def test_gaussian_noise_has_the_psnr_of_its_definition():
@@ -43,6 +43,30 @@ def test_nonsense_is_refused(measure):
         measure(image, image, data_range=0)
     with pytest.raises(ValueError, match="mask"):
         measure(image, image, data_range=1, mask=image > 2)
+
+
+def test_a_range_is_never_guessed():
+    image = np.ones((1, 20, 20))
+    for measure in (psnr, ssim, mean_slice_psnr):
+        with pytest.raises(TypeError, match="data_range"):
+            measure(image, image)
+
+
+def test_whole_slices_have_scikit_images_own_values_in_both_conventions():
+    image, reference = np.random.default_rng(7).random((2, 3, 40, 33))
+    wang = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    for convention, own in ((WANG, wang), (FASTMRI, {})):
+        expected = np.mean([structural_similarity(a, b, data_range=1.3, **own) for a, b in zip(image, reference, strict=True)])
+        assert ssim(image, reference, data_range=1.3, convention=convention) == pytest.approx(expected, abs=1e-6)
+    assert ssim(image, reference, data_range=1.3) == ssim(image, reference, data_range=1.3, convention=WANG)
+    assert abs(ssim(image, reference, data_range=1.3, convention=FASTMRI) - ssim(image, reference, data_range=1.3)) > 1e-3
+
+
+def test_a_mean_of_decibels_lies_above_the_decibels_of_the_mean_and_is_that_of_its_slices():
+    reference = np.zeros((2, 10, 10))
+    image = reference + np.array([0.1, 0.01])[:, None, None]
+    assert mean_slice_psnr(image, reference, data_range=1) == pytest.approx((20 + 40) / 2)
+    assert psnr(image, reference, data_range=1) == pytest.approx(-10 * math.log10((0.01 + 0.0001) / 2))
 
 
 def by_definition(image: np.ndarray, reference: np.ndarray, row: int, column: int, data_range: float) -> float:

@@ -1,4 +1,4 @@
-"""How far an image is from its reference, with the data range said and never guessed."""
+"""Peak signal-to-noise ratio, with the data range said and never guessed."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import math
 
 import numpy as np
 
-from MRIDenoiseLib.evaluation.optional import needed
-
-FOREGROUND_THRESHOLD = 0.08
-"""Of the clean volume's P99.5: what lies above it counts as foreground in the tables."""
+from MRIDenoiseLib.evaluation.metrics.pairs import check_pair
 
 
 def psnr(image: np.ndarray, reference: np.ndarray, *, data_range: float, mask: np.ndarray | None = None) -> float:
@@ -27,8 +24,29 @@ def psnr(image: np.ndarray, reference: np.ndarray, *, data_range: float, mask: n
     Raises:
         ValueError: for shapes that differ, an empty mask or a range that is not positive.
     """
-    _check(image, reference, data_range, mask)
+    check_pair(image, reference, data_range, mask)
     return _decibels(_mean_square(np.asarray(image, np.float64) - reference, mask), data_range)
+
+
+def mean_slice_psnr(image: np.ndarray, reference: np.ndarray, *, data_range: float) -> float:
+    """The mean over slices of each slice's PSNR in dB.
+
+    A mean of logarithms is not the logarithm of a mean: where slices differ in error, this comes out above :func:`psnr` of the
+    whole volume (Jensen's inequality), by up to a decibel. Which of the two a table shows has to be said.
+
+    Args:
+        image: (slices, rows, columns).
+        reference: the same shape.
+        data_range: L, the same for all slices.
+
+    Returns:
+        Decibels; infinity when a slice equals its reference.
+
+    Raises:
+        ValueError: as :func:`psnr`.
+    """
+    check_pair(image, reference, data_range, None)
+    return float(np.mean([psnr(output, truth, data_range=data_range) for output, truth in zip(image, reference, strict=True)]))
 
 
 def noise_corrected_psnr(
@@ -71,8 +89,8 @@ def noise_corrected_psnr(
     Raises:
         ValueError: as :func:`psnr`, and for a noisy image that equals the reference.
     """
-    _check(image, reference, data_range, mask)
-    _check(noisy, reference, data_range, mask)
+    check_pair(image, reference, data_range, mask)
+    check_pair(noisy, reference, data_range, mask)
     chosen = np.ones(reference.shape, bool) if mask is None else mask
     added = (np.asarray(noisy, np.float64) - reference)[chosen]
     added -= added.mean()
@@ -82,52 +100,6 @@ def noise_corrected_psnr(
     error = (np.asarray(image, np.float64) - reference)[chosen]
     kept = float(error @ added) / energy
     return _decibels(float(np.square(error).mean()) - reference_noise**2 * (1 - 2 * kept), data_range)
-
-
-def ssim(image: np.ndarray, reference: np.ndarray, *, data_range: float, mask: np.ndarray | None = None) -> float:
-    """Structural similarity (Wang et al. 2004) slice by slice, averaged over the voxels counted.
-
-    11 x 11 Gaussian window of standard deviation 1.5, K1 = 0.01, K2 = 0.03, population covariance. Air is as similar as can
-    be and would dominate the mean, so the tables average the map over the foreground only.
-
-    Args:
-        image: (slices, rows, columns), at least 11 x 11.
-        reference: the same shape.
-        data_range: L, in the images' units.
-        mask: bool, the same shape, which voxels of the map are averaged; all when None.
-
-    Returns:
-        The mean, at most 1.
-
-    Raises:
-        ValueError: as :func:`psnr`.
-        SettingsError: scikit-image, of the extra ``evaluate``, is not installed.
-    """
-    _check(image, reference, data_range, mask)
-    similarity = needed("skimage.metrics", "evaluate").structural_similarity
-    chosen = np.ones(reference.shape, bool) if mask is None else mask
-    total = 0.0
-    for output, truth, counted in zip(image, reference, chosen, strict=True):
-        _, values = similarity(
-            np.asarray(output, np.float64),
-            np.asarray(truth, np.float64),
-            data_range=data_range,
-            gaussian_weights=True,
-            sigma=1.5,
-            use_sample_covariance=False,
-            full=True,
-        )
-        total += float(values[counted].sum())
-    return total / int(chosen.sum())
-
-
-def _check(image: np.ndarray, reference: np.ndarray, data_range: float, mask: np.ndarray | None) -> None:
-    if image.shape != reference.shape:
-        raise ValueError(f"shapes differ: {image.shape} and {reference.shape}")
-    if not data_range > 0:
-        raise ValueError(f"the data range must be positive, got {data_range}")
-    if mask is not None and not mask.any():
-        raise ValueError("the mask is empty")
 
 
 def _mean_square(error: np.ndarray, mask: np.ndarray | None) -> float:

@@ -1,0 +1,212 @@
+"""``mridenoise evaluate``: how close images come to a reference, with every figure's definition beside it."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+from rich.text import Text
+
+from MRIDenoiseLib import RESEARCH_USE_ONLY
+from MRIDenoiseLib.cli.places import check_json, refuse_places_that_collide
+from MRIDenoiseLib.cli.progress import ProgressDisplay
+from MRIDenoiseLib.errors import InputError, SettingsError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from MRIDenoiseLib.evaluation.assessment import Yardstick
+    from MRIDenoiseLib.evaluation.inclusive_reference import Inclusion
+    from MRIDenoiseLib.volume import Volume
+
+CHOICE = "Which image, where an input holds several"
+OUTPUT = "What to write"
+NOISY = "noisy"
+
+
+def evaluate(
+    images: Annotated[list[Path], typer.Argument(metavar="TEST...", help="Volumes to judge: DICOM, .nii, .nii.gz, .nrrd or .mha.")],
+    reference: Annotated[Path, typer.Option(metavar="REF", help="What they are held against.")],
+    noisy: Annotated[Path | None, typer.Option(metavar="NOISY", help="What they were made from; adds figures of the residual.")] = None,
+    simulated: Annotated[bool, typer.Option("--simulated", help="NOISY was made by adding noise to REF.")] = False,
+    mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Foreground; by default REF above 8 % of its P99.5.")] = None,
+    lpips: Annotated[bool | None, typer.Option(help="By default where package and weights are at hand.")] = None,
+    series: Annotated[int | None, typer.Option(help="Number of the series in the folder.", rich_help_panel=CHOICE)] = None,
+    echo: Annotated[int | None, typer.Option(help="Echo, counted from 1.", rich_help_panel=CHOICE)] = None,
+    volume: Annotated[int | None, typer.Option(help="Volume of a 4-D image.", rich_help_panel=CHOICE)] = None,
+    report: Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="Also every figure.", rich_help_panel=OUTPUT)] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are already there.", rich_help_panel=OUTPUT)] = False,
+) -> None:
+    """Hold volumes against a reference: PSNR, SSIM, LPIPS, edges, bias, and with --noisy what was taken away and what flickers.
+
+    All are judged in one mask and one data range, those of the reference.
+    """
+    if simulated and noisy is None:
+        raise SettingsError("--simulated tells how the noisy image was made; give it with --noisy")
+    if report is not None:
+        for source in (reference, *images, *(place for place in (noisy, mask) if place is not None)):
+            refuse_places_that_collide(source, {"--json": report})
+        check_json(report, overwrite=overwrite)
+    from MRIDenoiseLib import io
+    from MRIDenoiseLib.io.labels import read_mask
+
+    def read(source: Path) -> Volume:
+        return io.read(source, series=series, echo=echo, volume=volume)
+
+    target = read(reference)
+    where = None if mask is None else _slices(read_mask(mask, target), target)
+    sources = ([] if noisy is None else [noisy]) + images
+    slices = [_on_grid(read(source), target, source.name) for source in sources]
+    before = None if noisy is None else slices[0]
+
+    with ProgressDisplay() as progress:
+        progress(0.0, None, "Starting")
+        # Torch, which some of these load, takes seconds: only after the input is known to be good.
+        from MRIDenoiseLib.evaluation.assessment import Yardstick
+        from MRIDenoiseLib.evaluation.inclusive_reference import find_inclusion
+
+        perceptual, left_out = _lpips(lpips)
+        yardstick = Yardstick.of(_slices(target.voxels, target), spacing=_spacing(target), mask=where)
+        figures = []
+        for number, image in enumerate(slices):
+            progress(number / len(slices), None, f"Image {number + 1} of {len(slices)}")
+            figures.append(yardstick.assess(image, noisy=before, simulated=simulated, perceptual=perceptual))
+        inclusion = None if before is None or simulated else find_inclusion(before, yardstick.reference)
+        if report is not None:
+            labels = ([] if noisy is None else [NOISY]) + [f"image {number}" for number in range(1, len(images) + 1)]
+            account = _account(labels, slices, figures, yardstick, inclusion, masked=mask is not None)
+            _write(account, report, overwrite=overwrite)
+    _show(_names(images, noisy), figures, yardstick, masked=mask is not None)
+    _say(left_out, inclusion)
+    if report is not None:
+        Console(soft_wrap=True).print(Text.assemble(("report:", "bold"), f" {report.name}"))
+    Console(soft_wrap=True).print(Text(RESEARCH_USE_ONLY, style="bold"))
+
+
+def _slices(voxels: np.ndarray, like: Volume) -> np.ndarray:
+    """(slices, rows, columns)."""
+    import numpy as np
+
+    return np.ascontiguousarray(np.moveaxis(voxels, like.slice_axis, 0))
+
+
+def _spacing(volume: Volume) -> tuple[float, float, float]:
+    across = volume.slice_axis
+    rows, columns = (spacing for axis, spacing in enumerate(volume.spacing) if axis != across)
+    return volume.spacing[across], rows, columns
+
+
+def _on_grid(image: Volume, reference: Volume, name: str) -> np.ndarray:
+    """The slices of an image in the order of the reference's; programs store one grid in several orders."""
+    from MRIDenoiseLib.io.geometry import on_grid_of
+
+    try:
+        voxels = on_grid_of(image.voxels, image.ijk_to_ras, reference.ijk_to_ras, reference.voxels.shape)
+    except InputError as error:
+        raise InputError(f"{name} and the reference lie on different grids; resample it on the reference's grid first") from error
+    return _slices(voxels, reference)
+
+
+def _lpips(wanted: bool | None) -> tuple[bool, str]:
+    """Whether LPIPS is computed, and why not where the user left the choice to us."""
+    from MRIDenoiseLib.evaluation.metrics.perceptual import check_at_hand
+
+    if wanted is False:
+        return False, ""
+    try:
+        check_at_hand()
+    except SettingsError as error:
+        if wanted:
+            raise
+        return False, f"LPIPS is left out: {error}."
+    return True, ""
+
+
+def _names(images: list[Path], noisy: Path | None) -> list[str]:
+    """What images are called on screen: the names of the files, with a number where two are alike."""
+    names = [image.name for image in images]
+    shown = [name if names.count(name) == 1 else f"{number}: {name}" for number, name in enumerate(names, start=1)]
+    return ([] if noisy is None else [f"{NOISY}: {noisy.name}"]) + shown
+
+
+def _show(names: list[str], figures: list[dict[str, float]], yardstick: Yardstick, *, masked: bool) -> None:
+    from MRIDenoiseLib.evaluation.assessment import DEFINITIONS, shortfall
+
+    console = Console()
+    told = [name for name in DEFINITIONS if any(name in each for each in figures)]
+    columns = (Column(escape(name), overflow="fold", justify="right") for name in names)
+    table = Table("figure", "unit", "better", *columns, box=None, padding=(0, 2, 0, 0))
+    for name in told:
+        definition = DEFINITIONS[name]
+        distances = [round(shortfall(name, each), 6) if name in each else math.nan for each in figures]
+        best = min((distance for distance in distances if not math.isnan(distance)), default=None)
+        cells = [
+            Text(
+                f"{each[name]:.{definition.digits}f}" if name in each else "-", style="bold" if len(names) > 1 and distance == best else ""
+            )
+            for each, distance in zip(figures, distances, strict=True)
+        ]
+        table.add_row(definition.title, definition.unit, definition.better, *cells)
+    console.print(table)
+    where = "given" if masked else "the reference above 8 % of its P99.5"
+    console.print(f"\nData range L: maximum {yardstick.maximum:.6g}, P99.5 {yardstick.p995:.6g}, of the reference volume.")
+    console.print(f"Mask: {where}, {int(yardstick.mask.sum())} voxels. The best of a line is bold.\n")
+    for name in told:
+        console.print(Text.assemble((f"{DEFINITIONS[name].title}: ", "bold"), DEFINITIONS[name].sentence, "."))
+
+
+def _say(left_out: str, inclusion: Inclusion | None) -> None:
+    """What the figures do not show."""
+    notes = Console(stderr=True, soft_wrap=True)
+    if left_out:
+        notes.print(Text(f"Note: {left_out}", style="yellow"))
+    if inclusion is not None and inclusion.inclusive is not False:
+        word, style = ("Warning", "bold red") if inclusion.inclusive else ("Note", "yellow")
+        notes.print(Text(f"{word}: {inclusion.sentence}", style=style))
+
+
+def _account(
+    labels: list[str],
+    slices: list[np.ndarray],
+    figures: list[dict[str, float]],
+    yardstick: Yardstick,
+    inclusion: Inclusion | None,
+    *,
+    masked: bool,
+) -> dict[str, Any]:
+    """A JSON-ready account, free of names and paths; null stands for what is infinite (equal images) or unknown."""
+    from MRIDenoiseLib.evaluation.assessment import DEFINITIONS
+    from MRIDenoiseLib.evaluation.metrics import noise_power_spectrum
+
+    rows = []
+    for label, image, each in zip(labels, slices, figures, strict=True):
+        frequency, power = noise_power_spectrum(image - yardstick.reference, yardstick.mask)
+        spectrum = {"cycles_per_pixel": frequency.tolist(), "power": power.tolist()}
+        rows.append({"image": label, "figures": {name: _known(value) for name, value in each.items()}, "error_power_spectrum": spectrum})
+    told = {name for each in figures for name in each}
+    return {
+        "data_range": {"maximum": yardstick.maximum, "p995": yardstick.p995},
+        "mask": {"given": masked, "voxels": int(yardstick.mask.sum())},
+        "images": rows,
+        "shared_noise": None if inclusion is None else {name: _known(value) for name, value in asdict(inclusion).items()},
+        "definitions": {name: definition._asdict() for name, definition in DEFINITIONS.items() if name in told},
+        "use": RESEARCH_USE_ONLY,
+    }
+
+
+def _known(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _write(account: dict[str, Any], path: Path, *, overwrite: bool) -> None:
+    from MRIDenoiseLib.io.atomic import replacing
+
+    with replacing(path, overwrite) as temporary:
+        temporary.write_text(json.dumps(account, indent=2, allow_nan=False) + "\n", encoding="utf-8")
