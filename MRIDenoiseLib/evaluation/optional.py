@@ -7,6 +7,9 @@ from types import ModuleType
 
 from MRIDenoiseLib.errors import SettingsError
 
+PEERS = "peers"
+"""The extra that installs the denoisers and segmenters of other packages."""
+
 
 def needed(module: str, extra: str) -> ModuleType:
     """Import a library of an optional extra.

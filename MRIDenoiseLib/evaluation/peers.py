@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import ndimage
 
-from MRIDenoiseLib.evaluation.optional import needed
-
-EXTRA = "peers"
+from MRIDenoiseLib.evaluation.methods.ants import denoise_image
+from MRIDenoiseLib.evaluation.methods.bm4d import block_matching
+from MRIDenoiseLib.evaluation.methods.nlm import non_local_means
 
 NLM_STRENGTHS = (0.7, 0.85, 1.0, 1.2, 1.5)
 """Times the true noise."""
@@ -31,7 +31,7 @@ ANTS_SEARCH = 1
 
 
 def nlm_trials(voxels: np.ndarray, noise_level: float, wanted: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """DIPY's non-local means (Descoteaux 2008; blockwise: Coupe 2008, 2012) at every setting: (its description, the result).
+    """DIPY's non-local means at every setting: (its description, the result).
 
     Args:
         voxels: the noisy image.
@@ -42,47 +42,31 @@ def nlm_trials(voxels: np.ndarray, noise_level: float, wanted: np.ndarray) -> It
     Raises:
         SettingsError: DIPY is not installed.
     """
-    nlmeans = needed("dipy.denoise.nlmeans", EXTRA).nlmeans
     near = ndimage.binary_dilation(wanted, np.ones((1, 3, 3)), iterations=NLM_MASK_BORDER)
     for algorithm, patch, search in NLM_SEARCHES:
         for rician in (True, False):
             for strength in NLM_STRENGTHS:
-                filtered = nlmeans(
-                    voxels,
-                    strength * noise_level,
-                    mask=near if algorithm == "classic" else None,
-                    patch_radius=patch,
-                    block_radius=search,
-                    rician=rician,
-                    num_threads=1,
-                    method=algorithm,
-                )
+                level = strength * noise_level
+                filtered = non_local_means(voxels, level, algorithm=algorithm, patch=patch, search=search, rician=rician, wanted=near)
                 name = f"{algorithm}, patch {patch}, search {search}, {'Rician' if rician else 'Gaussian'}, {strength:g} x true noise"
                 yield name, filtered
 
 
 def ants_trials(voxels: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """ANTs DenoiseImage (Manjon 2010, spatially adaptive non-local means) with each noise model, at full resolution.
-
-    It measures the noise itself.
+    """ANTs DenoiseImage with each noise model; it measures the noise itself.
 
     Raises:
         SettingsError: ANTsPy is not installed.
     """
-    ants = needed("ants", EXTRA)
-    image = ants.from_numpy(np.ascontiguousarray(voxels.T, dtype=np.float32))
     for model in ANTS_MODELS:
-        filtered = ants.denoise_image(image, shrink_factor=1, p=ANTS_PATCH, r=ANTS_SEARCH, noise_model=model)
-        yield f"{model}, patch {ANTS_PATCH}, search {ANTS_SEARCH}", np.ascontiguousarray(filtered.numpy().T)
+        name = f"{model}, patch {ANTS_PATCH}, search {ANTS_SEARCH}"
+        yield name, denoise_image(voxels, model=model, patch=ANTS_PATCH, search=ANTS_SEARCH)
 
 
 def bm4d_trials(voxels: np.ndarray, noise_level: float) -> Iterator[tuple[str, np.ndarray]]:
-    """BM4D (Maggioni 2013), its normal profile, told the true standard deviation of the noise, which no user knows.
+    """BM4D told the true standard deviation of the noise, which no user knows.
 
     Raises:
         SettingsError: BM4D is not installed.
     """
-    bm4d = needed("bm4d", EXTRA)
-    profile = bm4d.BM4DProfile()
-    profile.num_threads = 1  # with more, the result varies from run to run
-    yield "true noise", bm4d.bm4d(voxels, noise_level, profile=profile).astype(np.float32)
+    yield "true noise", block_matching(voxels, noise_level)

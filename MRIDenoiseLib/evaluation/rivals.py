@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class Best:
     settings: dict[str, str]
 
 
-def _slicer(name: str, settings: object) -> Rival:
+def _slicer(name: Literal["median", "gradient", "curvature"], settings: object) -> Rival:
     return Rival(lambda row: filters.trials(name, row.noisy, row.spacing), repr(settings))
 
 

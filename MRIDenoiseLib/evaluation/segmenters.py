@@ -16,11 +16,10 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from MRIDenoiseLib.evaluation.optional import needed
+from MRIDenoiseLib.evaluation.optional import PEERS, needed
 from MRIDenoiseLib.segmentation.hmrf import TissueSettings, segment_tissues
 from MRIDenoiseLib.segmentation.neighbourhood import THICK
 
-EXTRA = "peers"
 OUTLIERS = (0.5, 99.5)
 """Percentiles inside the mask beyond which intensities are cut for the others: a vessel would take a class of its own."""
 SMOOTHNESS = 0.1
@@ -75,7 +74,7 @@ def _ours(image: np.ndarray, mask: np.ndarray, spacing: Spacing, classes: int) -
 
 
 def _atropos(image: np.ndarray, mask: np.ndarray, spacing: Spacing, classes: int) -> np.ndarray:
-    ants = needed("ants", EXTRA)
+    ants = needed("ants", PEERS)
     radius = "1x1x0" if spacing[0] > THICK * max(spacing[1:]) else "1x1x1"
 
     def converted(array: np.ndarray) -> object:
@@ -88,7 +87,7 @@ def _atropos(image: np.ndarray, mask: np.ndarray, spacing: Spacing, classes: int
 
 
 def _dipy(image: np.ndarray, mask: np.ndarray, spacing: Spacing, classes: int) -> np.ndarray:
-    tissue = needed("dipy.segment.tissue", EXTRA)
+    tissue = needed("dipy.segment.tissue", PEERS)
     # It gives what lies outside a class of its own, whose width must not be zero, and draws from NumPy's global random numbers.
     outside = DARK * image[mask].max() * np.random.default_rng(0).random(image.shape)
     before = np.random.get_state()

@@ -1,0 +1,16 @@
+"""Conditional DDIM: one deterministic sample of the posterior."""
+
+from __future__ import annotations
+
+from MRIDenoiseLib.evaluation.methods.interface import Method
+from MRIDenoiseLib.evaluation.methods.networks import TRAINED, user_method
+
+METHOD = Method(
+    name="ddim",
+    title="Conditional DDIM",
+    group="paper",
+    source="Song, Meng and Ermon 2021; here",
+    run=user_method("ddim"),
+    settings=tuple({"steps": steps} for steps in (1000, 5, 2)),
+    trained=TRAINED,
+)

@@ -1,0 +1,25 @@
+"""What a user gets who presses the button: the model's default method with its default settings."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from MRIDenoiseLib.evaluation.methods.interface import Method, Setting, Task
+from MRIDenoiseLib.evaluation.methods.networks import TRAINED
+from MRIDenoiseLib.inference import Settings
+from MRIDenoiseLib.inference.methods import method_of
+
+
+def _run(task: Task, setting: Setting) -> np.ndarray:
+    chosen = Settings().resolved(task.model.default_method, task.model.default_settings)
+    return task.sampled(method_of(chosen), strength=chosen.strength or 1.0)
+
+
+METHOD = Method(
+    name="ours",
+    title="Ours (default)",
+    group="ours",
+    source="the default method of the model, with the settings of its card; here",
+    run=_run,
+    trained=TRAINED,
+)

@@ -1,0 +1,15 @@
+"""NBNet: plain regression, the paper's network without diffusion. It is the regression twin that is trained beside every model."""
+
+from __future__ import annotations
+
+from MRIDenoiseLib.evaluation.methods.interface import Method
+from MRIDenoiseLib.evaluation.methods.networks import TRAINED, user_method
+
+METHOD = Method(
+    name="nbnet",
+    title="NBNet (regression)",
+    group="paper",
+    source="Cheng et al. 2021; re-implemented here. Also the ablation without diffusion",
+    run=user_method("regression", samples=1),
+    trained=TRAINED,
+)
