@@ -18,6 +18,7 @@ from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.cli.places import check_json, refuse_places_that_collide
 from MRIDenoiseLib.cli.progress import ProgressDisplay
 from MRIDenoiseLib.errors import InputError, SettingsError
+from MRIDenoiseLib.json_ready import json_ready
 
 if TYPE_CHECKING:
     import numpy as np
@@ -189,24 +190,20 @@ def _account(
     for label, image, each in zip(labels, slices, figures, strict=True):
         frequency, power = noise_power_spectrum(image - yardstick.reference, yardstick.mask)
         spectrum = {"cycles_per_pixel": frequency.tolist(), "power": power.tolist()}
-        rows.append({"image": label, "figures": {name: _known(value) for name, value in each.items()}, "error_power_spectrum": spectrum})
+        rows.append({"image": label, "figures": dict(each), "error_power_spectrum": spectrum})
     told = {name for each in figures for name in each}
     return {
         "data_range": {"maximum": yardstick.maximum, "p995": yardstick.p995},
         "mask": {"given": masked, "voxels": int(yardstick.mask.sum())},
         "images": rows,
-        "shared_noise": None if inclusion is None else {name: _known(value) for name, value in asdict(inclusion).items()},
+        "shared_noise": None if inclusion is None else asdict(inclusion),
         "definitions": {name: definition._asdict() for name, definition in DEFINITIONS.items() if name in told},
         "use": RESEARCH_USE_ONLY,
     }
-
-
-def _known(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
 
 
 def _write(account: dict[str, Any], path: Path, *, overwrite: bool) -> None:
     from MRIDenoiseLib.io.atomic import replacing
 
     with replacing(path, overwrite) as temporary:
-        temporary.write_text(json.dumps(account, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(json_ready(account), indent=2, allow_nan=False) + "\n", encoding="utf-8")

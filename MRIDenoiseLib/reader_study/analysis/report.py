@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
-from html import escape
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
 from MRIDenoiseLib.io.atomic import replacing
+from MRIDenoiseLib.json_ready import json_ready
+from MRIDenoiseLib.page import figure, heading, items, page, paragraph
 from MRIDenoiseLib.reader_study.analysis import tables
 from MRIDenoiseLib.reader_study.analysis.analyse import Analysis
 from MRIDenoiseLib.reader_study.analysis.figures import draw_certainty, draw_index, draw_preferences, draw_scores
 from MRIDenoiseLib.reader_study.analysis.words import conclusions, named, where
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1b1f24; max-width: 66rem; margin: 2rem auto; padding: 0 1.2rem; }
-h1 { font-size: 1.7rem; margin-bottom: .2rem; } h2 { margin-top: 2.4rem; border-bottom: 2px solid #0072B2; } h3 { margin-top: 1.8rem; }
-table { border-collapse: collapse; margin: .7rem 0 1.2rem; font-size: .88rem; } caption { text-align: left; color: #444; padding: .2rem 0; }
-th, td { text-align: left; padding: .25rem .7rem .25rem 0; border-bottom: 1px solid #ddd; vertical-align: top; }
-td { font-variant-numeric: tabular-nums; } img { max-width: 100%; height: auto; }
-.mark { color: #b00020; font-weight: 600; } .quiet { color: #555; } summary { cursor: pointer; }
-"""
 
 
 def write_report(analysis: Analysis, path: Path, *, overwrite: bool = False) -> None:
@@ -59,7 +48,7 @@ def as_json(analysis: Analysis) -> dict[str, Any]:
     plan = found.pop("plan")
     plan["cases"] = len(plan["cases"])
     head = {"program": f"MRIDenoise {__version__}", "use": RESEARCH_USE_ONLY, "conclusions": asdict(conclusions(analysis)), "plan": plan}
-    return _plain({**head, **found})
+    return json_ready({**head, **found})
 
 
 def html(analysis: Analysis) -> str:
@@ -72,11 +61,7 @@ def html(analysis: Analysis) -> str:
         *_findings(analysis),
         *_preferences(analysis),
     ]
-    title = f"Reader study: {analysis.plan.study}"
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style></head>\n'
-        f"<body><h1>{escape(title)}</h1>\n" + "\n".join([*parts, *_methods(analysis)]) + "\n</body></html>\n"
-    )
+    return page(f"Reader study: {analysis.plan.study}", "", [*parts, *_methods(analysis)])
 
 
 def _head(analysis: Analysis) -> list[str]:
@@ -85,34 +70,35 @@ def _head(analysis: Analysis) -> list[str]:
     subjects = len({subject for subject, _ in plan.cases})
     primary = f"primary outcome: {named(plan.primary)}; reference: {plan.reference or 'none'}"
     parts = [
-        f'<p class="mark">{escape(RESEARCH_USE_ONLY)}</p>',
-        f"<p>{len(plan.readers)} readers, {subjects} subjects, {len(plan.cases)} cases, {len(plan.arms)} arms "
-        f"({escape(', '.join(plan.arms))}); {analysis.ratings} ratings and {analysis.repeats} repeated ones. "
-        f"Fixed before reading: {escape(primary)}; level {plan.alpha:g}; margin of equivalence ±{plan.margin:g} points.</p>",
-        "<h2>Conclusions</h2>",
-        _sentences(said.confirmatory),
+        paragraph(
+            f"{len(plan.readers)} readers, {subjects} subjects, {len(plan.cases)} cases, {len(plan.arms)} arms "
+            f"({', '.join(plan.arms)}); {analysis.ratings} ratings and {analysis.repeats} repeated ones. "
+            f"Fixed before reading: {primary}; level {plan.alpha:g}; margin of equivalence ±{plan.margin:g} points."
+        ),
+        heading("Conclusions"),
+        items(said.confirmatory),
         f"<details><summary>Everything else, exploratory: tested at the level stated, one question at a time "
-        f"({len(said.exploratory)} sentences)</summary>{_sentences(said.exploratory)}</details>",
-        "<h2>What is missing</h2>",
+        f"({len(said.exploratory)} sentences)</summary>{items(said.exploratory)}</details>",
+        heading("What is missing"),
     ]
     if not analysis.missing:
-        return [*parts, "<p>Nothing: every reader rated every image.</p>"]
+        return [*parts, paragraph("Nothing: every reader rated every image.")]
     return [
         *parts,
-        "<p>Arms are compared on complete cases only: those that every reader rated in every arm.</p>",
+        paragraph("Arms are compared on complete cases only: those that every reader rated in every arm."),
         tables.missing(analysis.missing),
     ]
 
 
 def _questions(analysis: Analysis) -> list[str]:
-    parts = ["<h2>Arms compared</h2>"] if analysis.comparisons else []
+    parts = [heading("Arms compared")] if analysis.comparisons else []
     ordered = sorted(analysis.comparisons, key=lambda one: one.field != analysis.plan.primary)
     kinds = {question.name: question for question in analysis.plan.questions}
     for one in ordered:
         mark = " – primary outcome" if one.field == analysis.plan.primary and one is ordered[0] else ""
-        parts.append(f"<h3>{escape(where(one.field, one.group).capitalize() + mark)}</h3>")
+        parts.append(heading(where(one.field, one.group).capitalize() + mark, 3))
         if one.subjects:
-            parts.append(_picture(draw_scores(one, kinds[one.field].categories), f"Scores of {where(one.field, one.group)} by arm"))
+            parts.append(figure(draw_scores(one, kinds[one.field].categories), f"Scores of {where(one.field, one.group)} by arm"))
         parts += [tables.arms(one), tables.tests(one)]
         agreement = [found for found in analysis.agreement if (found.field, found.group) == (one.field, one.group)]
         if agreement:
@@ -127,36 +113,36 @@ def _questions(analysis: Analysis) -> list[str]:
 def _fazekas(analysis: Analysis) -> list[str]:
     if not analysis.against_reference:
         return []
-    return ["<h2>Fazekas grades against the reference</h2>", tables.against_reference(analysis.against_reference, analysis.plan.reference)]
+    return [heading("Fazekas grades against the reference"), tables.against_reference(analysis.against_reference, analysis.plan.reference)]
 
 
 def _indices(analysis: Analysis) -> list[str]:
-    parts = ["<h2>Signal index against the reference</h2>"] if analysis.indices else []
+    parts = [heading("Signal index against the reference")] if analysis.indices else []
     for one in analysis.indices:
-        parts.append(f"<h3>{escape(f'{where(one.field, one.group).capitalize()}: {one.arm}')}</h3>")
+        parts.append(heading(f"{where(one.field, one.group).capitalize()}: {one.arm}", 3))
         if len(one.values) > 1:
-            parts.append(_picture(draw_index(one, analysis.plan.reference), f"{one.arm} against {analysis.plan.reference}"))
+            parts.append(figure(draw_index(one, analysis.plan.reference), f"{one.arm} against {analysis.plan.reference}"))
         parts.append(tables.index(one))
     return parts
 
 
 def _findings(analysis: Analysis) -> list[str]:
-    parts = ["<h2>Findings</h2>"] if analysis.findings else []
+    parts = [heading("Findings")] if analysis.findings else []
     for field, group in dict.fromkeys((one.field, one.group) for one in analysis.findings):
         part = [one for one in analysis.findings if (one.field, one.group) == (field, group)]
-        parts.append(f"<h3>{escape(where(field, group).capitalize())}</h3>")
+        parts.append(heading(where(field, group).capitalize(), 3))
         if any(one.detection.n for one in part):
-            parts.append(_picture(draw_certainty(part), f"Certainty of {where(field, group)} by arm"))
+            parts.append(figure(draw_certainty(part), f"Certainty of {where(field, group)} by arm"))
         parts.append(tables.findings(part))
     return parts
 
 
 def _preferences(analysis: Analysis) -> list[str]:
-    parts = ["<h2>Preference</h2>"] if analysis.preferences else []
+    parts = [heading("Preference")] if analysis.preferences else []
     for one in analysis.preferences:
-        parts.append(f"<h3>{escape(where(one.field, one.group).capitalize())}</h3>")
+        parts.append(heading(where(one.field, one.group).capitalize(), 3))
         if any(share.n for share in one.shares):
-            parts.append(_picture(draw_preferences(one), f"How often each arm was preferred in {where(one.field, one.group)}"))
+            parts.append(figure(draw_preferences(one), f"How often each arm was preferred in {where(one.field, one.group)}"))
         parts += [tables.shares(one), tables.preferences(one)]
     return parts
 
@@ -177,27 +163,4 @@ def _methods(analysis: Analysis) -> list[str]:
         "A finding is present from certainty 3 on. The truth is what the readers' consensus says of the reference, or, where no consensus "
         "was needed, what all said there. The reference's own accuracy is therefore flattered.",
     ]
-    return [
-        "<h2>Methods</h2>",
-        "<ul>",
-        *(f"<li>{escape(one)}</li>" for one in said),
-        "</ul>",
-        f'<p class="quiet">MRIDenoise {__version__}</p>',
-    ]
-
-
-def _sentences(found: Sequence[str]) -> str:
-    return f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in found)}</ul>"
-
-
-def _picture(png: bytes, words: str) -> str:
-    return f'<p><img alt="{escape(words)}" src="data:image/png;base64,{base64.b64encode(png).decode()}"></p>'
-
-
-def _plain(value: Any) -> Any:
-    """With null for NaN, at any depth."""
-    if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    return None if isinstance(value, float) and not isfinite(value) else value
+    return [heading("Methods"), items(said)]

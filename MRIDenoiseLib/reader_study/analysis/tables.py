@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 
+from MRIDenoiseLib.page import paragraph, table
 from MRIDenoiseLib.reader_study.analysis.agreement import ReaderAgreement, ReferenceAgreement, RepeatAgreement
 from MRIDenoiseLib.reader_study.analysis.arms import ArmComparison
 from MRIDenoiseLib.reader_study.analysis.findings import FindingResult
@@ -63,7 +63,7 @@ def tests(one: ArmComparison) -> str:
     ]
     method = "; ".join(dict.fromkeys(test.test.method for test in pairs))
     head = ("pair", "median difference", "mean difference", "Wilcoxon", f"Bonferroni ({len(pairs)} pairs)", "Holm", "effect r", "shown")
-    text = f"<p>{escape(caption)}.</p>" + _table(f"{method}; differences with 95 % bootstrap intervals over subjects", head, rows)
+    text = paragraph(f"{caption}.") + _table(f"{method}; differences with 95 % bootstrap intervals over subjects", head, rows)
     held = [
         (test, test.equivalence, test.non_inferiority, estimate.equivalence)
         for test, estimate in zip(pairs, one.estimates, strict=True)
@@ -233,6 +233,4 @@ def _rate(found: Rate) -> str:
 
 
 def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    columns = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    return f"<table><caption>{escape(caption)}</caption><thead><tr>{columns}</tr></thead><tbody>{lines}</tbody></table>"
+    return table(head, rows, caption=caption)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import numpy as np
 
-from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
+from MRIDenoiseLib.page import figure, heading, page, paragraph, table
 from MRIDenoiseLib.training.preparation.cases import Dropped
 from MRIDenoiseLib.training.preparation.pictures import Picture
 from MRIDenoiseLib.training.preparation.records import RecordMeta
@@ -20,15 +17,6 @@ from MRIDenoiseLib.training.preparation.records import RecordMeta
 PAIR_STEPS = ("reading", "acceleration", "alignment", "brightness", "reference")
 """Steps at which a pair that was found is given up; the other steps concern what never became a pair."""
 _LABELS_SHOWN = 12
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1240px; margin: 2em auto; padding: 0 1em; color: #222; }
-h1 { margin-bottom: 0; } h2 { margin-top: 2em; border-bottom: 1px solid #ccc; }
-table { border-collapse: collapse; margin: 1em 0; } th, td { padding: .25em .9em; text-align: left; border-bottom: 1px solid #ddd; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-.note { color: #666; } .warning { font-weight: bold; }
-figure { margin: 1.5em 0; } figure img { max-width: 100%; background: black; } figcaption { color: #444; }
-"""
 
 
 @dataclass(frozen=True)
@@ -72,9 +60,6 @@ def write_report(path: Path, summary: Summary) -> None:
         summary: of the preparation.
     """
     body = [
-        "<h1>Prepared pairs</h1>",
-        f"<p class='note'>MRIDenoiseLib {__version__}. {escape(RESEARCH_USE_ONLY)} The pictures show patients: keep this page where the "
-        "images may be kept.</p>",
         *_overview(summary),
         *_dropped(summary.dropped),
         *_contents(summary),
@@ -82,8 +67,8 @@ def write_report(path: Path, summary: Summary) -> None:
         *_pictures("The records that lie worst on each other", summary.accepted),
         *_pictures("Pairs given up", summary.refused),
     ]
-    head = f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Prepared pairs</title><style>{_STYLE}</style></head>"
-    path.write_text(f"{head}<body>{''.join(body)}</body></html>\n", encoding="utf-8")
+    note = "The pictures show patients: keep this page where the images may be kept."
+    path.write_text(page("Prepared pairs", note, body), encoding="utf-8")
 
 
 def _overview(summary: Summary) -> list[str]:
@@ -98,13 +83,16 @@ def _overview(summary: Summary) -> list[str]:
     ]
     if summary.reunited:
         rows.append(("patients moved to another split, because they share an image with a patient there", summary.reunited))
-    page = [_table((), rows)]
+    parts = [table((), rows)]
     if any(meta.gt_kind == "inclusive" for meta in summary.records):
-        page.append(
-            "<p class='warning'>Some clean volumes contain the noise of their noisy partner, as an average does that the fast scan "
-            "is part of. They are marked inclusive and not trained on.</p>"
+        parts.append(
+            paragraph(
+                "Some clean volumes contain the noise of their noisy partner, as an average does that the fast scan is part of. They are "
+                "marked inclusive and not trained on.",
+                "warning",
+            )
         )
-    return page
+    return parts
 
 
 def _dropped(dropped: Sequence[Dropped]) -> list[str]:
@@ -117,8 +105,8 @@ def _dropped(dropped: Sequence[Dropped]) -> list[str]:
         (step, reason, len(names), ", ".join(names[:_LABELS_SHOWN]) + (" ..." if len(names) > _LABELS_SHOWN else ""))
         for (step, reason), names in sorted(labels.items(), key=lambda item: -len(item[1]))
     ]
-    note = "<p class='note'>Numbers count images, folders (the one that was given is the first) and files in the order of their names.</p>"
-    return ["<h2>Dropped</h2>", _table(("at", "why", "how many", "which"), rows), note]
+    note = paragraph("Numbers count images, folders (the one that was given is the first) and files in the order of their names.", "note")
+    return [heading("Dropped"), table(("at", "why", "how many", "which"), rows), note]
 
 
 def _contents(summary: Summary) -> list[str]:
@@ -129,7 +117,7 @@ def _contents(summary: Summary) -> list[str]:
         (*key, len({summary.records[k].subject for k in found}), len(found), sum(summary.slices[k] for k in found))
         for key, found in sorted(groups.items())
     ]
-    return ["<h2>Written</h2>", _table(("split", "organ", "contrast", "acceleration", "patients", "pairs", "slices"), rows)]
+    return [heading("Written"), table(("split", "organ", "contrast", "acceleration", "patients", "pairs", "slices"), rows)]
 
 
 def _measured(records: Sequence[RecordMeta]) -> list[str]:
@@ -151,30 +139,17 @@ def _measured(records: Sequence[RecordMeta]) -> list[str]:
             rows.append((name, *(format(value, form) for value in (min(known), float(np.median(known)), max(known))), len(known)))
     kinds = Counter((meta.gt_kind.replace("_", " "), meta.noise) for meta in records)
     return [
-        "<h2>Measured</h2>",
-        _table(("", "least", "median", "most", "pairs"), rows),
-        _table(("reference", "noise", "pairs"), [(*key, count) for key, count in sorted(kinds.items())]),
+        heading("Measured"),
+        table(("", "least", "median", "most", "pairs"), rows),
+        table(("reference", "noise", "pairs"), [(*key, count) for key, count in sorted(kinds.items())]),
     ]
 
 
 def _pictures(title: str, pictures: Sequence[Picture]) -> list[str]:
     if not pictures:
         return []
-    page = [f"<h2>{title}</h2>", "<p class='note'>Noisy; clean, aligned; noisy minus clean; edges of the clean on the noisy image.</p>"]
+    parts = [heading(title), paragraph("Noisy; clean, aligned; noisy minus clean; edges of the clean on the noisy image.", "note")]
     for picture in pictures:
-        caption = f"{picture.label}: {picture.flow_p95:.2f} pixels of movement left{f'; {picture.verdict}' if picture.verdict else ''}"
-        data = base64.b64encode(picture.png).decode("ascii")
-        page.append(
-            f"<figure><img src='data:image/png;base64,{data}' alt='{escape(caption)}'><figcaption>{escape(caption)}</figcaption></figure>"
-        )
-    return page
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    def cell(value: object, tag: str = "td") -> str:
-        number = re.fullmatch(r"-?[\d.]+%?", str(value)) is not None
-        return f"<{tag}{' class=number' if number else ''}>{escape(str(value))}</{tag}>"
-
-    lines = ["".join(cell(name, "th") for name in head)] if head else []
-    lines += ["".join(cell(value) for value in row) for row in rows]
-    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+        verdict = f"; {picture.verdict}" if picture.verdict else ""
+        parts.append(figure(picture.png, f"{picture.label}: {picture.flow_p95:.2f} pixels of movement left{verdict}"))
+    return parts
