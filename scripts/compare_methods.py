@@ -10,7 +10,7 @@ its file tells of organ and contrast, as a user's would. The plain regression ne
 diffusion model are always both in the table.
 
 The others take minutes a row. With --cache their numbers are kept, so that the run may be stopped at any time and goes on
-where it was. They need the extra ``peers``.
+where it was. They need the extra ``peers``. With --earlier the model's numbers are taken from what an earlier run wrote.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rich.progress import Progress
 from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation.benchmark import MEASURES, BenchmarkRow
-from MRIDenoiseLib.evaluation.contest import Case, RowResult, fill_store, row_result
+from MRIDenoiseLib.evaluation.contest import Case, RowResult, earlier_results, fill_store, row_result, volume_name
 from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.evaluation.rival_store import RivalStore
 from MRIDenoiseLib.evaluation.rivals import RIVALS, STRONGEST
@@ -53,6 +53,7 @@ def compare(
     cache: Annotated[Path | None, typer.Option(help="keep the rivals' numbers in this file")] = None,
     cached_only: Annotated[bool, typer.Option("--cached-only", help="leave out rivals that the cache does not know yet")] = False,
     only_peers: Annotated[bool, typer.Option("--only-peers", help="fill the cache and use no model")] = False,
+    earlier: Annotated[Path | None, typer.Option(help="an earlier --json of the same weights: the model is not run again")] = None,
     jobs: Annotated[int, typer.Option(help="processes that the rivals may use", min=1)] = 1,
     json_file: Annotated[Path | None, typer.Option("--json", help="write the numbers here, for the model's card")] = None,
 ) -> None:
@@ -74,10 +75,12 @@ def compare(
     ours = list(dict.fromkeys((*ALWAYS, model.default_method, *ours)))
     runs = {name: _run(Denoiser(model), name) for name in ours}
     store = RivalStore(cache)
+    before = earlier_results(earlier, model) if earlier else {}
     results: list[RowResult] = []
     with _progress() as progress:
         for source, noise in progress.track(cases, description="rows"):
-            results.append(row_result(BenchmarkRow.read(data, source, noise), others, store, runs, stored_only=cached_only))
+            known = before.get((volume_name(source), noise))
+            results.append(row_result(BenchmarkRow.read(data, source, noise), others, store, runs, stored_only=cached_only, earlier=known))
     _print(results, ours)
     if json_file:
         numbers, details = card_content(results, model.default_method, ours)

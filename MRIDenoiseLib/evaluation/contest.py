@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,9 +14,11 @@ from typing import Any
 
 import torch
 
+from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.benchmark import BenchmarkRow
-from MRIDenoiseLib.evaluation.rival_store import RivalStore
+from MRIDenoiseLib.evaluation.rival_store import RivalStore, same_image
 from MRIDenoiseLib.evaluation.rivals import RIVALS, Best, at_its_best
+from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.training.volumes import ManifestRow
 from MRIDenoiseLib.volume import Volume
 
@@ -56,6 +59,7 @@ def row_result(
     methods: Mapping[str, Callable[[BenchmarkRow], Volume]],
     *,
     stored_only: bool = False,
+    earlier: RowResult | None = None,
 ) -> RowResult:
     """Score the noisy image, the rivals and a model's methods on one row.
 
@@ -65,14 +69,16 @@ def row_result(
         store: where rivals' numbers are taken from, and new ones put.
         methods: name -> what gives the denoised volume of a row.
         stored_only: leave out the rivals whose numbers the store lacks.
+        earlier: what the same model came to before; its methods are not run again while the noisy image has the scores it had.
     """
     noisy = row.score_filtered(row.noisy)
     bests = _bests(row, noisy, rivals, store, stored_only)
     scores = {NOISY: noisy} | {name: best.scores for name, best in bests.items()}
+    known = earlier.scores if earlier is not None and same_image(earlier.scores[NOISY], noisy) else {}
     for name, denoise in methods.items():
-        scores[name] = row.score_volume(denoise(row))
+        scores[name] = known[name] if name in known else row.score_volume(denoise(row))
     return RowResult(
-        volume=Path(row.source.file).name.removesuffix(".nii.gz"),
+        volume=volume_name(row.source),
         subject=row.source.subject,
         noise=row.noise,
         noise_level=round(row.noise_level, 5),
@@ -80,6 +86,27 @@ def row_result(
         scores=scores,
         settings={name: best.settings for name, best in bests.items()},
     )
+
+
+def earlier_results(path: Path, model: Bundle) -> dict[tuple[str, str], RowResult]:
+    """File name and noise -> what a model came to, from the file that an earlier comparison wrote.
+
+    Raises:
+        InputError: the file holds something else, or is of other weights.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        results = [RowResult(**row) for row in content["details"]["rows"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} cannot be read as the numbers of an earlier comparison") from error
+    if content.get("files") != model.card["files"]:
+        raise InputError(f"{path} holds the numbers of another model; leave --earlier out")
+    return {(result.volume, result.noise): result for result in results}
+
+
+def volume_name(source: ManifestRow) -> str:
+    """A file's name without its ending."""
+    return Path(source.file).name.removesuffix(".nii.gz")
 
 
 def _bests(row: BenchmarkRow, noisy: dict[str, float], rivals: Sequence[str], store: RivalStore, stored_only: bool) -> dict[str, Best]:

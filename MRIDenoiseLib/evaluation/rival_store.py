@@ -41,7 +41,7 @@ class RivalStore:
         entry = self._entries.get(_key(row, name))
         if entry is None or entry["grid"] != _grid(name):
             return None
-        if any(abs(entry["noisy"][measure] - value) > TOLERANCE for measure, value in noisy.items()):
+        if not same_image(entry["noisy"], noisy):
             return None
         return Best(**entry["best"])
 
@@ -68,6 +68,11 @@ class RivalStore:
         if not isinstance(entries, dict) or not all(isinstance(entry, dict) and "best" in entry for entry in entries.values()):
             raise InputError(f"{self._path} is no store of earlier comparisons; give another file")
         return entries
+
+
+def same_image(earlier: dict[str, float], now: dict[str, float]) -> bool:
+    """Whether a noisy image with these scores is the one that had those: neither noise nor measure has changed since."""
+    return all(abs(earlier[measure] - value) <= TOLERANCE for measure, value in now.items())
 
 
 def _key(row: BenchmarkRow, name: str) -> str:

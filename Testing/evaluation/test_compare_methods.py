@@ -8,7 +8,7 @@ from command import command_line
 from compare_methods import compare as script
 from typer.testing import CliRunner
 
-from MRIDenoiseLib.errors import SettingsError
+from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.evaluation import rivals
 
 
@@ -87,3 +87,19 @@ def test_what_does_not_exist_is_refused_with_what_does(compare, options, said):
 def test_a_subject_that_the_folder_lacks_is_named(compare):
     with pytest.raises(SettingsError, match="'ms12'"):
         compare(subjects="s1,ms12")
+
+
+def test_the_same_weights_are_not_run_again_and_other_weights_numbers_are_refused(compare, tmp_path, monkeypatch):
+    first, _ = compare("--rows", "R", "--rivals", "blur")
+    earlier = tmp_path / "earlier.json"
+    earlier.write_text(json.dumps(first))
+
+    def never(*_):
+        raise AssertionError("run again")
+
+    monkeypatch.setattr("compare_methods.Denoiser.__call__", never)
+    again, _ = compare("--rows", "R", "--rivals", "blur", "--earlier", str(earlier))
+    assert again["rows"] == first["rows"]
+    earlier.write_text(json.dumps(first | {"files": {}}))
+    with pytest.raises(InputError, match="another model"):
+        compare("--rows", "R", "--rivals", "blur", "--earlier", str(earlier))
