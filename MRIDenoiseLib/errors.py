@@ -48,6 +48,10 @@ class Cancelled(MRIDenoiseError):
     exit_status = CANCELLED
 
 
+class Paused(Cancelled):
+    """The user asked to stop, what is done is kept, and the same command goes on from there; the sentence says so."""
+
+
 def explain(error: BaseException, for_a_fault: str) -> tuple[int, str]:
     """The exit status that an error stands for, and the sentence for the user (one line, never empty).
 
@@ -55,6 +59,8 @@ def explain(error: BaseException, for_a_fault: str) -> tuple[int, str]:
         error: what was caught.
         for_a_fault: what to do when the program itself is to blame.
     """
+    if isinstance(error, Paused):
+        return CANCELLED, one_line(error)
     if isinstance(error, (KeyboardInterrupt, Cancelled)):
         return CANCELLED, "Cancelled; nothing was written."
     if isinstance(error, MRIDenoiseError):

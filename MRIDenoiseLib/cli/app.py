@@ -10,6 +10,7 @@ import typer
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
 from MRIDenoiseLib.cli.bundle import bundle_app
+from MRIDenoiseLib.cli.compare import compare
 from MRIDenoiseLib.cli.denoise import denoise
 from MRIDenoiseLib.cli.edge import Edge
 from MRIDenoiseLib.cli.evaluate import evaluate
@@ -35,6 +36,7 @@ app.command()(prompt)
 app.command()(simulate)
 app.command()(segment)
 app.command()(evaluate)
+app.command()(compare)
 app.command()(prepare)
 app.command()(train)
 app.add_typer(bundle_app, name="bundle")

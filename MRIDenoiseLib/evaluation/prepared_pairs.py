@@ -48,14 +48,14 @@ def score_pairs(store: RecordStore, split: Split, models: Mapping[str, Callable[
         raise InputError(f"{store.folder} holds no pair of the {split} split whose reference is free of the noisy image's noise")
     for number in chosen:
         record = store.read(number)
-        volume = _noisy_volume(record)
+        volume = noisy_volume(record)
         images = {NOISY: volume} | {name: model(volume) for name, model in models.items()}
         limit = float(np.percentile(record.clean[record.mask], 99.5))
         scores = {name: psnr(image.voxels, record.clean, data_range=limit, mask=record.mask) for name, image in images.items()}
         yield PairScore(f"{number} {record.meta.organ} {record.meta.contrast}", record.meta.subject, scores)
 
 
-def _noisy_volume(record: Record) -> Volume:
+def noisy_volume(record: Record) -> Volume:
     """As a user's file would give it: physical intensities, spacing, and what the headers told."""
     meta = record.meta
     spacing = [meta.spacing[1], meta.spacing[0], meta.slice_spacing, 1.0]

@@ -14,12 +14,9 @@ from MRIDenoiseLib.models.bundle import Bundle
 HEAVY = {"torch", "diffusers", "transformers", "SimpleITK", "scipy", "matplotlib"}
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["--help"], ["denoise", "--help"],
-     ["prompt", "--help"], ["simulate", "--help"], ["bundle", "--help"], ["evaluate", "--help"], ["study", "--help"]],
-)
-def test_help_loads_no_heavy_library(arguments: list[str]) -> None:
+@pytest.mark.parametrize("command", [[], ["denoise"], ["prompt"], ["simulate"], ["evaluate"], ["compare"], ["bundle"], ["study"]])
+def test_help_loads_no_heavy_library(command: list[str]) -> None:
+    arguments = [*command, "--help"]
     code = f"import sys; from MRIDenoiseLib.cli import main; status = main({arguments!r}); print('loaded', *sys.modules); sys.exit(status)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert HEAVY.isdisjoint(done.stdout.splitlines()[-1].split())

@@ -1,0 +1,69 @@
+"""``mridenoise compare``: many images and many methods, into one page with tables, statistics, plots and pictures."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
+
+if TYPE_CHECKING:
+    from MRIDenoiseLib.evaluation.compare.cells import Cell, Outcome
+
+
+def compare(
+    config: Annotated[Path, typer.Option(help="What to compare with what; see scripts/benchmarks.")],
+    out: Annotated[Path, typer.Option(help="Folder for the report and all that it is made of. One that is there is gone on with.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(envvar="MRIDENOISE_DATA", help="Folder with MANIFEST.csv, volumes/ and repeats/."),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes on this machine; by default one a processor.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Of a running Dask cluster, for example tcp://node:8786.")
+    ] = None,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Only say how long it will take.")] = False,
+) -> None:
+    """Measure methods against each other: the model's, those of the paper, and what users have. It may be stopped and goes on later.
+
+    Every method that has settings chooses them on the same images, of subjects that are not compared on. A method that fails does not
+    stop the others.
+    """
+    from MRIDenoiseLib.evaluation.compare.config import read_config
+    from MRIDenoiseLib.evaluation.compare.estimate import expected
+    from MRIDenoiseLib.evaluation.compare.plan import Plan
+    from MRIDenoiseLib.evaluation.compare.report import Report
+    from MRIDenoiseLib.evaluation.compare.run import compare as run
+    from MRIDenoiseLib.evaluation.compare.store import check_folder
+    from MRIDenoiseLib.time_left import duration
+
+    console = Console(stderr=True)
+    processes = jobs or os.cpu_count() or 1
+    check_folder(out)
+
+    def failed(cell: Cell, outcome: Outcome) -> None:
+        console.print(Text(f"{cell.title} on {cell.case.name}: {outcome.error}", style="yellow"))
+
+    with ProgressDisplay() as progress, StopRequest() as should_stop:
+        progress(0.0, None, "Finding images and models")
+        plan = Plan.of(read_config(config), data)
+        seconds = expected(plan, out, processes, progress, should_stop)
+        console.print(f"{len(plan.cases)} images, {len(plan.entrants)} methods: about {duration(seconds)} on {processes} processes")
+        if estimate:
+            return
+        findings = run(plan, out, jobs=processes, scheduler=scheduler, progress=progress, should_stop=should_stop, failed=failed)
+        report = Report(findings, out, _command(config, data is not None))
+        page = report.write(progress)
+    Console().print(Text(report.verdict))
+    Console().print(Text(str(page)))
+
+
+def _command(config: Path, with_data: bool) -> str:
+    """What gives the report again, without the folders of this machine."""
+    return f"mridenoise compare --config {shlex.quote(config.name)}{' --data DIR' if with_data else ''} --out DIR"

@@ -1,0 +1,131 @@
+"""From a configuration to cells: first those that choose every method's setting, then those that are scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from MRIDenoiseLib.evaluation.compare.cases import CaseSpec
+from MRIDenoiseLib.evaluation.compare.cells import LIMITS, TRIAL, Cell, Outcome
+from MRIDenoiseLib.evaluation.compare.config import Config
+from MRIDenoiseLib.evaluation.methods import METHODS
+from MRIDenoiseLib.evaluation.methods.interface import Setting
+from MRIDenoiseLib.models.bundle import Bundle
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A method with the model it takes its networks from; methods without networks take part once.
+
+    Args:
+        method: name of one of :data:`METHODS`.
+        model: the name the model goes by.
+    """
+
+    method: str
+    model: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared with what.
+
+    Args:
+        config: where it comes from.
+        cases: name -> image that is compared on.
+        tuning: name -> image that settings are chosen on.
+        folders: name -> folder of each model.
+        hashes: name -> its hash.
+        entrants: who takes part.
+    """
+
+    config: Config
+    cases: Mapping[str, CaseSpec]
+    tuning: Mapping[str, CaseSpec]
+    folders: Mapping[str, Path]
+    hashes: Mapping[str, str]
+    entrants: tuple[Entrant, ...]
+
+    @classmethod
+    def of(cls, config: Config, data: Path | None) -> Plan:
+        """Find the images and check the models.
+
+        Raises:
+            BundleError: a model is damaged.
+            InputError: images are missing.
+            SettingsError: the configuration asks for what cannot be.
+        """
+        folders = config.folders()
+        hashes = {name: Bundle.verify(folder) for name, folder in folders.items()}
+        first = next(iter(folders))
+        entrants = tuple(Entrant(method, model) for method in config.chosen for model in (folders if METHODS[method].trained else (first,)))
+        return cls(config, config.specs(data), config.tuning_specs(data), folders, hashes, entrants)
+
+    def trials(self) -> list[Cell]:
+        """The cells that choose settings: of every method that has a choice, on every image for that."""
+        allowed = self.config.tuning.trials if self.config.tuning else 0
+        return [
+            self._cell(spec, entrant, setting, trial=True)
+            for spec in self.tuning.values()
+            for entrant in self.entrants
+            if METHODS[entrant.method].tunable
+            for setting in METHODS[entrant.method].settings[:allowed]
+            if _fits(entrant, spec)
+        ]
+
+    def choose(self, outcomes: Mapping[str, Outcome]) -> dict[Entrant, Setting]:
+        """The setting of each method with the highest mean :data:`TRIAL` over the images for tuning; of equal ones the first.
+
+        A setting that failed on one of them is out; a method of which none is left keeps its customary one.
+
+        Args:
+            outcomes: name of a cell -> what came out.
+        """
+        chosen: dict[Entrant, Setting] = {}
+        for entrant in self.entrants:
+            settings = METHODS[entrant.method].settings
+            means: list[tuple[float, Setting]] = []
+            for setting in settings:
+                names = [self._cell(spec, entrant, setting, trial=True).name for spec in self.tuning.values() if _fits(entrant, spec)]
+                found = [outcomes[name] for name in names if name in outcomes]
+                if found and all(not outcome.error for outcome in found):
+                    means.append((sum(outcome.figures[TRIAL] for outcome in found) / len(found), setting))
+            chosen[entrant] = max(means, key=lambda mean: mean[0])[1] if means else settings[0]
+        return chosen
+
+    def scored(self, settings: Mapping[Entrant, Setting]) -> list[Cell]:
+        """The cells of the comparison, image by image, and of each image its :data:`.cells.LIMITS`."""
+        cells: list[Cell] = []
+        for spec in self.cases.values():
+            cells.append(Cell(spec, LIMITS, {}, "", "", "", steps=0))
+            cells += [self._cell(spec, entrant, settings[entrant]) for entrant in self.entrants if _fits(entrant, spec)]
+        return cells
+
+    def _cell(self, spec: CaseSpec, entrant: Entrant, setting: Setting, *, trial: bool = False) -> Cell:
+        return Cell(
+            case=spec,
+            method=entrant.method,
+            setting=setting,
+            model=entrant.model,
+            folder=str(self.folders[entrant.model]),
+            bundle=self.hashes[entrant.model] if METHODS[entrant.method].needs_model else "",
+            steps=self.config.steps,
+            seed=self.config.seed,
+            other=_other(spec, [*self.cases.values(), *self.tuning.values()]) if METHODS[entrant.method].needs_other else ("", ""),
+            trial=trial,
+        )
+
+
+def _fits(entrant: Entrant, spec: CaseSpec) -> bool:
+    method = METHODS[entrant.method]
+    return (not method.organs or spec.organ in method.organs) and (not method.told or spec.kind == "volume")
+
+
+def _other(spec: CaseSpec, every: Sequence[CaseSpec]) -> tuple[str, str]:
+    """Organ and contrast of the first image of another organ, or else of another contrast."""
+    for differs in (lambda one: one.organ != spec.organ, lambda one: one.contrast != spec.contrast):
+        for one in every:
+            if differs(one):
+                return one.organ, one.contrast
+    return "", ""

@@ -1,0 +1,51 @@
+"""What a piece of work costs: seconds on the clock and of the processor, and the memory it took beyond what was in use before.
+
+Processor seconds hardly change when other programs keep the machine busy; they are what CPU methods are compared by.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+
+import psutil
+
+INTERVAL = 0.02
+"""Seconds between two looks at the memory; what comes and goes faster is missed."""
+
+
+class Usage:
+    """Measures while it is entered; meant for one piece of work at a time in a process.
+
+    Attributes:
+        seconds: on the clock, from entering to leaving.
+        processor: seconds that this process kept a processor busy, over all its threads.
+        megabytes: the most memory (resident, MiB) beyond that at the beginning.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = self.processor = 0.0
+        self.megabytes = 0.0
+        self._process = psutil.Process()
+        self._ended = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Usage:
+        self._before = self._process.memory_info().rss
+        self._began, self._used = time.perf_counter(), time.process_time()
+        self._watcher.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.seconds, self.processor = time.perf_counter() - self._began, time.process_time() - self._used
+        self._look()
+        self._ended.set()
+        self._watcher.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(INTERVAL):
+            self._look()
+
+    def _look(self) -> None:
+        self.megabytes = max(self.megabytes, (self._process.memory_info().rss - self._before) / 2**20)
