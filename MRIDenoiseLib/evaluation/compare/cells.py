@@ -42,7 +42,7 @@ class Cell:
         setting: its parameters.
         model: the name the model goes by.
         folder: of the model.
-        bundle: hash of the model.
+        bundle: a mark of the model's weights and default settings; empty for methods that take nothing from it.
         steps: network calls a sampler may take for a slice.
         seed: of every random choice.
         other: organ and contrast of an image of another kind, for the shuffled text.

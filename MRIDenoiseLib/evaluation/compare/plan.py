@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +38,8 @@ class Plan:
         cases: name -> image that is compared on.
         tuning: name -> image that settings are chosen on.
         folders: name -> folder of each model.
-        hashes: name -> its hash.
+        hashes: name -> its hash, which changes with every word of its card.
+        weights: name -> a mark of what decides its results: its files, default method and settings.
         entrants: who takes part.
     """
 
@@ -45,6 +48,7 @@ class Plan:
     tuning: Mapping[str, CaseSpec]
     folders: Mapping[str, Path]
     hashes: Mapping[str, str]
+    weights: Mapping[str, str]
     entrants: tuple[Entrant, ...]
 
     @classmethod
@@ -57,10 +61,12 @@ class Plan:
             SettingsError: the configuration asks for what cannot be.
         """
         folders = config.folders()
-        hashes = {name: Bundle.verify(folder) for name, folder in folders.items()}
+        models = {name: Bundle.load(folder) for name, folder in folders.items()}
+        hashes = {name: model.hash for name, model in models.items()}
+        weights = {name: _weights(model) for name, model in models.items()}
         first = next(iter(folders))
         entrants = tuple(Entrant(method, model) for method in config.chosen for model in (folders if METHODS[method].trained else (first,)))
-        return cls(config, config.specs(data), config.tuning_specs(data), folders, hashes, entrants)
+        return cls(config, config.specs(data), config.tuning_specs(data), folders, hashes, weights, entrants)
 
     def trials(self) -> list[Cell]:
         """The cells that choose settings: of every method that has a choice, on every image for that."""
@@ -109,7 +115,7 @@ class Plan:
             setting=setting,
             model=entrant.model,
             folder=str(self.folders[entrant.model]),
-            bundle=self.hashes[entrant.model] if METHODS[entrant.method].needs_model else "",
+            bundle=self.weights[entrant.model] if METHODS[entrant.method].needs_model else "",
             steps=self.config.steps,
             seed=self.config.seed,
             other=_other(spec, [*self.cases.values(), *self.tuning.values()]) if METHODS[entrant.method].needs_other else ("", ""),
@@ -120,6 +126,11 @@ class Plan:
 def _fits(entrant: Entrant, spec: CaseSpec) -> bool:
     method = METHODS[entrant.method]
     return (not method.organs or spec.organ in method.organs) and (not method.told or spec.kind == "volume")
+
+
+def _weights(model: Bundle) -> str:
+    decisive = model.card["files"], model.default_method, model.default_settings
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
 def _other(spec: CaseSpec, every: Sequence[CaseSpec]) -> tuple[str, str]:

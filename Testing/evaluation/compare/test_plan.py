@@ -1,5 +1,7 @@
 """From a configuration to cells: equal trials for all, and a mark that changes with all that decides a result."""
 
+import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -61,3 +63,17 @@ def test_all_that_decides_a_result_changes_its_mark_and_a_moved_folder_does_not(
     assert replace(cell, **change).mark != cell.mark
     moved = replace(cell, folder="/elsewhere", case=replace(cell.case, folder="/elsewhere"))
     assert moved.mark == cell.mark
+
+
+def test_a_card_that_tells_more_changes_no_result_and_other_default_settings_do(plan_of, tiny_bundle, tmp_path):
+    def mark(**changes):
+        folder = tmp_path / "-".join(["model", *changes])
+        shutil.copytree(tiny_bundle, folder)
+        card = json.loads((folder / "card.json").read_text())
+        (folder / "card.json").write_text(json.dumps(card | changes))
+        plan = plan_of(methods=["ours"], models={"m": str(folder)}, tuning=None)
+        return plan.scored(plan.choose({}))[1].mark, plan.hashes["m"]
+
+    (plain, one), (told, other) = mark(), mark(intended_use="something else")
+    assert plain == told and one != other
+    assert mark(default_settings={"steps": 2})[0] != plain
