@@ -67,6 +67,14 @@ def test_by_its_card_the_default_method_beats_the_noise_and_every_filter_but_whe
     assert (ours - noisy).mean() >= 2.5 and (ours - best).mean() >= 0.5
 
 
+def test_by_its_card_it_beats_ants_everywhere_and_is_near_bm4d_which_is_told_the_noise(bundle):
+    rows = bundle.card["measured"]["methods"]["rows"]
+    assert all(row[bundle.default_method] > row["ants"] for row in rows)
+    leads = [row[bundle.default_method] - row["bm4d"] for row in rows if row["noise"] in BENCHMARK_ROWS[2:]]
+    assert len(leads) == 40 and np.mean(leads) >= -0.7
+    assert any("BM4D" in note for note in bundle.card["training"]["notes"]), "the card says so in words"
+
+
 def test_by_its_card_small_lesions_keep_most_of_their_contrast(bundle):
     kept = bundle.card["measured"]["lesions"]["summary"]["denoised"]["all"]
     assert kept["number"] >= 200 and kept["median"] >= 0.8 and kept["fifth_percentile"] >= 0.6
