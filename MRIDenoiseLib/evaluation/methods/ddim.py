@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from MRIDenoiseLib.evaluation.methods.interface import Method
-from MRIDenoiseLib.evaluation.methods.networks import TRAINED, user_method
+from MRIDenoiseLib.evaluation.methods.networks import ALL, TRAINED, user_method
 
 METHOD = Method(
     name="ddim",
     title="Conditional DDIM",
     group="paper",
     source="Song, Meng and Ermon 2021; here",
-    run=user_method("ddim"),
-    settings=tuple({"steps": steps} for steps in (1000, 5, 2)),
+    run=user_method("ddim", steps=ALL),
+    settings=({}, {"steps": 5}, {"steps": 2}),
     trained=TRAINED,
 )

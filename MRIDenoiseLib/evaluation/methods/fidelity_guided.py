@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from MRIDenoiseLib.evaluation.methods.interface import Method
-from MRIDenoiseLib.evaluation.methods.networks import TRAINED, user_method
+from MRIDenoiseLib.evaluation.methods.networks import ALL, TRAINED, user_method
 
 WEIGHTS = (0.05, 0.0, 0.01, 0.02, 0.1, 0.15, 0.25, 0.5)
 """Of the likelihood, the customary one first."""
@@ -13,8 +13,7 @@ PAPER = Method(
     title="The paper's method",
     group="paper",
     source="Shao, Huang, Zhang et al. 2026, equations 7 to 9, with RED-diff's Adam and weights where the text says none; here",
-    run=user_method("fidelity-guided", mode="paper"),
-    settings=({"steps": 1000},),
+    run=user_method("fidelity-guided", mode="paper", steps=ALL),
     trained=TRAINED,
 )
 TUNED = Method(

@@ -16,6 +16,9 @@ from MRIDenoiseLib.inference.methods import method_of
 TRAINED = "the model's own training, as its card tells"
 """What is said of every method whose networks come with the model: equal data, noise and scale for all of them."""
 
+ALL = 1000
+"""Steps: as many as the task allows."""
+
 Run = Callable[[Task, Setting], np.ndarray]
 
 
