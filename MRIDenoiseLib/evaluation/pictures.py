@@ -64,7 +64,7 @@ def before_after(
     from matplotlib.figure import Figure
 
     window = display_window(noisy.voxels)
-    frame = _frame(oriented_slice(denoised, index)[0], window)
+    frame = framed(oriented_slice(denoised, index)[0], window)
     panels = [("noisy", noisy, 0.0, window), ("denoised", denoised, 0.0, window)]
     panels.append((f"residual (noisy - denoised), ±{window / 5:.3g}", residual, -window / 5, window / 5))
     if clean is not None:
@@ -82,7 +82,7 @@ def before_after(
         figure.savefig(temporary, dpi=120, format="png", facecolor="black")
 
 
-def _frame(image: np.ndarray, window: float, margin: int = 8) -> tuple[slice, slice]:
+def framed(image: np.ndarray, window: float, margin: int = 8) -> tuple[slice, slice]:
     """Rows and columns that hold something brighter than a tenth of the window, and a margin in pixels."""
     seen = image > 0.1 * window
     if not seen.any():

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from MRIDenoiseLib.evaluation.compare.cases import Case
 from MRIDenoiseLib.evaluation.compare.plots import DPI
-from MRIDenoiseLib.evaluation.pictures import display_window, oriented_slice
+from MRIDenoiseLib.evaluation.pictures import display_window, framed, oriented_slice
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +21,8 @@ RESIDUAL_WINDOW = 0.2
 CLOSE_UP = 0.3
 """Of the picture's longer side."""
 COLUMNS = 7
+MARGIN = 4
+"""Pixels around what there is to see."""
 
 
 def picture_row(case: Case, images: Mapping[str, np.ndarray]) -> bytes:
@@ -40,7 +42,7 @@ def picture_row(case: Case, images: Mapping[str, np.ndarray]) -> bytes:
     truth, aspect = hung["reference"]
     noisy = oriented_slice(case.as_volume(case.noisy / case.scale), middle)[0]
     window = display_window(case.reference / case.scale)
-    frame, close = _frame(truth, window), _close_up(truth, window)
+    frame, close = framed(truth, window, MARGIN), _close_up(truth, window)
     lines = -(-len(hung) // COLUMNS)
     height = (frame[0].stop - frame[0].start) * aspect / (frame[1].stop - frame[1].start)
     drawing = Figure(figsize=(2.6 * COLUMNS, (2.6 * (2 * height + 1) + 0.5) * lines), facecolor="black", layout="constrained")
@@ -63,15 +65,9 @@ def _grey(place: Axes, image: np.ndarray, window: tuple[float, float], aspect: f
     place.imshow(image, cmap="gray", vmin=window[0], vmax=window[1], aspect=aspect, interpolation="nearest")
 
 
-def _frame(image: np.ndarray, window: float, margin: int = 4) -> tuple[slice, slice]:
-    seen = image > 0.1 * window
-    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
-    return slice(max(0, rows[0] - margin), rows[-1] + margin + 1), slice(max(0, columns[0] - margin), columns[-1] + margin + 1)
-
-
 def _close_up(image: np.ndarray, window: float) -> tuple[slice, slice]:
     """The square with the most detail; brightness counts no more than the grey window shows."""
-    frame = _frame(image, window, 0)
+    frame = framed(image, window, 0)
     size = max(16, round(CLOSE_UP * max(frame[0].stop - frame[0].start, frame[1].stop - frame[1].start)))
     size = min(size, *image.shape)
     smooth = ndimage.gaussian_filter(np.minimum(image, window), 1)
