@@ -16,7 +16,6 @@ from MRIDenoiseLib.evaluation.compare.cells import LIMITS, Cell, run_on
 from MRIDenoiseLib.evaluation.compare.plan import Plan
 from MRIDenoiseLib.evaluation.compare.store import CellStore
 from MRIDenoiseLib.evaluation.compare.usage import Usage
-from MRIDenoiseLib.evaluation.methods import METHODS
 from MRIDenoiseLib.volume import Volume
 
 PART = 0.35
@@ -52,7 +51,9 @@ def expected(
         InputError: an image cannot be read.
     """
     store = CellStore(folder)
-    cells = [*plan.trials(), *plan.scored({entrant: METHODS[entrant.method].settings[0] for entrant in plan.entrants})]
+    trials = plan.trials()
+    chosen = plan.choose({cell.name: outcome for cell in trials if (outcome := store.get(cell)) is not None})
+    cells = [*trials, *plan.scored(chosen)]
     by_method: dict[str, list[Cell]] = {}
     for cell in cells:
         by_method.setdefault(cell.method, []).append(cell)

@@ -24,7 +24,7 @@ from MRIDenoiseLib.evaluation.compare.run import Findings
 from MRIDenoiseLib.evaluation.compare.sections import Tables, number
 from MRIDenoiseLib.evaluation.compare.summary import FIGURES, OURS, TESTED
 from MRIDenoiseLib.evaluation.inclusive_reference import Inclusion, find_inclusion
-from MRIDenoiseLib.evaluation.methods import GROUPS, METHODS
+from MRIDenoiseLib.evaluation.methods import METHODS
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.page import figure, heading, page, paragraph, table
@@ -141,25 +141,23 @@ class Report:
         yield heading("All methods")
         yield paragraph(self.verdict, "warning")
         ahead = set(summary.better_than_ours(self._tables.against))
-        bold = [(place, 1) for place, row in enumerate(self._tables.rows) if row.entrant in ahead]
-        shown = self._tables.shown
-        head = ["", "method", *(_head(name) for name in shown), "s / slice", "processor s / slice", "MiB", "images"]
+        bold = [(place, 0) for place, row in enumerate(self._tables.rows) if row.entrant in ahead]
+        shown, images = self._tables.shown, len(self._findings.plan.cases)
+        head = ["method", *(_head(name) for name in shown), "processor s / slice", "MiB"]
         cells = [
             (
-                GROUPS[METHODS[row.entrant.method].group],
-                row.title,
+                row.title if row.images == images else f"{row.title} ({row.images} of {images} images)",
                 *(number(row.figures[name], FIGURES[name].digits) for name in shown),
-                number(row.seconds, 2),
                 number(row.processor, 2),
                 number(row.megabytes, 0),
-                row.images,
             )
             for row in self._tables.rows
         ]
         yield table(head, cells, bold)
         yield paragraph(
             "Means over subjects of the means over their images; methods in bold have the better foreground PSNR than ours on the images "
-            "that both ran on. Times are medians, one thread a method, with other methods running beside it.",
+            "that both ran on. A method that ran on some images only has means of these, not to be compared with the others'. Processor "
+            "times are medians; the time on the clock stands in the data files.",
             "note",
         )
 

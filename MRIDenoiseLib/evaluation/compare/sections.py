@@ -13,7 +13,7 @@ from MRIDenoiseLib.evaluation.compare.data_files import words_of
 from MRIDenoiseLib.evaluation.compare.plan import Entrant
 from MRIDenoiseLib.evaluation.compare.run import Findings
 from MRIDenoiseLib.evaluation.compare.summary import FIGURES, OURS, SHOWN, TESTED, Against, MethodRow
-from MRIDenoiseLib.evaluation.methods import METHODS
+from MRIDenoiseLib.evaluation.methods import GROUPS, METHODS
 from MRIDenoiseLib.page import heading, paragraph, table
 
 
@@ -144,8 +144,16 @@ def settings(tables: Tables) -> Iterator[str]:
 def sources(tables: Tables) -> Iterator[str]:
     """Where the methods come from."""
     yield heading("Where the methods come from")
-    rows = [(row.title, METHODS[row.entrant.method].source, METHODS[row.entrant.method].trained or "-") for row in tables.rows]
-    yield table(("method", "source and licence", "trained on"), rows)
+    rows = [
+        (
+            row.title,
+            GROUPS[METHODS[row.entrant.method].group],
+            METHODS[row.entrant.method].source,
+            METHODS[row.entrant.method].trained or "-",
+        )
+        for row in tables.rows
+    ]
+    yield table(("method", "kind", "source and licence", "trained on"), rows)
 
 
 def failures(tables: Tables) -> Iterator[str]:

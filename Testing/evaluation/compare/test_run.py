@@ -62,6 +62,7 @@ def test_one_command_gives_a_page_with_everything_in_it(phantoms, tiny_bundle, t
     before = {path: path.stat().st_mtime_ns for path in (out / "cells").iterdir()}
     assert main(["compare", "--config", str(config), "--data", str(phantoms), "--out", str(out), "--jobs", "1"]) == 0
     assert {path: path.stat().st_mtime_ns for path in (out / "cells").iterdir()} == before, "nothing is done twice"
+    assert "3 images, 4 methods: about 1 s on" in capsys.readouterr().err, "and nothing is left to do"
 
 
 def test_a_killed_run_goes_on_with_what_is_missing_and_a_damaged_cell_is_done_again(plan_of, tmp_path, in_this_process, monkeypatch):
