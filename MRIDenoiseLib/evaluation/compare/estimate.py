@@ -37,7 +37,7 @@ def expected(
 ) -> float:
     """Seconds that the rest of a comparison takes, within a factor of about two.
 
-    A method that has finished cells in the folder is not tried but taken from those.
+    A method that has finished cells in the folder is not tried but taken from those. Images count as equally large.
 
     Args:
         plan: what is compared.
@@ -70,10 +70,10 @@ def expected(
         if method == LIMITS:
             total += len(missing) * 3 * SCORING
             continue
-        rates = [known[cell.name].seconds / _scored(cell.case) for cell in some if cell.name in known]
-        rate = mean(rates) if rates else _tried(some[0])
-        total += sum(rate * _scored(cell.case) + SCORING for cell in missing)
-    return SHARED * total / jobs
+        rates = [known[cell.name].seconds / cell.case.slices for cell in some if cell.name in known]
+        rate = mean(rates) if rates else SHARED * _tried(some[0])
+        total += sum(rate * cell.case.slices + SCORING for cell in missing)
+    return total / jobs
 
 
 def _tried(cell: Cell) -> float:
@@ -102,11 +102,6 @@ def _part(case: Case) -> Case:
 
     scored = range(case.scored.start, case.scored.start + SLICES)
     return replace(case, volume=middle(case.volume), clean=middle(case.clean), scored=scored)
-
-
-def _scored(spec: CaseSpec) -> int:
-    """Scored slices of a case; images of one comparison are about equally large."""
-    return spec.slices
 
 
 @lru_cache(maxsize=1)

@@ -111,7 +111,8 @@ class Task:
     @cached_property
     def noise_level(self) -> float:
         """Standard deviation of the noise in units of :attr:`scale`, as the model measures it: the best that a user has."""
-        one = Settings(method="regression", samples=1, slices=(self.wanted.start, self.wanted.start + 1))
+        method = "posterior-mean" if self.model.restoration is None else "regression"
+        one = Settings(method=method, samples=1, slices=(self.wanted.start, self.wanted.start + 1))
         return Denoiser(self.model)(self.volume, one).noise_level / self.scale
 
     @cached_property
