@@ -11,6 +11,7 @@ import torch
 
 from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.errors import BundleError, MRIDenoiseError, SettingsError
+from MRIDenoiseLib.inference.backend import Backend, Precision, choose_precision
 from MRIDenoiseLib.inference.device import choose_device, default_batch, is_out_of_memory, release_memory, synchronise
 from MRIDenoiseLib.inference.methods import Method, SliceBatch, method_of
 from MRIDenoiseLib.inference.models import ModelSet
@@ -61,6 +62,8 @@ class _Task:
     strength: float
     seed: int
     batch_size: int | None
+    precision: Precision
+    compiled: bool
 
 
 class Denoiser:
@@ -79,6 +82,7 @@ class Denoiser:
     def __init__(self, bundle: ModelSet, device: str = "auto") -> None:
         self.bundle = bundle
         self.device = choose_device(device)
+        self._backends: dict[tuple[torch.device, torch.dtype, bool], Backend] = {}
         self._schedule = Schedule.from_scheduler(bundle.scheduler)
 
     def __call__(
@@ -139,6 +143,8 @@ class Denoiser:
             strength=strength,
             seed=asked.seed,
             batch_size=asked.batch_size,
+            precision=asked.precision,
+            compiled=asked.compiled,
         )
         warnings = acquisition_warnings(volume.acquisition, self.bundle.trained_on)
         warnings += (setting_warnings(asked, run.name) if method is None else []) + _image_warnings(stack, 2 * noise_level / scale)
@@ -240,10 +246,15 @@ class Denoiser:
             callback=callback,
             schedule=self._schedule,
             models=self.bundle,
-            device=device,
+            backend=self._backend(device, task.precision, task.compiled),
             stoppable=pace.stoppable,
         )
         return task.method(batch)[:, 0].cpu().numpy()
+
+    def _backend(self, device: torch.device, precision: Precision, compiled: bool) -> Backend:
+        """The same one for the same wishes: it keeps what it has compiled."""
+        wanted = device, choose_precision(precision, device), compiled
+        return self._backends.setdefault(wanted, Backend(device, wanted[1], compiled=compiled))
 
 
 def _image_warnings(stack: np.ndarray, noise_level: float) -> list[str]:
