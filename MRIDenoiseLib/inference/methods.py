@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from MRIDenoiseLib.inference.models import ModelSet
 from MRIDenoiseLib.inference.settings import Settings
-from MRIDenoiseLib.inference.slices import neighbours
+from MRIDenoiseLib.inference.slices import Slices, neighbours
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.sampling import Schedule, SharedNoise, ddim, fidelity_guided, posterior_mean, regression
 from MRIDenoiseLib.sampling.interfaces import Callback, Limits
@@ -37,7 +37,7 @@ class SliceBatch:
         stoppable: makes a network ask before every call whether to go on.
     """
 
-    slices: np.ndarray
+    slices: Slices
     indices: range
     conditioning: Conditioning
     noise: SharedNoise
