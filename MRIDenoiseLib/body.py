@@ -24,9 +24,11 @@ def body_mask(voxels: np.ndarray) -> np.ndarray:
     Raises:
         InputError: when the volume holds values that are not numbers, or only one value.
     """
-    if not np.isfinite(voxels).all():
+    # NaN comes through min and max, infinity is one of them; so no array of the volume's size is needed to find either.
+    lowest, highest = voxels.min(), voxels.max()
+    if not (np.isfinite(lowest) and np.isfinite(highest)):
         raise InputError("the image holds values that are not numbers (NaN or infinity); repair or re-export it first")
-    if voxels.min() == voxels.max():
+    if lowest == highest:
         raise InputError("the image has the same value everywhere, so it shows nothing")
     blurred = ndimage.uniform_filter(voxels, size=(1, 5, 5))
     return blurred > otsu_threshold(blurred)

@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.errors import BundleError, MRIDenoiseError, SettingsError
-from MRIDenoiseLib.inference.backend import Backend, Precision, choose_precision
-from MRIDenoiseLib.inference.device import choose_device, default_batch, is_out_of_memory, release_memory, synchronise
+from MRIDenoiseLib.inference.analysis import Analysis, analyse, fingerprint
+from MRIDenoiseLib.inference.backend import BUCKET, Backend, Precision, choose_precision
+from MRIDenoiseLib.inference.device import KeepUp, choose_device, default_batch, is_out_of_memory, release_memory
 from MRIDenoiseLib.inference.methods import Method, SliceBatch, method_of
 from MRIDenoiseLib.inference.models import ModelSet
-from MRIDenoiseLib.inference.noise_level import SMALLEST_TOLD, estimate_noise_level, measured_noise_level
-from MRIDenoiseLib.inference.normalise import intensity_scale
+from MRIDenoiseLib.inference.noise_level import SMALLEST_TOLD
 from MRIDenoiseLib.inference.pace import Pace, Progress, ShouldStop
 from MRIDenoiseLib.inference.report import NEGATIVE_SHARE, build_report, setting_warnings
 from MRIDenoiseLib.inference.settings import Settings
-from MRIDenoiseLib.inference.slices import Window, body_window
+from MRIDenoiseLib.inference.slices import NetworkSlices, Window
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.prompt import acquisition_warnings, describe
 from MRIDenoiseLib.prompt.acceleration import DEFAULT_RATIO
@@ -37,23 +37,27 @@ class Result:
 
     Args:
         volume: the denoised volume, in the input's units and geometry.
-        residual: input minus output, signed, so stored as float32; zero where nothing was computed.
+        noisy: the input.
         noise_level: standard deviation of the input's noise inside the body, in its own units.
         report: a JSON-ready account of the run.
     """
 
     volume: Volume
-    residual: Volume
+    noisy: Volume
     noise_level: float
     report: dict[str, Any]
+
+    @property
+    def residual(self) -> Volume:
+        """Input minus output, signed, so stored as float32; zero where nothing was computed. Subtracted when asked for."""
+        return replace(self.noisy.with_voxels(self.noisy.voxels - self.volume.voxels), pixel_type="float32")
 
 
 @dataclass(frozen=True)
 class _Task:
     """One volume prepared for the networks."""
 
-    slices: np.ndarray
-    """Window of every slice, (slices, rows, columns), network units."""
+    slices: NetworkSlices
     window: Window
     conditioning: Conditioning
     """Of one slice; the same for all."""
@@ -69,7 +73,8 @@ class _Task:
 class Denoiser:
     """Denoises volumes with the networks of one bundle.
 
-    Only the networks that a method needs are touched: set to inference and moved to the device where they run.
+    Only the networks that a method needs are touched: set to inference and moved to the device where they run. What was
+    measured on the last volume is kept, so that one slice after the other of it can be asked for at the cost of a slice.
 
     Args:
         bundle: the loaded networks.
@@ -84,6 +89,7 @@ class Denoiser:
         self.device = choose_device(device)
         self._backends: dict[tuple[torch.device, torch.dtype, bool], Backend] = {}
         self._schedule = Schedule.from_scheduler(bundle.scheduler)
+        self._last: tuple[str, Analysis] | None = None
 
     def __call__(
         self,
@@ -124,21 +130,16 @@ class Denoiser:
         pace = Pace(last - first, progress, should_stop)
 
         pace.say("Measuring the noise")
-        mask = body_mask(stack)
-        scale = intensity_scale(stack, mask)
+        analysis = self._analysis(volume, stack)
+        scale, noise_level = analysis.scale, analysis.noise_level
         prompt = describe(volume.acquisition)
-        window = body_window(mask)
-        slices = (window.of(stack) * np.float32(2 / scale) - 1).astype(np.float32, copy=False)
-        estimator = self.bundle.noise_estimator
-        if estimator is None:
-            noise_level = estimate_noise_level(stack, mask)
-        else:
-            noise_level = measured_noise_level(estimator, slices, window.of(mask)) * scale / 2
+        shape = stack.shape[1], stack.shape[2]
+        window = analysis.window.grown(BUCKET, shape) if asked.compiled else analysis.window
         task = _Task(
-            slices=slices,
+            slices=NetworkSlices(stack, window, scale),
             window=window,
             conditioning=self._condition(volume, prompt, 2 * noise_level / scale),
-            limits=(-1.0, max(BRIGHTEST_ESTIMATE, float(slices.max()))),
+            limits=(-1.0, max(BRIGHTEST_ESTIMATE, analysis.brightest)),
             method=run,
             strength=strength,
             seed=asked.seed,
@@ -147,14 +148,13 @@ class Denoiser:
             compiled=asked.compiled,
         )
         warnings = acquisition_warnings(volume.acquisition, self.bundle.trained_on)
-        warnings += (setting_warnings(asked, run.name) if method is None else []) + _image_warnings(stack, 2 * noise_level / scale)
+        warnings += (setting_warnings(asked, run.name) if method is None else []) + _image_warnings(analysis)
 
-        output = stack.copy()
-        device = self._run(task, range(first, last), scale, output, device, pace, warnings)
-        denoised = volume.with_voxels(np.moveaxis(output, 0, axis))
+        output = volume.voxels.copy()
+        device = self._run(task, range(first, last), scale, np.moveaxis(output, axis, 0), device, pace, warnings)
         return Result(
-            volume=denoised,
-            residual=replace(volume.with_voxels(volume.voxels - denoised.voxels), pixel_type="float32"),
+            volume=volume.with_voxels(output),
+            noisy=volume,
             noise_level=noise_level,
             report=build_report(
                 run,
@@ -183,6 +183,13 @@ class Denoiser:
             raise SettingsError("this model has no regression network: choose another method")
         return method_of(chosen), chosen.strength or 1.0
 
+    def _analysis(self, volume: Volume, stack: np.ndarray) -> Analysis:
+        """What :func:`analyse` finds, or found the last time if that was the same volume."""
+        content = fingerprint(volume)
+        if self._last is None or self._last[0] != content:
+            self._last = content, analyse(stack, self.bundle.noise_estimator)
+        return self._last[1]
+
     def _condition(self, volume: Volume, prompt: str, noise_level: float) -> Conditioning:
         """What the networks are told beside the pixels, for one slice."""
         text, text_mask = self.bundle.encode([prompt])
@@ -201,6 +208,7 @@ class Denoiser:
         """Fill ``output`` with the slices asked for; give the device that did it in the end."""
         batch = task.batch_size or default_batch(device, task.window.weight.size)
         done = 0
+        waiting: tuple[range, Tensor] | None = None
         pace.start()
         while done < len(asked):
             indices = asked[done : done + batch]
@@ -221,20 +229,22 @@ class Denoiser:
                 else:
                     raise MRIDenoiseError("There is not enough memory for one slice of this volume: close other programs and try again.")
                 continue
-            if not np.isfinite(estimate).all():
-                raise BundleError("the model gave values that are not numbers for this volume: try --device cpu, or verify the model")
-            for index, image in zip(indices, estimate, strict=True):
-                target = task.window.of(output[index])
-                taken = target - (image + 1) * np.float32(scale / 2)
-                target[:] = task.window.blend(target, target - np.float32(task.strength) * taken)
+            # While a GPU works on these slices, those before them are put in their places.
+            if waiting is not None:
+                _place(task, *waiting, scale, output)
+            waiting = indices, estimate
             done += len(indices)
+        if waiting is not None:
+            _place(task, *waiting, scale, output)
+        warnings += self._backend(device, task.precision, task.compiled).notes
         return device
 
-    def _sample(self, task: _Task, indices: range, device: torch.device, pace: Pace, done: int) -> np.ndarray:
-        """The clean estimate of some slices, (len(indices), rows, columns) in network units."""
+    def _sample(self, task: _Task, indices: range, device: torch.device, pace: Pace, done: int) -> Tensor:
+        """The clean estimate of some slices, (len(indices), rows, columns) in network units; a GPU may still be at work on it."""
+        keep_up = KeepUp(device)
 
         def callback(event: dict[str, Any]) -> None:
-            synchronise(device)
+            keep_up()
             pace.reached(done + len(indices) * (event["i"] + 1) / event["steps"])
 
         batch = SliceBatch(
@@ -249,7 +259,7 @@ class Denoiser:
             backend=self._backend(device, task.precision, task.compiled),
             stoppable=pace.stoppable,
         )
-        return task.method(batch)[:, 0].cpu().numpy()
+        return task.method(batch)[:, 0]
 
     def _backend(self, device: torch.device, precision: Precision, compiled: bool) -> Backend:
         """The same one for the same wishes: it keeps what it has compiled."""
@@ -257,11 +267,22 @@ class Denoiser:
         return self._backends.setdefault(wanted, Backend(device, wanted[1], compiled=compiled))
 
 
-def _image_warnings(stack: np.ndarray, noise_level: float) -> list[str]:
+def _place(task: _Task, indices: range, estimate: Tensor, scale: float, output: np.ndarray) -> None:
+    """Put the estimates (len(indices), rows, columns), in network units, into their slices of ``output``, in its units."""
+    images = estimate.cpu().numpy()
+    if not np.isfinite(images).all():
+        raise BundleError("the model gave values that are not numbers for this volume: try --device cpu, or verify the model")
+    for index, image in zip(indices, images, strict=True):
+        target = task.window.of(output[index])
+        taken = target - (image + 1) * np.float32(scale / 2)
+        target[:] = task.window.blend(target, target - np.float32(task.strength) * taken)
+
+
+def _image_warnings(analysis: Analysis) -> list[str]:
     """What the reader should know because of the voxels themselves."""
     said = []
-    if noise_level <= SMALLEST_TOLD:
+    if 2 * analysis.noise_level / analysis.scale <= SMALLEST_TOLD:
         said.append("No noise was found in the image, or too little of it is body to measure any.")
-    if (stack < 0).mean() > NEGATIVE_SHARE:
+    if analysis.negative_share > NEGATIVE_SHARE:
         said.append("The image holds negative values, which a magnitude image has not; inside the body they become zero.")
     return said

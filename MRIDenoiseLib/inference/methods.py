@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from MRIDenoiseLib.inference.backend import Backend
 from MRIDenoiseLib.inference.models import ModelSet
 from MRIDenoiseLib.inference.settings import Settings
-from MRIDenoiseLib.inference.slices import neighbours
+from MRIDenoiseLib.inference.slices import Slices, neighbours
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.sampling import Schedule, SharedNoise, ddim, fidelity_guided, posterior_mean, regression
 from MRIDenoiseLib.sampling.interfaces import Callback, Limits
@@ -38,7 +38,7 @@ class SliceBatch:
         stoppable: makes a network ask before every call whether to go on.
     """
 
-    slices: np.ndarray
+    slices: Slices
     indices: range
     conditioning: Conditioning
     noise: SharedNoise
@@ -51,7 +51,10 @@ class SliceBatch:
 
     def stacks(self, count: int) -> Tensor:
         """B x count x rows x columns: each slice between its neighbours, ``count`` (odd) in all."""
-        return torch.from_numpy(np.stack([neighbours(self.slices, index, count) for index in self.indices])).to(self.backend.device)
+        stacks = torch.from_numpy(np.stack([neighbours(self.slices, index, count) for index in self.indices]))
+        device = self.backend.device
+        # Pinned memory goes to a GPU while it computes.
+        return stacks.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else stacks.to(device)
 
     @property
     def measured(self) -> Tensor:

@@ -14,6 +14,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from MRIDenoiseLib.body import body_mask
+from MRIDenoiseLib.inference.slices import Slices
 
 RING_EDGES = (0.4, 0.6, 0.8)
 """Borders of the rings, as fractions of the Nyquist frequency; below the first the anatomy hides the noise."""
@@ -40,7 +41,7 @@ def told_noise_level(estimator: nn.Module, image: Tensor, body: Tensor) -> Tenso
     return estimator(image, body).clamp_min(SMALLEST_TOLD)
 
 
-def measured_noise_level(estimator: nn.Module, slices: np.ndarray, mask: np.ndarray) -> float:
+def measured_noise_level(estimator: nn.Module, slices: Slices, mask: np.ndarray) -> float:
     """The standard deviation of the noise inside the body as a network measures it: the median over up to twelve slices.
 
     Args:

@@ -21,7 +21,8 @@ def intensity_scale(voxels: np.ndarray, mask: np.ndarray | None = None) -> float
         InputError: as :func:`body_mask`, and when the body is not brighter than zero.
     """
     mask = body_mask(voxels) if mask is None else mask
-    scale = float(np.percentile(voxels[mask], PERCENTILE)) if mask.any() else 0.0
+    # The body's voxels are a copy already, which may be sorted in place.
+    scale = float(np.percentile(voxels[mask], PERCENTILE, overwrite_input=True)) if mask.any() else 0.0
     if scale <= 0:
         raise InputError("the image holds no positive signal, so its intensity scale cannot be found")
     return scale

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -44,6 +45,51 @@ class Window:
         return original + self.weight * (denoised - original)
 
 
+    def grown(self, multiple: int, shape: tuple[int, int]) -> Window:
+        """A window that holds this one, its rows and columns multiples of a number where an image of that shape has them.
+
+        Nothing of what is added gets into the result.
+        """
+        ranges, margins = [], []
+        for side, size in zip((self.rows, self.columns), shape, strict=True):
+            missing = min(-(side.stop - side.start) % multiple, size - (side.stop - side.start))
+            start = min(max(0, side.start - missing // 2), size - (side.stop - side.start) - missing)
+            ranges.append(slice(start, start + side.stop - side.start + missing))
+            margins.append((side.start - start, missing - (side.start - start)))
+        return Window(ranges[0], ranges[1], np.pad(self.weight, margins))
+
+
+class Slices(Protocol):
+    """Images of one size that can be counted and picked by index, as an array's first axis can: (slices, rows, columns)."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any, /) -> np.ndarray: ...
+
+
+class NetworkSlices:
+    """The window of every slice in network units, 2 I / scale - 1, computed when it is asked for.
+
+    A volume of some hundred slices is never held a second time.
+
+    Args:
+        stack: float32 (slices, rows, columns), in the volume's units.
+        window: the part that the networks see.
+        scale: what maps to +1, in the volume's units.
+    """
+
+    def __init__(self, stack: np.ndarray, window: Window, scale: float) -> None:
+        self._seen = window.of(stack)
+        self._factor = np.float32(2 / scale)
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def __getitem__(self, index: Any, /) -> np.ndarray:
+        """Float32 images for a number, a range or several numbers, as an array gives them."""
+        return self._seen[index] * self._factor - np.float32(1)
+
+
 def body_window(mask: np.ndarray) -> Window:
     """The window around the body in all slices.
 
@@ -62,7 +108,7 @@ def body_window(mask: np.ndarray) -> Window:
     return Window(rows, columns, weight)
 
 
-def neighbours(slices: np.ndarray, index: int, count: int) -> np.ndarray:
+def neighbours(slices: Slices, index: int, count: int) -> np.ndarray:
     """Slice ``index`` between its neighbours, ``count`` (odd) in all; one missing at an end is the nearest slice there is.
 
     Args:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,17 +16,17 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 
 from MRIDenoiseLib.body import body_mask
-from MRIDenoiseLib.card import sample_head
 from MRIDenoiseLib.evaluation.metrics import psnr
 from MRIDenoiseLib.evaluation.peak_memory import peak_memory
 from MRIDenoiseLib.evaluation.speed.peers import measure_peer
-from MRIDenoiseLib.evaluation.speed.phantom import phantom
+from MRIDenoiseLib.evaluation.speed.volumes import phantom, sample_head
 from MRIDenoiseLib.evaluation.speed.row import Measured, Row, Times
 from MRIDenoiseLib.evaluation.speed.work import Work, clear_of, device_memory, work_of
-from MRIDenoiseLib.inference import Denoiser, Method, ModelSet, Settings, SliceBatch
+from MRIDenoiseLib.inference import Denoiser, Method, ModelSet, Result, Settings, SliceBatch
 from MRIDenoiseLib.inference.device import choose_device, synchronise
 from MRIDenoiseLib.inference.methods import method_of
-from MRIDenoiseLib.inference.slices import NetworkSlices, whole_window
+from MRIDenoiseLib.inference.normalise import intensity_scale
+from MRIDenoiseLib.inference.slices import NetworkSlices, Window, body_window
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.models.configs import CONFIGS, build_scheduler
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
@@ -78,8 +77,8 @@ class _Trial:
 
     def measured(self) -> Measured:
         row = self.row
-        size = min(row.batch, len(self._volume(0).voxels))
-        self.denoiser(self._volume(0), replace(self.settings, slices=(0, size), batch_size=size), method=replace(self.method, run=self._watch))
+        volume = self._volume(0)
+        self._denoise(volume, (0, min(row.batch, volume.voxels.shape[volume.slice_axis])), watch=True)
         volumes = []
         for seed in range(1, VOLUMES + 1):
             volume = self._volume(seed)
@@ -104,13 +103,15 @@ class _Trial:
     def _volume(self, seed: int) -> Volume:
         if not self.row.head:
             return phantom(self.row.size, self.row.slices, seed)
-        noisy, _ = _sample
+        noisy, _ = sample_head()
         # A volume that differs, or what was found out about it the last time would be used again.
         return noisy.with_voxels(noisy.voxels * np.float32(1 + 0.01 * seed))
 
-    def _denoise(self, volume: Volume, slices: tuple[int, int] | None = None) -> Any:
+    def _denoise(self, volume: Volume, slices: tuple[int, int] | None = None, *, watch: bool = False) -> Result:
+        if not self.row.cropped:
+            self._whole = _uncropped(volume)
         wanted = replace(self.settings, slices=slices, batch_size=self.row.batch)
-        return self.denoiser(volume, wanted, method=replace(self.method, run=self._as_asked))
+        return self.denoiser(volume, wanted, method=replace(self.method, run=self._watch if watch else self._as_asked))
 
     def _as_asked(self, batch: SliceBatch, **options: Any) -> Tensor:
         """The method with the row's switches."""
@@ -121,12 +122,10 @@ class _Trial:
             encode_prompt(batch.models.tokenizer, batch.models.text_encoder, "head T1w 2 times")
         if row.cropped:
             return self.method.run(asked, **options)
-        slices = batch.slices
-        assert isinstance(slices, NetworkSlices)
-        everything = whole_window(slices.stack.shape[1:])
-        noise = SharedNoise(everything.shape, batch.noise.seed, batch.noise.device)
-        image = self.method.run(replace(asked, slices=NetworkSlices(slices.stack, everything, slices.scale), noise=noise), **options)
-        return image[..., slices.window.rows, slices.window.columns]
+        slices, cropped = self._whole
+        height, width = slices[0].shape
+        noise = SharedNoise((height, width), batch.noise.seed, batch.noise.device)
+        return cropped.of(self.method.run(replace(asked, slices=slices, noise=noise), **options))
 
     def _watch(self, batch: SliceBatch, **options: Any) -> Tensor:
         """The method again and again on the same slices."""
@@ -152,12 +151,20 @@ class _Trial:
         return self._as_asked(batch, **options)
 
     def _psnr(self) -> float:
-        noisy, clean = _sample
+        noisy, clean = sample_head()
         middle = len(noisy.voxels) // 2
         part = slice(middle, middle + JUDGED)
         image = self._denoise(noisy, (part.start, part.stop)).volume.voxels[part]
         truth = clean.voxels[part]
         return psnr(image, truth, data_range=float(truth.max()), mask=body_mask(clean.voxels)[part])
+
+
+def _uncropped(volume: Volume) -> tuple[NetworkSlices, Window]:
+    """All of every slice, and the window of it that users have computed."""
+    stack = np.moveaxis(volume.voxels, volume.slice_axis, 0)
+    body = body_mask(stack)
+    everything = Window(slice(None), slice(None), np.ones(stack.shape[1:], np.float32))
+    return NetworkSlices(stack, everything, intensity_scale(stack, body)), body_window(body)
 
 
 class _Resident(SliceBatch):

@@ -10,7 +10,7 @@ import numpy as np
 from MRIDenoiseLib.evaluation.methods.ants import denoise_image
 from MRIDenoiseLib.evaluation.methods.bm4d import block_matching
 from MRIDenoiseLib.evaluation.peak_memory import peak_memory
-from MRIDenoiseLib.evaluation.speed.phantom import NOISE, phantom
+from MRIDenoiseLib.evaluation.speed.volumes import NOISE, phantom
 from MRIDenoiseLib.evaluation.speed.row import Measured, Row, Times
 
 PEERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
