@@ -10,7 +10,18 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
+from torch.utils.flop_counter import flop_registry, sdpa_backward_flop, sdpa_flop
+
+_FORMULAS: dict[Any, Callable[..., int]] = {
+    **flop_registry,
+    # torch's table has those of GPUs only.
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda query, key, value, *_, out_val=None, **__: sdpa_flop(
+        query.shape, key.shape, value.shape
+    ),
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: (
+        lambda gradient, query, key, value, *_, out_val=None, **__: sdpa_backward_flop(gradient.shape, query.shape, key.shape, value.shape)
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,7 @@ class _Count(TorchDispatchMode):
         if not func.is_view:
             tensors = [leaf for leaf in tree_leaves((args, named, answer)) if isinstance(leaf, Tensor)]
             self.traffic += sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-        formula = flop_registry.get(func.overloadpacket)
+        formula = _FORMULAS.get(func.overloadpacket)
         if formula is not None:
             self.operations += int(formula(*args, **named, out_val=answer))
         return answer
