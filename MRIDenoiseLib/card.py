@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from MRIDenoiseLib.errors import BundleError
+from MRIDenoiseLib.errors import BundleError, InputError
 
 CARD = "card.json"
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,6 +46,18 @@ def bundled_model(name: str = "compact") -> Path:
     if not (folder / CARD).is_file():
         raise BundleError(f"The model '{name}' that comes with the program is not at {folder}; name a model folder with --bundle DIR.")
     return folder
+
+
+def sample_data(name: str) -> Path:
+    """A file of the sample data that come with the program.
+
+    Raises:
+        InputError: the program was installed without its ``Resources`` folder.
+    """
+    file = ROOT / "Resources" / "SampleData" / name
+    if not file.is_file():
+        raise InputError(f"The sample data that come with the program are not at {file.parent}; install it with its Resources folder.")
+    return file
 
 
 def card_of(folder: Path) -> Card:

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from MRIDenoiseLib.errors import BundleError, MRIDenoiseError, SettingsError
 from MRIDenoiseLib.inference.analysis import Analysis, analyse, fingerprint
-from MRIDenoiseLib.inference.device import choose_device, default_batch, is_out_of_memory, release_memory, synchronise
+from MRIDenoiseLib.inference.backend import BUCKET, Backend, Precision, choose_precision
+from MRIDenoiseLib.inference.device import KeepUp, choose_device, default_batch, is_out_of_memory, release_memory
 from MRIDenoiseLib.inference.methods import Method, SliceBatch, method_of
 from MRIDenoiseLib.inference.models import ModelSet
 from MRIDenoiseLib.inference.noise_level import SMALLEST_TOLD
@@ -64,6 +66,8 @@ class _Task:
     strength: float
     seed: int
     batch_size: int | None
+    precision: Precision
+    compiled: bool
 
 
 class Denoiser:
@@ -83,6 +87,7 @@ class Denoiser:
     def __init__(self, bundle: ModelSet, device: str = "auto") -> None:
         self.bundle = bundle
         self.device = choose_device(device)
+        self._backends: dict[tuple[torch.device, torch.dtype, bool], Backend] = {}
         self._schedule = Schedule.from_scheduler(bundle.scheduler)
         self._last: tuple[str, Analysis] | None = None
 
@@ -128,15 +133,19 @@ class Denoiser:
         analysis = self._analysis(volume, stack)
         scale, noise_level = analysis.scale, analysis.noise_level
         prompt = describe(volume.acquisition)
+        shape = stack.shape[1], stack.shape[2]
+        window = analysis.window.grown(BUCKET, shape) if asked.compiled else analysis.window
         task = _Task(
-            slices=NetworkSlices(stack, analysis.window, scale),
-            window=analysis.window,
+            slices=NetworkSlices(stack, window, scale),
+            window=window,
             conditioning=self._condition(volume, prompt, 2 * noise_level / scale),
             limits=(-1.0, max(BRIGHTEST_ESTIMATE, analysis.brightest)),
             method=run,
             strength=strength,
             seed=asked.seed,
             batch_size=asked.batch_size,
+            precision=asked.precision,
+            compiled=asked.compiled,
         )
         warnings = acquisition_warnings(volume.acquisition, self.bundle.trained_on)
         warnings += (setting_warnings(asked, run.name) if method is None else []) + _image_warnings(analysis)
@@ -199,6 +208,7 @@ class Denoiser:
         """Fill ``output`` with the slices asked for; give the device that did it in the end."""
         batch = task.batch_size or default_batch(device, task.window.weight.size)
         done = 0
+        waiting: tuple[range, Tensor] | None = None
         pace.start()
         while done < len(asked):
             indices = asked[done : done + batch]
@@ -219,20 +229,22 @@ class Denoiser:
                 else:
                     raise MRIDenoiseError("There is not enough memory for one slice of this volume: close other programs and try again.")
                 continue
-            if not np.isfinite(estimate).all():
-                raise BundleError("the model gave values that are not numbers for this volume: try --device cpu, or verify the model")
-            for index, image in zip(indices, estimate, strict=True):
-                target = task.window.of(output[index])
-                taken = target - (image + 1) * np.float32(scale / 2)
-                target[:] = task.window.blend(target, target - np.float32(task.strength) * taken)
+            # While a GPU works on these slices, those before them are put in their places.
+            if waiting is not None:
+                _place(task, *waiting, scale, output)
+            waiting = indices, estimate
             done += len(indices)
+        if waiting is not None:
+            _place(task, *waiting, scale, output)
+        warnings += self._backend(device, task.precision, task.compiled).notes
         return device
 
-    def _sample(self, task: _Task, indices: range, device: torch.device, pace: Pace, done: int) -> np.ndarray:
-        """The clean estimate of some slices, (len(indices), rows, columns) in network units."""
+    def _sample(self, task: _Task, indices: range, device: torch.device, pace: Pace, done: int) -> Tensor:
+        """The clean estimate of some slices, (len(indices), rows, columns) in network units; a GPU may still be at work on it."""
+        keep_up = KeepUp(device)
 
         def callback(event: dict[str, Any]) -> None:
-            synchronise(device)
+            keep_up()
             pace.reached(done + len(indices) * (event["i"] + 1) / event["steps"])
 
         batch = SliceBatch(
@@ -244,10 +256,26 @@ class Denoiser:
             callback=callback,
             schedule=self._schedule,
             models=self.bundle,
-            device=device,
+            backend=self._backend(device, task.precision, task.compiled),
             stoppable=pace.stoppable,
         )
-        return task.method(batch)[:, 0].cpu().numpy()
+        return task.method(batch)[:, 0]
+
+    def _backend(self, device: torch.device, precision: Precision, compiled: bool) -> Backend:
+        """The same one for the same wishes: it keeps what it has compiled."""
+        wanted = device, choose_precision(precision, device), compiled
+        return self._backends.setdefault(wanted, Backend(device, wanted[1], compiled=compiled))
+
+
+def _place(task: _Task, indices: range, estimate: Tensor, scale: float, output: np.ndarray) -> None:
+    """Put the estimates (len(indices), rows, columns), in network units, into their slices of ``output``, in its units."""
+    images = estimate.cpu().numpy()
+    if not np.isfinite(images).all():
+        raise BundleError("the model gave values that are not numbers for this volume: try --device cpu, or verify the model")
+    for index, image in zip(indices, images, strict=True):
+        target = task.window.of(output[index])
+        taken = target - (image + 1) * np.float32(scale / 2)
+        target[:] = task.window.blend(target, target - np.float32(task.strength) * taken)
 
 
 def _image_warnings(analysis: Analysis) -> list[str]:

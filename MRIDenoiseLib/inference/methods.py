@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from MRIDenoiseLib.inference.backend import Backend
 from MRIDenoiseLib.inference.models import ModelSet
 from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.inference.slices import Slices, neighbours
@@ -33,7 +34,7 @@ class SliceBatch:
         callback: to be called after every network call, see :data:`MRIDenoiseLib.sampling.interfaces.Callback`.
         schedule: the denoiser's forward process.
         models: the networks.
-        device: where they run.
+        backend: how and where they run.
         stoppable: makes a network ask before every call whether to go on.
     """
 
@@ -45,12 +46,15 @@ class SliceBatch:
     callback: Callback
     schedule: Schedule
     models: ModelSet
-    device: torch.device
+    backend: Backend
     stoppable: Stoppable
 
     def stacks(self, count: int) -> Tensor:
         """B x count x rows x columns: each slice between its neighbours, ``count`` (odd) in all."""
-        return torch.from_numpy(np.stack([neighbours(self.slices, index, count) for index in self.indices])).to(self.device)
+        stacks = torch.from_numpy(np.stack([neighbours(self.slices, index, count) for index in self.indices]))
+        device = self.backend.device
+        # Pinned memory goes to a GPU while it computes.
+        return stacks.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else stacks.to(device)
 
     @property
     def measured(self) -> Tensor:
@@ -59,8 +63,8 @@ class SliceBatch:
         return self.stacks(2 * config.neighbours + 1)
 
     def ready(self, network: nn.Module) -> Callable[..., Any]:
-        """A network, frozen, set to inference and brought to the device where it runs."""
-        return self.stoppable(network.eval().requires_grad_(False).to(self.device))
+        """A network as :meth:`Backend.ready` makes it, which also asks before every call whether to go on."""
+        return self.stoppable(self.backend.ready(network))
 
     @property
     def denoiser(self) -> Callable[..., Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from MRIDenoiseLib.errors import BundleError, SettingsError
+from MRIDenoiseLib.inference.backend import PRECISIONS, Precision
 from MRIDenoiseLib.sampling.fidelity_guided import FIDELITY, T_MIN, Mode
 from MRIDenoiseLib.sampling.regression import VIEWS
 
@@ -38,6 +39,8 @@ class Settings:
         device: ``auto``, ``cpu``, ``cuda`` (also ``cuda:1`` ...) or ``mps``; None takes the Denoiser's.
         slices: (A, B), 0-based, half-open, along the acquired plane; the others are copied unchanged.
         batch_size: slices a network call; None chooses by device. Never changes the result.
+        precision: number format of the networks' products, see :func:`.backend.choose_precision`.
+        compiled: compile the networks first, which takes up to minutes and pays for long series only.
 
     Raises:
         SettingsError: a value that cannot work.
@@ -53,6 +56,8 @@ class Settings:
     device: str | None = None
     slices: tuple[int, int] | None = None
     batch_size: int | None = None
+    precision: Precision = "auto"
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         if self.method is not None and self.method not in METHODS:
@@ -66,6 +71,8 @@ class Settings:
             raise SettingsError(f"the fidelity weight must be zero or a positive number, not {self.fidelity}")
         if self.strength is not None and not 0 < self.strength <= 1:
             raise SettingsError(f"the strength is a number above 0 and at most 1, not {self.strength}")
+        if self.precision not in PRECISIONS:
+            raise SettingsError(f"unknown precision {self.precision!r}: choose one of {', '.join(PRECISIONS)}")
         if not 0 <= self.seed < 2**63:
             raise SettingsError(f"the seed must be a whole number from 0 to 2^63 - 1, not {self.seed}")
         if self.slices is not None and not 0 <= self.slices[0] < self.slices[1]:

@@ -45,6 +45,20 @@ class Window:
         return original + self.weight * (denoised - original)
 
 
+    def grown(self, multiple: int, shape: tuple[int, int]) -> Window:
+        """A window that holds this one, its rows and columns multiples of a number where an image of that shape has them.
+
+        Nothing of what is added gets into the result.
+        """
+        ranges, margins = [], []
+        for side, size in zip((self.rows, self.columns), shape, strict=True):
+            missing = min(-(side.stop - side.start) % multiple, size - (side.stop - side.start))
+            start = min(max(0, side.start - missing // 2), size - (side.stop - side.start) - missing)
+            ranges.append(slice(start, start + side.stop - side.start + missing))
+            margins.append((side.start - start, missing - (side.start - start)))
+        return Window(ranges[0], ranges[1], np.pad(self.weight, margins))
+
+
 class Slices(Protocol):
     """Images of one size that can be counted and picked by index, as an array's first axis can: (slices, rows, columns)."""
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from MRIDenoiseLib.models.conditioning import NUMBERS, Conditioning, fourier_features
+from MRIDenoiseLib.models.last_convolution import LastConvolution
 from MRIDenoiseLib.models.padding import pad_to_multiple
 
 TIMESTEPS = 1000
@@ -93,6 +94,7 @@ class DiffusionDenoiser(ModelMixin, ConfigMixin):
             class_embed_type="projection",
             projection_class_embeddings_input_dim=2 * FREQUENCIES * NUMBERS,
         )
+        self.unet.conv_out = LastConvolution(widths[0], patch_size**2)
         # diffusers reads attention_head_dim as channels a head in the attention levels but as the number of heads in the
         # middle block (its issue 2011); set the middle block's heads to the same channels.
         for layer in self.unet.mid_block.attentions:

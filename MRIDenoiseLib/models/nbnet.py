@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from MRIDenoiseLib.models.conditioning import NUMBERS, Conditioning, fourier_features
+from MRIDenoiseLib.models.last_convolution import LastConvolution
 from MRIDenoiseLib.models.padding import pad_to_multiple
 from MRIDenoiseLib.models.subspace_attention import project_on_subspace
 
@@ -151,7 +152,7 @@ class NBNet(ModelMixin, ConfigMixin):
         self.down = nn.ModuleList(nn.Conv2d(c, c, 4, stride=2, padding=1, bias=False) for c in channels[:-1])
         steps = list(zip(channels[:0:-1], channels[-2::-1], strict=True))
         self.decoder = nn.ModuleList(UpBlock(a, b, mid_channels, i + 1, subspace_dim, film) for i, (a, b) in enumerate(steps))
-        self.head = nn.Conv2d(channels[0], patch_size**2, 3, padding=1)
+        self.head = LastConvolution(channels[0], patch_size**2)
         if residual:
             nn.init.zeros_(self.head.weight)
             assert self.head.bias is not None

@@ -1,0 +1,17 @@
+"""How much memory this process has needed at most."""
+
+from __future__ import annotations
+
+import sys
+
+import psutil
+
+
+def peak_memory() -> float:
+    """The largest resident size so far, MiB."""
+    if sys.platform == "win32":
+        return float(psutil.Process().memory_info().peak_wset / 2**20)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

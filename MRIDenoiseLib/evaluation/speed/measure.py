@@ -1,0 +1,219 @@
+"""One line of the speed table, measured in this process, of which it wants to be the only work."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import DDIMScheduler
+from torch import Tensor
+
+from MRIDenoiseLib.body import body_mask
+from MRIDenoiseLib.evaluation.metrics import psnr
+from MRIDenoiseLib.evaluation.peak_memory import peak_memory
+from MRIDenoiseLib.evaluation.speed.peers import measure_peer
+from MRIDenoiseLib.evaluation.speed.volumes import phantom, sample_head
+from MRIDenoiseLib.evaluation.speed.row import Measured, Row, Times
+from MRIDenoiseLib.evaluation.speed.work import Work, clear_of, device_memory, work_of
+from MRIDenoiseLib.inference import Denoiser, Method, ModelSet, Result, Settings, SliceBatch
+from MRIDenoiseLib.inference.device import choose_device, synchronise
+from MRIDenoiseLib.inference.methods import method_of
+from MRIDenoiseLib.inference.normalise import intensity_scale
+from MRIDenoiseLib.inference.slices import NetworkSlices, Window, body_window
+from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.configs import CONFIGS, build_scheduler
+from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
+from MRIDenoiseLib.models.nbnet import NBNet
+from MRIDenoiseLib.models.prompt_embeddings import encode_prompt
+from MRIDenoiseLib.sampling import SharedNoise
+from MRIDenoiseLib.volume import Volume
+
+VOLUMES = 3
+"""How often a whole volume is measured, each time with other noise."""
+TOKENS = 16
+"""Of the text that networks with random weights are told."""
+JUDGED = 2
+"""Slices of the sample head that are held against the clean image."""
+
+
+def measure(row: Row) -> Measured:
+    """Do what the row says and measure it.
+
+    Raises:
+        SettingsError: the device or the package is not there, or the model has no network for the method.
+        BundleError: the model cannot be used.
+    """
+    torch.set_num_threads(row.threads)
+    if row.peer is not None:
+        return measure_peer(row)
+    device = choose_device(row.device)
+    clear_of(device)
+    bundle: ModelSet = Untrained(row.config) if row.bundle is None else Bundle.load(row.bundle)
+    denoiser = Denoiser(bundle, row.device)
+    chosen = Settings(**row.settings).resolved(bundle.default_method, bundle.default_settings)
+    trial = _Trial(row, denoiser, method_of(chosen), Settings(strength=chosen.strength, precision=row.precision, compiled=row.compiled))
+    return trial.measured()
+
+
+@dataclass
+class _Trial:
+    """A row being measured."""
+
+    row: Row
+    denoiser: Denoiser
+    method: Method
+    settings: Settings
+    first: float = 0.0
+    bare: list[float] = field(default_factory=list)
+    whole: list[float] = field(default_factory=list)
+    work: Work = field(default_factory=lambda: Work(0, 0))
+
+    def measured(self) -> Measured:
+        row = self.row
+        volume = self._volume(0)
+        self._denoise(volume, (0, min(row.batch, volume.voxels.shape[volume.slice_axis])), watch=True)
+        volumes = []
+        for seed in range(1, VOLUMES + 1):
+            volume = self._volume(seed)
+            began = time.perf_counter()
+            result = self._denoise(volume)
+            volumes.append(time.perf_counter() - began)
+        device = self.denoiser.device
+        return Measured(
+            first=self.first,
+            slice=Times(self.bare),
+            with_transfer=Times(self.whole),
+            volume=Times(volumes),
+            operations=self.work.operations,
+            traffic=self.work.traffic,
+            # Before the sample head is judged, which may be larger.
+            memory=peak_memory(),
+            device_memory=device_memory(device),
+            notes=tuple(note for note in result.report["warnings"] if "compiled" in note),
+            psnr=self._psnr() if row.bundle is not None else float("nan"),
+        )
+
+    def _volume(self, seed: int) -> Volume:
+        if not self.row.head:
+            return phantom(self.row.size, self.row.slices, seed)
+        noisy, _ = sample_head()
+        # A volume that differs, or what was found out about it the last time would be used again.
+        return noisy.with_voxels(noisy.voxels * np.float32(1 + 0.01 * seed))
+
+    def _denoise(self, volume: Volume, slices: tuple[int, int] | None = None, *, watch: bool = False) -> Result:
+        if not self.row.cropped:
+            self._whole = _uncropped(volume)
+        wanted = replace(self.settings, slices=slices, batch_size=self.row.batch)
+        return self.denoiser(volume, wanted, method=replace(self.method, run=self._watch if watch else self._as_asked))
+
+    def _as_asked(self, batch: SliceBatch, **options: Any) -> Tensor:
+        """The method with the row's switches."""
+        row = self.row
+        asked = replace(batch, backend=replace(batch.backend, **row.switches))
+        if not row.text_cached:
+            assert isinstance(batch.models, Bundle)
+            encode_prompt(batch.models.tokenizer, batch.models.text_encoder, "head T1w 2 times")
+        if row.cropped:
+            return self.method.run(asked, **options)
+        slices, cropped = self._whole
+        height, width = slices[0].shape
+        noise = SharedNoise((height, width), batch.noise.seed, batch.noise.device)
+        return cropped.of(self.method.run(replace(asked, slices=slices, noise=noise), **options))
+
+    def _watch(self, batch: SliceBatch, **options: Any) -> Tensor:
+        """The method again and again on the same slices."""
+        device = batch.backend.device
+        count = len(batch.indices)
+        resident = _Resident(**vars(batch))
+        resident.stacks(1)
+
+        def seconds(run: Callable[[], Any]) -> float:
+            synchronise(device)
+            began = time.perf_counter()
+            run()
+            synchronise(device)
+            return (time.perf_counter() - began) / count
+
+        self.first = seconds(lambda: self._as_asked(resident, **options))
+        plain = replace(resident, backend=replace(batch.backend, inference_mode=False, compiled=False))
+        done = work_of(lambda: self.method.run(plain, **options))
+        self.work = Work(done.operations // count, done.traffic // count)
+        for _ in range(self.row.repeats):
+            self.bare.append(seconds(lambda: self._as_asked(resident, **options)))
+            self.whole.append(seconds(lambda: self._as_asked(batch, **options).cpu().numpy()))
+        return self._as_asked(batch, **options)
+
+    def _psnr(self) -> float:
+        noisy, clean = sample_head()
+        middle = len(noisy.voxels) // 2
+        part = slice(middle, middle + JUDGED)
+        image = self._denoise(noisy, (part.start, part.stop)).volume.voxels[part]
+        truth = clean.voxels[part]
+        return psnr(image, truth, data_range=float(truth.max()), mask=body_mask(clean.voxels)[part])
+
+
+def _uncropped(volume: Volume) -> tuple[NetworkSlices, Window]:
+    """All of every slice, and the window of it that users have computed."""
+    stack = np.moveaxis(volume.voxels, volume.slice_axis, 0)
+    body = body_mask(stack)
+    everything = Window(slice(None), slice(None), np.ones(stack.shape[1:], np.float32))
+    return NetworkSlices(stack, everything, intensity_scale(stack, body)), body_window(body)
+
+
+class _Resident(SliceBatch):
+    """A batch whose slices lie on the device already."""
+
+    @cached_property
+    def _kept(self) -> dict[int, Tensor]:
+        return {}
+
+    def stacks(self, count: int) -> Tensor:
+        if count not in self._kept:
+            self._kept[count] = super().stacks(count)
+        return self._kept[count]
+
+
+@dataclass
+class Untrained:
+    """Networks of a named size with random weights, in the place of a loaded bundle; they are told a random text."""
+
+    config: str
+    restoration: NBNet | None = None
+    noise_estimator: None = None
+    flow: None = None
+    hash: str = ""
+    default_method: str = "regression"
+    default_settings: dict[str, Any] = field(default_factory=dict)
+    trained_on: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        torch.manual_seed(0)
+        sizes = CONFIGS[self.config]()
+        self.denoiser = DiffusionDenoiser(**sizes.denoiser)
+        self.degradation = NBNet(**sizes.degradation)
+        self.restoration = NBNet(**sizes.restoration)
+        self.scheduler: DDIMScheduler = build_scheduler()
+        self._text = torch.randn(1, TOKENS, sizes.text_width)
+
+    def encode(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+        """The same for every text."""
+        return self._text.expand(len(texts), -1, -1), torch.ones(len(texts), TOKENS, dtype=torch.bool)
+
+
+def main() -> None:
+    """Read a row from standard input, write what was measured to standard output."""
+    answers = sys.stdout
+    # Whatever libraries print must not come between.
+    sys.stdout = sys.stderr
+    print(json.dumps(measure(Row(**json.load(sys.stdin))).as_json()), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
