@@ -44,7 +44,6 @@ class Window:
         """``denoised`` over the body, ``original`` at the border; both window-sized."""
         return original + self.weight * (denoised - original)
 
-
     def grown(self, multiple: int, shape: tuple[int, int]) -> Window:
         """A window that holds this one, its rows and columns multiples of a number where an image of that shape has them.
 
