@@ -85,12 +85,15 @@ def denoise(
         progress(0.0, None, "Loading the networks")
         # Torch takes seconds to load: only after the input is known to be good.
         from MRIDenoiseLib.card import bundled_model
+        from MRIDenoiseLib.models.quick_import import import_diffusers
+
+        import_diffusers()
         from MRIDenoiseLib.inference import Denoiser, Settings
         from MRIDenoiseLib.models.bundle import Bundle
 
         chosen = _given(method=method, steps=steps, fidelity=fidelity, mode=mode, strength=strength)
         settings = Settings(**chosen, seed=seed, device=device, slices=wanted)
-        denoiser = Denoiser(Bundle.load(bundle or bundled_model()), device=device)
+        denoiser = Denoiser(Bundle.load(bundle or bundled_model(), text_later=True), device=device)
         with StopRequest() as should_stop:
             result = denoiser(noisy, settings, progress, should_stop)
         progress(1.0, None, "Writing")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
 from MRIDenoiseLib.inference.methods import Method
 from MRIDenoiseLib.inference.settings import Settings
-from MRIDenoiseLib.io import Derivation
+
+if TYPE_CHECKING:
+    from MRIDenoiseLib.io import Derivation
 
 NEGATIVE_SHARE = 1e-3
 """More negative voxels than this share are worth a word: a magnitude image has none."""
@@ -79,5 +81,8 @@ def derivation(report: Mapping[str, Any], suffix: str = "denoised") -> Derivatio
         report: of :func:`build_report`.
         suffix: what the result is, ``denoised`` or ``residual``.
     """
+    # Here and not above: readers and writers of files are for whoever has a file.
+    from MRIDenoiseLib.io import Derivation
+
     settings = {name: report[name] for name in _TOLD_IN_FILES if report.get(name) is not None}
     return Derivation(method=report["method"], bundle=report["bundle"], seed=report["seed"], settings=settings, suffix=suffix)

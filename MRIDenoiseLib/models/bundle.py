@@ -1,21 +1,19 @@
 """A model on disk: one folder that holds every network, its configuration, and a card that says what it is.
 
 The layout is a diffusers pipeline's (``model_index.json`` and a folder a component) plus ``card.json``, which holds the
-SHA-256 of every other file. Nothing is used before all of it has been checked, nothing is unpickled, and no network
-connection is made.
+SHA-256 of every other file. Nothing is used before it has been checked, nothing is unpickled, and no network connection is
+made.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from diffusers import DDIMScheduler
-from peft import PeftModel
 from torch import Tensor
-from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
 from MRIDenoiseLib.card import CARD, trained_on
 from MRIDenoiseLib.errors import BundleError
@@ -25,6 +23,10 @@ from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
 from MRIDenoiseLib.models.prompt_embeddings import PromptEmbeddings, encode_prompt, encoder_hash
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
 
 class Bundle:
@@ -39,24 +41,31 @@ class Bundle:
         device: where the networks are put when they are read.
     """
 
-    def __init__(self, path: Path, card: dict[str, Any], classes: dict[str, str], device: torch.device) -> None:
+    def __init__(self, path: Path, card: dict[str, Any], classes: dict[str, str], device: torch.device, *, text_checked: bool) -> None:
         self.path = path
         self.card = card
         self.hash = sha256(path / CARD)
         self.device = device
         self._classes = classes
+        self._text_checked = text_checked
         self._encoded: dict[str, tuple[Tensor, Tensor]] = {}
 
     @classmethod
-    def load(cls, path: str | Path, device: str | torch.device = "cpu") -> Bundle:
+    def load(cls, path: str | Path, device: str | torch.device = "cpu", *, text_later: bool = False) -> Bundle:
         """Check everything in the folder, then give the model.
+
+        Args:
+            path: the folder.
+            device: where the networks are put when they are read.
+            text_later: match the files of the text encoder and the tokenizer with the card like all others, but look into them
+                only when a prompt first needs them. Their libraries take longer to import than everything else together.
 
         Raises:
             BundleError: a file is missing, changed, unlisted, a link or of a dangerous kind, or a configuration does not fit.
         """
         path = Path(path)
-        card, classes = _checked(path)
-        return cls(path, card, classes, torch.device(device))
+        card, classes = _checked(path, text=not text_later)
+        return cls(path, card, classes, torch.device(device), text_checked=not text_later)
 
     @staticmethod
     def verify(path: str | Path) -> str:
@@ -66,7 +75,7 @@ class Bundle:
             BundleError: as :meth:`load`.
         """
         path = Path(path)
-        _checked(path)
+        _checked(path, text=True)
         return sha256(path / CARD)
 
     @cached_property
@@ -104,12 +113,18 @@ class Bundle:
     @cached_property
     def text_encoder(self) -> CLIPTextModel | PeftModel:
         """The text encoder; needed only for prompts that are not cached."""
-        return components.load_text_encoder(self.path).to(self.device)
+        from MRIDenoiseLib.models.bundle_text import load_text_encoder
+
+        self._check_text()
+        return load_text_encoder(self.path).to(self.device)
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The tokenizer that belongs to the text encoder."""
-        return components.load_tokenizer(self.path)
+        from MRIDenoiseLib.models.bundle_text import load_tokenizer
+
+        self._check_text()
+        return load_tokenizer(self.path)
 
     @cached_property
     def scheduler(self) -> DDIMScheduler:
@@ -155,15 +170,27 @@ class Bundle:
         embeddings = torch.stack([embedding for embedding, _ in found]).to(self.device)
         return embeddings, torch.stack([mask for _, mask in found]).to(self.device)
 
+    def _check_text(self) -> None:
+        if not self._text_checked:
+            from MRIDenoiseLib.models.bundle_text import check_text
 
-def _checked(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+            check_text(self.path)
+            self._text_checked = True
+
+
+def _checked(path: Path, *, text: bool) -> tuple[dict[str, Any], dict[str, str]]:
     card = check_files(path)
     classes = components.check_components(path)
+    if text:
+        from MRIDenoiseLib.models.bundle_text import check_text
+
+        check_text(path)
+    components.check_text_width(path, classes)
     method, settings = card.get("default_method"), card.get("default_settings", {})
     if not isinstance(method, str) or not isinstance(settings, dict):
         raise BundleError(f"{path}: card.json must name its default_method and give default_settings as an object.")
     if method == "regression" and "restoration" not in classes:
         raise BundleError(f"{path}: card.json has the default_method 'regression', but there is no restoration network.")
     if (path / PROMPTS).exists():
-        PromptEmbeddings.check(path, components.load_tokenizer(path).model_max_length, components.text_width(path))
+        PromptEmbeddings.check(path, components.prompt_length(path), components.text_width(path))
     return card, classes

@@ -1,7 +1,8 @@
-"""The components of a bundle: whether configuration, weights and neighbours fit each other, and how each is built.
+"""The networks and the schedule of a bundle: whether configuration, weights and neighbours fit each other, and how each is built.
 
 Every check reads JSON and the headers of safetensors files only; networks are first built without memory (on torch's
-``meta`` device), so that a model that does not fit is refused before a weight is read.
+``meta`` device), so that a model that does not fit is refused before a weight is read. The text side is in
+:mod:`.bundle_text`: its libraries take longer to import than all else, and a prompt that is kept ready does without them.
 """
 
 from __future__ import annotations
@@ -14,11 +15,9 @@ from typing import Any
 
 import torch
 from diffusers import DDIMScheduler
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from MRIDenoiseLib.errors import BundleError
 from MRIDenoiseLib.models.bundle_files import INDEX, read_json
@@ -34,26 +33,17 @@ NETWORKS: dict[str, type[nn.Module]] = {
     "noise_estimator": NoiseEstimator,
 }
 OPTIONAL = ("restoration", "noise_estimator")
-TOKENIZERS: dict[str, type[PreTrainedTokenizerBase]] = {"PreTrainedTokenizerFast": PreTrainedTokenizerFast, "CLIPTokenizer": CLIPTokenizer}
+TOKENIZERS = ("PreTrainedTokenizerFast", "CLIPTokenizer")
 REQUIRED = ("denoiser", "degradation", "text_encoder", "tokenizer", "scheduler")
 
 NETWORK_WEIGHTS = "diffusion_pytorch_model.safetensors"
-TEXT_WEIGHTS = "model.safetensors"
 SCHEDULER_CONFIG = "scheduler_config.json"
-LORA = "text_encoder/lora"
-LORA_CONFIG = f"{LORA}/adapter_config.json"
-LORA_WEIGHTS = f"{LORA}/adapter_model.safetensors"
-
-_LORA_KEYS = frozenset({"r", "lora_alpha", "lora_dropout", "target_modules", "bias", "use_rslora", "peft_type"})
-_LORA_FREE = frozenset({"auto_mapping", "inference_mode", "peft_version", "base_model_name_or_path"})
-_TEXT_FREE = frozenset({"architectures", "dtype", "torch_dtype", "transformers_version", "model_type"})
-_TEXT_SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings")
-_UNBUILDABLE = (TypeError, ValueError, RuntimeError, ZeroDivisionError, IndexError, KeyError, AttributeError, AssertionError)
+UNBUILDABLE = (TypeError, ValueError, RuntimeError, ZeroDivisionError, IndexError, KeyError, AttributeError, AssertionError)
 """What constructors of third-party networks raise on values they cannot work with."""
 
 
 def check_components(folder: Path) -> dict[str, str]:
-    """Check every component of a bundle whose files have been matched with its card.
+    """Check the networks and the schedule of a bundle whose files have been matched with its card.
 
     Returns:
         component name -> class name, as ``model_index.json`` has it.
@@ -61,53 +51,22 @@ def check_components(folder: Path) -> dict[str, str]:
     Raises:
         BundleError: the first configuration or weight that does not fit, with its file.
     """
-    classes = _read_index(folder)
-    widths: dict[str, int] = {}
+    classes = read_index(folder)
     for name in NETWORKS.keys() & classes.keys():
-        config = _network_config(folder, name)
-        network = _on_meta(folder, f"{name}/config.json", partial(NETWORKS[name], **config))
-        _check_weights(folder, f"{name}/{NETWORK_WEIGHTS}", network.state_dict())
-        if "text_dim" in config and config.get("conditioning", "film") == "film":
-            widths[name] = config["text_dim"]
+        config = network_config(folder, name)
+        network = on_meta(folder, f"{name}/config.json", partial(NETWORKS[name], **config))
+        check_weights(folder, f"{name}/{NETWORK_WEIGHTS}", network.state_dict())
         if name == "degradation" and config["in_channels"] != 1:
             raise BundleError(f"{folder}: degradation/config.json has in_channels {config['in_channels']}, but degrading takes one slice.")
-    text = _text_config(folder)
-    encoder = _on_meta(folder, "text_encoder/config.json", partial(CLIPTextModel, text))
-    _check_weights(folder, f"text_encoder/{TEXT_WEIGHTS}", encoder.state_dict())
-    for name, width in sorted(widths.items()):
-        if width != text.hidden_size:
-            raise BundleError(
-                f"{folder}: {name}/config.json expects texts {width} wide, but text_encoder/config.json makes them {text.hidden_size} wide."
-            )
-    if (folder / LORA).exists():
-        adapter = _lora_config(folder)
-        adapted = _on_meta(folder, LORA_CONFIG, partial(get_peft_model, encoder, adapter))
-        _check_weights(folder, LORA_WEIGHTS, get_peft_model_state_dict(adapted))
     load_scheduler(folder)
-    tokenizer = load_tokenizer(folder)
-    if len(tokenizer) > text.vocab_size or tokenizer.model_max_length > text.max_position_embeddings:
-        raise BundleError(
-            f"{folder}: tokenizer/ has {len(tokenizer)} words and prompts of {tokenizer.model_max_length} tokens, more than "
-            "text_encoder/config.json has room for."
-        )
     return classes
 
 
 def load_network(folder: Path, name: str) -> nn.Module:
     """One of :data:`NETWORKS`: float32, for use and not for training."""
-    network = NETWORKS[name](**_network_config(folder, name))
-    network.load_state_dict(_weights(folder, f"{name}/{NETWORK_WEIGHTS}"), strict=True)
+    network = NETWORKS[name](**network_config(folder, name))
+    network.load_state_dict(read_weights(folder, f"{name}/{NETWORK_WEIGHTS}"), strict=True)
     return network.float().eval().requires_grad_(False)
-
-
-def load_text_encoder(folder: Path) -> CLIPTextModel | PeftModel:
-    """The text encoder, float32, for use and not for training; with its LoRA adapter where the bundle has one."""
-    encoder = CLIPTextModel(_text_config(folder))
-    encoder.load_state_dict(_weights(folder, f"text_encoder/{TEXT_WEIGHTS}"), strict=True)
-    if (folder / LORA).exists():
-        encoder = get_peft_model(encoder, _lora_config(folder))
-        set_peft_model_state_dict(encoder, _weights(folder, LORA_WEIGHTS))
-    return encoder.float().eval().requires_grad_(False)
 
 
 def load_scheduler(folder: Path) -> DDIMScheduler:
@@ -116,8 +75,8 @@ def load_scheduler(folder: Path) -> DDIMScheduler:
     config = _config_of(folder, name, DDIMScheduler)
     try:
         scheduler = DDIMScheduler(**config)
-    except _UNBUILDABLE as error:
-        raise BundleError(f"{folder}: {name} describes no usable noise schedule ({_first_line(error)}).") from error
+    except UNBUILDABLE as error:
+        raise BundleError(f"{folder}: {name} describes no usable noise schedule ({first_line(error)}).") from error
     if scheduler.config.prediction_type != "sample":
         raise BundleError(f"{folder}: {name} has prediction_type {scheduler.config.prediction_type!r}, but the denoiser predicts 'sample'.")
     if len(scheduler.alphas_cumprod) != TIMESTEPS or float(scheduler.alphas_cumprod[-1]) != 0:
@@ -125,25 +84,30 @@ def load_scheduler(folder: Path) -> DDIMScheduler:
     return scheduler
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer, from the local files alone."""
-    kind = TOKENIZERS[_read_index(folder)["tokenizer"]]
-    model = read_json(folder, "tokenizer/tokenizer.json").get("model")
-    if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict):
-        raise BundleError(f"{folder}: tokenizer/tokenizer.json holds no vocabulary; get the model again.")
-    read_json(folder, "tokenizer/tokenizer_config.json")
-    try:
-        tokenizer = kind.from_pretrained(folder / "tokenizer", local_files_only=True)
-    except (*_UNBUILDABLE, OSError) as error:
-        raise BundleError(f"{folder}: tokenizer/ cannot be read ({_first_line(error)}).") from error
-    if tokenizer.pad_token_id is None:
-        raise BundleError(f"{folder}: tokenizer/tokenizer_config.json names no padding token.")
-    return tokenizer
-
-
 def text_width(folder: Path) -> int:
     """E, how wide the text encoder's embeddings are."""
-    return int(_text_config(folder).hidden_size)
+    return _whole_number(folder, "text_encoder/config.json", "hidden_size")
+
+
+def prompt_length(folder: Path) -> int:
+    """L, tokens that prompts are padded to."""
+    return _whole_number(folder, "tokenizer/tokenizer_config.json", "model_max_length")
+
+
+def check_text_width(folder: Path, classes: dict[str, str]) -> None:
+    """Refuse networks that take embeddings of another width than the text encoder makes.
+
+    Raises:
+        BundleError: the first that does, with its file.
+    """
+    made = text_width(folder)
+    for name in sorted(NETWORKS.keys() & classes.keys()):
+        config = network_config(folder, name)
+        if "text_dim" in config and config.get("conditioning", "film") == "film" and config["text_dim"] != made:
+            raise BundleError(
+                f"{folder}: {name}/config.json expects texts {config['text_dim']} wide, "
+                f"but text_encoder/config.json makes them {made} wide."
+            )
 
 
 def index_of(classes: dict[str, str]) -> dict[str, Any]:
@@ -155,7 +119,8 @@ def _library(component: str) -> str:
     return "MRIDenoiseLib" if component in NETWORKS else "diffusers" if component == "scheduler" else "transformers"
 
 
-def _read_index(folder: Path) -> dict[str, str]:
+def read_index(folder: Path) -> dict[str, str]:
+    """Component name -> class name, as ``model_index.json`` has it, every one known and none missing."""
     index = read_json(folder, INDEX)
     known = {name: {kind.__name__} for name, kind in NETWORKS.items()}
     known |= {"text_encoder": {"CLIPTextModel"}, "tokenizer": set(TOKENIZERS), "scheduler": {"DDIMScheduler"}}
@@ -177,7 +142,8 @@ def _read_index(folder: Path) -> dict[str, str]:
     return classes
 
 
-def _network_config(folder: Path, name: str) -> dict[str, Any]:
+def network_config(folder: Path, name: str) -> dict[str, Any]:
+    """The constructor's arguments of one of :data:`NETWORKS`, each of its type."""
     return _config_of(folder, f"{name}/config.json", NETWORKS[name])
 
 
@@ -214,53 +180,32 @@ def _same_kind(value: Any, default: Any) -> bool:
     return isinstance(value, type(default))
 
 
-def _text_config(folder: Path) -> CLIPTextConfig:
-    name = "text_encoder/config.json"
-    config = read_json(folder, name)
-    if config.get("model_type") != CLIPTextConfig.model_type:
-        raise BundleError(f"{folder}: {name} is not the configuration of a CLIP text model.")
-    if unknown := sorted(config.keys() - CLIPTextConfig().to_dict().keys() - _TEXT_FREE):
-        raise BundleError(f"{folder}: {name} has the unknown key {unknown[0]!r}; this program cannot use that model.")
-    for key in _TEXT_SIZES:
-        if not isinstance(config.get(key), int) or isinstance(config[key], bool) or config[key] < 1:
-            raise BundleError(f"{folder}: {name} must give {key!r} as a positive whole number.")
-    try:
-        return CLIPTextConfig(**{key: value for key, value in config.items() if key not in _TEXT_FREE})
-    except _UNBUILDABLE as error:
-        raise BundleError(f"{folder}: {name} describes no usable text encoder ({_first_line(error)}).") from error
+def _whole_number(folder: Path, name: str, key: str) -> int:
+    value = read_json(folder, name).get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise BundleError(f"{folder}: {name} must give {key!r} as a positive whole number.")
+    return value
 
 
-def _lora_config(folder: Path) -> LoraConfig:
-    """The adapter's configuration: the few keys of plain LoRA; anything else must have its default value."""
-    config = read_json(folder, LORA_CONFIG)
-    plain = LoraConfig().to_dict()
-    for key, value in config.items():
-        if key not in _LORA_KEYS | _LORA_FREE and value not in (plain.get(key), None):
-            raise BundleError(f"{folder}: {LORA_CONFIG} sets {key!r}, which this program does not use.")
-    if config.get("peft_type") != "LORA":
-        raise BundleError(f"{folder}: {LORA_CONFIG} is not the configuration of a LoRA adapter.")
-    try:
-        return LoraConfig(**{key: config[key] for key in _LORA_KEYS - {"peft_type"} if key in config})
-    except _UNBUILDABLE as error:
-        raise BundleError(f"{folder}: {LORA_CONFIG} describes no usable adapter ({_first_line(error)}).") from error
-
-
-def _on_meta(folder: Path, name: str, build: Callable[[], nn.Module]) -> nn.Module:
+def on_meta(folder: Path, name: str, build: Callable[[], nn.Module]) -> nn.Module:
+    """A network without memory, or the sentence that its configuration describes none."""
     try:
         with torch.device("meta"):
             return build()
-    except _UNBUILDABLE as error:
-        raise BundleError(f"{folder}: {name} describes a network that cannot be built ({_first_line(error)}).") from error
+    except UNBUILDABLE as error:
+        raise BundleError(f"{folder}: {name} describes a network that cannot be built ({first_line(error)}).") from error
 
 
-def _weights(folder: Path, name: str) -> dict[str, torch.Tensor]:
+def read_weights(folder: Path, name: str) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file."""
     try:
         return load_file(folder / name)
     except (SafetensorError, OSError) as error:
         raise BundleError(f"{folder}: {name} went missing or was changed while the model was in use; get the model again.") from error
 
 
-def _check_weights(folder: Path, name: str, expected: dict[str, torch.Tensor]) -> None:
+def check_weights(folder: Path, name: str, expected: dict[str, torch.Tensor]) -> None:
+    """Refuse a safetensors file whose names, shapes or types are not those of ``expected``."""
     if not (folder / name).is_file():
         raise BundleError(f"{folder}: {name} is missing; get the model again.")
     try:
@@ -280,5 +225,6 @@ def _check_weights(folder: Path, name: str, expected: dict[str, torch.Tensor]) -
             raise BundleError(f"{folder}: {name} stores {key!r} as {kinds[key]}, not as floating point numbers.")
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What a library said, without the pages that follow."""
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -17,6 +17,7 @@ from transformers import CLIPTextModel, CLIPTokenizer, PreTrainedTokenizerBase
 from MRIDenoiseLib.card import CARD
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models import bundle_components as components
+from MRIDenoiseLib.models import bundle_text as texts
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.models.bundle_files import FORMAT, INDEX, PROMPTS, list_files, read_json, sha256, write_json
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
@@ -108,13 +109,13 @@ def _write_text_encoder(folder: Path, encoder: CLIPTextModel | PeftModel) -> Non
     base = encoder
     if isinstance(encoder, PeftModel):
         adapter = encoder.peft_config[encoder.active_adapter]
-        adapter.save_pretrained(folder / components.LORA)
-        _save_half(get_peft_model_state_dict(encoder), folder / components.LORA_WEIGHTS)
+        adapter.save_pretrained(folder / texts.LORA)
+        _save_half(get_peft_model_state_dict(encoder), folder / texts.LORA_WEIGHTS)
         base = copy.deepcopy(encoder).unload()
     own = folder / "text_encoder"
     own.mkdir(exist_ok=True)
     base.config.save_pretrained(own)
-    _save_half(base.state_dict(), own / components.TEXT_WEIGHTS)
+    _save_half(base.state_dict(), own / texts.TEXT_WEIGHTS)
 
 
 def _save_half(weights: dict[str, Tensor], path: Path) -> None:
@@ -139,7 +140,7 @@ def _write_prompts(folder: Path, prompts: Iterable[str]) -> None:
     wanted = sorted(set(prompts))
     if not wanted:
         return
-    tokenizer, encoder = components.load_tokenizer(folder), components.load_text_encoder(folder)
+    tokenizer, encoder = texts.load_tokenizer(folder), texts.load_text_encoder(folder)
     known = {prompt: encode_prompt(tokenizer, encoder, prompt) for prompt in wanted}
     files = {name: sha256(folder / name) for name in list_files(folder)}
     PromptEmbeddings(known).save(folder / PROMPTS, encoder_hash(files))

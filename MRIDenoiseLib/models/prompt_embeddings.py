@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from peft import PeftModel
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
 from MRIDenoiseLib.errors import BundleError
 from MRIDenoiseLib.models.bundle_files import PROMPTS
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
 Encoded = tuple[Tensor, Tensor]
 """L x E float32 embedding and L bool mask of the tokens that count."""

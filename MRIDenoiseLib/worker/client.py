@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from MRIDenoiseLib.volume import Volume
-from MRIDenoiseLib.worker.exchange import remove_exchange, share_volume, take_array, take_volume
+from MRIDenoiseLib.worker.exchange import remove_exchange, share_volume, take_array
 from MRIDenoiseLib.worker.process import WorkerError, WorkerProcess
 from MRIDenoiseLib.worker.protocol import (
     VERSION,
@@ -63,9 +63,14 @@ class DenoisedVolume:
 
     job: int
     volume: Volume
-    residual: Volume
+    noisy: Volume
     noise_level: float
     report: dict[str, Any]
+
+    @property
+    def residual(self) -> Volume:
+        """Input minus output, signed, float32; zero where nothing was computed. Subtracted when asked for: a preview needs none."""
+        return replace(self.noisy.with_voxels(self.noisy.voxels - self.volume.voxels), pixel_type="float32")
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +114,7 @@ class WorkerClient:
         self._left: list[Path] = []
         self._jobs = 0
         self._current: int | None = None
+        self._noisy: Volume | None = None
         self._deadline: float | None = None
 
     @property
@@ -147,9 +153,11 @@ class WorkerClient:
         """
         box = None if region is None else [list(side) for side in region]
         options = {name: value for name, value in (settings or {}).items() if value is not None}
-        return self._ask(
+        number = self._ask(
             lambda job, folder: Denoise(job, _text(bundle), device, share_volume(volume, folder, f"{job}-noisy"), options, box)
         )
+        self._noisy = volume
+        return number
 
     def segment(self, images: Sequence[tuple[str, Volume]], *, reference: int | None = None, classes: int = 3) -> int:
         """Ask for the tissues of images on one grid; the number of the job.
@@ -273,16 +281,16 @@ class WorkerClient:
             return
         answer: Answer
         try:
-            answer = _arrived(event, process.folder)
+            answer = _arrived(event, process.folder, self._noisy)
         except ProtocolError as error:
             answer = Failed(event.job, str(error), fault=True)
-        self._current, self._deadline, self.state = None, None, State.READY
+        self._current, self._deadline, self._noisy, self.state = None, None, None, State.READY
         self._on_answer(answer)
 
     def _stop(self, sentence: str, cancelled: bool = False) -> None:
         """End the process and forget it; tell about the job that was being done."""
         process, job = self._process, self._current
-        self._process = self._current = self._deadline = None
+        self._process = self._current = self._deadline = self._noisy = None
         self.state = State.STOPPED
         if process is not None:
             process.end()
@@ -293,11 +301,16 @@ class WorkerClient:
             self._on_answer(Failed(job, sentence, cancelled=cancelled, fault=not cancelled))
 
 
-def _arrived(event: Loaded | Denoised | Segmented | Saved | Failed, folder: Path) -> Answer:
-    """An answer with its voxels read."""
+def _arrived(event: Loaded | Denoised | Segmented | Saved | Failed, folder: Path, noisy: Volume | None) -> Answer:
+    """An answer with its voxels read; of a denoised volume those that were computed, put into a copy of the noisy one."""
     if isinstance(event, Denoised):
-        volume, residual = take_volume(event.volume, folder), take_volume(event.residual, folder)
-        return DenoisedVolume(event.job, volume, residual, event.noise_level, event.report)
+        part = take_array(folder, event.array)
+        box = tuple(slice(*side) for side in event.box)
+        if noisy is None or len(box) != 3 or noisy.voxels[box].shape != part.shape:
+            raise ProtocolError("the worker's answer does not fit the volume that it was sent; start again")
+        voxels = noisy.voxels.copy()
+        voxels[box] = part
+        return DenoisedVolume(event.job, noisy.with_voxels(voxels), noisy, event.noise_level, event.report)
     if isinstance(event, Segmented):
         images = [Tissues(one.name, take_array(folder, one.labels, np.uint8), one.classes, one.dice) for one in event.tissues]
         return SegmentedImages(event.job, images, event.anatomical, event.mask)

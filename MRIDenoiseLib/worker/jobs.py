@@ -8,10 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from MRIDenoiseLib.errors import InputError, SettingsError
-from MRIDenoiseLib.worker.exchange import share_array, share_volume, take_volume
+from MRIDenoiseLib.worker.exchange import share_array, take_volume
 from MRIDenoiseLib.worker.protocol import (
     Denoise,
     Denoised,
@@ -66,15 +64,23 @@ class Jobs:
             return self._segment(job, progress, should_stop)
         return self._save(job, progress)
 
+    def prepare(self) -> None:
+        """Do ahead what a later job may need, while nobody waits: import the libraries of the text encoder, which take seconds."""
+        if self._ready is not None:
+            import MRIDenoiseLib.models.bundle_text  # noqa: F401
+
     def _denoiser(self, bundle: str | None, device: str, progress: Report) -> Denoiser:
         if self._ready is None or self._ready[0] != (bundle, device):
             progress(0.0, None, "Loading the networks")
             from MRIDenoiseLib.card import bundled_model
+            from MRIDenoiseLib.models.quick_import import import_diffusers
+
+            import_diffusers()
             from MRIDenoiseLib.inference import Denoiser
             from MRIDenoiseLib.models.bundle import Bundle
 
             self._ready = None  # two models at once may not fit
-            self._ready = (bundle, device), Denoiser(Bundle.load(bundle or bundled_model()), device=device)
+            self._ready = (bundle, device), Denoiser(Bundle.load(bundle or bundled_model(), text_later=True), device=device)
         return self._ready[1]
 
     def _denoise(self, job: Denoise, progress: Report, should_stop: ShouldStop) -> Denoised:
@@ -86,20 +92,16 @@ class Jobs:
             settings = Settings(**job.settings)
         except TypeError as error:
             raise SettingsError("the panel asked for a setting that this version does not know") from error
+        box = [[0, size] for size in volume.voxels.shape]
         if job.region is not None:
-            first, last = _region_of(volume.voxels.shape, job.region)[volume.slice_axis].indices(volume.voxels.shape[volume.slice_axis])[:2]
+            box = _checked_region(volume.voxels.shape, job.region)
+            first, last = box[volume.slice_axis]
             settings = replace(settings, slices=(first, last))
         result = model(volume, settings, progress, should_stop)
-        denoised, residual = result.volume, result.residual
-        if job.region is not None:
-            denoised, residual = (_within(after, before, job.region) for after, before in ((denoised, volume.voxels), (residual, 0.0)))
-        return Denoised(
-            job.job,
-            share_volume(denoised, self._folder, f"{job.job}-denoised"),
-            share_volume(residual, self._folder, f"{job.job}-residual"),
-            result.noise_level,
-            result.report | ({"region": job.region} if job.region is not None else {}),
-        )
+        box[volume.slice_axis] = result.report["slices"]
+        part = result.volume.voxels[tuple(slice(*side) for side in box)]
+        told = result.report | ({"region": job.region} if job.region is not None else {})
+        return Denoised(job.job, share_array(part, self._folder, f"{job.job}-denoised.npy"), box, result.noise_level, told)
 
     def _segment(self, job: Segment, progress: Report, should_stop: ShouldStop) -> Segmented:
         from MRIDenoiseLib.io.geometry import same_grid
@@ -156,16 +158,7 @@ def _read_sources(files: list[Path]) -> Any:
     return io.read_slices((path, None) for path in files)
 
 
-def _region_of(shape: tuple[int, ...], region: list[list[int]]) -> tuple[slice, ...]:
+def _checked_region(shape: tuple[int, ...], region: list[list[int]]) -> list[list[int]]:
     if len(region) != 3 or not all(len(side) == 2 and 0 <= side[0] < side[1] <= size for side, size in zip(region, shape, strict=True)):
         raise InputError("the region lies outside the volume or is empty; draw it inside the image")
-    return tuple(slice(first, last) for first, last in region)
-
-
-def _within(volume: Any, outside: np.ndarray | float, region: list[list[int]]) -> Any:
-    """The volume inside the region, something else around it."""
-    box = _region_of(volume.voxels.shape, region)
-    voxels = np.empty_like(volume.voxels)
-    voxels[:] = outside
-    voxels[box] = volume.voxels[box]
-    return volume.with_voxels(voxels)
+    return [list(side) for side in region]

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from MRIDenoiseLib.errors import MRIDenoiseError
 
-VERSION = 1
+VERSION = 2
 """Of this protocol: both sides must have the same."""
 
 
@@ -170,11 +170,19 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Denoised:
-    """A volume and what was taken from it."""
+    """What of the volume was denoised; around it the image is as it was sent, so it does not travel back.
+
+    Args:
+        job: which.
+        array: file name, within the exchange folder, of the float32 voxels (z, y, x) of the box.
+        box: [first, last) along each axis of the volume.
+        noise_level: standard deviation of the noise, in the volume's units.
+        report: the account of the run.
+    """
 
     job: int
-    volume: SharedVolume
-    residual: SharedVolume
+    array: str
+    box: list[list[int]]
     noise_level: float
     report: dict[str, Any]
 

@@ -61,6 +61,8 @@ class Server:
         jobs = Jobs(self._folder)
         while True:
             self._do(jobs, self._waiting.get())
+            if self._waiting.empty():
+                jobs.prepare()
 
     def _do(self, jobs: Jobs, job: Job) -> None:
         told = 0.0

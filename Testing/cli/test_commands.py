@@ -11,10 +11,11 @@ from MRIDenoiseLib import __version__
 from MRIDenoiseLib.cli import main
 from MRIDenoiseLib.models.bundle import Bundle
 
-HEAVY = {"torch", "diffusers", "transformers", "SimpleITK", "scipy", "matplotlib"}
+HEAVY = {"torch", "diffusers", "transformers", "peft", "SimpleITK", "pydicom", "numpy", "scipy", "matplotlib", "dask"}
+COMMANDS = ("denoise", "prompt", "simulate", "segment", "evaluate", "compare", "prepare", "train", "bundle", "study")
 
 
-@pytest.mark.parametrize("command", [[], ["denoise"], ["prompt"], ["simulate"], ["evaluate"], ["compare"], ["bundle"], ["study"]])
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=lambda command: " ".join(command) or "all")
 def test_help_loads_no_heavy_library(command: list[str]) -> None:
     arguments = [*command, "--help"]
     code = f"import sys; from MRIDenoiseLib.cli import main; status = main({arguments!r}); print('loaded', *sys.modules); sys.exit(status)"

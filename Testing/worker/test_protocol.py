@@ -37,7 +37,7 @@ EVENTS = [
     protocol.Progress(1, 0.5, None, "Denoising"),
     protocol.Progress(1, 0.5, 3.25, "Denoising"),
     protocol.Loaded(1, "cpu", "ab"),
-    protocol.Denoised(1, VOLUME, VOLUME, 31.5, {"warnings": ["one\nline"]}),
+    protocol.Denoised(1, "1-denoised.npy", [[0, 2], [1, 3], [4, 9]], 31.5, {"warnings": ["one\nline"]}),
     protocol.Segmented(
         1, [SharedTissues("noisy", "l.npy", [SharedClass(1, "grey matter", [1, 2, 3], 4.5, 6.0)], [0.5, None])], True, "brain"
     ),

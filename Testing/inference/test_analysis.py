@@ -1,0 +1,73 @@
+"""A volume is measured once, whichever of its slices are asked for, and never held a second time."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from MRIDenoiseLib.body import body_mask
+from MRIDenoiseLib.inference import Denoiser, Settings, denoiser
+from MRIDenoiseLib.inference.analysis import analyse, fingerprint
+from MRIDenoiseLib.inference.normalise import intensity_scale
+from MRIDenoiseLib.inference.slices import NetworkSlices, body_window
+
+
+@pytest.fixture
+def measured(monkeypatch) -> list[int]:
+    """One entry for every volume that a denoiser measures."""
+    done = []
+
+    def counted(stack, estimator):
+        done.append(len(stack))
+        return analyse(stack, estimator)
+
+    monkeypatch.setattr(denoiser, "analyse", counted)
+    return done
+
+
+def test_one_slice_after_the_other_measures_the_volume_once_and_gives_what_a_fresh_denoiser_gives(models, volume, measured):
+    warm = Denoiser(models, "cpu")
+    previews = [warm(volume, Settings(slices=(k, k + 1))) for k in (2, 3, 4)]
+    assert len(measured) == 1
+    for k, preview in zip((2, 3, 4), previews, strict=True):
+        fresh = Denoiser(models, "cpu")(volume, Settings(slices=(k, k + 1)))
+        assert np.array_equal(preview.volume.voxels, fresh.volume.voxels)
+        assert {**preview.report, "seconds": 0} == {**fresh.report, "seconds": 0}
+
+
+def test_a_voxel_that_changes_even_in_place_is_another_volume(models, volume, measured):
+    warm = Denoiser(models, "cpu")
+    before = warm(volume).report["intensity_scale"]
+    volume.voxels[:] *= 3
+    assert warm(volume).report["intensity_scale"] == pytest.approx(3 * before)
+    volume.voxels[0, 0, 0] += 1
+    warm(volume)
+    assert len(measured) == 3
+
+
+def test_the_same_voxels_cut_the_other_way_are_another_volume(volume):
+    other = replace(volume, acquired_axis=2)
+    assert fingerprint(volume) == fingerprint(volume.with_voxels(volume.voxels.copy())) != fingerprint(other)
+    turned = replace(volume, voxels=volume.voxels.reshape(7, 112, 96))
+    assert fingerprint(volume) != fingerprint(turned)
+
+
+def test_what_is_measured_is_measured_on_all_slices(models, volume):
+    volume.voxels[6, 40, 48] = 9 * volume.voxels.max()
+    volume.voxels[5, 0, :] = -1
+    found = analyse(volume.voxels, models.noise_estimator)
+    scale = intensity_scale(volume.voxels)
+    assert found.scale == scale
+    assert found.brightest == pytest.approx(2 * volume.voxels.max() / scale - 1, rel=1e-6)
+    assert found.negative_share == pytest.approx((volume.voxels < 0).mean())
+
+
+def test_slices_in_network_units_are_those_of_the_whole_stack(volume):
+    window, scale = body_window(body_mask(volume.voxels)), intensity_scale(volume.voxels)
+    whole = window.of(volume.voxels) * np.float32(2 / scale) - 1
+    slices = NetworkSlices(volume.voxels, window, scale)
+    assert len(slices) == 7 and slices[3].dtype == np.float32
+    assert np.array_equal(slices[3], whole[3]) and np.array_equal(slices[1:4], whole[1:4])
+    assert np.array_equal(slices[np.array([0, 0, 1])], whole[[0, 0, 1]])
+    slices[3][:] = 0
+    assert np.array_equal(slices[3], whole[3]), "the volume is not written to"

@@ -1,0 +1,43 @@
+"""diffusers imported quickly computes what diffusers imported as usual does, and hides nothing afterwards."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import sys
+from MRIDenoiseLib.models import quick_import
+{before}
+import torch
+from MRIDenoiseLib.models.bundle import Bundle
+print("heavy", *(name for name in ("torch._dynamo", "peft", "transformers", "accelerate", "scipy.stats") if name in sys.modules))
+bundle = Bundle.load(sys.argv[1])
+text, mask = bundle.encode(["an uncached prompt"])
+from MRIDenoiseLib.models.conditioning import Conditioning
+told = Conditioning(text, mask, torch.tensor([2.0]), torch.tensor([0.1]), torch.tensor([3.0]))
+torch.manual_seed(0)
+image = torch.randn(1, 1, 32, 32)
+seen = 2 * bundle.denoiser.config.neighbours + 1
+with torch.no_grad():
+    out = bundle.denoiser(image, image.expand(1, seen, 32, 32), torch.tensor([500]), told)
+import peft, scipy.stats, torch._dynamo, accelerate
+torch._dynamo.disable(recursive=False)
+print(out.double().sum().item(), float(text.double().sum()))
+"""
+
+
+def run(before: str, bundle: str) -> list[str]:
+    command = [sys.executable, "-W", "ignore", "-c", PROGRAM.format(before=before), bundle]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-2:]
+
+
+def test_the_networks_compute_the_same_and_everything_hidden_can_be_imported_later(tiny_bundle):
+    usual = run("", str(tiny_bundle))
+    quick = run("quick_import.import_diffusers()", str(tiny_bundle))
+    assert quick[0] == "heavy" and "torch._dynamo" in usual[0]
+    assert quick[1] == usual[1]
+
+
+def test_a_diffusers_that_cannot_do_without_is_imported_as_usual(tiny_bundle):
+    needy = "quick_import._no_compiler = lambda: None; quick_import.import_diffusers()"
+    fallen_back = run(needy, str(tiny_bundle))
+    assert "torch._dynamo" in fallen_back[0] and float(fallen_back[1].split()[0]) != 0
