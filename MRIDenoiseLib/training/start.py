@@ -137,6 +137,11 @@ def check_plan(recipe: Recipe, start: Start) -> None:
             raise SettingsError(f"the recipe's method is {recipe.method}, but the model it starts from has no {needed} network")
     if "flow" in staged and "restoration" not in present:
         raise SettingsError("the flow learns from the answers of the restoration network, but the model it starts from has none")
+    if start.bundle is not None and "flow" in present and "restoration" in staged and "flow" not in staged:
+        raise SettingsError(
+            "the model's flow learned from the answers of its restoration network: a recipe that trains that network must train the "
+            "flow after it"
+        )
     # Real pairs come with the noise level that inference measures without an estimator; simulated ones with the true one.
     if "noise_estimator" not in present and recipe.records < 1:
         raise SettingsError("the model it starts from has no noise estimator: it can learn from real pairs alone (records: 1)")
