@@ -5,9 +5,9 @@ Rectified Flow", ICLR 2025) add a little noise to that mean and move the images 
 can be learned: z_t = (1 - t) z_0 + t x, where z_0 = m + sigma_s s e is the mean with noise in it, x the clean slice and s the
 measured noise level. The network estimates dz/dt = E[x - z_0 | z_t], in units of the noise.
 
-Without the measured slice among its inputs it is the paper's flow. An image then goes to the clean one nearest to it, and of all
-ways to images as sharp as clean ones this errs least. With the mean and the measured slice (``posterior``) the flow draws a
-sample of the posterior, whose mean squared error is twice that of the mean.
+Shown its state alone it is the paper's flow: each mean goes about to the clean image nearest to it, and of all ways to images as
+sharp as clean ones that errs least. Shown the mean and the measured slice as well (``posterior``), the flow draws a sample of the
+posterior, whose mean squared error is twice that of the mean.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class FlowNetwork(ModelMixin, ConfigMixin):
         film_width: width of the embedding that scales and shifts the blocks.
         patch_size: p x p pixels folded into channels before the network and unfolded after it.
         posterior: also show the posterior mean and the measured slice, see the module's text.
-        start_noise: sigma_s, in units of the noise level: what a flow starts from is the mean with so much noise. It is the
-            paper's; without any, the smooth image would not tell which sharp one to go to.
+        start_noise: sigma_s, in units of the noise level: so much is put into the mean before the flow. Means fill less
+            of the space of images than clean images do, and a flow cannot fill what is empty.
 
     Raises:
         ValueError: widths that are no widths.

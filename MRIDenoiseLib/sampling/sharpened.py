@@ -30,11 +30,11 @@ def sharpened(
     """(1 - a) m + a z_1, between the posterior mean m and the end z_1 of the flow that sets out from it.
 
     The flow (Ohayon, Michaeli and Elad 2025) starts at z_0 = m + sigma_s s e and follows dz/dt = v(z, t) to t = 1, where z looks
-    like a clean image. Between mean and end lies the best that can be had at each price in squared error: on the straight line
-    (their section 3.2, after Freirich et al. 2021), so one number chooses.
+    like a clean image. What errs least at each degree of sharpness lies on the straight line between mean and end (Freirich,
+    Michaeli and Meir 2021), so one number chooses.
 
-    Each Euler step asks for the velocity at the time in its middle. The velocity at t = 0 is zero, because the mean is the best
-    guess already; a step that took it for its whole length would stand still.
+    Each Euler step asks for the velocity at the time in its middle. The velocity at t = 0 is nearly zero, because the mean is
+    the best guess already; a step that took it for its whole length would hardly move.
 
     Args:
         restoration: f_psi(image, conditioning) -> clean image; its answer is m.

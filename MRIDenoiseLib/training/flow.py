@@ -13,7 +13,7 @@ from MRIDenoiseLib.training.text import Conditioner
 
 
 class FlowObjective(Objective):
-    """| v(z_t, t) - (x - z_0) |^2 between z_0 = m + sigma_s s e and the clean x (Ohayon, Michaeli and Elad 2025, algorithm 1).
+    """| v(z_t, t) - (x - z_0) |^2 between z_0 = m + sigma_s s e and the clean x (Ohayon, Michaeli and Elad 2025).
 
     Args:
         flow: v.

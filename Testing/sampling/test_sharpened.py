@@ -67,7 +67,7 @@ def test_the_flow_from_the_mean_errs_less_than_a_sample_of_the_posterior_which_e
     sample = world.psnr(run(world, ExactFlow(world, posterior=True), sharpness=1, steps=400))
     nearest = world.psnr(run(world, ExactFlow(world), sharpness=1, steps=400))
     assert sample == pytest.approx(mean - 10 * math.log10(2), abs=0.15)
-    # Of all ways to images as sharp as clean ones the best keeps W's square root of every mode (Ohayon et al. 2025, theorem 1).
+    # Of all ways to images as sharp as clean ones the best keeps W's square root of every mode (Freirich et al. 2021).
     share = ExactFlow(world).share
     best = 10 * math.log10(4 / float((2 * world.power * (1 - share.sqrt())).mean()))
     assert best - 0.3 < nearest < best + 0.1 and nearest > sample + 0.5
