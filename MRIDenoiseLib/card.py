@@ -13,6 +13,8 @@ from MRIDenoiseLib.errors import BundleError, InputError
 CARD = "card.json"
 ROOT = Path(__file__).resolve().parents[1]
 """The folder that holds ``MRIDenoiseLib`` and ``Resources``: a checkout, or where Slicer installs scripted modules."""
+NEEDED = {"regression": ("restoration",), "sharpened": ("restoration", "flow")}
+"""Networks that not every model has, by the methods that cannot do without them."""
 
 
 @dataclass(frozen=True)

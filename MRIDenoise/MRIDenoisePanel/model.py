@@ -12,8 +12,9 @@ from MRIDenoiseLib.card import Card, bundled_model, card_of
 from MRIDenoiseLib.errors import BundleError
 from MRIDenoisePanel.parameters import RECOMMENDED
 
-METHODS = ("regression", "posterior-mean", "fidelity-guided", "ddim")
-WITH_STEPS = ("posterior-mean", "fidelity-guided", "ddim")
+METHODS = ("regression", "sharpened", "posterior-mean", "fidelity-guided", "ddim")
+WITH_STEPS = ("sharpened", "posterior-mean", "fidelity-guided", "ddim")
+WITH_SHARPNESS = ("sharpened",)
 WITH_FIDELITY = ("fidelity-guided",)
 
 
@@ -66,6 +67,8 @@ class ModelSection:
             chosen["strength"] = choices.strength
         if choices.method:
             chosen["method"] = choices.method
+        if self.method in WITH_SHARPNESS:
+            chosen["sharpness"] = choices.sharpness
         if self.method in WITH_STEPS and choices.steps:
             chosen["steps"] = choices.steps
         if self.method in WITH_FIDELITY and choices.ownFidelity:
@@ -112,6 +115,7 @@ class ModelSection:
         self._ui.strengthSlider.toolTip = _("The part of the noise found that is taken away") if strength else _("The model chooses it")
         none = _("{method} does not know this").format(method=self.method)
         for widget, known, tip in (
+            (self._ui.sharpnessSlider, self.method in WITH_SHARPNESS, _("From 0, most faithful, to 1, sharpest")),
             (self._ui.stepsSpin, steps, _("Calls of the network; 0 leaves it to the model")),
             (self._ui.ownFidelityCheck, fidelity, ""),
             (self._ui.fidelitySlider, fidelity and self._ui.ownFidelityCheck.checked, _("Weight of agreement with the measured image")),

@@ -22,6 +22,7 @@ class MRIDenoiseParameterNode:
         method: empty is what the model recommends.
         ownStrength: whether ``strength`` counts; otherwise the model's own does.
         strength: part of the noise found that is taken away.
+        sharpness: of the method ``sharpened``, from 0, most faithful, to 1, sharpest.
         steps: network calls; 0 leaves them to the model.
         ownFidelity: whether ``fidelity`` counts; otherwise the method's own does.
         fidelity: weight of agreement with the measured image.
@@ -43,6 +44,7 @@ class MRIDenoiseParameterNode:
     method: str
     ownStrength: bool
     strength: Annotated[float, WithinRange(0.05, 1)] = 0.9
+    sharpness: Annotated[float, WithinRange(0, 1)] = 0.5
     steps: Annotated[int, WithinRange(0, 1000)] = 0
     ownFidelity: bool
     fidelity: Annotated[float, WithinRange(0, 2)] = 0.1

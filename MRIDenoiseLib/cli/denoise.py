@@ -26,7 +26,7 @@ METHOD = "How to denoise"
 CHOICE = "Which image, where the input holds several"
 OUTPUT = "What to write"
 
-Method = Literal["fidelity-guided", "posterior-mean", "regression", "ddim"]
+Method = Literal["fidelity-guided", "posterior-mean", "regression", "sharpened", "ddim"]
 
 
 def denoise(
@@ -45,6 +45,9 @@ def denoise(
     ] = None,
     mode: Annotated[
         Literal["tuned", "paper"] | None, typer.Option(help="Fidelity guidance as tuned or as published.", rich_help_panel=METHOD)
+    ] = None,
+    sharpness: Annotated[
+        float | None, typer.Option(help="From 0, most faithful, to 1, sharpest (sharpened).", rich_help_panel=METHOD)
     ] = None,
     strength: Annotated[
         float | None, typer.Option(help="Part of the noise found that is taken away, up to 1.", rich_help_panel=METHOD)
@@ -91,7 +94,7 @@ def denoise(
         from MRIDenoiseLib.inference import Denoiser, Settings
         from MRIDenoiseLib.models.bundle import Bundle
 
-        chosen = _given(method=method, steps=steps, fidelity=fidelity, mode=mode, strength=strength)
+        chosen = _given(method=method, steps=steps, fidelity=fidelity, mode=mode, sharpness=sharpness, strength=strength)
         settings = Settings(**chosen, seed=seed, device=device, slices=wanted)
         denoiser = Denoiser(Bundle.load(bundle or bundled_model(), text_later=True), device=device)
         with StopRequest() as should_stop:

@@ -27,7 +27,7 @@ START = "What to start from (random weights where not given)"
 PART = "Less than the whole recipe"
 OUTPUT = "The finished model"
 
-Network = Literal["noise_estimator", "restoration", "denoiser", "degradation"]
+Network = Literal["noise_estimator", "restoration", "denoiser", "degradation", "flow"]
 Progress = Callable[[float, float | None, str], None]
 
 
@@ -122,7 +122,7 @@ def _start(plan: Recipe, run: Path, from_bundle: Path | None, text_encoder: str 
     if revision is not None and text_encoder is None:
         raise SettingsError("--revision belongs to --text-encoder")
     if from_bundle is not None:
-        return begin_from_bundle(from_bundle)
+        return begin_from_bundle(from_bundle, plan)
     if text_encoder is not None:
         return begin_with_tower(plan, text_encoder, revision)
     return kept_start(run, plan)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from MRIDenoiseLib.card import NEEDED
 from MRIDenoiseLib.errors import BundleError, MRIDenoiseError, SettingsError
 from MRIDenoiseLib.inference.analysis import Analysis, analyse, fingerprint
 from MRIDenoiseLib.inference.backend import BUCKET, Backend, Precision, choose_precision
@@ -29,6 +30,9 @@ from MRIDenoiseLib.volume import Volume
 
 BRIGHTEST_ESTIMATE = 1.5
 """Network units an estimate may always reach; further only as far as the volume itself does, so nothing bright is clipped."""
+
+SPOKEN = {"restoration": "regression network", "flow": "network that sharpens"}
+"""What users call the networks that a model may lack."""
 
 
 @dataclass(frozen=True)
@@ -180,11 +184,14 @@ class Denoiser:
         if method is not None:
             if asked.method is not None or set(asked.options()) - {"strength"}:
                 raise SettingsError(f"{method.name} brings its own options; leave the method and its options out of the settings")
-            return method, asked.strength or 1.0
-        chosen = asked.resolved(self.bundle.default_method, self.bundle.default_settings)
-        if chosen.method == "regression" and self.bundle.restoration is None:
-            raise SettingsError("this model has no regression network: choose another method")
-        return method_of(chosen), chosen.strength or 1.0
+            run, strength = method, asked.strength
+        else:
+            chosen = asked.resolved(self.bundle.default_method, self.bundle.default_settings)
+            run, strength = method_of(chosen), chosen.strength
+        for needed in NEEDED.get(run.name, ()):
+            if getattr(self.bundle, needed) is None:
+                raise SettingsError(f"this model has no {SPOKEN[needed]}: choose another method than {run.name}, or another model")
+        return run, strength or 1.0
 
     def _analysis(self, volume: Volume, stack: np.ndarray) -> Analysis:
         """What :func:`analyse` finds, or found the last time if that was the same volume."""

@@ -15,7 +15,7 @@ from MRIDenoiseLib.inference.models import ModelSet
 from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.inference.slices import Slices, neighbours
 from MRIDenoiseLib.models.conditioning import Conditioning
-from MRIDenoiseLib.sampling import Schedule, SharedNoise, ddim, fidelity_guided, posterior_mean, regression
+from MRIDenoiseLib.sampling import Schedule, SharedNoise, ddim, fidelity_guided, posterior_mean, regression, sharpened
 from MRIDenoiseLib.sampling.interfaces import Callback, Limits
 
 Stoppable = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -115,17 +115,31 @@ def _ddim(batch: SliceBatch, **options: Any) -> Tensor:
 
 
 def _regression(batch: SliceBatch, **options: Any) -> Tensor:
+    return regression(**_for_the_mean(batch), **options)
+
+
+def _sharpened(batch: SliceBatch, **options: Any) -> Tensor:
+    flow = batch.models.flow
+    assert flow is not None
+    config: Any = flow.config
+    given = _for_the_mean(batch) | {"noise": batch.noise, "start_noise": config.start_noise}
+    return sharpened(flow=batch.ready(flow), **given, **options)
+
+
+def _for_the_mean(batch: SliceBatch) -> dict[str, Any]:
+    """What the regression network's answer takes beside its options."""
     network = batch.models.restoration
     assert network is not None
     config: Any = network.config
-    measured = batch.stacks(config.in_channels)
-    return regression(batch.ready(network), measured, batch.conditioning, limits=batch.limits, callback=batch.callback, **options)
+    given = {"restoration": batch.ready(network), "measured": batch.stacks(config.in_channels), "conditioning": batch.conditioning}
+    return given | {"limits": batch.limits, "callback": batch.callback}
 
 
 _RUNS: dict[str, Callable[..., Tensor]] = {
     "fidelity-guided": _fidelity_guided,
     "posterior-mean": _posterior_mean,
     "regression": _regression,
+    "sharpened": _sharpened,
     "ddim": _ddim,
 }
 

@@ -32,6 +32,11 @@ class ModelSet(Protocol):
         ...
 
     @property
+    def flow(self) -> nn.Module | None:
+        """A :class:`FlowNetwork`, or None: then nothing can be sharpened."""
+        ...
+
+    @property
     def scheduler(self) -> DDIMScheduler:
         """The forward process of the denoiser."""
         ...

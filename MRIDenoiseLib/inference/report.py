@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 NEGATIVE_SHARE = 1e-3
 """More negative voxels than this share are worth a word: a magnitude image has none."""
 
-_TOLD_IN_FILES = ("mode", "steps", "fidelity", "samples", "strength", "slices", "prompt", "noise_level_fraction", "version")
+_TOLD_IN_FILES = ("mode", "steps", "fidelity", "samples", "sharpness", "strength", "slices", "prompt", "noise_level_fraction", "version")
 
 
 def setting_warnings(asked: Settings, method: str) -> list[str]:

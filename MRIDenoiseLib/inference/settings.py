@@ -15,12 +15,15 @@ METHOD_DEFAULTS: dict[str, dict[str, Any]] = {
     "fidelity-guided": {"mode": "tuned", "steps": 10, "fidelity": None, "strength": 1.0},
     "posterior-mean": {"steps": 1, "samples": 1, "strength": 1.0},
     "regression": {"samples": 1, "strength": 1.0},
+    "sharpened": {"sharpness": 0.5, "steps": 2, "samples": 4, "strength": 1.0},
     "ddim": {"steps": 10, "strength": 1.0},
 }
 """The methods, each with the options it understands and their values where neither user nor bundle says one."""
 
 METHODS = tuple(METHOD_DEFAULTS)
-OPTIONS = ("steps", "fidelity", "mode", "samples", "strength")
+OPTIONS = ("steps", "fidelity", "mode", "samples", "sharpness", "strength")
+RESTS_ON = {"sharpened": "regression"}
+"""Methods that begin with another one: what the bundle says of that one holds for them too."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,14 @@ class Settings:
     """Choices for one run; None leaves the choice to the bundle, and then to the method's own default.
 
     Args:
-        method: ``fidelity-guided``, ``posterior-mean``, ``regression`` or ``ddim``.
-        steps: network calls (``fidelity-guided``: optimiser steps; ``posterior-mean``: calls a sample).
+        method: ``fidelity-guided``, ``posterior-mean``, ``regression``, ``sharpened`` or ``ddim``.
+        steps: network calls (``fidelity-guided``: optimiser steps; ``posterior-mean``: calls a sample;
+            ``sharpened``: calls of the flow).
         fidelity: weight of the likelihood in ``fidelity-guided``, >= 0.
         mode: ``tuned`` or ``paper``, for ``fidelity-guided``.
-        samples: how many samples ``posterior-mean`` averages; how many mirrored and turned views ``regression`` does.
+        samples: how many samples ``posterior-mean`` averages; how many mirrored and turned views ``regression`` and
+            ``sharpened`` do.
+        sharpness: of ``sharpened``, from 0 (most faithful: the regression network's answer itself) to 1 (sharpest).
         strength: the part, above 0 to 1, of what the method would take away that is taken away. A little less than all
             costs little error and leaves small, weak lesions more of their contrast.
         seed: of the noise fields, >= 0.
@@ -51,6 +57,7 @@ class Settings:
     fidelity: float | None = None
     mode: Mode | None = None
     samples: int | None = None
+    sharpness: float | None = None
     strength: float | None = None
     seed: int = 0
     device: str | None = None
@@ -69,6 +76,8 @@ class Settings:
                 raise SettingsError(f"the number of {name} must be between 1 and 1000, not {value}")
         if self.fidelity is not None and not 0 <= self.fidelity < float("inf"):
             raise SettingsError(f"the fidelity weight must be zero or a positive number, not {self.fidelity}")
+        if self.sharpness is not None and not 0 <= self.sharpness <= 1:
+            raise SettingsError(f"the sharpness is a number from 0 to 1, not {self.sharpness}")
         if self.strength is not None and not 0 < self.strength <= 1:
             raise SettingsError(f"the strength is a number above 0 and at most 1, not {self.strength}")
         if self.precision not in PRECISIONS:
@@ -83,7 +92,7 @@ class Settings:
 
         Args:
             default_method: the bundle's.
-            default_settings: the bundle's, for that method only.
+            default_settings: the bundle's, for that method and for those that rest on it.
 
         Raises:
             BundleError: the bundle names a method or an option that does not exist.
@@ -99,15 +108,15 @@ class Settings:
             raise BundleError("card.json gives its default method settings that cannot work; get the model again.") from error
         method = self.method or default_method
         values = dict(METHOD_DEFAULTS[method])
-        if method == default_method:
+        if default_method in (method, RESTS_ON.get(method)):
             offered = {name: value for name, value in default_settings.items() if name in values}
             if self.mode is not None and self.mode != offered.get("mode", "tuned"):
                 # A fidelity tuned for one mode means nothing in the other.
                 offered.pop("fidelity", None)
             values |= offered
         values |= {name: getattr(self, name) for name in values if getattr(self, name) is not None}
-        if method == "regression" and values["samples"] > len(VIEWS):
-            raise SettingsError(f"regression averages at most {len(VIEWS)} views of a slice, not {values['samples']}")
+        if "regression" in (method, RESTS_ON.get(method)) and values["samples"] > len(VIEWS):
+            raise SettingsError(f"{method} averages at most {len(VIEWS)} views of a slice, not {values['samples']}")
         if method == "fidelity-guided":
             if values["fidelity"] is None:
                 values["fidelity"] = FIDELITY[values["mode"]]

@@ -15,11 +15,12 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
-from MRIDenoiseLib.card import CARD, trained_on
+from MRIDenoiseLib.card import CARD, NEEDED, trained_on
 from MRIDenoiseLib.errors import BundleError
 from MRIDenoiseLib.models import bundle_components as components
 from MRIDenoiseLib.models.bundle_files import PROMPTS, check_files, sha256
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
+from MRIDenoiseLib.models.flow import FlowNetwork
 from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
 from MRIDenoiseLib.models.prompt_embeddings import PromptEmbeddings, encode_prompt, encoder_hash
@@ -111,6 +112,15 @@ class Bundle:
         return network.to(self.device)
 
     @cached_property
+    def flow(self) -> FlowNetwork | None:
+        """The network that sharpens the regression network's answers, or None where the bundle has none."""
+        if "flow" not in self._classes:
+            return None
+        network = components.load_network(self.path, "flow")
+        assert isinstance(network, FlowNetwork)
+        return network.to(self.device)
+
+    @cached_property
     def text_encoder(self) -> CLIPTextModel | PeftModel:
         """The text encoder; needed only for prompts that are not cached."""
         from MRIDenoiseLib.models.bundle_text import load_text_encoder
@@ -189,8 +199,9 @@ def _checked(path: Path, *, text: bool) -> tuple[dict[str, Any], dict[str, str]]
     method, settings = card.get("default_method"), card.get("default_settings", {})
     if not isinstance(method, str) or not isinstance(settings, dict):
         raise BundleError(f"{path}: card.json must name its default_method and give default_settings as an object.")
-    if method == "regression" and "restoration" not in classes:
-        raise BundleError(f"{path}: card.json has the default_method 'regression', but there is no restoration network.")
+    for needed in NEEDED.get(method, ()):
+        if needed not in classes:
+            raise BundleError(f"{path}: card.json has the default_method {method!r}, but there is no {needed} network.")
     if (path / PROMPTS).exists():
         PromptEmbeddings.check(path, components.prompt_length(path), components.text_width(path))
     return card, classes

@@ -22,6 +22,7 @@ from torch import nn
 from MRIDenoiseLib.errors import BundleError
 from MRIDenoiseLib.models.bundle_files import INDEX, read_json
 from MRIDenoiseLib.models.diffusion_denoiser import TIMESTEPS, DiffusionDenoiser
+from MRIDenoiseLib.models.flow import FlowNetwork
 from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
 
@@ -31,8 +32,9 @@ NETWORKS: dict[str, type[nn.Module]] = {
     "degradation": NBNet,
     "restoration": NBNet,
     "noise_estimator": NoiseEstimator,
+    "flow": FlowNetwork,
 }
-OPTIONAL = ("restoration", "noise_estimator")
+OPTIONAL = ("restoration", "noise_estimator", "flow")
 TOKENIZERS = ("PreTrainedTokenizerFast", "CLIPTokenizer")
 REQUIRED = ("denoiser", "degradation", "text_encoder", "tokenizer", "scheduler")
 

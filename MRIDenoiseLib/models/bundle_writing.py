@@ -21,6 +21,7 @@ from MRIDenoiseLib.models import bundle_text as texts
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.models.bundle_files import FORMAT, INDEX, PROMPTS, list_files, read_json, sha256, write_json
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
+from MRIDenoiseLib.models.flow import FlowNetwork
 from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
 from MRIDenoiseLib.models.operations import parameter_count
@@ -40,6 +41,7 @@ def write_bundle(
     scheduler: DDIMScheduler,
     restoration: NBNet | None = None,
     noise_estimator: NoiseEstimator | None = None,
+    flow: FlowNetwork | None = None,
     prompt_embeddings: Iterable[str] = (),
     card: dict[str, Any],
     overwrite: bool = False,
@@ -55,6 +57,7 @@ def write_bundle(
         scheduler: the forward process, with ``prediction_type="sample"``.
         restoration: f_psi, optional.
         noise_estimator: optional; without it the noise is measured from the spectrum.
+        flow: optional; without it nothing can be sharpened.
         prompt_embeddings: prompts whose embeddings the bundle is to carry ready.
         card: must hold ``default_method``; ``default_settings`` and what there is to say about training, results, use
             and limits. ``format``, ``files`` and ``parameters`` are added.
@@ -72,6 +75,7 @@ def write_bundle(
         "degradation": degradation,
         "restoration": restoration,
         "noise_estimator": noise_estimator,
+        "flow": flow,
     }
     networks: dict[str, nn.Module] = {name: network for name, network in given.items() if network is not None}
     with replacing(path, overwrite, is_ours=is_bundle) as folder:
@@ -100,7 +104,7 @@ def write_bundle(
 
 
 def _write_network(folder: Path, network: nn.Module) -> None:
-    assert isinstance(network, DiffusionDenoiser | NBNet | NoiseEstimator)
+    assert isinstance(network, DiffusionDenoiser | NBNet | NoiseEstimator | FlowNetwork)
     network.save_config(folder)
     _save_half(network.state_dict(), folder / components.NETWORK_WEIGHTS)
 

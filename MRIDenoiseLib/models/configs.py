@@ -10,6 +10,7 @@ from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
+from MRIDenoiseLib.models.flow import FlowNetwork
 from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
 from MRIDenoiseLib.models.text_encoder import build_compact_text_encoder, build_tokenizer
@@ -25,6 +26,7 @@ class ModelConfig:
     text_width: int
     text_layers: int
     noise_estimator: dict[str, Any] = field(default_factory=dict)
+    flow: dict[str, Any] = field(default_factory=dict)
 
 
 def compact() -> ModelConfig:
@@ -57,6 +59,7 @@ def compact() -> ModelConfig:
         },
         text_width=text,
         text_layers=2,
+        flow={"text_dim": text},
     )
 
 
@@ -69,6 +72,7 @@ def paper() -> ModelConfig:
         restoration=nbnet,
         text_width=1024,
         text_layers=23,
+        flow={"channels": (96, 128, 192), "film_width": 256, "patch_size": 1},
     )
 
 
@@ -101,6 +105,7 @@ def tiny() -> ModelConfig:
         text_width=text,
         text_layers=1,
         noise_estimator={"filters": 4, "channels": 8, "layers": 1},
+        flow={"channels": (4, 4), "text_dim": text, "film_width": 8},
     )
 
 
@@ -109,7 +114,7 @@ CONFIGS = {"compact": compact, "paper": paper, "tiny": tiny}
 
 @dataclass
 class Networks:
-    """The networks of one bundle, ready to be trained; an older one may lack the regression twin or the noise estimator."""
+    """The networks of one bundle, ready to be trained; an older one may lack the last three kinds."""
 
     denoiser: DiffusionDenoiser
     degradation: NBNet
@@ -118,6 +123,7 @@ class Networks:
     tokenizer: PreTrainedTokenizerBase
     scheduler: DDIMScheduler
     noise_estimator: NoiseEstimator | None = None
+    flow: FlowNetwork | None = None
 
 
 def build_networks(config: ModelConfig, text: tuple[PreTrainedTokenizerBase, CLIPTextModel] | None = None) -> Networks:
@@ -141,7 +147,7 @@ def build_networks(config: ModelConfig, text: tuple[PreTrainedTokenizerBase, CLI
             f"the text encoder's embeddings are {text_encoder.config.hidden_size} wide, but the networks take them {config.text_width} wide"
         )
     estimator = NoiseEstimator(**config.noise_estimator)
-    return Networks(denoiser, degradation, restoration, text_encoder, tokenizer, build_scheduler(), estimator)
+    return Networks(denoiser, degradation, restoration, text_encoder, tokenizer, build_scheduler(), estimator, FlowNetwork(**config.flow))
 
 
 def build_scheduler() -> DDIMScheduler:

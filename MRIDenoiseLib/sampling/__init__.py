@@ -10,6 +10,7 @@ from MRIDenoiseLib.sampling.posterior_mean import posterior_mean
 from MRIDenoiseLib.sampling.red_diff import red_diff
 from MRIDenoiseLib.sampling.regression import regression
 from MRIDenoiseLib.sampling.schedule import Schedule
+from MRIDenoiseLib.sampling.sharpened import sharpened
 
 __all__ = [
     "Schedule",
@@ -22,4 +23,5 @@ __all__ = [
     "posterior_mean",
     "red_diff",
     "regression",
+    "sharpened",
 ]

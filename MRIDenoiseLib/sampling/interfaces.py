@@ -40,6 +40,14 @@ class ImageNetwork(Protocol):
         ...
 
 
+class VelocityNetwork(Protocol):
+    """v, the rectified flow from the posterior mean to clean images."""
+
+    def __call__(self, state: Tensor, mean: Tensor, measured: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
+        """z_t, m and y B x 1 x H x W, t B (0..1) -> dz/dt, B x 1 x H x W."""
+        ...
+
+
 def centre(measured: Tensor) -> Tensor:
     """B x N x H x W stack of neighbouring slices -> B x 1 x H x W, the slice itself."""
     middle = measured.shape[1] // 2

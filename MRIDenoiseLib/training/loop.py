@@ -243,16 +243,14 @@ def load_average(stage: Stage, objective: Objective, folder: Path, identity: str
 
 
 def _load_weights(stage: Stage, objective: Objective, weights: dict[str, torch.Tensor], folder: Path) -> None:
-    """Those of a checkpoint; what tells the network things must still be what it learned to understand."""
-    if objective.text is not None:
-        teller = objective.text if stage.text == "frozen" else objective.text.noise_estimator
-        prefix = "text" if stage.text == "frozen" else "text.noise_estimator"
-        for name, value in teller.state_dict().items() if teller is not None else ():
+    """Those of a checkpoint; what the network relies on must still be what it learned beside."""
+    for prefix, module in objective.relied_on(stage.text != "frozen").items():
+        for name, value in module.state_dict().items():
             kept = weights.get(f"{prefix}.{name}")
             # A little apart are adapters that were merged on a GPU and on a CPU.
             if kept is None or not torch.allclose(kept.to(value), value, rtol=1e-3, atol=1e-5):
                 raise SettingsError(
-                    f"what tells the {stage.network} network of texts and noise was trained on after it had learned to understand it; "
+                    f"what the {stage.network} network relies on was trained on after it had learned to understand it; "
                     f"move {folder} away, and the {stage.network} network begins anew"
                 )
     objective.load_state_dict(weights)

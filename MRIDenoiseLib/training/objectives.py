@@ -56,6 +56,15 @@ class Objective(nn.Module):
         """What is worth watching beside the losses, on a batch that is the same every time."""
         return {}
 
+    def relied_on(self, text_learns: bool) -> dict[str, nn.Module]:
+        """What this stage learns beside and does not train, by the name of its part of the weights."""
+        if self.text is None:
+            return {}
+        if not text_learns:
+            return {"text": self.text}
+        estimator = self.text.noise_estimator
+        return {} if estimator is None else {"text.noise_estimator": estimator}
+
     def told(self, batch: Batch) -> Conditioning:
         """What inference would tell the network of these slices."""
         assert self.text is not None

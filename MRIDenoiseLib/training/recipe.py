@@ -15,7 +15,7 @@ from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.inference.settings import METHOD_DEFAULTS, Settings
 from MRIDenoiseLib.models.configs import CONFIGS
 
-StageName = Literal["noise_estimator", "restoration", "denoiser", "degradation"]
+StageName = Literal["noise_estimator", "restoration", "denoiser", "degradation", "flow"]
 TextTraining = Literal["whole", "lora", "frozen"]
 Schedule = Literal["trapezoid", "exponential"]
 Weighting = Literal["noise", "plain"]
@@ -33,8 +33,8 @@ class Stage:
 
     Args:
         network: ``noise_estimator`` (what tells the others how strong the noise is), ``restoration`` (the plain regression
-            twin), ``denoiser`` (the conditional diffusion model) or ``degradation`` (the multi-cycle chain, of which the first
-            degradation network is kept).
+            twin), ``denoiser`` (the conditional diffusion model), ``degradation`` (the multi-cycle chain, of which the first
+            degradation network is kept) or ``flow`` (what sharpens the answers of the restoration network).
         steps: optimiser steps.
         batch_size: crops a network call and process.
         accumulate: calls whose gradients make one step; a step sees batch_size x accumulate x processes crops.
@@ -142,6 +142,8 @@ class Recipe:
             raise SettingsError("a recipe trains every network in one stage only")
         if "noise_estimator" in names[1:]:
             raise SettingsError("the stage of the noise_estimator comes first: the other networks are told what it says")
+        if "flow" in names and "restoration" in names[names.index("flow") :]:
+            raise SettingsError("the stage of the flow comes after that of the restoration: it learns from its answers")
         reading = [stage for stage in self.stages if stage.network != "noise_estimator"]
         if any(stage.text != "frozen" for stage in self.stages if stage not in reading[:1]):
             raise SettingsError("only the first stage that reads texts may train the text encoder: others would lose its words")

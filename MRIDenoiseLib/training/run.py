@@ -12,10 +12,12 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.models.configs import Networks
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
+from MRIDenoiseLib.models.flow import FlowNetwork
 from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
 from MRIDenoiseLib.training.batches import Batches
 from MRIDenoiseLib.training.checkpoint import load_checkpoint
+from MRIDenoiseLib.training.flow import FlowObjective
 from MRIDenoiseLib.training.loop import StageRun, load_average, train_stage
 from MRIDenoiseLib.training.multi_cycle import MultiCycleObjective
 from MRIDenoiseLib.training.objectives import DenoiserObjective, NoiseObjective, Objective, RestorationObjective
@@ -73,7 +75,7 @@ def train(
         objective, identity, folder = _prepare(recipe, stage, networks, run)
         result = load_average(stage, objective, folder, identity)
         if only not in (None, stage.network):
-            teaches = stage.text != "frozen" or stage.network == "noise_estimator"
+            teaches = stage.text != "frozen" or stage.network == "noise_estimator" or (stage.network, only) == ("restoration", "flow")
             if teaches and only not in done and not (result and result.done):
                 raise SettingsError(f"the stage of the {stage.network} network trains what the others rely on; finish it first")
         elif result is None or not result.done:
@@ -142,13 +144,13 @@ def _prepare(recipe: Recipe, stage: Stage, networks: Networks, run: Path) -> tup
     torch.manual_seed(recipe.seed + 1)
     objective = _objective(stage, network, networks)
     for module in objective.modules():
-        if isinstance(module, NBNet):
+        if isinstance(module, NBNet | FlowNetwork):
             # Convolutions without normalisation run faster this way; the denoiser's group norms do not.
             module.to(memory_format=torch.channels_last)
     return objective, identity, run / stage.network
 
 
-def _objective(stage: Stage, network: NoiseEstimator | NBNet | DiffusionDenoiser, networks: Networks) -> Objective:
+def _objective(stage: Stage, network: NoiseEstimator | NBNet | DiffusionDenoiser | FlowNetwork, networks: Networks) -> Objective:
     network.requires_grad_(True)
     if isinstance(network, NoiseEstimator):
         return NoiseObjective(network)
@@ -159,6 +161,9 @@ def _objective(stage: Stage, network: NoiseEstimator | NBNet | DiffusionDenoiser
             return DenoiserObjective(network, scheduler, text, stage.weighting)
         adapters = LoraConfig(r=stage.lora_rank, lora_alpha=stage.lora_rank, lora_dropout=0.0, target_modules=ATTENTION)
         return DenoiserObjective(get_peft_model(network, adapters), scheduler, text, stage.weighting)
+    if isinstance(network, FlowNetwork):
+        assert networks.restoration is not None
+        return FlowObjective(network, networks.restoration, text)
     if stage.network == "degradation":
         return MultiCycleObjective(network, text, stage)
     return RestorationObjective(network, text, stage.weighting)

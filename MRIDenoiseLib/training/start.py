@@ -12,15 +12,16 @@ from peft import PeftModel
 from torch import nn
 from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
-from MRIDenoiseLib.card import CARD
+from MRIDenoiseLib.card import CARD, NEEDED
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.models.configs import CONFIGS, Networks, build_networks
+from MRIDenoiseLib.models.flow import FlowNetwork
 from MRIDenoiseLib.models.text_encoder import load_text_tower
 from MRIDenoiseLib.training.recipe import Recipe
 
-NETWORKS = ("noise_estimator", "restoration", "denoiser", "degradation")
+NETWORKS = ("noise_estimator", "restoration", "denoiser", "degradation", "flow")
 TextTower = tuple[PreTrainedTokenizerBase, CLIPTextModel]
 
 
@@ -62,8 +63,13 @@ def begin_anew(recipe: Recipe) -> Start:
     return Start(_random(recipe, None), {})
 
 
-def begin_from_bundle(folder: Path) -> Start:
+def begin_from_bundle(folder: Path, recipe: Recipe | None = None) -> Start:
     """The networks of a bundle, with their own sizes.
+
+    Args:
+        folder: of the bundle.
+        recipe: where it has a stage for the flow and the bundle no flow, one with random weights that follow from its seed is
+            put beside the others: nothing in them has to know of it.
 
     Raises:
         BundleError: the folder holds no whole bundle.
@@ -78,7 +84,11 @@ def begin_from_bundle(folder: Path) -> Start:
         bundle.tokenizer,
         bundle.scheduler,
         bundle.noise_estimator,
+        bundle.flow,
     )
+    if networks.flow is None and recipe is not None and "flow" in (stage.network for stage in recipe.stages):
+        torch.manual_seed(recipe.seed)
+        networks.flow = FlowNetwork(**CONFIGS[recipe.config]().flow | {"text_dim": text_encoder.config.hidden_size})
     for network in (getattr(networks, name) for name in NETWORKS):
         if network is not None:
             network.requires_grad_(True)
@@ -107,7 +117,7 @@ def begin_as_kept(recipe: Recipe, folder: Path) -> Start:
     if not folder.is_dir():
         return begin_anew(recipe)
     if (folder / CARD).is_file():
-        return begin_from_bundle(folder)
+        return begin_from_bundle(folder, recipe)
     return begin_with_tower(recipe, str(folder), None)
 
 
@@ -122,8 +132,16 @@ def check_plan(recipe: Recipe, start: Start) -> None:
     for name in staged:
         if name not in present:
             raise SettingsError(f"the recipe trains the {name} network, but the model it starts from has none")
-    if recipe.method == "regression" and "restoration" not in present:
-        raise SettingsError("the recipe's method is regression, but the model it starts from has no restoration network")
+    for needed in NEEDED.get(recipe.method, ()):
+        if needed not in present:
+            raise SettingsError(f"the recipe's method is {recipe.method}, but the model it starts from has no {needed} network")
+    if "flow" in staged and "restoration" not in present:
+        raise SettingsError("the flow learns from the answers of the restoration network, but the model it starts from has none")
+    if start.bundle is not None and "flow" in present and "restoration" in staged and "flow" not in staged:
+        raise SettingsError(
+            "the model's flow learned from the answers of its restoration network: a recipe that trains that network must train the "
+            "flow after it"
+        )
     # Real pairs come with the noise level that inference measures without an estimator; simulated ones with the true one.
     if "noise_estimator" not in present and recipe.records < 1:
         raise SettingsError("the model it starts from has no noise estimator: it can learn from real pairs alone (records: 1)")

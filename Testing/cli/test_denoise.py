@@ -10,6 +10,7 @@ from pydicom.uid import generate_uid
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, io
 from MRIDenoiseLib.cli import main
+from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
 
 
@@ -69,6 +70,19 @@ def test_the_same_seed_gives_the_same_file_and_another_seed_another(tmp_path: Pa
     assert not np.array_equal(a, c)
 
 
+def test_the_least_sharp_image_is_that_of_regression_and_the_report_says_how_sharp(tmp_path: Path, tiny_bundle: Path) -> None:
+    source, report = noisy_head(tmp_path / "in.nrrd"), tmp_path / "report.json"
+    options = ("--bundle", tiny_bundle, "--method", "sharpened", "--report", report, "--overwrite")
+    for name, sharpness in (("faithful", 0), ("sharp", 0.7)):
+        assert run("denoise", source, tmp_path / f"{name}.nrrd", *options, "--sharpness", sharpness) == 0
+    told = json.loads(report.read_text())
+    assert (told["method"], told["sharpness"]) == ("sharpened", 0.7)
+    faithful, sharp = (io.read(tmp_path / f"{name}.nrrd").voxels for name in ("faithful", "sharp"))
+    assert not np.array_equal(faithful, sharp)
+    by_python = Denoiser(Bundle.load(tiny_bundle))(io.read(source), Settings(method="regression", samples=told["samples"])).volume
+    assert np.array_equal(faithful, np.round(by_python.voxels))
+
+
 def test_the_chosen_volume_of_a_4d_image_is_the_one_denoised(tmp_path: Path, tiny_bundle: Path) -> None:
     source = save(np.stack([phantom(), 3 * phantom()]), tmp_path / "two.nii.gz")
     out = tmp_path / "out.nii.gz"
@@ -97,6 +111,7 @@ WRONG_OPTIONS = {
     "a range outside": ["--slices", "2:99"],
     "no steps": ["--steps", "0"],
     "a negative weight": ["--fidelity", "-1"],
+    "more than the sharpest": ["--sharpness", "1.2"],
     "an acceleration of zero": ["--acceleration", "0"],
     "an acceleration that is no number": ["--acceleration", "nan"],
     "an unknown method": ["--method", "magic"],

@@ -64,14 +64,14 @@ class SmallModels:
         with torch.random.fork_rng():
             torch.manual_seed(0)
             networks = build_networks(tiny())
-            for network in (networks.denoiser, networks.degradation, networks.restoration):
+            for network in (networks.denoiser, networks.degradation, networks.restoration, networks.flow):
                 with torch.no_grad():
                     # Only what starts at zero: a network of wild weights turns rounding errors into visible ones.
                     for parameter in network.parameters():
                         if not parameter.any():
                             parameter += 0.1 * torch.randn_like(parameter)
         self.denoiser, self.degradation, self.restoration = networks.denoiser, networks.degradation, networks.restoration
-        self.scheduler, self.noise_estimator = networks.scheduler, None
+        self.scheduler, self.noise_estimator, self.flow = networks.scheduler, None, networks.flow
         self.hash, self.default_method, self.default_settings, self.trained_on = "0" * 64, "posterior-mean", {}, {}
 
     def encode(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -20,6 +20,7 @@ class LoadedModels:
     restoration: Any
     scheduler: Any
     noise_estimator: Any = None
+    flow: Any = None
     hash: str = "0" * 64
     default_method: str = "posterior-mean"
     default_settings: dict[str, Any] = field(default_factory=dict)
@@ -32,7 +33,8 @@ class LoadedModels:
 
 
 def models_of(networks: Networks) -> LoadedModels:
-    return LoadedModels(networks.denoiser, networks.degradation, networks.restoration, networks.scheduler, networks.noise_estimator)
+    given = {name: getattr(networks, name) for name in ("denoiser", "degradation", "restoration", "scheduler", "noise_estimator", "flow")}
+    return LoadedModels(**given)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,7 +52,7 @@ def models() -> LoadedModels:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         networks = build_networks(tiny())
-        for network in (networks.denoiser, networks.degradation, networks.restoration):
+        for network in (networks.denoiser, networks.degradation, networks.restoration, networks.flow):
             with torch.no_grad():
                 # Only what starts at zero: a network of wild weights turns rounding errors into visible ones.
                 for parameter in network.parameters():

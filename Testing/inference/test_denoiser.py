@@ -10,6 +10,7 @@ import torch
 from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.errors import BundleError, Cancelled, InputError, MRIDenoiseError, SettingsError
 from MRIDenoiseLib.inference import METHODS, Denoiser, Settings
+from MRIDenoiseLib.inference.methods import method_of
 from MRIDenoiseLib.inference.normalise import intensity_scale
 from MRIDenoiseLib.inference.slices import body_window
 from MRIDenoiseLib.volume import AcquisitionField, Volume
@@ -51,6 +52,31 @@ def test_a_strength_below_one_takes_that_part_of_the_residual_away(models, volum
     assert np.allclose(part, 0.75 * full, rtol=0, atol=1e-4 * np.abs(volume.voxels).max())
 
 
+def test_the_least_sharp_result_is_that_of_regression_bit_for_bit_and_the_knob_moves_it_in_a_straight_line(models, volume):
+    models.default_method, models.default_settings = "regression", {"samples": 2, "strength": 0.9}
+    denoiser = Denoiser(models, "cpu")
+    mean = denoiser(volume).volume.voxels
+    results = {a: denoiser(volume, Settings(method="sharpened", sharpness=a)) for a in (0.0, 0.5, 1.0)}
+    faithful, half, sharp = (result.volume.voxels for result in results.values())
+    assert np.array_equal(faithful, mean)
+    assert np.abs(sharp - mean).max() > 1e-2 * mean.max()
+    # Where the image would become negative it is cut off.
+    inside = np.minimum(faithful, sharp) > 0
+    assert np.abs(half - (faithful + sharp) / 2)[inside].max() < 1e-4 * mean.max()
+    assert (results[0.5].report["sharpness"], results[0.5].report["samples"], results[0.5].report["strength"]) == (0.5, 2, 0.9)
+
+
+def test_a_model_without_a_network_that_the_method_needs_says_so_in_one_sentence(models, volume):
+    models.flow = None
+    with pytest.raises(SettingsError, match="no network that sharpens: choose another method than sharpened"):
+        Denoiser(models, "cpu")(volume, Settings(method="sharpened"))
+    with pytest.raises(SettingsError, match="no network that sharpens"):
+        Denoiser(models, "cpu")(volume, method=method_of(Settings(method="sharpened").resolved("ddim", {})))
+    models.restoration = None
+    with pytest.raises(SettingsError, match="no regression network: choose another method than regression"):
+        Denoiser(models, "cpu")(volume, Settings(method="regression"))
+
+
 def test_the_same_seed_gives_the_same_result_and_another_seed_another(models, volume):
     denoiser = Denoiser(models, "cpu")
     first, again, other = (denoiser(volume, settings("ddim", seed=seed, slices=(0, 2))).volume.voxels for seed in (5, 5, 6))
@@ -64,7 +90,7 @@ def test_what_the_networks_leave_alone_comes_back_bright_voxels_included(identit
     bright = volume.with_voxels(voxels)
     for method in METHODS:
         # Without fidelity and at one step every method returns what the networks say, here the input itself.
-        more = {"fidelity-guided": {"steps": 1, "fidelity": 0.0}, "ddim": {"steps": 1}}.get(method, {})
+        more = {"fidelity-guided": {"steps": 1, "fidelity": 0.0}, "ddim": {"steps": 1}, "sharpened": {"sharpness": 0.0}}.get(method, {})
         result = Denoiser(identity_models, "cpu")(bright, Settings(method=method, **more))
         assert np.allclose(result.volume.voxels, voxels, rtol=1e-5, atol=1e-3)
 

@@ -19,6 +19,9 @@ from MRIDenoiseLib.inference.device import choose_device, default_batch
         {"fidelity": -0.1},
         {"strength": 0.0},
         {"strength": 1.1},
+        {"sharpness": -0.1},
+        {"sharpness": 1.1},
+        {"sharpness": float("nan")},
         {"fidelity": float("nan")},
         {"seed": -1},
         {"slices": (4, 4)},
@@ -40,6 +43,14 @@ def test_the_user_goes_before_the_bundle_and_the_bundle_before_the_method():
 def test_the_bundles_options_hold_for_its_own_method_only():
     chosen = Settings(method="ddim").resolved("posterior-mean", {"steps": 3, "samples": 4})
     assert chosen.options() == {"steps": 10, "strength": 1.0}
+
+
+def test_what_the_bundle_says_of_regression_holds_for_what_sharpens_its_answer():
+    offered = {"samples": 6, "strength": 0.9}
+    plain = Settings(method="sharpened").resolved("posterior-mean", {"samples": 6, "steps": 7}).options()
+    assert Settings(method="sharpened").resolved("regression", offered).options() == plain | offered
+    assert Settings(method="sharpened", samples=2).resolved("regression", offered).samples == 2
+    assert Settings(method="sharpened", sharpness=0.0).resolved("regression", offered).sharpness == 0.0
 
 
 def test_a_fidelity_tuned_for_one_mode_is_not_carried_to_the_other():
@@ -85,5 +96,6 @@ def test_a_processor_takes_few_slices_at_once():
 
 def test_a_slice_has_only_eight_views():
     assert Settings(samples=8).resolved("regression", {}).samples == 8
-    with pytest.raises(SettingsError, match="8 views"):
-        Settings(samples=9).resolved("regression", {})
+    for method in ("regression", "sharpened"):
+        with pytest.raises(SettingsError, match="8 views"):
+            Settings(samples=9).resolved(method, {})

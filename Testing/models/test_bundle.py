@@ -35,7 +35,7 @@ def networks() -> Networks:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     built = build_networks(tiny())
-    for part in (built.denoiser, built.degradation, built.restoration, built.noise_estimator):
+    for part in (built.denoiser, built.degradation, built.restoration, built.noise_estimator, built.flow):
         for parameter in part.parameters():
             torch.nn.init.normal_(parameter, std=0.1)
     return built
@@ -86,6 +86,7 @@ def test_what_was_written_comes_back_to_half_precision(networks: Networks, writt
             (bundle.denoiser(state, measured, step, given), networks.denoiser.eval()(state, measured, step, given)),
             (bundle.degradation(state, given), networks.degradation(state, given)),
             (bundle.restoration(measured, given), networks.restoration(measured, given)),
+            (bundle.flow(*[state] * 3, torch.tensor([0.5]), given), networks.flow(*[state] * 3, torch.tensor([0.5]), given)),
         ]
     for loaded, original in pairs:
         assert loaded.dtype == torch.float32
@@ -124,7 +125,13 @@ def test_the_card_lists_every_file_and_nothing_tells_where_it_was_made(copied: P
     assert set(read_json(second, "card.json")["files"]) == files - {"card.json"}
     for path in second.rglob("*.json"):
         assert str(tmp_path) not in path.read_text() and '"_name_or_path"' not in path.read_text(), path
-    assert Bundle.load(second).restoration is None
+    assert Bundle.load(second).restoration is None and Bundle.load(second).flow is None
+
+
+@pytest.mark.parametrize(("method", "lost"), [("regression", "restoration"), ("sharpened", "restoration"), ("sharpened", "flow")])
+def test_a_default_method_without_its_network_is_refused(networks: Networks, tmp_path: Path, method: str, lost: str) -> None:
+    with pytest.raises(BundleError, match=f"default_method '{method}', but there is no {lost} network"):
+        write_bundle(tmp_path / "model", **(vars(networks) | {lost: None}), card={"default_method": method})
 
 
 def test_nothing_connects_to_a_network(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,7 +93,12 @@ def test_only_what_the_method_knows_can_be_set(panel):
     panel.ui.strengthSlider.value = 0.5
     assert panel._model.settings["strength"] == 0.5
     assert not panel.ui.stepsSpin.enabled and "regression" in panel.ui.stepsSpin.toolTip
+    assert not panel.ui.sharpnessSlider.enabled and "sharpness" not in panel._model.settings
+    panel.ui.methodBox.setCurrentIndex(panel.ui.methodBox.findData("sharpened"))
+    panel.ui.sharpnessSlider.value = 0.3
+    assert panel.ui.sharpnessSlider.enabled and panel._model.settings["sharpness"] == 0.3
     panel.ui.methodBox.setCurrentIndex(panel.ui.methodBox.findData("fidelity-guided"))
+    assert not panel.ui.sharpnessSlider.enabled and "sharpness" not in panel._model.settings
     assert panel.ui.stepsSpin.enabled and not panel.ui.fidelitySlider.enabled
     panel.ui.ownFidelityCheck.checked = True
     assert panel.ui.fidelitySlider.enabled and panel._model.settings["fidelity"] == panel.ui.fidelitySlider.value

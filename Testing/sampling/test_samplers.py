@@ -6,7 +6,7 @@ import torch
 from MRIDenoiseLib.errors import Cancelled
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.configs import build_networks, tiny
-from MRIDenoiseLib.sampling import SharedNoise, blind_dps, ddim, ddpm, dps, fidelity_guided, posterior_mean, red_diff, regression
+from MRIDenoiseLib.sampling import SharedNoise, blind_dps, ddim, ddpm, dps, fidelity_guided, posterior_mean, red_diff, regression, sharpened
 from MRIDenoiseLib.sampling.fidelity_guided import fidelity_gradient
 
 SHAPE = (32, 48)
@@ -22,7 +22,7 @@ def bend(image, conditioning):
 def networks():
     torch.manual_seed(0)
     networks = build_networks(tiny())
-    for network in (networks.denoiser, networks.degradation, networks.restoration):
+    for network in (networks.denoiser, networks.degradation, networks.restoration, networks.flow):
         network.eval()
         with torch.no_grad():
             for parameter in network.parameters():
@@ -60,6 +60,9 @@ def samplers(networks, schedule):
         "posterior-mean": lambda y: posterior_mean(networks.denoiser, y, conditioning(len(y)), schedule, noise=NOISE, samples=2),
         "ddim": lambda y: ddim(networks.denoiser, y, conditioning(len(y)), schedule, start=NOISE(0), steps=3),
         "regression": lambda y: regression(networks.restoration, y, conditioning(len(y))),
+        "sharpened": lambda y: sharpened(
+            networks.restoration, networks.flow, y, conditioning(len(y)), noise=NOISE, start_noise=0.1, samples=2, sharpness=0.7
+        ),
         "ddpm": lambda y: ddpm(networks.denoiser, y, conditioning(len(y)), schedule, noise=NOISE, steps=3),
         "red-diff": lambda y: red_diff(networks.denoiser, y, conditioning(len(y)), schedule, noise=NOISE, steps=3),
         "dps": lambda y: dps(networks.denoiser, y, conditioning(len(y)), schedule, noise=NOISE, steps=3, guidance=10),

@@ -14,6 +14,7 @@ from MRIDenoiseLib.evaluation.compare.config import Config
 from MRIDenoiseLib.evaluation.methods import METHODS
 from MRIDenoiseLib.evaluation.methods.interface import Setting
 from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle_files import INDEX
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Plan:
         tuning: name -> image that settings are chosen on.
         folders: name -> folder of each model.
         hashes: name -> its hash, which changes with every word of its card.
-        weights: name -> a mark of what decides its results: its files, default method and settings.
+        weights: name -> for every method a mark of what decides its results with that model, see :func:`_weights`.
         entrants: who takes part.
     """
 
@@ -48,7 +49,7 @@ class Plan:
     tuning: Mapping[str, CaseSpec]
     folders: Mapping[str, Path]
     hashes: Mapping[str, str]
-    weights: Mapping[str, str]
+    weights: Mapping[str, Mapping[str, str]]
     entrants: tuple[Entrant, ...]
 
     @classmethod
@@ -63,7 +64,7 @@ class Plan:
         folders = config.folders()
         models = {name: Bundle.load(folder) for name, folder in folders.items()}
         hashes = {name: model.hash for name, model in models.items()}
-        weights = {name: _weights(model) for name, model in models.items()}
+        weights = {name: {method: _weights(model, method) for method in config.chosen} for name, model in models.items()}
         first = next(iter(folders))
         entrants = tuple(Entrant(method, model) for method in config.chosen for model in (folders if METHODS[method].trained else (first,)))
         return cls(config, config.specs(data), config.tuning_specs(data), folders, hashes, weights, entrants)
@@ -115,7 +116,7 @@ class Plan:
             setting=setting,
             model=entrant.model,
             folder=str(self.folders[entrant.model]),
-            bundle=self.weights[entrant.model] if METHODS[entrant.method].needs_model else "",
+            bundle=self.weights[entrant.model][entrant.method] if METHODS[entrant.method].needs_model else "",
             steps=self.config.steps,
             seed=self.config.seed,
             other=_other(spec, [*self.cases.values(), *self.tuning.values()]) if METHODS[entrant.method].needs_other else ("", ""),
@@ -128,8 +129,16 @@ def _fits(entrant: Entrant, spec: CaseSpec) -> bool:
     return (not method.organs or spec.organ in method.organs) and (not method.told or spec.kind == "volume")
 
 
-def _weights(model: Bundle) -> str:
-    decisive = model.card["files"], model.default_method, model.default_settings
+def _weights(model: Bundle, method: str) -> str:
+    """A mark of the model's files, default method and settings, without what no result of the method depends on.
+
+    That is the list of the components, and the networks that only other methods use: a model that is given one more of those
+    keeps all the results it has.
+    """
+    others = {network for one in METHODS.values() for network in one.networks} - set(METHODS[method].networks)
+    unused = {INDEX, *others}
+    files = {name: digest for name, digest in model.card["files"].items() if name.split("/")[0] not in unused}
+    decisive = files, model.default_method, model.default_settings
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 

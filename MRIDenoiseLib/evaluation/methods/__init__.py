@@ -17,6 +17,7 @@ from MRIDenoiseLib.evaluation.methods import (
     nlm,
     posterior_mean,
     red_diff,
+    sharpened,
 )
 from MRIDenoiseLib.evaluation.methods.interface import GROUPS, Method, Setting, Task
 
@@ -45,6 +46,8 @@ METHODS: dict[str, Method] = {
         ablations.SHUFFLED_TEXT,
         fidelity_guided.TUNED,
         posterior_mean.METHOD,
+        sharpened.HALF,
+        sharpened.FULL,
         default.METHOD,
     )
 }

@@ -167,6 +167,7 @@ class Method:
         run: the task and one of the settings -> the wanted slices (slices, rows, columns) in the volume's units.
         settings: what tuning may choose from, the customary one first; every method is given at most eight.
         trained: what its networks were trained on, for those that have any.
+        networks: those of the model's networks that it uses and methods in general do not, by the names of their folders.
         organs: the only organs it is made for; all when empty.
         told: what it knows that no user does.
         needs_other: whether it looks at :attr:`Task.other`.
@@ -180,6 +181,7 @@ class Method:
     run: Callable[[Task, Setting], np.ndarray]
     settings: tuple[Setting, ...] = ({},)
     trained: str = ""
+    networks: tuple[str, ...] = ()
     organs: tuple[str, ...] = ()
     told: str = ""
     needs_other: bool = False

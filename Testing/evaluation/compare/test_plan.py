@@ -9,6 +9,9 @@ import pytest
 from MRIDenoiseLib.evaluation.compare.cells import TRIAL, Outcome
 from MRIDenoiseLib.evaluation.compare.plan import Entrant
 from MRIDenoiseLib.evaluation.methods import METHODS
+from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle_writing import write_bundle
+from MRIDenoiseLib.models.flow import FlowNetwork
 
 
 def test_every_method_tries_its_settings_on_the_same_images_and_no_more_than_allowed(plan_of):
@@ -77,3 +80,25 @@ def test_a_card_that_tells_more_changes_no_result_and_other_default_settings_do(
     (plain, one), (told, other) = mark(), mark(intended_use="something else")
     assert plain == told and one != other
     assert mark(default_settings={"steps": 2})[0] != plain
+
+
+def test_a_model_that_learns_to_sharpen_keeps_all_results_that_do_not_need_it(plan_of, tiny_bundle, tmp_path):
+    model = Bundle.load(tiny_bundle)
+    names = ("denoiser", "degradation", "restoration", "noise_estimator", "text_encoder", "tokenizer", "scheduler")
+    parts = {name: getattr(model, name) for name in names}
+    card = {name: model.card[name] for name in ("default_method", "default_settings")}
+    taught = FlowNetwork.from_config(model.flow.config)
+    flows = {"without": None, "with": model.flow, "with another": taught}
+    methods = ["nbnet", "ours", "bm4d", "sharpened-half"]
+    marks = {}
+    for name, flow in flows.items():
+        write_bundle(tmp_path / name, **parts, flow=flow, card=card)
+        plan = plan_of(methods=methods, models={"m": str(tmp_path / name)}, tuning=None)
+        marks[name] = {cell.method: cell.mark for cell in plan.scored(plan.choose({}))}
+    for method in methods[:3]:
+        assert len({marks[name][method] for name in flows}) == 1, method
+    assert len({marks[name]["sharpened-half"] for name in flows}) == 3
+    parts["degradation"] = type(model.degradation).from_config(model.degradation.config)
+    write_bundle(tmp_path / "trained on", **parts, flow=model.flow, card=card)
+    plan = plan_of(methods=methods, models={"m": str(tmp_path / "trained on")}, tuning=None)
+    assert all(cell.mark != marks["with"][cell.method] for cell in plan.scored(plan.choose({})) if cell.method in methods)

@@ -13,6 +13,7 @@ from MRIDenoiseLib.evaluation.blur import Blur
 from MRIDenoiseLib.evaluation.methods import GROUPS, METHODS, Task
 from MRIDenoiseLib.evaluation.methods.anisotropic_diffusion import Diffusion
 from MRIDenoiseLib.evaluation.metrics import psnr
+from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 
@@ -126,6 +127,21 @@ def test_no_sampler_takes_more_steps_than_it_may(scene):
         METHODS[name].run(watched, METHODS[name].settings[0])
         assert len(steps) == 2, name
         assert {shape for pair in steps for shape in pair} == {task.slices.shape[1:]}
+
+
+def test_the_two_that_sharpen_are_the_default_with_the_knob_turned_and_nobody_tunes_them(scene):
+    task, _ = scene
+    half, full = (METHODS[f"sharpened-{name}"] for name in ("half", "full"))
+    assert not half.tunable and not full.tunable and half.networks == full.networks == ("flow",)
+
+    def told(sharpness):
+        wanted = Settings(method="sharpened", sharpness=sharpness, slices=(10, 12))
+        volume = Denoiser(task.model)(task.volume, wanted).volume
+        return np.moveaxis(volume.voxels, volume.slice_axis, 0)[10:12]
+
+    for method, sharpness in ((half, 0.5), (full, 1.0)):
+        assert np.array_equal(method.run(task, {}), told(sharpness))
+    assert not np.array_equal(told(0.5), told(1.0))
 
 
 def test_bme_x_refuses_what_is_no_head(scene):

@@ -1,0 +1,128 @@
+"""The velocity of the rectified flow that carries the posterior mean to a sharp image.
+
+The mean of everything that a noisy slice may have been is smoother than any of it. Ohayon, Michaeli and Elad ("Posterior-Mean
+Rectified Flow", ICLR 2025) add a little noise to that mean and move the images so made to clean ones along paths as straight as
+can be learned: z_t = (1 - t) z_0 + t x, where z_0 = m + sigma_s s e is the mean with noise in it, x the clean slice and s the
+measured noise level. The network estimates dz/dt = E[x - z_0 | z_t], in units of the noise.
+
+Shown its state alone it is the paper's flow: each mean goes about to the clean image nearest to it, and of all ways to images as
+sharp as clean ones that errs least. Shown the mean and the measured slice as well (``posterior``), the flow draws a sample of the
+posterior, whose mean squared error is twice that of the mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.nn import functional
+
+from MRIDenoiseLib.models.conditioning import NUMBERS, Conditioning, fourier_features
+from MRIDenoiseLib.models.diffusion_denoiser import grain
+from MRIDenoiseLib.models.nbnet import ConvBlock
+from MRIDenoiseLib.models.padding import pad_to_multiple
+
+NOISE_FLOOR = 0.01
+"""Network units added (in squares) to the noise level, so that a slice without noise still has a unit."""
+FREQUENCIES = 4
+"""Octaves of the Fourier features that carry the time and the numbers."""
+
+
+class FlowNetwork(ModelMixin, ConfigMixin):
+    """A small U-Net of the blocks of :class:`.nbnet.NBNet`, scaled and shifted by time, text and numbers.
+
+    It starts as the flow that stands still: the head's weights are zero.
+
+    Args:
+        channels: feature width a level, from full resolution down; every level halves the resolution of the one before.
+        text_dim: width E of the text embedding.
+        film_width: width of the embedding that scales and shifts the blocks.
+        patch_size: p x p pixels folded into channels before the network and unfolded after it.
+        posterior: also show the posterior mean and the measured slice, see the module's text.
+        start_noise: sigma_s, in units of the noise level: so much is put into the mean before the flow. Means fill less
+            of the space of images than clean images do, and a flow cannot fill what is empty.
+
+    Raises:
+        ValueError: widths that are no widths.
+    """
+
+    config_name = "config.json"
+
+    @register_to_config
+    def __init__(
+        self,
+        channels: Sequence[int] = (48, 64, 96),
+        text_dim: int = 1024,
+        film_width: int = 64,
+        patch_size: int = 2,
+        posterior: bool = False,
+        start_noise: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if len(channels) < 2 or min(*channels, text_dim, film_width, patch_size) < 1:
+            raise ValueError("channels needs at least two levels, and every width must be positive")
+        if not start_noise > 0:
+            raise ValueError(f"start_noise must be above 0, not {start_noise}")
+        entry = nn.Linear(text_dim + 2 * FREQUENCIES * (NUMBERS + 1), film_width)
+        self.embed = nn.Sequential(entry, nn.SiLU(), nn.Linear(film_width, film_width), nn.SiLU())
+        widths = [(4 if posterior else 2) * patch_size**2, *channels]
+        self.encoder = nn.ModuleList(ConvBlock(a, b, film_width) for a, b in pairwise(widths))
+        self.down = nn.ModuleList(nn.Conv2d(c, c, 4, stride=2, padding=1, bias=False) for c in channels[:-1])
+        upward = list(pairwise(channels[::-1]))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, stride=2) for a, b in upward)
+        self.join = nn.ModuleList(ConvBlock(2 * b, b, film_width) for _, b in upward)
+        self.head = nn.Conv2d(channels[0], patch_size**2, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        assert self.head.bias is not None
+        nn.init.zeros_(self.head.bias)
+
+    @property
+    def multiple(self) -> int:
+        """Heights and widths are padded to a multiple of this."""
+        return int(self.config.patch_size) << len(self.down)
+
+    def forward(self, state: Tensor, mean: Tensor, measured: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
+        """The velocity dz/dt.
+
+        Args:
+            state: B x 1 x H x W, z_t, in network units.
+            mean: B x 1 x H x W, the posterior mean m that the flow set out from.
+            measured: B x 1 x H x W, the noisy slice itself.
+            time: B, 0 (the mean) to 1 (clean).
+            conditioning: text and numbers of the B slices.
+
+        Returns:
+            B x 1 x H x W, network units a unit of time, in the type of ``state``.
+        """
+        level = noise_unit(conditioning.noise_level)
+        unit = level.to(state.dtype).view(-1, 1, 1, 1)
+        if self.config.posterior:
+            shown = [mean, grain(mean, level), (state - mean) / unit, (measured - mean) / unit]
+        else:
+            shown = [state, grain(state, level)]
+        features, crop = pad_to_multiple(torch.cat(shown, dim=1), self.multiple)
+        numbers = torch.cat([conditioning.numbers(), 2 * time.to(level).unsqueeze(1) - 1], dim=1)
+        told = torch.cat([conditioning.pooled_text(), fourier_features(numbers, FREQUENCIES)], dim=1)
+        embedding = self.embed(told.to(self.head.weight.dtype))
+        velocity = self._unet(functional.pixel_unshuffle(features, self.config.patch_size), embedding)
+        return unit * crop(functional.pixel_shuffle(velocity, self.config.patch_size)).to(state.dtype)
+
+    def _unet(self, features: Tensor, embedding: Tensor) -> Tensor:
+        skips: list[Tensor] = []
+        for index, block in enumerate(self.encoder):
+            features = block(features, embedding)
+            if index < len(self.down):
+                skips.append(features)
+                features = self.down[index](features)
+        for up, join in zip(self.up, self.join, strict=True):
+            features = join(torch.cat([up(features), skips.pop()], dim=1), embedding)
+        return self.head(features)
+
+
+def noise_unit(noise_level: Tensor) -> Tensor:
+    """sqrt(s^2 + floor^2): the unit in which velocities count, network units."""
+    return (noise_level.square() + NOISE_FLOOR**2).sqrt()
