@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib.cli.places import check_json
@@ -18,6 +19,7 @@ from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.json_ready import json_ready
 
 if TYPE_CHECKING:
+    from MRIDenoiseLib.cli.waiting import Wait
     from MRIDenoiseLib.evaluation.speed.row import Measured, Row
 
 WHAT = "What to time"
@@ -75,6 +77,7 @@ def benchmark(
     if report is not None:
         check_json(report, overwrite=overwrite)
     from MRIDenoiseLib.card import bundled_model
+    from MRIDenoiseLib.cli.waiting import waiting_times
     from MRIDenoiseLib.evaluation.speed import table
     from MRIDenoiseLib.evaluation.speed.machine import facts, fast_bfloat16, limits_of
     from MRIDenoiseLib.evaluation.speed.networks import network_costs
@@ -119,12 +122,7 @@ def benchmark(
         limits = {name: limits_of(where, choose_precision(name, where), threads) for name in numbers}
         told = facts(where, threads)
         found = run(rows, progress, should_stop, failed)
-        waits = {}
-        if latency:
-            from MRIDenoiseLib.cli.waiting import waiting_times
-
-            progress(0.95, None, "Timing how long a user waits")
-            waits = waiting_times(base.bundle)
+        waits = waiting_times(progress) if latency else []
     if report is not None:
         _write(report, told, {name: asdict(limit) for name, limit in limits.items()}, found, waits, overwrite=overwrite)
     console.print(table.machine_table(told, limits))
@@ -134,7 +132,7 @@ def benchmark(
         console.print(table.speed_table(found, limits))
         console.print(table.volume_table(found))
     if waits:
-        console.print(table.waiting_table(waits))
+        console.print(_waiting_table(waits))
     for note in dict.fromkeys([*notes, *(note for _, one in found for note in one.notes)]):
         console.print(Text(f"Note: {note}", style="yellow"), soft_wrap=True)
 
@@ -147,12 +145,21 @@ def _known(name: str, names: Collection[Name], what: str) -> Name:
     raise SettingsError(f"there is no {what} '{name}'; there are {', '.join(names)}")
 
 
+def _waiting_table(waits: list[Wait]) -> Table:
+    table = Table(title="\nHow long a user waits, with the bundled model", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("for")
+    table.add_column("", justify="right")
+    for wait in waits:
+        table.add_row(wait.what, f"{wait.value:.2f} {wait.unit}")
+    return table
+
+
 def _write(
     path: Path,
     facts: dict[str, str],
     limits: dict[str, dict[str, float]],
     found: list[tuple[Row, Measured]],
-    waits: dict[str, float],
+    waits: list[Wait],
     *,
     overwrite: bool,
 ) -> None:
@@ -160,6 +167,6 @@ def _write(
     from MRIDenoiseLib.io.atomic import replacing
 
     rows = [{"row": vars(row) | {"bundle": row.bundle and Path(row.bundle).name}, "measured": one.as_json()} for row, one in found]
-    account = {"machine": facts, "limits": limits, "rows": rows, "waiting": waits}
+    account = {"machine": facts, "limits": limits, "rows": rows, "waiting": [wait._asdict() for wait in waits]}
     with replacing(path, overwrite) as temporary:
         temporary.write_text(json.dumps(json_ready(account), indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -55,6 +55,13 @@ def denoise(
     seed: Annotated[int, typer.Option(help="The same seed gives the same result.", rich_help_panel=METHOD)] = 0,
     bundle: Annotated[Path | None, typer.Option(metavar="DIR", help="Another model than the bundled one.", rich_help_panel=METHOD)] = None,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.", rich_help_panel=METHOD)] = "auto",
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        typer.Option(help="Number format of the networks; auto takes bfloat16 on GPUs that have it.", rich_help_panel=METHOD),
+    ] = "auto",
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the networks first: takes minutes, for many volumes.", rich_help_panel=METHOD)
+    ] = False,
     series: Annotated[int | None, typer.Option(help="Number of the series in the folder.", rich_help_panel=CHOICE)] = None,
     echo: Annotated[int | None, typer.Option(help="Echo, counted from 1.", rich_help_panel=CHOICE)] = None,
     volume: Annotated[int | None, typer.Option(help="Volume of a 4-D image.", rich_help_panel=CHOICE)] = None,
@@ -95,7 +102,7 @@ def denoise(
         from MRIDenoiseLib.models.bundle import Bundle
 
         chosen = _given(method=method, steps=steps, fidelity=fidelity, mode=mode, sharpness=sharpness, strength=strength)
-        settings = Settings(**chosen, seed=seed, device=device, slices=wanted)
+        settings = Settings(**chosen, seed=seed, device=device, precision=precision, compiled=compiled, slices=wanted)
         denoiser = Denoiser(Bundle.load(bundle or bundled_model(), text_later=True), device=device)
         with StopRequest() as should_stop:
             result = denoiser(noisy, settings, progress, should_stop)

@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from MRIDenoiseLib.models.conditioning import NUMBERS, Conditioning, fourier_features
 from MRIDenoiseLib.models.diffusion_denoiser import grain
+from MRIDenoiseLib.models.last_convolution import LastConvolution
 from MRIDenoiseLib.models.nbnet import ConvBlock
 from MRIDenoiseLib.models.padding import pad_to_multiple
 
@@ -75,7 +76,7 @@ class FlowNetwork(ModelMixin, ConfigMixin):
         upward = list(pairwise(channels[::-1]))
         self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, stride=2) for a, b in upward)
         self.join = nn.ModuleList(ConvBlock(2 * b, b, film_width) for _, b in upward)
-        self.head = nn.Conv2d(channels[0], patch_size**2, 3, padding=1)
+        self.head = LastConvolution(channels[0], patch_size**2)
         nn.init.zeros_(self.head.weight)
         assert self.head.bias is not None
         nn.init.zeros_(self.head.bias)
