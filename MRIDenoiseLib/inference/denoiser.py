@@ -14,7 +14,7 @@ from MRIDenoiseLib.card import NEEDED
 from MRIDenoiseLib.errors import BundleError, MRIDenoiseError, SettingsError
 from MRIDenoiseLib.inference.analysis import Analysis, analyse, fingerprint
 from MRIDenoiseLib.inference.backend import BUCKET, Backend, Precision, choose_precision
-from MRIDenoiseLib.inference.device import KeepUp, choose_device, default_batch, is_out_of_memory, release_memory
+from MRIDenoiseLib.inference.device import KeepUp, choose_device, default_batch, forget_peak, is_out_of_memory, next_batch, release_memory
 from MRIDenoiseLib.inference.methods import Method, SliceBatch, method_of
 from MRIDenoiseLib.inference.models import ModelSet
 from MRIDenoiseLib.inference.noise_level import SMALLEST_TOLD
@@ -172,6 +172,7 @@ class Denoiser:
                 scale=scale,
                 noise_level=noise_level,
                 device=device.type,
+                precision=str(choose_precision(asked.precision, device)).removeprefix("torch."),
                 seconds=time.monotonic() - began,
                 slices=(first, last),
                 slice_axis=axis,
@@ -216,7 +217,9 @@ class Denoiser:
         self, task: _Task, asked: range, scale: float, output: np.ndarray, device: torch.device, pace: Pace, warnings: list[str]
     ) -> torch.device:
         """Fill ``output`` with the slices asked for; give the device that did it in the end."""
-        batch = task.batch_size or default_batch(device, task.window.weight.size)
+        batch = task.batch_size or default_batch(device, task.window.weight.size, compiled=task.compiled)
+        first = task.batch_size is None
+        forget_peak(device)
         done = 0
         waiting: tuple[range, Tensor] | None = None
         pace.start()
@@ -239,6 +242,8 @@ class Denoiser:
                 else:
                     raise MRIDenoiseError("There is not enough memory for one slice of this volume: close other programs and try again.")
                 continue
+            if first:
+                first, batch = False, next_batch(device, batch, compiled=task.compiled)
             # While a GPU works on these slices, those before them are put in their places.
             if waiting is not None:
                 _place(task, *waiting, scale, output)

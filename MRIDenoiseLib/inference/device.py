@@ -6,6 +6,13 @@ import torch
 
 from MRIDenoiseLib.errors import SettingsError
 
+WORKING_MEMORY = 2 * 2**30
+"""Bytes of a GPU for what comes and goes in a call; with the weights of networks as large as the paper's, less than 3 GB in all."""
+LARGEST_BATCH = 32
+"""Slices; more make nothing faster."""
+COMPILED_BATCH = 8
+"""Slices in every call of compiled networks on a GPU."""
+
 
 def choose_device(wanted: str = "auto") -> torch.device:
     """The device to compute on; ``auto`` takes cuda, then mps, then cpu.
@@ -25,15 +32,39 @@ def choose_device(wanted: str = "auto") -> torch.device:
     return torch.device(wanted)
 
 
-def default_batch(device: torch.device, pixels: int) -> int:
-    """Slices a network call: few on a CPU, so that a call stays short and a cancel is heard; many elsewhere.
+def default_batch(device: torch.device, pixels: int, *, compiled: bool = False) -> int:
+    """Slices in the first network call: few on a CPU, so that a call stays short and a cancel is heard; on a GPU one, to measure by.
 
     Args:
         device: where the networks run.
         pixels: of one slice after cropping.
+        compiled: whether another number later would have the networks compiled again.
     """
+    if device.type == "cuda":
+        return COMPILED_BATCH if compiled else 1
     limit, largest = (4, 192**2) if device.type == "cpu" else (16, 16 * 320**2)
     return max(1, min(limit, largest // pixels))
+
+
+def next_batch(device: torch.device, batch: int, *, compiled: bool = False) -> int:
+    """Slices in the calls after the first: on a GPU as many as fit, by what that of one slice has needed since :func:`forget_peak`."""
+    if device.type != "cuda" or compiled:
+        return batch
+    synchronise(device)
+    held = torch.cuda.memory_allocated(device)
+    free, _ = torch.cuda.mem_get_info(device)
+    return slices_that_fit(torch.cuda.max_memory_allocated(device) - held, free)
+
+
+def forget_peak(device: torch.device) -> None:
+    """From now on the most memory that is needed on the device counts anew."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def slices_that_fit(a_slice: int, free: int) -> int:
+    """How many slices a call may have that needs ``a_slice`` bytes for one, where ``free`` bytes are free."""
+    return max(1, min(LARGEST_BATCH, min(WORKING_MEMORY, free // 2) // max(1, a_slice)))
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -33,6 +33,7 @@ def build_report(
     scale: float,
     noise_level: float,
     device: str,
+    precision: str,
     seconds: float,
     slices: tuple[int, int],
     slice_axis: int,
@@ -49,6 +50,7 @@ def build_report(
         scale: P99.5 of the body, in the volume's units.
         noise_level: standard deviation of the noise, in the volume's units.
         device: where the networks ran at the end.
+        precision: number format of their products.
         seconds: wall-clock time of the run.
         slices: half-open range that was denoised.
         slice_axis: of the voxels (z, y, x) it counts along.
@@ -69,6 +71,7 @@ def build_report(
         "noise_level": noise_level,
         "noise_level_fraction": noise_level / scale,
         "device": device,
+        "precision": precision,
         "seconds": round(seconds, 3),
         "warnings": warnings,
     }

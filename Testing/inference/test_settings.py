@@ -4,7 +4,7 @@ import pytest
 
 from MRIDenoiseLib.errors import BundleError, SettingsError
 from MRIDenoiseLib.inference import Settings
-from MRIDenoiseLib.inference.device import choose_device, default_batch
+from MRIDenoiseLib.inference.device import LARGEST_BATCH, WORKING_MEMORY, choose_device, default_batch, next_batch, slices_that_fit
 
 
 @pytest.mark.parametrize(
@@ -92,6 +92,13 @@ def test_a_device_that_is_not_there_is_refused(wanted):
 def test_a_processor_takes_few_slices_at_once():
     assert default_batch(choose_device("cpu"), 256 * 256) == 1
     assert default_batch(choose_device("cpu"), 64 * 64) == 4
+
+
+def test_on_a_gpu_the_first_call_of_one_slice_tells_how_many_fit():
+    assert slices_that_fit(2**28, free=2**40) == WORKING_MEMORY // 2**28 == 8
+    assert slices_that_fit(2**28, free=2**30) == 2, "half of what is free is left to other programs"
+    assert slices_that_fit(2**40, free=2**30) == 1 and slices_that_fit(1, free=2**40) == LARGEST_BATCH
+    assert next_batch(choose_device("cpu"), 3) == 3
 
 
 def test_a_slice_has_only_eight_views():

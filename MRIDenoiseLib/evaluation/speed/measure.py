@@ -22,9 +22,9 @@ from MRIDenoiseLib.evaluation.peak_memory import peak_memory
 from MRIDenoiseLib.evaluation.speed.peers import measure_peer
 from MRIDenoiseLib.evaluation.speed.row import Measured, Row, Times
 from MRIDenoiseLib.evaluation.speed.volumes import phantom, sample_head
-from MRIDenoiseLib.evaluation.speed.work import Work, clear_of, device_memory, work_of
+from MRIDenoiseLib.evaluation.speed.work import Work, device_memory, work_of
 from MRIDenoiseLib.inference import Denoiser, Method, ModelSet, Result, Settings, SliceBatch
-from MRIDenoiseLib.inference.device import choose_device, synchronise
+from MRIDenoiseLib.inference.device import choose_device, forget_peak, synchronise
 from MRIDenoiseLib.inference.methods import method_of
 from MRIDenoiseLib.inference.normalise import intensity_scale
 from MRIDenoiseLib.inference.slices import NetworkSlices, Window, body_window
@@ -55,7 +55,7 @@ def measure(row: Row) -> Measured:
     if row.peer is not None:
         return measure_peer(row)
     device = choose_device(row.device)
-    clear_of(device)
+    forget_peak(device)
     bundle: ModelSet = Untrained(row.config) if row.bundle is None else Bundle.load(row.bundle)
     denoiser = Denoiser(bundle, row.device)
     chosen = Settings(**row.settings).resolved(bundle.default_method, bundle.default_settings)

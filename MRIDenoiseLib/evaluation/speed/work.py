@@ -65,12 +65,6 @@ def work_of(run: Callable[[], Any]) -> Work:
     return Work(count.operations, count.traffic)
 
 
-def clear_of(device: torch.device) -> None:
-    """Begin to count the device's memory anew."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-
-
 def device_memory(device: torch.device) -> float:
     """The most that was needed on a GPU since, MiB; 0 elsewhere."""
     return torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else 0.0
