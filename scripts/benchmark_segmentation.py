@@ -15,10 +15,10 @@ from typing import Annotated, Any
 
 import typer
 from command import run
-from memory import peak_memory
 from rich.console import Console
 from rich.table import Table
 
+from MRIDenoiseLib.evaluation.peak_memory import peak_memory
 from MRIDenoiseLib.evaluation.segmenters import in_order_of_brightness, segmenters
 from MRIDenoiseLib.evaluation.tissue_phantom import phantom
 from MRIDenoiseLib.segmentation import dice

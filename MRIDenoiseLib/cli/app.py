@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
+from MRIDenoiseLib.cli.benchmark import benchmark
 from MRIDenoiseLib.cli.bundle import bundle_app
 from MRIDenoiseLib.cli.compare import compare
 from MRIDenoiseLib.cli.denoise import denoise
@@ -37,6 +38,7 @@ app.command()(simulate)
 app.command()(segment)
 app.command()(evaluate)
 app.command()(compare)
+app.command()(benchmark)
 app.command()(prepare)
 app.command()(train)
 app.add_typer(bundle_app, name="bundle")

@@ -58,6 +58,8 @@ class _Task:
     """One volume prepared for the networks."""
 
     slices: NetworkSlices
+    body: Window
+    """The body's own; noise is drawn for it, so that a larger window changes nothing inside."""
     window: Window
     conditioning: Conditioning
     """Of one slice; the same for all."""
@@ -137,6 +139,7 @@ class Denoiser:
         window = analysis.window.grown(BUCKET, shape) if asked.compiled else analysis.window
         task = _Task(
             slices=NetworkSlices(stack, window, scale),
+            body=analysis.window,
             window=window,
             conditioning=self._condition(volume, prompt, 2 * noise_level / scale),
             limits=(-1.0, max(BRIGHTEST_ESTIMATE, analysis.brightest)),
@@ -251,7 +254,7 @@ class Denoiser:
             slices=task.slices,
             indices=indices,
             conditioning=task.conditioning.to(device).expand(len(indices)),
-            noise=SharedNoise(task.window.shape, task.seed, device),
+            noise=SharedNoise(task.body.shape, task.seed, device, task.window.margins(task.body)),
             limits=task.limits,
             callback=callback,
             schedule=self._schedule,

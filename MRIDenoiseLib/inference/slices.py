@@ -57,6 +57,11 @@ class Window:
             margins.append((side.start - start, missing - (side.start - start)))
         return Window(ranges[0], ranges[1], np.pad(self.weight, margins))
 
+    def margins(self, inner: Window) -> tuple[int, int, int, int]:
+        """Columns before and after, rows before and after a window inside this one."""
+        pairs = [(one.start - own.start, own.stop - one.stop) for own, one in ((self.columns, inner.columns), (self.rows, inner.rows))]
+        return (*pairs[0], *pairs[1])
+
 
 class Slices(Protocol):
     """Images of one size that can be counted and picked by index, as an array's first axis can: (slices, rows, columns)."""

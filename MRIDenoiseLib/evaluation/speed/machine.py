@@ -44,8 +44,9 @@ class Limits:
         return "operations" if operations / self.operations >= traffic / self.traffic else "memory"
 
 
-def limits_of(device: torch.device, precision: torch.dtype) -> Limits:
-    """Measured now, the best of what :data:`SECONDS` of trying give."""
+def limits_of(device: torch.device, precision: torch.dtype, threads: int) -> Limits:
+    """Measured now on some threads of the processor, or on another device: the best of what :data:`SECONDS` of trying give."""
+    torch.set_num_threads(threads)
     side = SIDE[device.type]
     left, right = (torch.randn(side, side, device=device).to(precision) for _ in range(2))
     source = torch.zeros(COPIED, dtype=torch.uint8, device=device)

@@ -16,11 +16,12 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 
 from MRIDenoiseLib.body import body_mask
+from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.metrics import psnr
 from MRIDenoiseLib.evaluation.peak_memory import peak_memory
 from MRIDenoiseLib.evaluation.speed.peers import measure_peer
-from MRIDenoiseLib.evaluation.speed.volumes import phantom, sample_head
 from MRIDenoiseLib.evaluation.speed.row import Measured, Row, Times
+from MRIDenoiseLib.evaluation.speed.volumes import phantom, sample_head
 from MRIDenoiseLib.evaluation.speed.work import Work, clear_of, device_memory, work_of
 from MRIDenoiseLib.inference import Denoiser, Method, ModelSet, Result, Settings, SliceBatch
 from MRIDenoiseLib.inference.device import choose_device, synchronise
@@ -116,7 +117,7 @@ class _Trial:
     def _as_asked(self, batch: SliceBatch, **options: Any) -> Tensor:
         """The method with the row's switches."""
         row = self.row
-        asked = replace(batch, backend=replace(batch.backend, **row.switches))
+        asked = replace(batch, backend=replace(batch.backend, channels_last=row.channels_last, inference_mode=row.inference_mode))
         if not row.text_cached:
             assert isinstance(batch.models, Bundle)
             encode_prompt(batch.models.tokenizer, batch.models.text_encoder, "head T1w 2 times")
@@ -125,7 +126,8 @@ class _Trial:
         slices, cropped = self._whole
         height, width = slices[0].shape
         noise = SharedNoise((height, width), batch.noise.seed, batch.noise.device)
-        return cropped.of(self.method.run(replace(asked, slices=slices, noise=noise), **options))
+        image = self.method.run(replace(asked, slices=slices, noise=noise), **options)
+        return image[..., cropped.rows, cropped.columns]
 
     def _watch(self, batch: SliceBatch, **options: Any) -> Tensor:
         """The method again and again on the same slices."""
@@ -212,7 +214,11 @@ def main() -> None:
     answers = sys.stdout
     # Whatever libraries print must not come between.
     sys.stdout = sys.stderr
-    print(json.dumps(measure(Row(**json.load(sys.stdin))).as_json()), file=answers, flush=True)
+    try:
+        found = measure(Row(**json.load(sys.stdin)))
+    except MRIDenoiseError as error:
+        sys.exit(str(error))
+    print(json.dumps(found.as_json()), file=answers, flush=True)
 
 
 if __name__ == "__main__":

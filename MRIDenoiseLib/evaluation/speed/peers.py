@@ -10,8 +10,8 @@ import numpy as np
 from MRIDenoiseLib.evaluation.methods.ants import denoise_image
 from MRIDenoiseLib.evaluation.methods.bm4d import block_matching
 from MRIDenoiseLib.evaluation.peak_memory import peak_memory
-from MRIDenoiseLib.evaluation.speed.volumes import NOISE, phantom
 from MRIDenoiseLib.evaluation.speed.row import Measured, Row, Times
+from MRIDenoiseLib.evaluation.speed.volumes import NOISE, phantom
 
 PEERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "BM4D": lambda image: block_matching(image, NOISE),

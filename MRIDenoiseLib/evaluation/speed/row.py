@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from MRIDenoiseLib.inference.backend import Precision
+
 
 @dataclass(frozen=True)
 class Row:
@@ -24,7 +26,7 @@ class Row:
         precision: see :class:`MRIDenoiseLib.inference.Settings`.
         batch: slices a network call.
         compiled: compile the networks.
-        switches: of :class:`MRIDenoiseLib.inference.backend.Backend`, other than they are for users.
+        channels_last, inference_mode: see :class:`MRIDenoiseLib.inference.backend.Backend`; on, as for users.
         cropped: compute only the window around the body, as for users.
         text_cached: take the text's embedding from the model's card, as for users, and do not compute it for every batch.
         threads: of the processor.
@@ -40,10 +42,11 @@ class Row:
     bundle: str | None = None
     config: str = "compact"
     device: str = "cpu"
-    precision: str = "float32"
+    precision: Precision = "float32"
     batch: int = 1
     compiled: bool = False
-    switches: Mapping[str, bool] = field(default_factory=dict)
+    channels_last: bool = True
+    inference_mode: bool = True
     cropped: bool = True
     text_cached: bool = True
     threads: int = 2
@@ -101,9 +104,9 @@ class Measured:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Measured:
         """Of what :meth:`as_json` gave."""
-        known = {name: math.nan if inner is None else inner for name, inner in value.items()}
+        known: dict[str, Any] = {name: math.nan if inner is None else inner for name, inner in value.items()}
         times = {name: Times(tuple(known[name])) for name in ("slice", "with_transfer", "volume")}
-        return cls(**{**known, **times, "notes": tuple(known["notes"])})
+        return cls(**(known | times | {"notes": tuple(known["notes"])}))
 
     def as_json(self) -> dict[str, Any]:
         """JSON-ready but for NaN."""

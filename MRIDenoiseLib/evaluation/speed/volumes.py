@@ -20,7 +20,7 @@ def phantom(size: int, slices: int, seed: int) -> Volume:
     disc = np.hypot(x - size / 2, y - size / 2) < 0.49 * size
     body = np.where(disc, 500 + 100 * np.sin(x / 20) * np.cos(y / 30 + z), 0)
     noise = np.random.default_rng(seed).normal(0, NOISE, (2, *body.shape))
-    return Volume(np.hypot(body + noise[0], noise[1]).astype(np.float32), np.diag([4.0, 1.0, 1.0, 1.0]))
+    return Volume(np.hypot(body + noise[0], noise[1]).astype(np.float32), np.diag([1.0, 1.0, 4.0, 1.0]))
 
 
 @lru_cache

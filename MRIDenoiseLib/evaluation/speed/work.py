@@ -10,7 +10,18 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import flop_registry, sdpa_backward_flop, sdpa_flop
+
+_FORMULAS: dict[Any, Callable[..., int]] = {
+    **flop_registry,
+    # torch's table has those of GPUs only.
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda query, key, value, *_, out_val=None, **__: sdpa_flop(
+        query.shape, key.shape, value.shape
+    ),
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: (
+        lambda gradient, query, key, value, *_, out_val=None, **__: sdpa_backward_flop(gradient.shape, query.shape, key.shape, value.shape)
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -21,31 +32,37 @@ class Work:
     traffic: int
 
 
-class _Traffic(TorchDispatchMode):
-    """Adds up the tensors that go into and come out of every operation, but for those that only look at a tensor anew."""
+class _Count(TorchDispatchMode):
+    """Adds up what every operation computes, and the tensors that go in and come out unless it only looks at them anew.
+
+    torch's own counter of operations (whose formulas these are) does not work where ``autograd.grad`` is called.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.bytes = 0
+        self.operations = self.traffic = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        answer = func(*args, **(kwargs or {}))
+        named = kwargs or {}
+        answer = func(*args, **named)
         if not func.is_view:
-            tensors = [leaf for leaf in tree_leaves((args, kwargs, answer)) if isinstance(leaf, Tensor)]
-            self.bytes += sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+            tensors = [leaf for leaf in tree_leaves((args, named, answer)) if isinstance(leaf, Tensor)]
+            self.traffic += sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        formula = _FORMULAS.get(func.overloadpacket)
+        if formula is not None:
+            self.operations += int(formula(*args, **named, out_val=answer))
         return answer
 
 
 def work_of(run: Callable[[], Any]) -> Work:
-    """Do it once and count.
+    """Do it once and count; not in inference mode, where some operations pass by in one piece with those they are made of.
 
     Bytes are counted operation by operation. A compiled network that does several at once moves fewer, and values that stay in a
     cache cost less than the count says.
     """
-    # Outside of inference mode: there, operations do not pass where they are counted.
-    with FlopCounterMode(display=False) as counter, _Traffic() as traffic:
+    with _Count() as count:
         run()
-    return Work(counter.get_total_flops(), traffic.bytes)
+    return Work(count.operations, count.traffic)
 
 
 def clear_of(device: torch.device) -> None:

@@ -1,0 +1,71 @@
+"""What every network of a named size holds and costs, by counting: nothing is computed and no weight is stored."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import CLIPTextModel
+
+from MRIDenoiseLib.models.conditioning import Conditioning
+from MRIDenoiseLib.models.configs import CONFIGS
+from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
+from MRIDenoiseLib.models.nbnet import NBNet
+from MRIDenoiseLib.models.operations import flops, parameter_count
+from MRIDenoiseLib.models.text_encoder import add_lora, build_compact_text_encoder, build_tokenizer, stable_diffusion_text_config
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one network.
+
+    Args:
+        part: its name.
+        parameters: how many.
+        operations: of a call for one slice, 2 a multiply-add; None where it is not called for slices.
+        with_gradient: the same with the way back to the image, where a method needs it.
+    """
+
+    part: str
+    parameters: int
+    operations: int | None = None
+    with_gradient: int | None = None
+
+
+def network_costs(config: str, size: int) -> list[Cost]:
+    """The networks of a named size, for a slice of ``size`` x ``size``."""
+    # transformers' own, about an attribute that peft reads.
+    warnings.simplefilter("ignore", FutureWarning)
+    sizes = CONFIGS[config]()
+    # Shapes only: the paper's networks then need no gigabyte and no minute.
+    with torch.device("meta"):
+        told = Conditioning(
+            text=torch.zeros(1, 16, sizes.text_width),
+            text_mask=torch.ones(1, 16, dtype=torch.bool),
+            acceleration=torch.ones(1),
+            noise_level=torch.ones(1),
+            slice_spacing=torch.ones(1),
+        )
+        image = torch.zeros(1, 1, size, size)
+
+        def cost(part: str, network: torch.nn.Module, *inputs: Any, gradient: bool = False) -> Cost:
+            both = flops(network, *inputs, input_gradient=True) if gradient else None
+            return Cost(part, parameter_count(network), flops(network, *inputs), both)
+
+        denoiser = DiffusionDenoiser(**sizes.denoiser)
+        restoration = NBNet(**sizes.restoration)
+        measured = image.expand(1, 2 * denoiser.config.neighbours + 1, size, size)
+        found = [
+            cost("denoiser", denoiser, image, measured, torch.zeros(1), told),
+            cost("degradation", NBNet(**sizes.degradation), image, told, gradient=True),
+            cost("restoration", restoration, image.expand(1, restoration.config.in_channels, size, size), told),
+        ]
+        if config != "paper":
+            encoder = build_compact_text_encoder(build_tokenizer(), sizes.text_width, sizes.text_layers)
+            return [*found, Cost("text encoder", parameter_count(encoder))]
+        tower = CLIPTextModel(stable_diffusion_text_config())
+        frozen = parameter_count(tower)
+        adapters = parameter_count(add_lora(tower)) - frozen
+        return [*found, Cost("LoRA adapters", adapters), Cost("Stable Diffusion 2.1 text tower (frozen, its output kept)", frozen)]

@@ -1,0 +1,48 @@
+"""``mridenoise benchmark`` as its user runs it."""
+
+import json
+
+import pytest
+
+from MRIDenoiseLib.cli import main
+
+SMALL = ["--size", "64", "--slices", "2", "--repeats", "2", "--threads", "1", "--device", "cpu"]
+
+
+def test_it_prints_its_tables_and_writes_every_figure_without_folders(tiny_bundle, tmp_path, capsys):
+    out = tmp_path / "speed.json"
+    given = ["benchmark", "--bundle", str(tiny_bundle), "--method", "posterior-mean", "--precision", "float32", *SMALL, "--json", str(out)]
+    assert main(given) == 0
+    shown = capsys.readouterr().out
+    assert "posterior-mean" in shown and "GFLOP/s" in shown
+    account = json.loads(out.read_text())
+    (row,) = account["rows"]
+    assert row["measured"]["slice"] and row["row"]["bundle"] == tiny_bundle.name
+    assert str(tiny_bundle.parent) not in out.read_text()
+
+
+def test_the_paper_sized_networks_are_counted_without_computing(capsys):
+    assert main(["benchmark", "--networks", "--config", "paper"]) == 0
+    shown = capsys.readouterr().out
+    assert "denoiser" in shown and "LoRA adapters" in shown
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--method", "magic"], "no way to denoise 'magic'"),
+        (["--precision", "float8"], "no number format 'float8'"),
+        (["--ladder", "magic"], "no way to denoise"),
+        (["--config", "tiny", "--bundle", "x"], "two different models"),
+    ],
+)
+def test_a_wrong_choice_is_one_sentence(capsys, wrong, said):
+    assert main(["benchmark", *wrong, *SMALL]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_an_existing_report_is_not_replaced(tmp_path, capsys):
+    out = tmp_path / "there.json"
+    out.write_text("mine")
+    assert main(["benchmark", "--json", str(out), *SMALL]) == 2
+    assert out.read_text() == "mine"
