@@ -12,7 +12,7 @@ from MRIDenoiseLib.cli import main
 from MRIDenoiseLib.models.bundle import Bundle
 
 HEAVY = {"torch", "diffusers", "transformers", "peft", "SimpleITK", "pydicom", "numpy", "scipy", "matplotlib", "dask"}
-COMMANDS = ("denoise", "prompt", "simulate", "segment", "evaluate", "compare", "prepare", "train", "bundle", "study")
+COMMANDS = ("denoise", "prompt", "simulate", "segment", "evaluate", "compare", "prepare", "train", "bundle", "study", "benchmark")
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=lambda command: " ".join(command) or "all")

@@ -23,6 +23,7 @@ def test_help_takes_little_longer_than_that_of_the_smallest_program_with_the_sam
     assert ours < 1.8 * theirs, "numpy alone would go beyond"
 
 
+@pytest.mark.slow
 def test_denoising_needs_little_more_memory_than_its_result():
     streamed = streamed_memory((200, 256, 256))
     assert streamed.volume == 50
