@@ -15,6 +15,7 @@ from MRIDenoiseLib.evaluation.methods import GROUPS, METHODS
 from MRIDenoiseLib.evaluation.methods.interface import Group
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 COLOURS: dict[Group, str] = {"control": "#888888", "tools": "#4c78a8", "paper": "#e6a23c", "ablation": "#b279a2", "ours": "#2a9d5c"}
@@ -65,14 +66,9 @@ def box_plots(findings: Findings, rows: Sequence[MethodRow], figure: str) -> byt
 
 def trade_off(rows: Sequence[MethodRow], across: str, upward: str) -> bytes:
     """One point a method by two figures."""
-    drawing = _figure(9, 6)
+    drawing = _figure(10, 6)
     place = drawing.subplots()
-    for row in rows:
-        x, y = row.figures[across], row.figures[upward]
-        if math.isfinite(x) and math.isfinite(y):
-            colour = COLOURS[METHODS[row.entrant.method].group]
-            place.plot(x, y, "o", color=colour, markersize=9 if row.entrant.method == OURS else 6)
-            place.annotate(row.title, (x, y), xytext=(5, 3), textcoords="offset points", fontsize=8)
+    _points(place, [(row, row.figures[across], row.figures[upward]) for row in rows])
     for group, colour in COLOURS.items():
         place.plot([], [], "o", color=colour, label=GROUPS[group])
     place.legend(fontsize=8, loc="best")
@@ -82,17 +78,37 @@ def trade_off(rows: Sequence[MethodRow], across: str, upward: str) -> bytes:
 
 def cost(rows: Sequence[MethodRow], figure: str) -> bytes:
     """A figure against processor seconds a slice."""
-    drawing = _figure(9, 5)
+    drawing = _figure(10, 5)
     place = drawing.subplots()
-    for row in rows:
-        if math.isfinite(row.figures[figure]) and row.processor > 0:
-            place.plot(row.processor, row.figures[figure], "o", color=COLOURS[METHODS[row.entrant.method].group])
-            place.annotate(row.title, (row.processor, row.figures[figure]), xytext=(5, 3), textcoords="offset points", fontsize=8)
     place.set_xscale("log")
+    _points(place, [(row, row.processor, row.figures[figure]) for row in rows if row.processor > 0])
     place.set_xlabel("processor seconds a slice")
     place.set_ylabel(f"{FIGURES[figure].title} {FIGURES[figure].unit}")
     place.grid(alpha=0.3)
     return _png(drawing)
+
+
+def _points(place: Axes, points: Sequence[tuple[MethodRow, float, float]]) -> None:
+    """A point a method; its name stands right of the axes, the names in the order of the points' heights, and a line leads to it.
+
+    A method that did not run on all images is hollow, with how many it ran on: its place among the others says little.
+    """
+    finite = sorted((point for point in points if math.isfinite(point[1]) and math.isfinite(point[2])), key=lambda point: -point[2])
+    all_images = max((row.images for row, _, _ in finite), default=0)
+    for number, (row, x, y) in enumerate(finite):
+        colour = COLOURS[METHODS[row.entrant.method].group]
+        whole = row.images == all_images
+        size = 9 if row.entrant.method == OURS else 6
+        place.plot(x, y, "o", color=colour, markersize=size, markerfacecolor=colour if whole else "none", zorder=3)
+        place.annotate(
+            row.title if whole else f"{row.title} ({row.images} of {all_images} images)",
+            (x, y),
+            xytext=(1.05, 1 - (number + 0.5) / len(finite)),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=8,
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "alpha": 0.6},
+        )
 
 
 def evolution(curves: Sequence[tuple[str, Sequence[float], Sequence[float]]]) -> bytes:
@@ -130,10 +146,7 @@ def clusters(points: np.ndarray, organs: Sequence[str], contrasts: Sequence[str]
     return _png(drawing)
 
 
-def _label(place: object, across: str, upward: str) -> None:
-    from matplotlib.axes import Axes
-
-    assert isinstance(place, Axes)
+def _label(place: Axes, across: str, upward: str) -> None:
     place.set_xlabel(f"{FIGURES[across].title} {FIGURES[across].unit}")
     place.set_ylabel(f"{FIGURES[upward].title} {FIGURES[upward].unit}")
     place.grid(alpha=0.3)
