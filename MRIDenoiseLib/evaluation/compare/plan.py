@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from MRIDenoiseLib.card import NEEDED
 from MRIDenoiseLib.evaluation.compare.cases import CaseSpec
 from MRIDenoiseLib.evaluation.compare.cells import LIMITS, TRIAL, Cell, Outcome
 from MRIDenoiseLib.evaluation.compare.config import Config
-from MRIDenoiseLib.evaluation.methods import METHODS
+from MRIDenoiseLib.evaluation.methods import METHODS, default
 from MRIDenoiseLib.evaluation.methods.interface import Setting
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.models.bundle_files import INDEX
@@ -135,7 +136,8 @@ def _weights(model: Bundle, method: str) -> str:
     That is the list of the components, and the networks that only other methods use: a model that is given one more of those
     keeps all the results it has.
     """
-    others = {network for one in METHODS.values() for network in one.networks} - set(METHODS[method].networks)
+    used = {*METHODS[method].networks, *(NEEDED.get(model.default_method, ()) if method == default.METHOD.name else ())}
+    others = {network for one in METHODS.values() for network in one.networks} - used
     unused = {INDEX, *others}
     files = {name: digest for name, digest in model.card["files"].items() if name.split("/")[0] not in unused}
     decisive = files, model.default_method, model.default_settings

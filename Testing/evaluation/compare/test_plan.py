@@ -98,6 +98,12 @@ def test_a_model_that_learns_to_sharpen_keeps_all_results_that_do_not_need_it(pl
     for method in methods[:3]:
         assert len({marks[name][method] for name in flows}) == 1, method
     assert len({marks[name]["sharpened-half"] for name in flows}) == 3
+    ours = set()
+    for name in ("with", "with another"):
+        write_bundle(tmp_path / f"{name}, by default", **parts, flow=flows[name], card=card | {"default_method": "sharpened"})
+        plan = plan_of(methods=["ours"], models={"m": str(tmp_path / f"{name}, by default")}, tuning=None)
+        ours |= {cell.mark for cell in plan.scored(plan.choose({})) if cell.method == "ours" and cell.case.subject == "s1"}
+    assert len(ours) == 2, "a model whose default is to sharpen gives other results with another flow"
     parts["degradation"] = type(model.degradation).from_config(model.degradation.config)
     write_bundle(tmp_path / "trained on", **parts, flow=model.flow, card=card)
     plan = plan_of(methods=methods, models={"m": str(tmp_path / "trained on")}, tuning=None)
