@@ -4,45 +4,41 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
-from MRIDenoiseLib.cli.benchmark import benchmark
-from MRIDenoiseLib.cli.bundle import bundle_app
-from MRIDenoiseLib.cli.compare import compare
-from MRIDenoiseLib.cli.denoise import denoise
 from MRIDenoiseLib.cli.edge import Edge
-from MRIDenoiseLib.cli.evaluate import evaluate
-from MRIDenoiseLib.cli.prepare import prepare
-from MRIDenoiseLib.cli.prompt import prompt
-from MRIDenoiseLib.cli.segment import segment
-from MRIDenoiseLib.cli.simulate import simulate
-from MRIDenoiseLib.cli.study import study_app
-from MRIDenoiseLib.cli.train import train
 
 DEBUG = "--debug"
 
-app = typer.Typer(
-    name="mridenoise",
-    help=f"Denoise accelerated MR volumes with a text-guided conditional diffusion model.\n\n{RESEARCH_USE_ONLY}",
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command()(denoise)
-app.command()(prompt)
-app.command()(simulate)
-app.command()(segment)
-app.command()(evaluate)
-app.command()(compare)
-app.command()(benchmark)
-app.command()(prepare)
-app.command()(train)
-app.add_typer(bundle_app, name="bundle")
-app.add_typer(study_app, name="study")
+COMMANDS = ("denoise", "prompt", "simulate", "segment", "evaluate", "compare", "benchmark", "prepare", "train")
+"""Each a function of its own name in the module of its own name."""
+GROUPS = ("bundle", "study")
+"""Commands with commands of their own: ``NAME_app`` in the module NAME."""
+
+
+def _application(wanted: str | None) -> typer.Typer:
+    """The command line with the one command that is wanted, which is much quicker, or with all where that is none of them."""
+    app = typer.Typer(
+        name="mridenoise",
+        help=f"Denoise accelerated MR volumes with a text-guided conditional diffusion model.\n\n{RESEARCH_USE_ONLY}",
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_common)
+    for name in COMMANDS + GROUPS:
+        if wanted == name or wanted not in COMMANDS + GROUPS:
+            module = import_module(f"MRIDenoiseLib.cli.{name}")
+            if name in GROUPS:
+                app.add_typer(getattr(module, f"{name}_app"), name=name)
+            else:
+                app.command()(getattr(module, name))
+    return app
 
 
 def _show_version(wanted: bool) -> None:
@@ -51,7 +47,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _common(
     version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop.")] = False,
     debug: Annotated[bool, typer.Option(DEBUG, help="Show where in the program an error arose; works after any command.")] = False,
@@ -73,6 +68,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = DEBUG in ours
     rest = [argument for argument in ours if argument != DEBUG] + given[len(ours) :]
     with Edge(debug=debug) as edge:
-        status = app(rest or ["--help"], prog_name="mridenoise", standalone_mode=False)
+        status = _application(next(iter(rest), None))(rest or ["--help"], prog_name="mridenoise", standalone_mode=False)
         edge.status = status if isinstance(status, int) else 0
     return edge.status
