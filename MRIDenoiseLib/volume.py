@@ -111,6 +111,16 @@ class Volume:
             raise ValueError(f"expected shape {self.voxels.shape}, got {voxels.shape}")
         return replace(self, voxels=np.ascontiguousarray(voxels, dtype=np.float32))
 
+    def minus(self, other: Volume) -> Volume:
+        """The difference to another volume on the same grid: signed, so stored as float32.
+
+        Raises:
+            ValueError: the other volume has another shape.
+        """
+        if other.voxels.shape != self.voxels.shape:
+            raise ValueError(f"expected shape {self.voxels.shape}, got {other.voxels.shape}")
+        return replace(self.with_voxels(self.voxels - other.voxels), pixel_type="float32")
+
     def with_acquisition(self, acquisition: Acquisition) -> Volume:
         """The same volume with another account of how it was acquired."""
         return replace(self, acquisition=acquisition)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,7 @@ class Result:
     @property
     def residual(self) -> Volume:
         """Input minus output, signed, so stored as float32; zero where nothing was computed. Subtracted when asked for."""
-        return replace(self.noisy.with_voxels(self.noisy.voxels - self.volume.voxels), pixel_type="float32")
+        return self.noisy.minus(self.volume)
 
 
 @dataclass(frozen=True)

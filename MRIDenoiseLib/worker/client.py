@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ class DenoisedVolume:
     @property
     def residual(self) -> Volume:
         """Input minus output, signed, float32; zero where nothing was computed. Subtracted when asked for: a preview needs none."""
-        return replace(self.noisy.with_voxels(self.noisy.voxels - self.volume.voxels), pixel_type="float32")
+        return self.noisy.minus(self.volume)
 
 
 @dataclass(frozen=True, eq=False)

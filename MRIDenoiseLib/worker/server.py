@@ -33,6 +33,8 @@ from MRIDenoiseLib.worker.protocol import (
 SECONDS_BETWEEN_PROGRESS = 0.1
 SECONDS_BETWEEN_LOOKS = 1.0
 """At the owner, which may have been killed."""
+SECONDS_UNTIL_IDLE = 2.0
+"""Without a job; what a later one may need is then prepared."""
 FOR_A_FAULT = "try again, and report it if it comes again"
 
 
@@ -60,9 +62,18 @@ class Server:
         self._tell(Hello(VERSION, os.getpid()))
         jobs = Jobs(self._folder)
         while True:
-            self._do(jobs, self._waiting.get())
-            if self._waiting.empty():
+            self._do(jobs, self._next(jobs))
+
+    def _next(self, jobs: Jobs) -> Job:
+        """The next job, with something prepared while nobody wants anything."""
+        try:
+            return self._waiting.get(timeout=SECONDS_UNTIL_IDLE)
+        except queue.Empty:
+            try:
                 jobs.prepare()
+            except Exception:  # noqa: BLE001 - the job that needs it will say so; others do not
+                traceback.print_exc()
+        return self._waiting.get()
 
     def _do(self, jobs: Jobs, job: Job) -> None:
         told = 0.0
