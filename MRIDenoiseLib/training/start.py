@@ -163,7 +163,11 @@ def check_plan(recipe: Recipe, start: Start) -> None:
 
 def _random(recipe: Recipe, tower: TextTower | None) -> Networks:
     torch.manual_seed(recipe.seed)
-    return build_networks(CONFIGS[recipe.config](), tower)
+    networks = build_networks(CONFIGS[recipe.config](), tower)
+    if "flow" not in (stage.network for stage in recipe.stages):
+        # It would stand still and sharpen nothing.
+        networks.flow = None
+    return networks
 
 
 def _hash(module: nn.Module) -> str:

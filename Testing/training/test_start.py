@@ -37,6 +37,12 @@ def test_random_weights_follow_from_the_seed_and_nothing_needs_to_be_kept(tmp_pa
     assert not torch.equal(all_weights(begin_anew(replace(RECIPE, seed=1))), all_weights(start))
 
 
+def test_a_flow_that_no_stage_trains_is_not_there_and_leaves_the_other_weights_as_they_are():
+    without, having = begin_anew(RECIPE), begin_anew(plan(*RECIPE.stages, FLOW))
+    assert without.networks.flow is None and having.networks.flow is not None
+    assert torch.equal(all_weights(without), all_weights(having))
+
+
 def test_a_bundles_networks_are_trainable_and_kept_whole(tiny_bundle, tmp_path):
     start = begin_from_bundle(tiny_bundle)
     assert start.origin == {"bundle": "tiny", "hash": Bundle.load(tiny_bundle).hash}
