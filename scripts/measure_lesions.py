@@ -43,6 +43,7 @@ def main(
     data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
     bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
     method: Annotated[str | None, typer.Option(help="method of the model; its default one when not given")] = None,
+    sharpness: Annotated[float | None, typer.Option(help="of the method sharpened; its own by default")] = None,
     strength: Annotated[float | None, typer.Option(help="part of the noise found that is taken away; the model's own by default")] = None,
     rows: Annotated[str, typer.Option(help="noises, with commas between")] = ",".join(BENCHMARK_ROWS),
     subjects: Annotated[str, typer.Option(help="whose volumes, with commas between")] = ",".join(KEPT_OUT_SUBJECTS),
@@ -56,7 +57,7 @@ def main(
     denoiser = Denoiser(model)
 
     def denoise(volume: Volume, z: int) -> Volume:
-        return denoiser(volume, Settings(method=method, strength=strength, slices=(z, z + 1))).volume
+        return denoiser(volume, Settings(method=method, sharpness=sharpness, strength=strength, slices=(z, z + 1))).volume
 
     def misinformed(volume: Volume, z: int) -> Volume:
         return denoise(misdescribed(volume), z)

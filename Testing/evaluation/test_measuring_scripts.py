@@ -4,6 +4,7 @@ import json
 import shutil
 
 import draw_sheets
+import measure_grain
 import measure_lesions
 import measure_pairs
 import measure_repeats
@@ -45,6 +46,18 @@ def test_lesions(measure):
     assert content["summary"]["denoised"]["all"]["number"] == len(content["details"]["lesions"]) == 2
     assert content["summary"].keys() == {"noisy", "best blur", "denoised", "wrong metadata"}
     assert "5th percentile" in output
+
+
+def test_lesions_of_a_sharpened_image(measure):
+    content, _ = measure(measure_lesions, "--method", "sharpened", "--sharpness", "1.0", "--rows", "R", "--subjects", "s1", "--count", "1")
+    assert content["method"] == "sharpened" and content["summary"]["denoised"]["all"]["number"] == 1
+
+
+def test_grain(measure):
+    content, output = measure(measure_grain, "--seeds", "2", "--rows", "R", "--subjects", "s2")
+    [row] = content["rows"]
+    assert 0 < row["share"] <= 1 and 0 < row["deviation"] <= row["changed"], "the noise field that the flow starts from is the seed's"
+    assert content["means"]["share"] == row["share"] and "following the seed" in output
 
 
 def test_text(measure):
