@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
@@ -15,12 +16,13 @@ from rich.text import Text
 
 from MRIDenoiseLib.cli.places import check_json
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
-from MRIDenoiseLib.errors import SettingsError
+from MRIDenoiseLib.errors import Cancelled, MRIDenoiseError, SettingsError
 from MRIDenoiseLib.json_ready import json_ready
 
 if TYPE_CHECKING:
     from MRIDenoiseLib.cli.waiting import Wait
     from MRIDenoiseLib.evaluation.speed.row import Measured, Row
+    from MRIDenoiseLib.inference.pace import Progress, ShouldStop
 
 WHAT = "What to time"
 HOW = "How"
@@ -64,6 +66,9 @@ def benchmark(
     size: Annotated[int, typer.Option(min=32, help="Rows and columns of a slice.", rich_help_panel=HOW)] = 256,
     slices: Annotated[int, typer.Option(min=1, help="Of the volume.", rich_help_panel=HOW)] = 8,
     repeats: Annotated[int, typer.Option(min=1, help="How often a call is timed after the first.", rich_help_panel=HOW)] = 5,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="How often to go through all lines: spreads what slows the machine for a while.", rich_help_panel=HOW)
+    ] = 1,
     report: Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="Also write every figure.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is already there.")] = False,
 ) -> None:
@@ -74,10 +79,13 @@ def benchmark(
     """
     if bundle is not None and config is not None:
         raise SettingsError("--bundle and --config name two different models; leave one of them out")
+    if networks and (bundle is not None or ladder is not None or report is not None):
+        raise SettingsError("--networks counts what a size named by --config holds, and prints it; leave --bundle, --ladder and --json out")
+    if ladder is not None and (config is not None or peers or method):
+        raise SettingsError("--ladder measures one method of a trained model; leave --config, --peers and --method out")
     if report is not None:
         check_json(report, overwrite=overwrite)
     from MRIDenoiseLib.card import bundled_model
-    from MRIDenoiseLib.cli.waiting import waiting_times
     from MRIDenoiseLib.evaluation.speed import table
     from MRIDenoiseLib.evaluation.speed.machine import facts, fast_bfloat16, limits_of
     from MRIDenoiseLib.evaluation.speed.networks import network_costs
@@ -104,7 +112,7 @@ def benchmark(
         compiled=compiled,
         threads=threads,
         size=size,
-        slices=slices,
+        slices=max(slices, *batches),
         repeats=repeats,
     )
     if ladder is not None:
@@ -121,8 +129,8 @@ def benchmark(
         progress(0.0, None, "Measuring the machine")
         limits = {name: limits_of(where, choose_precision(name, where), threads) for name in numbers}
         told = facts(where, threads)
-        found = run(rows, progress, should_stop, failed)
-        waits = waiting_times(progress) if latency else []
+        found = run(rows, progress, should_stop, failed, rounds=rounds)
+        waits = _waits(progress, should_stop, notes) if latency else []
     if report is not None:
         _write(report, told, {name: asdict(limit) for name, limit in limits.items()}, found, waits, overwrite=overwrite)
     console.print(table.machine_table(told, limits))
@@ -137,6 +145,21 @@ def benchmark(
         console.print(Text(f"Note: {note}", style="yellow"), soft_wrap=True)
 
 
+def _waits(progress: Progress, should_stop: ShouldStop, notes: list[str]) -> list[Wait]:
+    """How long a user waits, as far as it could be measured; why no further is added to the notes."""
+    from MRIDenoiseLib.cli.waiting import waiting_times
+
+    found = []
+    try:
+        for wait in waiting_times(progress, should_stop):
+            found.append(wait)
+    except (MRIDenoiseError, subprocess.CalledProcessError) as error:
+        if isinstance(error, Cancelled):
+            raise
+        notes.append(f"waiting times: {error}")
+    return found
+
+
 def _known(name: str, names: Collection[Name], what: str) -> Name:
     """The name among those there are."""
     for one in names:
@@ -146,7 +169,8 @@ def _known(name: str, names: Collection[Name], what: str) -> Name:
 
 
 def _waiting_table(waits: list[Wait]) -> Table:
-    table = Table(title="\nHow long a user waits, with the bundled model", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    title = "\nHow long a user waits, with the bundled model on the processor"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("for")
     table.add_column("", justify="right")
     for wait in waits:

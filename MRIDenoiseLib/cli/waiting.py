@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from MRIDenoiseLib.errors import Cancelled
+
+if TYPE_CHECKING:
+    from MRIDenoiseLib.inference.pace import Progress, ShouldStop
 
 PREVIEWED = {"256 x 256, 48 slices": (256, 48), "512 x 512, 100 slices": (512, 100)}
 
@@ -22,35 +27,38 @@ class Wait(NamedTuple):
     unit: str
 
 
-def waiting_times(progress: Callable[[float, float | None, str], None] | None = None) -> list[Wait]:
-    """Measure them all with the bundled model, on a machine on which nothing else should run.
+def waiting_times(progress: Progress, should_stop: ShouldStop) -> Iterator[Wait]:
+    """Measure them all with the bundled model on the processor, on a machine on which nothing else should run.
 
     Args:
         progress: told before each.
+        should_stop: asked before each.
+
+    Raises:
+        Cancelled: when told to stop.
+        MRIDenoiseError, CalledProcessError: a program or the worker that was measured failed.
     """
     from MRIDenoiseLib.evaluation.speed.latency import LARGE, command_seconds, import_seconds, streamed_memory
     from MRIDenoiseLib.evaluation.speed.volumes import phantom
     from MRIDenoiseLib.worker.latency import preview_seconds, ready_seconds
 
     def say(what: str) -> None:
-        if progress is not None:
-            progress(0.95, None, f"Timing {what}")
+        if should_stop():
+            raise Cancelled("stopped; nothing was written")
+        progress(0.95, None, f"Timing {what}")
 
     say("the start of programs")
-    found = [
-        Wait("import torch", import_seconds("torch").wall, "s"),
-        Wait("mridenoise --help", command_seconds(["--help"]).wall, "s"),
-        Wait("mridenoise denoise --help", command_seconds(["denoise", "--help"]).wall, "s"),
-    ]
+    yield Wait("import torch", import_seconds("torch").wall, "s")
+    yield Wait("mridenoise --help", command_seconds(["--help"]).wall, "s")
+    yield Wait("mridenoise denoise --help", command_seconds(["denoise", "--help"]).wall, "s")
     say("the worker")
-    found.append(Wait("worker started until the model is ready", ready_seconds().wall, "s"))
+    yield Wait("worker started until the model is ready", ready_seconds().wall, "s")
     for name, (size, slices) in PREVIEWED.items():
         say(f"a preview of {name}")
         first, *later = preview_seconds(phantom(size, slices, seed=0))
-        found.append(Wait(f"first preview of a slice of {name}", first.wall, "s"))
-        found.append(Wait(f"next preview of a slice of {name}", min(one.wall for one in later), "s"))
+        yield Wait(f"first preview of a slice of {name}", first.wall, "s")
+        yield Wait(f"next preview of a slice of {name}", min(one.wall for one in later), "s")
     say("a large volume")
-    streamed = streamed_memory()
-    size_of = " x ".join(map(str, (*LARGE[1:], LARGE[0])))
-    found.append(Wait(f"memory for {size_of} beyond the loaded volume and the networks'", streamed.copies, "volumes"))
-    return found
+    slices, size = LARGE
+    name = f"{size} x {size} x {slices}"
+    yield Wait(f"memory for {name} beyond the loaded volume and the networks'", streamed_memory().copies, "volumes")

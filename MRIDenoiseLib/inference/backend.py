@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
+from MRIDenoiseLib.inference.device import is_out_of_memory
 from MRIDenoiseLib.models.conditioning import Conditioning
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -56,7 +56,7 @@ class Backend:
     inference_mode: bool = True
     compiled: bool = False
     notes: list[str] = field(default_factory=list)
-    _compiled: WeakKeyDictionary[nn.Module, Callable[..., Tensor]] = field(default_factory=WeakKeyDictionary, repr=False)
+    _compiled: dict[nn.Module, Callable[..., Tensor]] = field(default_factory=dict, repr=False)
 
     def ready(self, network: nn.Module) -> Callable[..., Any]:
         """A network, frozen, set to inference and brought to the device where it runs.
@@ -73,6 +73,8 @@ class Backend:
             with (
                 torch.inference_mode(self.inference_mode and not torch.is_grad_enabled()),
                 torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half),
+                # Else a GPU's float32 convolutions keep ten of their 23 binary digits.
+                torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
             ):
                 answer = run(*arguments)
             return answer.float() if isinstance(answer, Tensor) else answer
@@ -88,13 +90,13 @@ class Backend:
 
 
 class _FullBatches:
-    """A compiled network that always sees as many slices as at first: a smaller batch is filled up instead of compiled anew."""
+    """A compiled network that sees as many slices of a size as at first: a smaller batch is filled up instead of compiled anew."""
 
     def __init__(self, network: nn.Module, compiled: Callable[..., Tensor], notes: list[str]) -> None:
         self._network = network
         self._compiled: Callable[..., Tensor] | None = compiled
         self._notes = notes
-        self._rows = 0
+        self._rows: dict[torch.Size, int] = {}
 
     def __call__(self, *arguments: Any) -> Tensor:
         if self._compiled is not None:
@@ -109,10 +111,17 @@ class _FullBatches:
         return answer
 
     def _full(self, compiled: Callable[..., Tensor], arguments: tuple[Any, ...]) -> Tensor:
-        rows = len(arguments[0])
-        self._rows = max(self._rows, rows)
+        rows, size = len(arguments[0]), arguments[0].shape[1:]
+        full = max(self._rows.get(size, 0), rows)
         # The last slice again stands for those that are missing.
-        places = torch.arange(self._rows, device=arguments[0].device).clamp_max(rows - 1)
-        answer = compiled(*(a[places] if isinstance(a, (Tensor, Conditioning)) else a for a in arguments))
+        places = torch.arange(full, device=arguments[0].device).clamp_max(rows - 1)
+        try:
+            answer = compiled(*(a[places] if isinstance(a, (Tensor, Conditioning)) else a for a in arguments))
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                # Fewer slices, which are tried next, must not be filled up to as many again.
+                self._rows.pop(size, None)
+            raise
+        self._rows[size] = full
         # A copy: the next call of a recorded graph writes to the same place.
         return answer[:rows].clone()

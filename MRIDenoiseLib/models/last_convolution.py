@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from MRIDenoiseLib.models.full_precision import full_precision
+
 
 class LastConvolution(nn.Conv2d):
     """A 3x3 convolution that keeps the digits of an image: bfloat16 has eight bits, which show as steps in even tissue.
@@ -19,8 +21,7 @@ class LastConvolution(nn.Conv2d):
 
     def forward(self, features: Tensor) -> Tensor:
         """B x in x H x W -> B x out x H x W, float32 at least."""
-        kind = features.device.type if torch.amp.is_autocast_available(features.device.type) else "cpu"
-        with torch.autocast(kind, enabled=False):
+        with full_precision(features.device):
             exact = torch.promote_types(features.dtype, torch.float32)
             bias = None if self.bias is None else self.bias.to(exact)
             return self._conv_forward(features.to(exact), self.weight.to(exact), bias)

@@ -12,6 +12,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
+from MRIDenoiseLib.models.full_precision import full_precision
+
 FILTER = 5
 """Rows and columns of the learned filters."""
 SQUARE = 4
@@ -49,7 +51,7 @@ class NoiseEstimator(ModelMixin, ConfigMixin):
             image: B x 1 x H x W.
             body: B x 1 x H x W, 1 inside the body.
         """
-        with torch.autocast(image.device.type, enabled=False):
+        with full_precision(image.device):
             kernel = self.high_pass.weight - self.high_pass.weight.mean(dim=(2, 3), keepdim=True)
             padded = functional.pad(image.float(), (FILTER // 2,) * 4, mode="reflect")
             energy = functional.avg_pool2d(functional.conv2d(padded, kernel).square(), SQUARE)

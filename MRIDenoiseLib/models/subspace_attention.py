@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from MRIDenoiseLib.models.full_precision import full_precision
+
 FIRST_RIDGE = 1e-5
 SECOND_RIDGE = 4e-6
 
@@ -26,9 +28,7 @@ def project_on_subspace(features: Tensor, basis: Tensor) -> Tensor:
         B x C x H x W in the type of ``features``.
     """
     batch, channels, height, width = features.shape
-    # The meta device, on which operations are counted, has no autocast to switch off.
-    kind = features.device.type if torch.amp.is_autocast_available(features.device.type) else "cpu"
-    with torch.autocast(device_type=kind, enabled=False):
+    with full_precision(features.device):
         exact = torch.promote_types(features.dtype, torch.float32)
         # Pixels first: for channels_last tensors these are views, not copies.
         pixels = features.permute(0, 2, 3, 1).reshape(batch, height * width, channels).to(exact)

@@ -15,6 +15,8 @@ from torch.func import functional_call
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
+from MRIDenoiseLib.models.full_precision import full_precision
+
 SLOPE = 0.2
 
 
@@ -39,7 +41,7 @@ class PatchDiscriminator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """B x in_channels x H x W in network units -> B x 1 x h x w logits, one for each patch."""
-        with torch.autocast(images.device.type, enabled=False):
+        with full_precision(images.device):
             return self.layers(images.float())
 
     def critic_loss(self, real: Tensor, made: Tensor) -> Tensor:

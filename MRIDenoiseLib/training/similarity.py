@@ -7,6 +7,8 @@ from pytorch_msssim import ssim
 from torch import Tensor
 from torch.nn import functional
 
+from MRIDenoiseLib.models.full_precision import full_precision
+
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Wang, Simoncelli and Bovik, "Multiscale structural similarity for image quality assessment", 2003."""
 WINDOW = 11
@@ -41,7 +43,7 @@ def structural_dissimilarity(estimate: Tensor, target: Tensor) -> Tensor:
     """
     if min(target.shape[-2:]) < SMALLEST_SIDE:
         raise ValueError(f"MS-SSIM needs images of at least {SMALLEST_SIDE} pixels, got {tuple(target.shape[-2:])}")
-    with torch.autocast(target.device.type, enabled=False):
+    with full_precision(target.device):
         first, second = ((image.float() + 1) / 2 for image in (estimate, target))
         similarity = torch.ones(len(first), device=first.device)
         for scale, weight in enumerate(SCALE_WEIGHTS):

@@ -9,6 +9,7 @@ from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
 from MRIDenoiseLib.inference.noise_level import told_noise_level
 from MRIDenoiseLib.models.conditioning import Conditioning
+from MRIDenoiseLib.models.full_precision import full_precision
 from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
 from MRIDenoiseLib.models.text_encoder import add_lora
 from MRIDenoiseLib.training.recipe import TextTraining
@@ -77,7 +78,7 @@ class Conditioner(nn.Module):
         """
         assert self._known is not None
         if prompt not in self._known:
-            with torch.no_grad(), torch.autocast(device.type, enabled=False):
+            with torch.no_grad(), full_precision(device):
                 embedded, mask = self._encode([prompt], device)
             self._known[prompt] = (embedded[0], mask[0])
         return self._known[prompt]

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from MRIDenoiseLib.cli import main
+from MRIDenoiseLib.errors import MRIDenoiseError
 
 SMALL = ["--size", "64", "--slices", "2", "--repeats", "2", "--threads", "1", "--device", "cpu"]
 
@@ -21,10 +22,32 @@ def test_it_prints_its_tables_and_writes_every_figure_without_folders(tiny_bundl
     assert str(tiny_bundle.parent) not in out.read_text()
 
 
+def test_a_volume_holds_at_least_as_many_slices_as_a_call(tmp_path):
+    out = tmp_path / "speed.json"
+    only = ["--method", "posterior-mean", "--precision", "float32", "--batch", "3"]
+    assert main(["benchmark", "--config", "tiny", *only, *SMALL, "--json", str(out)]) == 0
+    (row,) = json.loads(out.read_text())["rows"]
+    assert row["row"]["batch"] == row["row"]["slices"] == 3
+
+
+def test_waiting_times_that_cannot_be_measured_are_a_note_and_cost_nothing_else(monkeypatch, capsys):
+    from MRIDenoiseLib.cli import waiting
+
+    def broken(*_):
+        yield waiting.Wait("one thing", 1.0, "s")
+        raise MRIDenoiseError("the worker did not start")
+
+    monkeypatch.setattr(waiting, "waiting_times", broken)
+    only = ["--method", "posterior-mean", "--precision", "float32"]
+    assert main(["benchmark", "--config", "tiny", *only, *SMALL, "--latency"]) == 0
+    shown = capsys.readouterr().out
+    assert "posterior-mean" in shown and "one thing" in shown and "waiting times: the worker did not start" in shown
+
+
 def test_the_paper_sized_networks_are_counted_without_computing(capsys):
     assert main(["benchmark", "--networks", "--config", "paper"]) == 0
     shown = capsys.readouterr().out
-    assert "denoiser" in shown and "LoRA adapters" in shown
+    assert all(part in shown for part in ("denoiser", "flow", "noise estimator", "LoRA adapters"))
 
 
 @pytest.mark.parametrize(
@@ -34,6 +57,9 @@ def test_the_paper_sized_networks_are_counted_without_computing(capsys):
         (["--precision", "float8"], "no number format 'float8'"),
         (["--ladder", "magic"], "no way to denoise"),
         (["--config", "tiny", "--bundle", "x"], "two different models"),
+        (["--networks", "--json", "x.json"], "leave --bundle, --ladder and --json out"),
+        (["--ladder", "regression", "--config", "tiny"], "leave --config, --peers and --method out"),
+        (["--ladder", "regression", "--peers"], "leave --config, --peers and --method out"),
     ],
 )
 def test_a_wrong_choice_is_one_sentence(capsys, wrong, said):

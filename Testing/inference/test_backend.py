@@ -162,6 +162,57 @@ def test_a_compiled_network_sees_whole_batches_only_and_rows_of_its_bucket(model
     assert (compiled != volume.voxels).any()
 
 
+def test_a_compiled_network_without_memory_gets_fewer_slices_from_then_on(models, volume, monkeypatch):
+    sizes = []
+
+    def narrow(network, **_):
+        def call(image, *rest):
+            sizes.append(len(image))
+            if len(image) > 2:
+                raise torch.OutOfMemoryError("out of memory")
+            return network(image, *rest)
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", narrow)
+    denoiser = Denoiser(models, "cpu")
+    narrowed = denoiser(volume, Settings(compiled=True, method="regression", batch_size=5)).volume.voxels
+    assert sizes == [5, 2, 2, 2, 2], "the last of the seven is filled up to two and not to five"
+    monkeypatch.setattr(torch, "compile", lambda network, **_: network)
+    expected = Denoiser(models, "cpu")(volume, Settings(compiled=True, method="regression", batch_size=5)).volume.voxels
+    np.testing.assert_allclose(narrowed, expected, atol=0.5)
+
+
+def test_a_small_volume_after_a_large_one_is_filled_up_to_its_own_batch_only(models, volume, monkeypatch):
+    sizes = []
+
+    def watching(network, **_):
+        def call(image, *rest):
+            sizes.append((len(image), image.shape[-1]))
+            return network(image, *rest)
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", watching)
+    denoiser = Denoiser(models, "cpu")
+    denoiser(volume, Settings(compiled=True, method="regression", batch_size=4))
+    wider = replace(volume, voxels=np.tile(volume.voxels, (1, 1, 2)))
+    before = len(sizes)
+    denoiser(wider, Settings(compiled=True, method="regression", batch_size=1))
+    assert {width for _, width in sizes[:before]}.isdisjoint(width for _, width in sizes[before:])
+    assert {rows for rows, _ in sizes[before:]} == {1}
+
+
+def test_float32_convolutions_keep_all_their_digits_on_a_gpu_too(models):
+    # A GPU's library reads this switch, which is thus off while a network runs and as it was afterwards.
+    before = torch.backends.cudnn.allow_tf32
+    seen = []
+    models.restoration.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
+    with torch.no_grad():
+        Backend(CPU).ready(models.restoration)(torch.zeros(1, models.restoration.config.in_channels, 16, 16), conditioning_of(models))
+    assert seen == [False] and torch.backends.cudnn.allow_tf32 == before
+
+
 REALLY = """
 import torch
 from MRIDenoiseLib.inference.backend import Backend

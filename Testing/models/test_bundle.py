@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTokenizer
 
 from MRIDenoiseLib.errors import BundleError, OutputError
+from MRIDenoiseLib.models import bundle_components, bundle_text
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.models.bundle_files import read_json, sha256, write_json
 from MRIDenoiseLib.models.bundle_writing import write_bundle
@@ -395,3 +396,7 @@ def test_a_bundle_knows_which_organs_and_contrasts_it_was_trained_on(written):
 def test_a_card_that_says_nothing_of_its_training_is_trained_on_nothing_known(copied):
     write_json(copied / "card.json", read_json(copied, "card.json") | {"training": "by hand"})
     assert Bundle.load(copied).trained_on == {"organ": frozenset(), "contrast": frozenset()}
+
+
+def test_the_tokenizers_that_an_index_may_name_are_those_that_can_be_loaded():
+    assert set(bundle_components.TOKENIZERS) == set(bundle_text.TOKENIZERS)

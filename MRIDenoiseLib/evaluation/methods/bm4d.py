@@ -10,19 +10,20 @@ from MRIDenoiseLib.evaluation.optional import PEERS, needed
 SOURCE = "Maggioni 2013; the authors' package bm4d (non-commercial use only), its normal profile"
 
 
-def block_matching(voxels: np.ndarray, noise_level: float) -> np.ndarray:
-    """BM4D, its normal profile, on one thread: with more, the result varies from run to run.
+def block_matching(voxels: np.ndarray, noise_level: float, threads: int = 1) -> np.ndarray:
+    """BM4D, its normal profile.
 
     Args:
         voxels: the noisy image, float (slices, rows, columns).
         noise_level: the standard deviation of its noise.
+        threads: with more than one the result varies very slightly from run to run.
 
     Raises:
         SettingsError: BM4D is not installed.
     """
     bm4d = needed("bm4d", PEERS)
     profile = bm4d.BM4DProfile()
-    profile.num_threads = 1
+    profile.num_threads = threads
     return bm4d.bm4d(voxels, noise_level, profile=profile).astype(np.float32)
 
 

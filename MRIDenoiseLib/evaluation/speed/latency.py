@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import psutil
 import torch
 from torch import Tensor
@@ -18,12 +17,12 @@ from torch.nn import functional
 
 from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.evaluation.peak_memory import peak_memory
+from MRIDenoiseLib.evaluation.speed.volumes import phantom
 from MRIDenoiseLib.inference import Denoiser, Method, SliceBatch
 from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.volume import Volume
 
-LARGE = (300, 512, 512)
-"""Slices, rows and columns of the largest volume that users are promised."""
+LARGE = (300, 512)
+"""Slices, and rows and columns of each, of the largest volume that users are promised."""
 
 
 @dataclass(frozen=True)
@@ -83,23 +82,24 @@ def import_seconds(module: str = "torch", repeats: int = 3) -> Spent:
     return program_seconds(f"import {module}", repeats)
 
 
-def streamed_memory(shape: tuple[int, int, int] = LARGE) -> Streamed:
+def streamed_memory(slices: int = LARGE[0], size: int = LARGE[1]) -> Streamed:
     """Memory for denoising a float32 volume with the bundled model, but for its networks' own: a 3 x 3 mean stands in for them.
 
     Args:
-        shape: slices, rows, columns.
+        slices: of the volume.
+        size: rows and columns of a slice.
     """
-    code = f"from MRIDenoiseLib.evaluation.speed import latency; latency.tell_streamed({tuple(shape)!r})"
+    code = f"from MRIDenoiseLib.evaluation.speed import latency; latency.tell_streamed({slices}, {size})"
     answer = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True).stdout
     return Streamed(**json.loads(answer.splitlines()[-1]))
 
 
-def tell_streamed(shape: tuple[int, int, int]) -> None:
+def tell_streamed(slices: int, size: int) -> None:
     """Print what :func:`streamed_memory` gives, of this process."""
     denoiser, method = Denoiser(Bundle.load(bundled_model()), "cpu"), Method("mean", _mean)
     # Libraries load and reserve on first use; that belongs to the program and not to the volume.
-    denoiser(_disc((4, *shape[1:])), method=method)
-    volume = _disc(shape)
+    denoiser(phantom(size, 4, seed=0), method=method)
+    volume = phantom(size, slices, seed=1)
     before = psutil.Process().memory_info().rss / 2**20
     denoiser(volume, method=method)
     print(json.dumps(asdict(Streamed(volume.voxels.nbytes / 2**20, before, peak_memory()))))
@@ -108,18 +108,6 @@ def tell_streamed(shape: tuple[int, int, int]) -> None:
 def _mean(batch: SliceBatch) -> Tensor:
     with torch.inference_mode():
         return functional.avg_pool2d(batch.stacks(1), 3, stride=1, padding=1)
-
-
-def _disc(shape: tuple[int, int, int]) -> Volume:
-    """A disc in Rician noise that fills most of the view, made slice by slice so that it is the only large array."""
-    slices, rows, columns = shape
-    y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
-    body = np.where(np.hypot(x, y) < 0.9, 500.0, 0.0)
-    generator = np.random.default_rng(0)
-    voxels = np.empty(shape, np.float32)
-    for image in voxels:
-        image[:] = np.hypot(body + generator.normal(0, 40, body.shape), generator.normal(0, 40, body.shape))
-    return Volume(voxels, np.diag([1.0, 1.0, 4.0, 1.0]))
 
 
 def _processor_of_children() -> float:

@@ -85,8 +85,10 @@ def facts(device: torch.device, threads: int) -> dict[str, str]:
 
 
 def fast_bfloat16() -> bool:
-    """Whether this processor has instructions for it; others only imitate it."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    """Whether this processor has instructions for it; others only imitate it, which is slower than float32."""
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _processor() -> str:

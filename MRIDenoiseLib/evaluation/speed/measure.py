@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,13 +30,12 @@ from MRIDenoiseLib.inference.slices import NetworkSlices, Window, body_window
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.models.configs import CONFIGS, build_scheduler
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
+from MRIDenoiseLib.models.flow import FlowNetwork
 from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.models.prompt_embeddings import encode_prompt
 from MRIDenoiseLib.sampling import SharedNoise
 from MRIDenoiseLib.volume import Volume
 
-VOLUMES = 3
-"""How often a whole volume is measured, each time with other noise."""
 TOKENS = 16
 """Of the text that networks with random weights are told."""
 JUDGED = 2
@@ -79,12 +77,13 @@ class _Trial:
     def measured(self) -> Measured:
         row = self.row
         volume = self._volume(0)
-        self._denoise(volume, (0, min(row.batch, volume.voxels.shape[volume.slice_axis])), watch=True)
+        self._batch = min(row.batch, volume.voxels.shape[volume.slice_axis])
+        result = self._denoise(volume, (0, self._batch), watch=True)
         volumes = []
-        for seed in range(1, VOLUMES + 1):
+        for seed in range(1, row.volumes + 1):
             volume = self._volume(seed)
             began = time.perf_counter()
-            result = self._denoise(volume)
+            self._denoise(volume)
             volumes.append(time.perf_counter() - began)
         device = self.denoiser.device
         return Measured(
@@ -133,8 +132,9 @@ class _Trial:
         """The method again and again on the same slices."""
         device = batch.backend.device
         count = len(batch.indices)
+        if device != self.denoiser.device or count < self._batch:
+            raise MRIDenoiseError(f"there is not enough memory for {self._batch} slices a call")
         resident = _Resident(**vars(batch))
-        resident.stacks(1)
 
         def seconds(run: Callable[[], Any]) -> float:
             synchronise(device)
@@ -169,17 +169,17 @@ def _uncropped(volume: Volume) -> tuple[NetworkSlices, Window]:
     return NetworkSlices(stack, everything, intensity_scale(stack, body)), body_window(body)
 
 
+@dataclass(frozen=True)
 class _Resident(SliceBatch):
-    """A batch whose slices lie on the device already."""
+    """A batch whose slices stay on the device once they are there, also in what :func:`dataclasses.replace` makes of it."""
 
-    @cached_property
-    def _kept(self) -> dict[int, Tensor]:
-        return {}
+    kept: dict[tuple[int, int], Tensor] = field(default_factory=dict)
 
     def stacks(self, count: int) -> Tensor:
-        if count not in self._kept:
-            self._kept[count] = super().stacks(count)
-        return self._kept[count]
+        which = id(self.slices), count
+        if which not in self.kept:
+            self.kept[which] = super().stacks(count)
+        return self.kept[which]
 
 
 @dataclass
@@ -189,7 +189,6 @@ class Untrained:
     config: str
     restoration: NBNet | None = None
     noise_estimator: None = None
-    flow: None = None
     hash: str = ""
     default_method: str = "regression"
     default_settings: dict[str, Any] = field(default_factory=dict)
@@ -201,6 +200,7 @@ class Untrained:
         self.denoiser = DiffusionDenoiser(**sizes.denoiser)
         self.degradation = NBNet(**sizes.degradation)
         self.restoration = NBNet(**sizes.restoration)
+        self.flow = FlowNetwork(**sizes.flow)
         self.scheduler: DDIMScheduler = build_scheduler()
         self._text = torch.randn(1, TOKENS, sizes.text_width)
 

@@ -12,7 +12,9 @@ from transformers import CLIPTextModel
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.configs import CONFIGS
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
+from MRIDenoiseLib.models.flow import FlowNetwork
 from MRIDenoiseLib.models.nbnet import NBNet
+from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
 from MRIDenoiseLib.models.operations import flops, parameter_count
 from MRIDenoiseLib.models.text_encoder import add_lora, build_compact_text_encoder, build_tokenizer, stable_diffusion_text_config
 
@@ -61,6 +63,8 @@ def network_costs(config: str, size: int) -> list[Cost]:
             cost("denoiser", denoiser, image, measured, torch.zeros(1), told),
             cost("degradation", NBNet(**sizes.degradation), image, told, gradient=True),
             cost("restoration", restoration, image.expand(1, restoration.config.in_channels, size, size), told),
+            cost("flow", FlowNetwork(**sizes.flow), image, image, image, torch.ones(1), told),
+            cost("noise estimator", NoiseEstimator(**sizes.noise_estimator), image, torch.ones_like(image)),
         ]
         if config != "paper":
             encoder = build_compact_text_encoder(build_tokenizer(), sizes.text_width, sizes.text_layers)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from MRIDenoiseLib.inference.backend import Precision
+
+_TIMES = ("slice", "with_transfer", "volume")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Row:
         size: rows and columns of a slice.
         slices: of the volume.
         repeats: how often a batch is measured after its first time.
+        volumes: how often a whole volume is measured, each time with other noise.
         head: measure on the sample head, which has air around it, and not on the phantom, which fills the view.
     """
 
@@ -53,6 +56,7 @@ class Row:
     size: int = 256
     slices: int = 8
     repeats: int = 5
+    volumes: int = 3
     head: bool = False
 
 
@@ -102,13 +106,26 @@ class Measured:
     notes: tuple[str, ...] = ()
 
     @classmethod
+    def of_rounds(cls, rounds: Sequence[Measured]) -> Measured:
+        """One line of what was measured several times in processes of their own: all times, and the most memory."""
+        times: dict[str, Any] = {name: Times([s for one in rounds for s in getattr(one, name).seconds]) for name in _TIMES}
+        return replace(
+            rounds[0],
+            **times,
+            first=float(np.median([one.first for one in rounds])),
+            memory=max(one.memory for one in rounds),
+            device_memory=max(one.device_memory for one in rounds),
+            notes=tuple(dict.fromkeys(note for one in rounds for note in one.notes)),
+        )
+
+    @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Measured:
         """Of what :meth:`as_json` gave."""
         known: dict[str, Any] = {name: math.nan if inner is None else inner for name, inner in value.items()}
-        times = {name: Times(tuple(known[name])) for name in ("slice", "with_transfer", "volume")}
+        times = {name: Times(tuple(known[name])) for name in _TIMES}
         return cls(**(known | times | {"notes": tuple(known["notes"])}))
 
     def as_json(self) -> dict[str, Any]:
         """JSON-ready but for NaN."""
         values = dict(vars(self))
-        return values | {name: list(values[name].seconds) for name in ("slice", "with_transfer", "volume")} | {"notes": list(self.notes)}
+        return values | {name: list(values[name].seconds) for name in _TIMES} | {"notes": list(self.notes)}

@@ -60,6 +60,7 @@ def ladder_rows(base: Row, method: str, precision: Precision, batch: int, compil
         title="as a simple program does it",
         settings=METHODS[method],
         head=True,
+        volumes=0,
         batch=1,
         precision="float32",
         text_cached=False,

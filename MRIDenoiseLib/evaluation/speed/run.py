@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from itertools import product
 
 from MRIDenoiseLib.errors import Cancelled, MRIDenoiseError
 from MRIDenoiseLib.evaluation.speed.row import Measured, Row
@@ -23,6 +24,8 @@ def run(
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
     failed: Callable[[Row, str], None] | None = None,
+    *,
+    rounds: int = 1,
 ) -> list[tuple[Row, Measured]]:
     """Measure all rows; one that fails is told of and left out.
 
@@ -31,22 +34,28 @@ def run(
         progress: told before every row.
         should_stop: asked often; the row in progress is then ended.
         failed: told a row that could not be measured, and why in a sentence.
+        rounds: how often to go through all rows; what slows the machine for a while then strikes them all alike.
 
     Raises:
         Cancelled: when told to stop.
     """
-    found = []
-    for number, row in enumerate(rows):
+    found: dict[int, list[Measured]] = {number: [] for number in range(len(rows))}
+    for done, (_, number) in enumerate(product(range(rounds), list(found))):
+        if number not in found:
+            continue
+        row = rows[number]
         if progress is not None:
-            progress(number / len(rows), None, f"Timing {row.title}")
+            progress(done / (rounds * len(rows)), None, f"Timing {row.title}")
         try:
-            found.append((row, _in_child(row, should_stop)))
+            found[number].append(_in_child(row, should_stop))
         except MRIDenoiseError as error:
             if isinstance(error, Cancelled):
                 raise
+            # What failed once is not tried again.
+            del found[number]
             if failed is not None:
                 failed(row, str(error))
-    return found
+    return [(rows[number], Measured.of_rounds(measured)) for number, measured in found.items()]
 
 
 def _in_child(row: Row, should_stop: ShouldStop | None) -> Measured:

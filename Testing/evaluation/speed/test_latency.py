@@ -25,6 +25,6 @@ def test_help_takes_little_longer_than_that_of_the_smallest_program_with_the_sam
 
 @pytest.mark.slow
 def test_denoising_needs_little_more_memory_than_its_result():
-    streamed = streamed_memory((200, 256, 256))
+    streamed = streamed_memory(slices=200, size=256)
     assert streamed.volume == 50
-    assert 1 <= streamed.copies < 1.6, "the result, and a mask, a slice's networks and the allocator's reserve beside it"
+    assert 0.9 < streamed.copies < 1.6, "the result, and a mask, a slice's networks and the allocator's reserve beside it"

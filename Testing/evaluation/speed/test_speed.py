@@ -13,17 +13,18 @@ import pytest
 import torch
 from torch import nn
 
-from MRIDenoiseLib.errors import Cancelled
+from MRIDenoiseLib.errors import Cancelled, MRIDenoiseError
 from MRIDenoiseLib.evaluation.peak_memory import peak_memory
 from MRIDenoiseLib.evaluation.speed import table
 from MRIDenoiseLib.evaluation.speed.machine import Limits, facts, limits_of
 from MRIDenoiseLib.evaluation.speed.measure import measure
 from MRIDenoiseLib.evaluation.speed.networks import network_costs
 from MRIDenoiseLib.evaluation.speed.row import Measured, Row, Times
-from MRIDenoiseLib.evaluation.speed.rows import CHANGE, METHODS, ladder_rows, table_rows
+from MRIDenoiseLib.evaluation.speed.rows import CHANGE, METHODS, USUAL, ladder_rows, table_rows
 from MRIDenoiseLib.evaluation.speed.run import run
 from MRIDenoiseLib.evaluation.speed.volumes import phantom
 from MRIDenoiseLib.evaluation.speed.work import work_of
+from MRIDenoiseLib.inference import SliceBatch
 
 CPU = torch.device("cpu")
 SMALL = {"threads": 1, "size": 64, "slices": 2, "repeats": 2}
@@ -126,6 +127,33 @@ def test_switching_everything_off_gives_the_same_image(tiny_bundle):
     assert slow.psnr == pytest.approx(fast.psnr, abs=0.2)
 
 
+def test_a_batch_that_stays_on_the_device_is_brought_there_once(tiny_bundle, monkeypatch):
+    brought = []
+    stacks = SliceBatch.stacks
+    monkeypatch.setattr(SliceBatch, "stacks", lambda batch, count: brought.append(type(batch)) or stacks(batch, count))
+    for switches in ({}, {"cropped": False}):
+        brought.clear()
+        measure(Row(title="", settings=METHODS["regression"], bundle=str(tiny_bundle), volumes=0, **SMALL, **switches))
+        own = [kind for kind in brought if kind is not SliceBatch]
+        # Once as users have it; counting the operations does so as well where the row itself does not crop.
+        assert len(own) == (1 if not switches else 2), "first, counted, and every repeat took what was there"
+
+
+@pytest.mark.parametrize("switches", [{}, {"batch": 2}])
+def test_a_row_without_the_memory_for_its_batch_is_a_sentence(tiny_bundle, monkeypatch, switches):
+    def full(self, batch, **options):
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr("MRIDenoiseLib.evaluation.speed.measure._Trial._as_asked", full)
+    with pytest.raises(MRIDenoiseError, match="not enough memory"):
+        measure(Row(title="", settings=METHODS["regression"], bundle=str(tiny_bundle), **SMALL, **switches))
+
+
+def test_every_usual_method_can_be_timed_with_random_weights():
+    for method in USUAL:
+        assert measure(Row(title="", settings=METHODS[method], config="tiny", volumes=0, **SMALL)).slice.median > 0
+
+
 def test_networks_with_random_weights_are_timed_and_not_judged():
     one = measure(Row(title="", settings=METHODS["posterior-mean"], config="tiny", **SMALL))
     assert one.slice.median > 0 and math.isnan(one.psnr)
@@ -141,6 +169,29 @@ def test_a_row_that_fails_is_told_of_in_a_sentence_and_the_others_go_on(tmp_path
     ((row, one),) = found
     assert row.title == "fine" and one.slice.median > 0 and 100 < one.memory < 4000
     assert told[0][0] == "no model" and "\n" not in told[0][1] and "Traceback" not in told[0][1]
+
+
+def test_rounds_go_through_all_rows_again_but_for_those_that_failed(tmp_path, tiny_bundle):
+    rows = [
+        Row(title="no model", bundle=str(tmp_path / "nothing"), **SMALL),
+        Row(title="one", settings=METHODS["posterior-mean"], bundle=str(tiny_bundle), volumes=0, **SMALL),
+        Row(title="two", settings=METHODS["regression"], bundle=str(tiny_bundle), volumes=1, **SMALL),
+    ]
+    told, order = [], []
+    found = run(rows, lambda fraction, left, message: order.append((fraction, message)), failed=lambda row, why: told.append(why), rounds=2)
+    assert [message.split()[-1] for _, message in order] == ["model", "one", "two", "one", "two"]
+    assert [fraction for fraction, _ in order] == sorted(fraction for fraction, _ in order)
+    assert len(told) == 1
+    assert [(row.title, len(one.slice.seconds), len(one.volume.seconds)) for row, one in found] == [("one", 4, 0), ("two", 4, 2)]
+
+
+def test_rounds_become_one_line_with_all_times_and_the_most_memory():
+    rounds = [
+        Measured(first=3.0, slice=Times((1.0, 2.0)), memory=10.0, psnr=30.0, notes=("a",)),
+        Measured(first=5.0, slice=Times((3.0,)), memory=20.0, psnr=30.0, notes=("a", "b")),
+    ]
+    one = Measured.of_rounds(rounds)
+    assert one.first == 4 and one.slice.seconds == [1, 2, 3] and one.memory == 20 and one.psnr == 30 and one.notes == ("a", "b")
 
 
 def test_a_stop_ends_the_row_in_progress_at_once(tiny_bundle):
