@@ -107,7 +107,7 @@ def _points(place: Axes, points: Sequence[tuple[MethodRow, float, float]]) -> No
             textcoords="axes fraction",
             va="center",
             fontsize=8,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "alpha": 0.6},
+            arrowprops={"arrowstyle": "-", "relpos": (0, 0.5), "color": colour, "linewidth": 0.5, "alpha": 0.6},
         )
 
 
