@@ -94,7 +94,7 @@ class DiffusionDenoiser(ModelMixin, ConfigMixin):
             class_embed_type="projection",
             projection_class_embeddings_input_dim=2 * FREQUENCIES * NUMBERS,
         )
-        self.unet.conv_out = LastConvolution(widths[0], patch_size**2)
+        self.unet.conv_out = LastConvolution(widths[0], patch_size**2, zero=residual)
         # diffusers reads attention_head_dim as channels a head in the attention levels but as the number of heads in the
         # middle block (its issue 2011); set the middle block's heads to the same channels.
         for layer in self.unet.mid_block.attentions:
@@ -107,9 +107,6 @@ class DiffusionDenoiser(ModelMixin, ConfigMixin):
             for block in layer.transformer_blocks:
                 nn.init.zeros_(block.attn2.to_out[0].weight)
                 nn.init.zeros_(block.attn2.to_out[0].bias)
-        if residual:
-            nn.init.zeros_(self.unet.conv_out.weight)
-            nn.init.zeros_(self.unet.conv_out.bias)
 
     @property
     def multiple(self) -> int:

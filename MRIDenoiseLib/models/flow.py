@@ -76,10 +76,7 @@ class FlowNetwork(ModelMixin, ConfigMixin):
         upward = list(pairwise(channels[::-1]))
         self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, stride=2) for a, b in upward)
         self.join = nn.ModuleList(ConvBlock(2 * b, b, film_width) for _, b in upward)
-        self.head = LastConvolution(channels[0], patch_size**2)
-        nn.init.zeros_(self.head.weight)
-        assert self.head.bias is not None
-        nn.init.zeros_(self.head.bias)
+        self.head = LastConvolution(channels[0], patch_size**2, zero=True)
 
     @property
     def multiple(self) -> int:

@@ -14,10 +14,14 @@ class LastConvolution(nn.Conv2d):
     Args:
         in_channels: of the features.
         out_channels: of the image.
+        zero: start with weights of zero, so that a network that adds its answer to its input starts as the identity.
     """
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, zero: bool = False) -> None:
         super().__init__(in_channels, out_channels, 3, padding=1)
+        if zero:
+            for weights in self.parameters():
+                nn.init.zeros_(weights)
 
     def forward(self, features: Tensor) -> Tensor:
         """B x in x H x W -> B x out x H x W, float32 at least."""

@@ -152,11 +152,7 @@ class NBNet(ModelMixin, ConfigMixin):
         self.down = nn.ModuleList(nn.Conv2d(c, c, 4, stride=2, padding=1, bias=False) for c in channels[:-1])
         steps = list(zip(channels[:0:-1], channels[-2::-1], strict=True))
         self.decoder = nn.ModuleList(UpBlock(a, b, mid_channels, i + 1, subspace_dim, film) for i, (a, b) in enumerate(steps))
-        self.head = LastConvolution(channels[0], patch_size**2)
-        if residual:
-            nn.init.zeros_(self.head.weight)
-            assert self.head.bias is not None
-            nn.init.zeros_(self.head.bias)
+        self.head = LastConvolution(channels[0], patch_size**2, zero=residual)
 
     @property
     def multiple(self) -> int:
