@@ -100,8 +100,10 @@ def benchmark(
         console.print(table.network_table(network_costs(config or "compact", size), config or "compact", size))
         return
     where = choose_device(device)
-    half = fast_bfloat16() if where.type == "cpu" else choose_precision("auto", where).itemsize == 2
-    numbers = [_known(name, PRECISIONS, "number format") for name in precision or (["float32", "bfloat16"] if half else ["float32"])]
+    numbers = [_known(name, PRECISIONS, "number format") for name in precision or []]
+    if not numbers:
+        half = fast_bfloat16(threads) if where.type == "cpu" else choose_precision("auto", where).itemsize == 2
+        numbers = ["float32", "bfloat16"] if half else ["float32"]
     methods = [_known(name, METHODS, "way to denoise") for name in method or USUAL]
     batches = batch or ([1, 32] if where.type == "cuda" else [1])
     base = Row(

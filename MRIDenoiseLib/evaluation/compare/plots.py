@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from MRIDenoiseLib.evaluation.compare.run import Findings
-from MRIDenoiseLib.evaluation.compare.summary import FIGURES, OURS, MethodRow
+from MRIDenoiseLib.evaluation.compare.summary import FIGURES, OURS, MethodRow, organ_and_noise
 from MRIDenoiseLib.evaluation.methods import GROUPS, METHODS
 from MRIDenoiseLib.evaluation.methods.interface import Group
 
@@ -29,7 +29,7 @@ def box_plots(findings: Findings, rows: Sequence[MethodRow], figure: str) -> byt
     for cell, outcome in findings.cells:
         value = outcome.figures.get(figure, math.nan)
         if math.isfinite(value):
-            panels.setdefault(f"{cell.case.organ}, {cell.case.noise}", {}).setdefault(f"{cell.method}/{cell.model}", []).append(value)
+            panels.setdefault(organ_and_noise(cell.case), {}).setdefault(f"{cell.method}/{cell.model}", []).append(value)
     height = 0.26 * len(rows) + 0.9
     columns = min(_COLUMNS, max(len(panels), 1))
     drawing = _figure(4.6 * columns + 1.2, height * math.ceil(len(panels) / columns))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from MRIDenoiseLib.evaluation.compare import summary
@@ -15,6 +15,9 @@ from MRIDenoiseLib.evaluation.compare.run import Findings
 from MRIDenoiseLib.evaluation.compare.summary import FIGURES, OURS, SHOWN, TESTED, Against, MethodRow
 from MRIDenoiseLib.evaluation.methods import GROUPS, METHODS
 from MRIDenoiseLib.page import heading, paragraph, table
+
+COLUMNS = 16
+"""As many as stand side by side on a page."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,15 @@ def tests(tables: Tables) -> Iterator[str]:
 
 
 def by_group(tables: Tables) -> Iterator[str]:
-    """Foreground PSNR by organ and noise."""
-    yield heading("Foreground PSNR by organ and noise, dB")
-    found = summary.groups(tables.findings, TESTED[0])
+    """Foreground PSNR by organ and noise and, where they are few enough for columns, by subject."""
+    yield from _grouped(tables, "organ and noise", summary.groups(tables.findings, TESTED[0], summary.organ_and_noise))
+    of_subjects = summary.groups(tables.findings, TESTED[0], summary.organ_and_subject)
+    if len(of_subjects) <= COLUMNS:
+        yield from _grouped(tables, "subject", of_subjects)
+
+
+def _grouped(tables: Tables, by: str, found: Mapping[str, Mapping[Entrant, float]]) -> Iterator[str]:
+    yield heading(f"Foreground PSNR by {by}, dB")
     rows = [(row.title, *(number(found[name][row.entrant], 2) for name in found)) for row in tables.rows]
     bold = []
     for column, name in enumerate(found, start=1):
@@ -96,7 +105,7 @@ def by_group(tables: Tables) -> Iterator[str]:
         known = [value for value in values if math.isfinite(value)]
         bold += [(place, column) for place, value in enumerate(values) if known and value == max(known)]
     yield table(("method", *found), rows, bold)
-    yield paragraph("Bold: the best of its column.", "note")
+    yield paragraph("Means over subjects of the means over their images. Bold: the best of its column.", "note")
 
 
 def tissues(tables: Tables) -> Iterator[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
 
 from MRIDenoiseLib.evaluation.assessment import DEFINITIONS, Definition
+from MRIDenoiseLib.evaluation.compare.cases import CaseSpec
 from MRIDenoiseLib.evaluation.compare.cells import TISSUE_DICE, Cell, Outcome
 from MRIDenoiseLib.evaluation.compare.plan import Entrant
 from MRIDenoiseLib.evaluation.compare.run import Findings
@@ -133,14 +134,29 @@ def by_subject(cells: Sequence[tuple[Cell, Outcome]], figure: str) -> dict[str, 
     return {subject: mean(some) for subject, some in values.items()}
 
 
-def groups(findings: Findings, figure: str) -> dict[str, dict[Entrant, float]]:
-    """Organ and noise -> method -> mean over subjects."""
-    names = dict.fromkeys(f"{spec.organ}, {spec.noise}" for spec in findings.plan.cases.values())
+def organ_and_noise(spec: CaseSpec) -> str:
+    """What images that are alike share."""
+    return f"{spec.organ}, {spec.noise}"
+
+
+def organ_and_subject(spec: CaseSpec) -> str:
+    """Whose images they are."""
+    return f"{spec.organ}, {spec.subject}"
+
+
+def groups(findings: Findings, figure: str, group: Callable[[CaseSpec], str]) -> dict[str, dict[Entrant, float]]:
+    """Group, in the order of the plan -> method -> mean over subjects.
+
+    Args:
+        findings: of the comparison.
+        figure: its name.
+        group: an image's.
+    """
     table: dict[str, dict[Entrant, float]] = {}
-    for name in names:
+    for name in dict.fromkeys(group(spec) for spec in findings.plan.cases.values()):
         table[name] = {}
         for entrant in findings.plan.entrants:
-            cells = [one for one in _of(findings, entrant) if f"{one[0].case.organ}, {one[0].case.noise}" == name and not one[1].error]
+            cells = [(cell, outcome) for cell, outcome in _of(findings, entrant) if group(cell.case) == name and not outcome.error]
             table[name][entrant] = over_subjects(cells, figure)
     return table
 

@@ -21,6 +21,10 @@ COPIED = 2**28
 """Bytes: more than any cache holds."""
 SIDE = {"cpu": 2048, "mps": 4096, "cuda": 8192}
 """Of the square matrices."""
+SMALL_SIDE = 512
+"""Of those that tell whether a number format is imitated, which may take a hundred times as long."""
+WORTH = 1.25
+"""Times as fast as float32 must another number format be to count as fast."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,15 @@ def limits_of(device: torch.device, precision: torch.dtype, threads: int) -> Lim
     """Measured now on some threads of the processor, or on another device: the best of what :data:`SECONDS` of trying give."""
     torch.set_num_threads(threads)
     side = SIDE[device.type]
-    left, right = (torch.randn(side, side, device=device).to(precision) for _ in range(2))
     source = torch.zeros(COPIED, dtype=torch.uint8, device=device)
     target = torch.ones_like(source)
-    product = _fastest(lambda: left @ right, device)
     copy = _fastest(lambda: target.copy_(source), device)
-    return Limits(2 * side**3 / product, 2 * COPIED / copy)
+    return Limits(2 * side**3 / _product_seconds(device, precision, side), 2 * COPIED / copy)
+
+
+def _product_seconds(device: torch.device, precision: torch.dtype, side: int) -> float:
+    left, right = (torch.randn(side, side, device=device).to(precision) for _ in range(2))
+    return _fastest(lambda: left @ right, device)
 
 
 def _fastest(run: Callable[[], object], device: torch.device) -> float:
@@ -84,11 +91,12 @@ def facts(device: torch.device, threads: int) -> dict[str, str]:
     return told
 
 
-def fast_bfloat16() -> bool:
-    """Whether this processor has instructions for it; others only imitate it, which is slower than float32."""
-    if platform.machine().lower() in ("x86_64", "amd64"):
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+def fast_bfloat16(threads: int) -> bool:
+    """Whether this processor has instructions for it, measured now: others imitate it, which is hardly faster than float32 or slower."""
+    torch.set_num_threads(threads)
+    processor = torch.device("cpu")
+    single, half = (_product_seconds(processor, precision, SMALL_SIDE) for precision in (torch.float32, torch.bfloat16))
+    return half < single / WORTH
 
 
 def _processor() -> str:

@@ -7,7 +7,7 @@ import pytest
 from comparison_cases import findings_of
 from scipy import stats
 
-from MRIDenoiseLib.evaluation.compare import summary
+from MRIDenoiseLib.evaluation.compare import sections, summary
 from MRIDenoiseLib.evaluation.compare.cells import Outcome
 from MRIDenoiseLib.evaluation.compare.report import Report
 
@@ -89,6 +89,20 @@ def test_where_nobody_beats_ours_the_page_says_so(plan, tmp_path):
     assert report.verdict.startswith("By foreground PSNR no method is ahead of ours")
 
 
-def test_groups_are_organs_and_noises(plan):
+def test_groups_are_organs_and_noises_or_subjects(plan):
+    findings, ours = found(plan)
+    assert set(summary.groups(findings, "psnr_foreground", summary.organ_and_noise)) == {"head, R", "head, M0.10"}
+    subjects = summary.groups(findings, "psnr_foreground", summary.organ_and_subject)
+    means = {name: {entrant.method: value for entrant, value in of_it.items()} for name, of_it in subjects.items()}
+    assert {name: of_it["ours"] for name, of_it in means.items()} == {f"head, {subject}": value for subject, value in ours.items()}
+    assert math.isnan(means["head, p0"]["median"]) and math.isfinite(means["head, p1"]["median"])
+
+
+def test_the_page_has_a_column_a_subject_as_long_as_they_fit(plan, monkeypatch):
     findings, _ = found(plan)
-    assert set(summary.groups(findings, "psnr_foreground")) == {"head, R", "head, M0.10"}
+    tables = sections.Tables(findings, summary.rows(findings), summary.against(findings))
+    page = "".join(sections.by_group(tables))
+    assert all(f"head, p{number}<" in page for number in range(10)) and "by subject" in page
+    monkeypatch.setattr(sections, "COLUMNS", 9)
+    page = "".join(sections.by_group(tables))
+    assert "by subject" not in page and "by organ and noise" in page

@@ -3,11 +3,13 @@
 import json
 import math
 import os
+import platform
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -61,6 +63,20 @@ def test_the_machines_limits_are_measured_and_lie_within_what_machines_can_do():
     limits = limits_of(CPU, torch.float32, threads=1)
     assert 1e9 < limits.operations < 1e14 and 1e8 < limits.traffic < 1e13
     assert facts(CPU, 1)["PyTorch"] == torch.__version__
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="only on x86 can oneDNN be told to use fewer instructions")
+def test_a_processor_without_instructions_for_bfloat16_is_found_out():
+    code = "from MRIDenoiseLib.evaluation.speed.machine import fast_bfloat16; print(fast_bfloat16(1))"
+
+    def found(**environment: str) -> bool:
+        answer = subprocess.run([sys.executable, "-c", code], env=os.environ | environment, stdout=subprocess.PIPE, text=True, check=True)
+        return answer.stdout.strip() == "True"
+
+    assert not found(ONEDNN_MAX_CPU_ISA="AVX2")
+    known = Path("/proc/cpuinfo")
+    if known.exists():
+        assert found() == any(flag in known.read_text() for flag in ("avx512_bf16", "amx_bf16"))
 
 
 def test_median_and_p95():
