@@ -3,64 +3,87 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import nn
 
-from MRIDenoiseLib.body import body_mask
-from MRIDenoiseLib.inference.noise_level import estimate_noise_level, measured_noise_level
+from MRIDenoiseLib.body import find_body
+from MRIDenoiseLib.inference.disturbances import Disturbances, find_wiped, occupied
+from MRIDenoiseLib.inference.noise_level import estimate_noise_level, measured_noise_levels
 from MRIDenoiseLib.inference.normalise import intensity_scale
-from MRIDenoiseLib.inference.slices import NetworkSlices, Window, body_window
+from MRIDenoiseLib.inference.reception import find_reception
+from MRIDenoiseLib.inference.slices import NetworkSlices, Window, content_window
 from MRIDenoiseLib.volume import Volume
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Analysis:
     """A few numbers about a volume, and no voxel of it, so that it may be kept.
 
     Args:
         window: the in-plane part of every slice that the networks see.
-        scale: P99.5 of the body, in the volume's units; +1 in network units.
+        scale: P99.5 of the body, in the volume's units; +1 in network units. Of an unevenly lit body, after it was evened out.
         noise_level: standard deviation of the noise inside the body, in the volume's units.
-        brightest: the largest value in the window, in network units.
+        told: that of every slice as the networks are told it, (slices,), in network units.
+        disturbances: what is no evenly lit tissue.
+        brightest: the largest value that the networks see, in network units.
         negative_share: the part of all voxels, 0 to 1, that is below zero.
     """
 
     window: Window
     scale: float
     noise_level: float
+    told: np.ndarray
+    disturbances: Disturbances
     brightest: float
     negative_share: float
 
+    def slices(self, stack: np.ndarray, window: Window | None = None) -> NetworkSlices:
+        """The volume as the networks see it; another window than the analysis's own may be given."""
+        return NetworkSlices(stack, window or self.window, self.scale, self.disturbances, float(np.median(self.told)))
+
 
 def analyse(stack: np.ndarray, noise_estimator: nn.Module | None) -> Analysis:
-    """Find body, scale, noise and extremes of a volume.
+    """Find body, scale, noise, disturbances and extremes of a volume.
 
-    Nothing but the mask and, while it is being found, one blurred volume is held beside the input.
+    Nothing but the mask and, while it is being found, one blurred volume is held beside the input; an evened-out copy while
+    the body of an unevenly lit volume is measured.
 
     Args:
         stack: float32 (slices, rows, columns) across the acquired plane.
         noise_estimator: measures the noise; without one the spectrum tells.
 
     Raises:
-        InputError: as :func:`body_mask` and :func:`intensity_scale`.
+        InputError: as :func:`find_body` and :func:`intensity_scale`.
     """
-    mask = body_mask(stack)
-    scale = intensity_scale(stack, mask)
-    window = body_window(mask)
-    slices = NetworkSlices(stack, window, scale)
+    body = find_body(stack)
+    wiped = find_wiped(stack, body)
+    ceiling = body.ceiling if float(stack.max()) > body.ceiling else float("inf")
+    reception = None if body.noisy_air else find_reception(stack, ceiling)
+    disturbances = Disturbances(wiped, body.noisy_air, ceiling, reception)
+    mask, even = body.mask, stack
+    if reception is not None:
+        even = np.stack([np.minimum(image, ceiling) / reception.of(z, image.shape) for z, image in enumerate(stack)])
+        mask = find_body(even).mask
+    scale = intensity_scale(even, mask)
+    window = content_window(*occupied(stack, wiped))
     if noise_estimator is None:
-        noise_level = estimate_noise_level(stack, mask)
+        told = np.full(len(stack), 2 * estimate_noise_level(even, mask) / scale)
     else:
-        noise_level = measured_noise_level(noise_estimator, slices, window.of(mask)) * scale / 2
-    return Analysis(
+        told = measured_noise_levels(noise_estimator, NetworkSlices(even, window, scale), window.of(mask))
+    amplification = 1.0 if reception is None else reception.amplification
+    found = Analysis(
         window=window,
         scale=scale,
-        noise_level=noise_level,
-        brightest=max(float(slices[index].max()) for index in range(len(slices))),
+        noise_level=float(np.median(told)) * scale / 2 / amplification,
+        told=told,
+        disturbances=disturbances,
+        brightest=0.0,
         negative_share=sum(int(np.count_nonzero(image < 0)) for image in stack) / stack.size,
     )
+    slices = found.slices(stack)
+    return replace(found, brightest=max(float(slices[index].max()) for index in range(len(slices))))
 
 
 def fingerprint(volume: Volume) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,11 +62,13 @@ class _Task:
     """One volume prepared for the networks."""
 
     slices: NetworkSlices
-    body: Window
-    """The body's own; noise is drawn for it, so that a larger window changes nothing inside."""
+    content: Window
+    """The volume's own; noise is drawn for it, so that a larger window changes nothing inside."""
     window: Window
     conditioning: Conditioning
-    """Of one slice; the same for all."""
+    """Of one slice; the same for all but for the noise."""
+    told: np.ndarray
+    """The noise level of every slice."""
     limits: tuple[float, float]
     method: Method
     strength: float
@@ -142,10 +144,11 @@ class Denoiser:
         shape = stack.shape[1], stack.shape[2]
         window = analysis.window.grown(BUCKET, shape) if asked.compiled else analysis.window
         task = _Task(
-            slices=NetworkSlices(stack, window, scale),
-            body=analysis.window,
+            slices=analysis.slices(stack, window),
+            content=analysis.window,
             window=window,
-            conditioning=self._condition(volume, prompt, 2 * noise_level / scale),
+            conditioning=self._condition(volume, prompt),
+            told=np.maximum(analysis.told, SMALLEST_TOLD),
             limits=(-1.0, max(BRIGHTEST_ESTIMATE, analysis.brightest)),
             method=run,
             strength=strength,
@@ -158,7 +161,7 @@ class Denoiser:
         warnings += (setting_warnings(asked, run.name) if method is None else []) + _image_warnings(analysis)
 
         output = volume.voxels.copy()
-        device = self._run(task, range(first, last), scale, np.moveaxis(output, axis, 0), device, pace, warnings)
+        device = self._run(task, range(first, last), np.moveaxis(output, axis, 0), device, pace, warnings)
         return Result(
             volume=volume.with_voxels(output),
             noisy=volume,
@@ -201,21 +204,19 @@ class Denoiser:
             self._last = content, analyse(stack, self.bundle.noise_estimator)
         return self._last[1]
 
-    def _condition(self, volume: Volume, prompt: str, noise_level: float) -> Conditioning:
-        """What the networks are told beside the pixels, for one slice."""
+    def _condition(self, volume: Volume, prompt: str) -> Conditioning:
+        """What the networks are told beside the pixels, for one slice; its noise level is put in with every batch."""
         text, text_mask = self.bundle.encode([prompt])
         acceleration = volume.acquisition.acceleration.value or DEFAULT_RATIO
         return Conditioning(
             text=text,
             text_mask=text_mask,
             acceleration=torch.tensor([float(acceleration)], dtype=torch.float32),
-            noise_level=torch.tensor([noise_level], dtype=torch.float32),
+            noise_level=torch.zeros(1),
             slice_spacing=torch.tensor([volume.spacing[volume.slice_axis]], dtype=torch.float32),
         )
 
-    def _run(
-        self, task: _Task, asked: range, scale: float, output: np.ndarray, device: torch.device, pace: Pace, warnings: list[str]
-    ) -> torch.device:
+    def _run(self, task: _Task, asked: range, output: np.ndarray, device: torch.device, pace: Pace, warnings: list[str]) -> torch.device:
         """Fill ``output`` with the slices asked for; give the device that did it in the end."""
         batch = task.batch_size or default_batch(device, task.window.weight.size, compiled=task.compiled)
         first = task.batch_size is None
@@ -246,11 +247,11 @@ class Denoiser:
                 first, batch = False, next_batch(device, batch, compiled=task.compiled)
             # While a GPU works on these slices, those before them are put in their places.
             if waiting is not None:
-                _place(task, *waiting, scale, output)
+                _place(task, *waiting, output)
             waiting = indices, estimate
             done += len(indices)
         if waiting is not None:
-            _place(task, *waiting, scale, output)
+            _place(task, *waiting, output)
         warnings += self._backend(device, task.precision, task.compiled).notes
         return device
 
@@ -265,8 +266,11 @@ class Denoiser:
         batch = SliceBatch(
             slices=task.slices,
             indices=indices,
-            conditioning=task.conditioning.to(device).expand(len(indices)),
-            noise=SharedNoise(task.body.shape, task.seed, device, task.window.margins(task.body)),
+            conditioning=replace(
+                task.conditioning.to(device).expand(len(indices)),
+                noise_level=torch.from_numpy(task.told[list(indices)].astype(np.float32)).to(device),
+            ),
+            noise=SharedNoise(task.content.shape, task.seed, device, task.window.margins(task.content)),
             limits=task.limits,
             callback=callback,
             schedule=self._schedule,
@@ -282,21 +286,21 @@ class Denoiser:
         return self._backends.setdefault(wanted, Backend(device, wanted[1], compiled=compiled))
 
 
-def _place(task: _Task, indices: range, estimate: Tensor, scale: float, output: np.ndarray) -> None:
+def _place(task: _Task, indices: range, estimate: Tensor, output: np.ndarray) -> None:
     """Put the estimates (len(indices), rows, columns), in network units, into their slices of ``output``, in its units."""
     images = estimate.cpu().numpy()
     if not np.isfinite(images).all():
         raise BundleError("the model gave values that are not numbers for this volume: try --device cpu, or verify the model")
     for index, image in zip(indices, images, strict=True):
         target = task.window.of(output[index])
-        taken = target - (image + 1) * np.float32(scale / 2)
+        taken = target - task.slices.restored(index, image)
         target[:] = task.window.blend(target, target - np.float32(task.strength) * taken)
 
 
 def _image_warnings(analysis: Analysis) -> list[str]:
     """What the reader should know because of the voxels themselves."""
-    said = []
-    if 2 * analysis.noise_level / analysis.scale <= SMALLEST_TOLD:
+    said = analysis.disturbances.sentences()
+    if np.median(analysis.told) <= SMALLEST_TOLD:
         said.append("No noise was found in the image, or too little of it is body to measure any.")
     if analysis.negative_share > NEGATIVE_SHARE:
         said.append("The image holds negative values, which a magnitude image has not; inside the body they become zero.")

@@ -28,6 +28,8 @@ MAD_TO_STD = 1.4826
 SLICES = 12
 MINIMUM_PIXELS = 200
 """Flat pixels that a median takes; small bodies are measured on several slices together."""
+DIFFERING = 1.5
+"""Times the noise of other slices: then a slice's own is told."""
 FEWEST_PIXELS = 20
 """Flat pixels that a slice must have to be counted in with others."""
 
@@ -41,8 +43,11 @@ def told_noise_level(estimator: nn.Module, image: Tensor, body: Tensor) -> Tenso
     return estimator(image, body).clamp_min(SMALLEST_TOLD)
 
 
-def measured_noise_level(estimator: nn.Module, slices: Slices, mask: np.ndarray) -> float:
-    """The standard deviation of the noise inside the body as a network measures it: the median over up to twelve slices.
+def measured_noise_levels(estimator: nn.Module, slices: Slices, mask: np.ndarray) -> np.ndarray:
+    """The standard deviation of the noise inside the body of every slice, as a network measures it.
+
+    Up to twelve slices are measured. Where they agree, their median holds for all; where they differ (a coil at one end, a
+    bright slab), a smooth course through them.
 
     Args:
         estimator: a :class:`MRIDenoiseLib.models.noise_estimator.NoiseEstimator`.
@@ -50,7 +55,7 @@ def measured_noise_level(estimator: nn.Module, slices: Slices, mask: np.ndarray)
         mask: bool, the body, same shape.
 
     Returns:
-        In network units.
+        (slices,), in network units.
     """
     size = mask.sum(axis=(1, 2))
     large = np.flatnonzero(size >= size.max() / 2)
@@ -61,7 +66,10 @@ def measured_noise_level(estimator: nn.Module, slices: Slices, mask: np.ndarray)
         image, body = (torch.from_numpy(np.ascontiguousarray(part[z], dtype=np.float32))[None, None].to(device) for part in (slices, mask))
         with torch.no_grad():
             found.append(float(told_noise_level(estimator, image, body)))
-    return float(np.median(found))
+    course = ndimage.median_filter(found, 3, mode="nearest")
+    if course.max() <= DIFFERING * course.min():
+        return np.full(len(mask), np.median(found))
+    return np.exp(np.interp(np.arange(len(mask)), chosen, np.log(course)))
 
 
 def estimate_noise_level(slices: np.ndarray, mask: np.ndarray | None = None) -> float:

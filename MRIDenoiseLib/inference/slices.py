@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
 
-MARGIN = 16
-"""Pixels kept around the body; over them the result fades into the untouched image."""
+from MRIDenoiseLib.inference.disturbances import Disturbances
 
 MULTIPLE = 16
 """The networks halve an image up to four times; a window of that grain needs no padding."""
 
-WORTHWHILE = 0.8
-"""A window that keeps more of the field of view than this saves too little to leave a frame untouched."""
+BRIGHTEST_SHOWN = 3.0
+"""Network units (twice P99.5); what a voxel has beyond that comes back untouched. Brighter ones disturb all that lies around them."""
+BLANKS = 16
+"""Slices of which it is remembered where they are empty: each is asked for by its neighbours, too."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Window:
     Args:
         rows: half-open range of rows.
         columns: half-open range of columns.
-        weight: float32 (rows, columns), 1 over the body, falling to 0 at the window's borders inside the image.
+        weight: float32 (rows, columns), 1 where the result is taken, 0 where a larger window was added around it.
     """
 
     rows: slice
@@ -41,7 +43,7 @@ class Window:
         return image[..., self.rows, self.columns]
 
     def blend(self, original: np.ndarray, denoised: np.ndarray) -> np.ndarray:
-        """``denoised`` over the body, ``original`` at the border; both window-sized."""
+        """``denoised`` where the result is taken, ``original`` elsewhere; both window-sized."""
         return original + self.weight * (denoised - original)
 
     def grown(self, multiple: int, shape: tuple[int, int]) -> Window:
@@ -72,44 +74,97 @@ class Slices(Protocol):
 
 
 class NetworkSlices:
-    """The window of every slice in network units, 2 I / scale - 1, computed when it is asked for.
+    """The window of every slice in network units, 2 I / scale - 1, computed when it is asked for, and the way back.
 
-    A volume of some hundred slices is never held a second time.
+    A volume of some hundred slices is never held a second time. Where a volume is disturbed, the networks are shown what
+    they know: wiped-out air and noise as bright as tissue as air with the noise of the body, nothing brighter than
+    tissue gets, an unevenly lit body evened out.
 
     Args:
         stack: float32 (slices, rows, columns), in the volume's units.
         window: the part that the networks see.
-        scale: what maps to +1, in the volume's units.
+        scale: what maps to +1, in the volume's units (where the body is evened out, of the evened-out volume).
+        disturbances: of the volume.
+        noise_level: standard deviation of the noise that empty regions are shown with, in network units.
     """
 
-    def __init__(self, stack: np.ndarray, window: Window, scale: float) -> None:
-        self._seen = window.of(stack)
-        self._factor = np.float32(2 / scale)
+    def __init__(
+        self, stack: np.ndarray, window: Window, scale: float, disturbances: Disturbances | None = None, noise_level: float = 0.0
+    ) -> None:
+        self.window = window
+        self._stack, self._seen = stack, window.of(stack)
+        self._scale, self._factor = scale, np.float32(2 / scale)
+        self._disturbances = disturbances or Disturbances()
+        self._noise_level = noise_level
+        self._empty = lru_cache(BLANKS)(self._find_empty)
+        self._profile = lru_cache(BLANKS)(self._find_profile)
 
     def __len__(self) -> int:
         return len(self._seen)
 
     def __getitem__(self, index: Any, /) -> np.ndarray:
         """Float32 images for a number, a range or several numbers, as an array gives them."""
-        return self._seen[index] * self._factor - np.float32(1)
+        if self._disturbances.none:
+            return self._capped(self._seen[index] * self._factor - np.float32(1))
+        chosen = np.arange(len(self))[index]
+        return self._shown(int(chosen)) if np.ndim(chosen) == 0 else np.stack([self._shown(int(k)) for k in chosen])
+
+    def restored(self, index: int, estimate: np.ndarray) -> np.ndarray:
+        """An estimate of a slice's window (rows, columns) in the volume's units; as measured where the slice shows no tissue."""
+        measured = self._even(index)
+        estimate = estimate + np.maximum(measured - np.float32(BRIGHTEST_SHOWN), 0)
+        image = (estimate + 1) * np.float32(self._scale / 2)
+        if self._disturbances.none:
+            return image
+        if self._disturbances.reception is not None:
+            image = image * self._profile(index)
+        seen = self._seen[index]
+        return np.where(self._empty(index) | (seen > self._disturbances.ceiling), seen, image)
+
+    def _even(self, index: int) -> np.ndarray:
+        """A slice's window in network units, evened out where that is needed."""
+        image = self._seen[index]
+        if self._disturbances.reception is not None:
+            image = image / self._profile(index)
+        return image * self._factor - np.float32(1)
+
+    def _shown(self, index: int) -> np.ndarray:
+        image = self._capped(self._even(index))
+        empty = self._empty(index)
+        if empty.any():
+            image[empty] = self._air(index)[empty]
+        return image
+
+    @staticmethod
+    def _capped(image: np.ndarray) -> np.ndarray:
+        return np.minimum(image, np.float32(BRIGHTEST_SHOWN))
+
+    def _air(self, index: int) -> np.ndarray:
+        """Rician noise without signal; drawn for the whole slice, so that another window changes nothing."""
+        parts = np.random.default_rng(index).standard_normal((2, *self._stack.shape[1:]), dtype=np.float32)
+        return np.hypot(*self.window.of(parts)) * np.float32(self._noise_level) - np.float32(1)
+
+    def _find_empty(self, index: int) -> np.ndarray:
+        return self.window.of(self._disturbances.empty(self._stack[index]))
+
+    def _find_profile(self, index: int) -> np.ndarray:
+        assert self._disturbances.reception is not None
+        rows, columns = self._stack.shape[1:]
+        return self.window.of(self._disturbances.reception.of(index, (rows, columns)))
 
 
-def body_window(mask: np.ndarray) -> Window:
-    """The window around the body in all slices.
+def content_window(rows: np.ndarray, columns: np.ndarray) -> Window:
+    """The window around all that a volume shows; what lies outside of it was wiped out in every slice, so nothing shows there.
 
-    It is found from the whole volume, so it does not depend on which slices were asked for. Air outside of it is copied
-    unchanged: there is nothing to see there, and nothing is invented.
+    It is found from the whole volume, so it does not depend on which slices were asked for.
 
     Args:
-        mask: bool (slices, rows, columns), the body.
+        rows: bool, which rows show something, see :func:`.disturbances.occupied`.
+        columns: likewise.
     """
-    rows, inside_rows = _extent(np.any(mask, axis=(0, 2)))
-    columns, inside_columns = _extent(np.any(mask, axis=(0, 1)))
-    height, width = mask.shape[1:]
-    if (rows.stop - rows.start) * (columns.stop - columns.start) > WORTHWHILE * height * width:
-        return Window(slice(0, height), slice(0, width), np.ones((height, width), np.float32))
-    weight = np.outer(inside_rows[rows], inside_columns[columns]).astype(np.float32)
-    return Window(rows, columns, weight)
+    ranges = [_extent(places) for places in (rows, columns)]
+    shape = [found.stop - found.start for found in ranges]
+    return Window(ranges[0], ranges[1], np.ones(shape, np.float32))
 
 
 def neighbours(slices: Slices, index: int, count: int) -> np.ndarray:
@@ -127,19 +182,13 @@ def neighbours(slices: Slices, index: int, count: int) -> np.ndarray:
     return slices[np.clip(np.arange(index - reach, index + reach + 1), 0, len(slices) - 1)]
 
 
-def _extent(occupied: np.ndarray) -> tuple[slice, np.ndarray]:
-    """The range of one axis to compute, and for the whole axis how much of the result to take (1 on the body, 0 far off)."""
+def _extent(occupied: np.ndarray) -> slice:
+    """The range of one axis to compute, grown to the networks' grain with real pixels where there are any."""
     size = len(occupied)
-    first, last = np.flatnonzero(occupied)[[0, -1]]
-    # A body that nearly reaches the image's edge has its margin computed in full.
-    first = 0 if first <= MARGIN else first
-    last = size - 1 if last >= size - 1 - MARGIN else last
-    place = np.arange(size)
-    distance = np.maximum(np.maximum(first - place, place - last), 0)
-    start, stop = max(0, first - MARGIN), min(size, last + 1 + MARGIN)
-    # Grow to the networks' grain with real pixels where there are any.
+    places = np.flatnonzero(occupied)
+    start, stop = (int(places[0]), int(places[-1]) + 1) if places.size else (0, size)
     missing = -(stop - start) % MULTIPLE
     start -= (before := min(start, missing // 2))
     stop += (after := min(size - stop, missing - before))
     start -= min(start, missing - before - after)
-    return slice(int(start), int(stop)), np.clip(1 - distance / (MARGIN + 1), 0, 1)
+    return slice(start, stop)

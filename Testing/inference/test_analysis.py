@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from MRIDenoiseLib.body import body_mask
+from MRIDenoiseLib.body import find_body
 from MRIDenoiseLib.inference import Denoiser, Settings, denoiser
 from MRIDenoiseLib.inference.analysis import analyse, fingerprint
+from MRIDenoiseLib.inference.disturbances import find_wiped, occupied
+from MRIDenoiseLib.inference.noise_level import measured_noise_levels
 from MRIDenoiseLib.inference.normalise import intensity_scale
-from MRIDenoiseLib.inference.slices import NetworkSlices, body_window
+from MRIDenoiseLib.inference.slices import BRIGHTEST_SHOWN, NetworkSlices, content_window
 
 
 @pytest.fixture
@@ -53,17 +56,17 @@ def test_the_same_voxels_cut_the_other_way_are_another_volume(volume):
 
 
 def test_what_is_measured_is_measured_on_all_slices(models, volume):
-    volume.voxels[6, 40, 48] = 9 * volume.voxels.max()
+    scale = intensity_scale(volume.voxels)
+    volume.voxels[6, 40, 48] = 1.6 * scale
     volume.voxels[5, 0, :] = -1
     found = analyse(volume.voxels, models.noise_estimator)
-    scale = intensity_scale(volume.voxels)
-    assert found.scale == scale
-    assert found.brightest == pytest.approx(2 * volume.voxels.max() / scale - 1, rel=1e-6)
+    assert found.scale == intensity_scale(volume.voxels)
+    assert found.brightest == pytest.approx(2 * 1.6 - 1, rel=1e-2) and found.brightest < BRIGHTEST_SHOWN
     assert found.negative_share == pytest.approx((volume.voxels < 0).mean())
 
 
 def test_slices_in_network_units_are_those_of_the_whole_stack(volume):
-    window, scale = body_window(body_mask(volume.voxels)), intensity_scale(volume.voxels)
+    window, scale = content_window(*occupied(volume.voxels, None)), intensity_scale(volume.voxels)
     whole = window.of(volume.voxels) * np.float32(2 / scale) - 1
     slices = NetworkSlices(volume.voxels, window, scale)
     assert len(slices) == 7 and slices[3].dtype == np.float32
@@ -71,3 +74,34 @@ def test_slices_in_network_units_are_those_of_the_whole_stack(volume):
     assert np.array_equal(slices[np.array([0, 0, 1])], whole[[0, 0, 1]])
     slices[3][:] = 0
     assert np.array_equal(slices[3], whole[3]), "the volume is not written to"
+
+
+class Loud(torch.nn.Module):
+    """Tells each slice's standard deviation in its body."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, image, body):
+        return torch.stack([one[mask > 0].std() for one, mask in zip(image, body, strict=True)])
+
+
+def test_slices_that_differ_in_noise_are_each_told_their_own():
+    rng = np.random.default_rng(0)
+    strength = np.where(np.arange(12) < 6, 5.0, 25.0)
+    stack = (100 + strength[:, None, None] * rng.standard_normal((12, 64, 64))).astype(np.float32)
+    told = measured_noise_levels(Loud(), stack, np.ones(stack.shape, bool))
+    assert told[:5] == pytest.approx(5, rel=0.1) and told[7:] == pytest.approx(25, rel=0.1)
+    even = (100 + 5 * rng.standard_normal((12, 64, 64))).astype(np.float32)
+    assert len(set(measured_noise_levels(Loud(), even, np.ones(even.shape, bool)))) == 1
+
+
+def test_wiped_out_air_is_found_and_bright_tissue_at_the_end_of_the_scale_is_not():
+    rng = np.random.default_rng(0)
+    stack = rng.uniform(500, 1000, (3, 64, 64)).astype(np.float32)
+    stack[:, :, :20] = -7
+    stack[:, 20:40, 30:60] = 1000
+    assert find_wiped(stack, find_body(stack)) == -7
+    stack[:, :, :20] = np.abs(rng.normal(0, 20, (3, 64, 20)))
+    assert find_wiped(stack, find_body(stack)) is None

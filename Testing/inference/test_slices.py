@@ -1,57 +1,86 @@
-"""The window holds the body, fades out beside it, and fits the networks' grain."""
+"""The window holds all that is shown and fits the networks' grain; disturbed slices are shown as the networks know them, and come back."""
 
 import numpy as np
 import pytest
 
-from MRIDenoiseLib.inference.slices import MARGIN, body_window, neighbours
+from MRIDenoiseLib.inference.disturbances import Disturbances, occupied
+from MRIDenoiseLib.inference.reception import Reception
+from MRIDenoiseLib.inference.slices import BRIGHTEST_SHOWN, NetworkSlices, Window, content_window, neighbours
 
 
-def box(shape, rows, columns):
-    mask = np.zeros((3, *shape), bool)
-    mask[1, slice(*rows), slice(*columns)] = True
-    return mask
-
-
-def test_the_window_covers_the_body_fully_and_fades_beside_it():
-    window = body_window(box((256, 320), (100, 140), (90, 190)))
-    weight = np.zeros((256, 320))
-    weight[window.rows, window.columns] = window.weight
-    assert (weight[100:140, 90:190] == 1).all()
-    assert window.shape[0] % 16 == 0 and window.shape[1] % 16 == 0
-    assert window.shape[0] >= 40 + 2 * MARGIN and window.shape[1] >= 100 + 2 * MARGIN
-    down = weight[139:, 120]
-    assert (np.diff(down) <= 0).all() and np.abs(np.diff(down)).max() <= 1 / MARGIN
-    assert weight[window.rows.start, 120] < 0.1 and weight[120, window.columns.start] < 0.1
+def places(size, start, stop):
+    found = np.zeros(size, bool)
+    found[start:stop] = True
+    return found
 
 
 @pytest.mark.parametrize("start", range(0, 60, 7))
 @pytest.mark.parametrize("length", [1, 17, 40, 63])
-def test_a_window_stays_inside_the_image_wherever_the_body_is(start, length):
-    mask = box((100, 128), (start, min(100, start + length)), (0, 20))
-    window = body_window(mask)
-    assert 0 <= window.rows.start < window.rows.stop <= 100
+def test_a_window_holds_all_that_is_shown_and_stays_inside_the_image(start, length):
+    window = content_window(places(100, start, start + length), places(128, 0, 20))
+    assert 0 <= window.rows.start <= start and min(100, start + length) <= window.rows.stop <= 100
     assert window.shape == (window.rows.stop - window.rows.start, window.columns.stop - window.columns.start)
     assert window.shape[0] % 16 == 0 or window.shape[0] == 100
-    assert (window.weight[start - window.rows.start :][:length, :20] == 1).all()
+    assert window.shape[1] == 32 and (window.weight == 1).all()
 
 
-def test_a_body_at_the_edge_is_not_faded_there():
-    window = body_window(box((256, 256), (5, 80), (200, 250)))
-    assert window.rows.start == 0 and window.columns.stop == 256
-    assert window.weight[0, -1] == 1
+def test_where_nothing_was_wiped_out_all_of_the_slice_is_computed():
+    window = content_window(*occupied(np.ones((3, 130, 131), np.float32), None))
+    assert window.shape == (130, 131)
 
 
-def test_a_body_that_fills_the_view_leaves_no_frame():
-    window = body_window(box((130, 131), (10, 125), (8, 120)))
-    assert window.shape == (130, 131) and (window.weight == 1).all()
-
-
-def test_blending_takes_the_result_over_the_body_and_the_original_at_the_border():
-    window = body_window(box((256, 256), (100, 140), (100, 140)))
+def test_a_grown_window_gives_nothing_of_what_was_added():
+    window = content_window(places(256, 100, 140), places(256, 100, 140)).grown(64, (256, 256))
     image = np.random.default_rng(0).normal(size=(256, 256)).astype(np.float32)
     blended = window.blend(window.of(image), np.zeros(window.shape, np.float32))
+    assert window.shape == (64, 64) and (window.weight == 0).any()
     assert (blended[window.weight == 1] == 0).all()
     assert np.array_equal(blended[window.weight == 0], window.of(image)[window.weight == 0])
+
+
+def everything(stack):
+    return Window(slice(0, stack.shape[1]), slice(0, stack.shape[2]), np.ones(stack.shape[1:], np.float32))
+
+
+@pytest.fixture
+def stack():
+    return np.random.default_rng(1).uniform(20, 100, (4, 48, 64)).astype(np.float32)
+
+
+def test_what_is_shown_comes_back_as_it_was(stack):
+    stack[:, :10] = 0
+    stack[1, 30, 30] = 900
+    profile = np.log(np.linspace(0.2, 1, 24, dtype=np.float32))[None, None].repeat(4, 0).repeat(16, 1)
+    disturbances = Disturbances(0.0, ceiling=500, reception=Reception(profile, 3, 5.0, 2.0))
+    slices = NetworkSlices(stack, everything(stack), 100, disturbances, 0.1)
+    for k in range(4):
+        assert np.allclose(slices.restored(k, slices[k]), stack[k], rtol=1e-5, atol=1e-4)
+
+
+def test_wiped_out_air_is_shown_as_noisy_air_of_its_own_in_every_slice_and_comes_back_exactly(stack):
+    stack[:, :20] = 0
+    slices = NetworkSlices(stack, everything(stack), 100, Disturbances(0.0), 0.1)
+    air = [slices[k][:20] + 1 for k in (0, 1)]
+    assert np.mean(air[0]) == pytest.approx(0.1 * np.sqrt(np.pi / 2), rel=0.05)
+    assert abs(np.corrcoef(air[0].ravel(), air[1].ravel())[0, 1]) < 0.1
+    assert np.array_equal(slices[1], slices[np.array([1])][0]), "the same whoever asks"
+    assert np.array_equal(slices[0][20:], stack[0, 20:] * np.float32(2 / 100) - 1)
+    assert (slices.restored(0, np.full((48, 64), 0.3, np.float32))[:20] == 0).all()
+
+
+def test_another_window_shows_the_same_air(stack):
+    stack[:, :20] = 0
+    part = Window(slice(8, 40), slice(16, 48), np.ones((32, 32), np.float32))
+    whole, cut = (NetworkSlices(stack, window, 100, Disturbances(0.0), 0.1)[2] for window in (everything(stack), part))
+    assert np.array_equal(part.of(whole), cut)
+
+
+def test_the_networks_see_nothing_brighter_than_tissue_and_what_is_brighter_keeps_its_excess(stack):
+    stack[0, 5, 5] = 400
+    slices = NetworkSlices(stack, everything(stack), 100)
+    assert slices[0].max() == BRIGHTEST_SHOWN
+    estimate = slices[0] - np.float32(0.5)
+    assert slices.restored(0, estimate)[5, 5] == pytest.approx(400 - 25, rel=1e-5)
 
 
 def test_a_missing_neighbour_is_the_slice_itself():

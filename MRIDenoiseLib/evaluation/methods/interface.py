@@ -16,7 +16,7 @@ from MRIDenoiseLib.inference import Denoiser, ModelSet, Settings
 from MRIDenoiseLib.inference.methods import Method as NetworkMethod
 from MRIDenoiseLib.inference.methods import SliceBatch, watched
 from MRIDenoiseLib.inference.normalise import intensity_scale
-from MRIDenoiseLib.inference.slices import body_window
+from MRIDenoiseLib.inference.slices import NetworkSlices
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.volume import Acquisition, Volume
 
@@ -142,11 +142,13 @@ class Task:
     def _tell(self, batch: SliceBatch, event: dict[str, Any]) -> None:
         if self.observe is None or self.wanted.start not in batch.indices:
             return
-        window, place = body_window(self._body), batch.indices.index(self.wanted.start)
+        index, slices = self.wanted.start, batch.slices
+        assert isinstance(slices, NetworkSlices)
+        place = batch.indices.index(index)
         images = []
         for name in ("x", "denoised"):
-            image = self.slices[self.wanted.start].copy()
-            window.of(image)[:] = (event[name][place, 0].cpu().numpy() + 1) * np.float32(self.scale / 2)
+            image = self.slices[index].copy()
+            slices.window.of(image)[:] = slices.restored(index, event[name][place, 0].cpu().numpy())
             images.append(image)
         self.observe(*images)
 

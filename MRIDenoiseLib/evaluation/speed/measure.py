@@ -14,7 +14,7 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
-from MRIDenoiseLib.body import body_mask
+from MRIDenoiseLib.body import body_mask, find_body
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.metrics import psnr
 from MRIDenoiseLib.evaluation.peak_memory import peak_memory
@@ -24,9 +24,10 @@ from MRIDenoiseLib.evaluation.speed.volumes import phantom, sample_head
 from MRIDenoiseLib.evaluation.speed.work import Work, device_memory, work_of
 from MRIDenoiseLib.inference import Denoiser, Method, ModelSet, Result, Settings, SliceBatch
 from MRIDenoiseLib.inference.device import choose_device, forget_peak, synchronise
+from MRIDenoiseLib.inference.disturbances import find_wiped, occupied
 from MRIDenoiseLib.inference.methods import method_of
 from MRIDenoiseLib.inference.normalise import intensity_scale
-from MRIDenoiseLib.inference.slices import NetworkSlices, Window, body_window
+from MRIDenoiseLib.inference.slices import NetworkSlices, Window, content_window
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.models.configs import CONFIGS, build_scheduler
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
@@ -164,9 +165,10 @@ class _Trial:
 def _uncropped(volume: Volume) -> tuple[NetworkSlices, Window]:
     """All of every slice, and the window of it that users have computed."""
     stack = np.moveaxis(volume.voxels, volume.slice_axis, 0)
-    body = body_mask(stack)
+    body = find_body(stack)
     everything = Window(slice(None), slice(None), np.ones(stack.shape[1:], np.float32))
-    return NetworkSlices(stack, everything, intensity_scale(stack, body)), body_window(body)
+    shown = content_window(*occupied(stack, find_wiped(stack, body)))
+    return NetworkSlices(stack, everything, intensity_scale(stack, body.mask)), shown
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class Row:
         batch: slices a network call.
         compiled: compile the networks.
         channels_last, inference_mode: see :class:`MRIDenoiseLib.inference.backend.Backend`; on, as for users.
-        cropped: compute only the window around the body, as for users.
+        cropped: compute only the window around what was not wiped out, as for users.
         text_cached: take the text's embedding from the model's card, as for users, and do not compute it for every batch.
         threads: of the processor.
         size: rows and columns of a slice.

@@ -71,7 +71,7 @@ def ladder_rows(base: Row, method: str, precision: Precision, batch: int, compil
     )
     steps: list[tuple[str, dict[str, Any]]] = [
         ("text's embedding kept", {"text_cached": True}),
-        ("cropped to the body", {"cropped": True}),
+        ("cropped to what is shown", {"cropped": True}),
         ("inference mode", {"inference_mode": True}),
         ("channels last", {"channels_last": True}),
         (f"{batch} slices a call", {"batch": batch}),
