@@ -25,7 +25,7 @@ from MRIDenoiseLib.training.preparation.registration import (
     resample,
     slices_first,
 )
-from MRIDenoiseLib.training.preparation.zero_fill import fill_factor, matching_matrix, resize_volume
+from MRIDenoiseLib.training.zero_fill import fill_factor, matching_matrix, resize_volume
 from MRIDenoiseLib.volume import Volume
 
 STILL_PIXELS, STILL_DEGREES = 0.1, 0.1

@@ -11,7 +11,7 @@ from scipy import ndimage
 from MRIDenoiseLib.training.preparation.acceleration_group import Acceleration
 from MRIDenoiseLib.training.preparation.cases import Pair
 from MRIDenoiseLib.training.preparation.making import Made, Refused, make
-from MRIDenoiseLib.training.preparation.zero_fill import resize
+from MRIDenoiseLib.training.zero_fill import resize
 
 DEPTH, SIZE = 8, 96
 TRUTH = body(DEPTH, SIZE)
