@@ -100,13 +100,17 @@ def read_manifest(folder: Path, kind: str | None = "volumes", split: str | None 
     with path.open(newline="", encoding="utf-8") as lines:
         reader = csv.DictReader(lines)
         told = [{name: value or "" for name, value in row.items() if name} for row in reader]
-        _check_columns(path, reader.fieldnames or ())
-    rows = [_row(path, values) for values in told if kind is None or values["file"].startswith(f"{kind}/")]
+        check_columns(path, reader.fieldnames or ())
+    rows = [manifest_row(path, values) for values in told if kind is None or values["file"].startswith(f"{kind}/")]
     return [row for row in rows if split is None or row.split == split]
 
 
-def _check_columns(path: Path, present: Collection[str]) -> None:
-    """Say which column is missing; no column is guessed at, least of all the one that tells what may be learned from."""
+def check_columns(path: Path, present: Collection[str]) -> None:
+    """Say which column of a manifest is missing; none is guessed at, least of all the one that tells what may be learned from.
+
+    Raises:
+        InputError: there is one missing.
+    """
     missing = [name for name in ManifestRow.__dataclass_fields__ if name != "interpolated" and name not in present]
     if not missing:
         return
@@ -122,7 +126,16 @@ def own_noise_command(folder: Path) -> str:
     return f"mridenoise own-noise {folder} --write"
 
 
-def _row(path: Path, told: dict[str, str]) -> ManifestRow:
+def manifest_row(path: Path, told: dict[str, str]) -> ManifestRow:
+    """One row of a manifest, from its columns as they are written.
+
+    Args:
+        path: of the manifest, for what may have to be said of it.
+        told: column -> text.
+
+    Raises:
+        InputError: it says what cannot be.
+    """
     if told["split"] not in SPLITS:
         raise InputError(f"{path} says split '{told['split']}' of {told['file']}; it may be {', '.join(SPLITS)}")
     words = {name: told[name] for name in ManifestRow.__dataclass_fields__ if name not in ("own_noise", "interpolated")}
