@@ -189,6 +189,7 @@ class _Work:
             split=split,
             source=case.source,
             licence=case.licence,
+            own_noise=made.own_noise,
         )
 
     def _reunite(self, check: Check) -> int:

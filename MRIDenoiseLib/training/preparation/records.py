@@ -86,6 +86,8 @@ class RecordMeta:
         fill_factor: rows and columns of the clean volume after its k-space was padded or cropped, divided by those before.
         split: ``train``, ``validation`` or ``test``.
         source, licence: of the data set.
+        own_noise: standard deviation of the clean volume's own noise inside the body, measured as ``noise_level`` and in the same
+            units; None in records made before it was measured.
     """
 
     subject: str
@@ -120,6 +122,7 @@ class RecordMeta:
     split: Split
     source: str
     licence: str
+    own_noise: float | None = None
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> RecordMeta:

@@ -44,6 +44,12 @@ def test_a_clean_volume_of_other_brightness_is_brought_to_the_noisy_ones() -> No
     )
 
 
+def test_the_clean_volumes_own_noise_is_measured_in_the_noisy_ones_units() -> None:
+    clean, noisier = (made(pair(rician(TRUTH, SIGMA, 1), 3.7 * rician(TRUTH, part * SIGMA, 2))).own_noise for part in (0.0, 0.5))
+    texture = clean
+    assert np.sqrt(noisier**2 - texture**2) == pytest.approx(0.5 * SIGMA, rel=0.2)
+
+
 def test_a_clean_volume_that_moved_is_moved_back_and_the_noisy_one_is_not() -> None:
     noisy = rician(TRUTH, SIGMA, 1)
     moved = np.stack([ndimage.shift(part, (1.6, -2.3), order=5) for part in TRUTH]).clip(0)
