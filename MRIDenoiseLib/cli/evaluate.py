@@ -164,7 +164,7 @@ def _show(names: list[str], figures: list[dict[str, float]], yardstick: Yardstic
     console.print(f"\nData range L: maximum {yardstick.maximum:.6g}, P99.5 {yardstick.p995:.6g}, of the reference volume.")
     console.print(f"Mask: {where}, {int(yardstick.mask.sum())} voxels. The best of a line is bold.")
     beside = "" if noise.noisy is None else f", the noisy image's {noise.noisy:.2%}"
-    console.print(f"The reference's own noise is {noise.own:.2%} of P99.5{beside}; {HOW}.\n")
+    console.print(f"The reference's own noise is {noise.own:.2%} of P99.5{beside}: {HOW}.\n")
     for name in told:
         console.print(Text.assemble((f"{DEFINITIONS[name].title}: ", "bold"), DEFINITIONS[name].sentence, "."))
 

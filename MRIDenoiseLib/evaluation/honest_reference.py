@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from MRIDenoiseLib.evaluation.reference_noise import reference_noise
 from MRIDenoiseLib.inference.noise_level import estimate_noise_level
 from MRIDenoiseLib.training.preparation.references import ALLOWED_SHARE, counts
 
@@ -21,7 +22,10 @@ WHY_APART = (
     "The reference's own noise is more than a third of the noise that was added: such a comparison rewards keeping noise, and its "
     "PSNR has a ceiling, so it is shown apart and counts in no mean"
 )
-HOW = "by the spectrum of flat tissue, which in a nearly clean image takes some texture for noise"
+HOW = (
+    "the reference's by the finest detail of its flattest places, rather too low than too high, the noisy image's by the spectrum of "
+    "flat tissue"
+)
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,8 @@ class ReferenceNoise:
     Args:
         own: the reference's; 0 where there is too little flat tissue to tell.
         noisy: the noisy image's; None where none was given.
-        added: what the noisy image has that the reference has not: of a simulated one what is left after ``own`` is taken out,
-            of a scan of its own all of it; None where none was given.
+        added: what the noisy image has that the reference has not: of a simulated one the difference of the two, of a scan of its
+            own all its noise; None where none was given.
     """
 
     own: float
@@ -49,7 +53,7 @@ class ReferenceNoise:
         """What the user has to know of a comparison that does not count; empty otherwise."""
         if self.counts is not False:
             return ""
-        share = f"{self.own / self.added:.0%} of the noise that was added" if self.added else "as much as the noisy image's"
+        share = f"at least {self.own / self.added:.0%} of the noise that was added" if self.added else "all there is"
         ceiling = -20 * math.log10(self.own)
         return (
             f"the reference's own noise is {share} (more than a third): the figures reward keeping noise, and a perfect denoiser "
@@ -60,7 +64,10 @@ class ReferenceNoise:
 def measure_reference_noise(
     reference: np.ndarray, mask: np.ndarray, p995: float, noisy: np.ndarray | None = None, *, simulated: bool = False
 ) -> ReferenceNoise:
-    """Measure both in the same place and in the same way, without a network.
+    """Measure both in the body, without a network.
+
+    Each by the estimate that is right for it: in a clean volume the spectrum of flat tissue takes texture for noise (two to four
+    times the network's figure on real ones), and the finest detail of a noisy volume misses noise that a filter has smoothed.
 
     Args:
         reference: float (slices, rows, columns).
@@ -69,8 +76,8 @@ def measure_reference_noise(
         noisy: the same shape and units.
         simulated: whether ``noisy`` was made by adding noise to ``reference``, whose own noise it then holds as well.
     """
-    own = estimate_noise_level(reference, mask) / p995
+    own = reference_noise(reference, mask) / p995
     if noisy is None:
         return ReferenceNoise(own)
     whole = estimate_noise_level(noisy, mask) / p995
-    return ReferenceNoise(own, whole, math.sqrt(max(0.0, whole**2 - own**2)) if simulated else whole)
+    return ReferenceNoise(own, whole, float((noisy - reference)[mask].std()) / p995 if simulated else whole)

@@ -13,7 +13,6 @@ from damage import dicom_folder
 from MRIDenoiseLib import RESEARCH_USE_ONLY, io
 from MRIDenoiseLib.cli import main
 from MRIDenoiseLib.evaluation.assessment import DEFINITIONS, Yardstick
-from MRIDenoiseLib.inference.noise_level import estimate_noise_level
 
 SHAPE = (12, 80, 72)
 SIGMA = 30.0
@@ -109,11 +108,8 @@ def test_a_reference_with_noise_of_its_own_is_told_and_above_a_third_it_is_said_
     assert run("--reference", reference, "--noisy", noisy, noisy, "--json", out) == 0
     screen, told = capsys.readouterr(), json.loads(out.read_text())["reference_noise"]
     scale = np.percentile(truth()[truth() > 0], 99.5)
-    texture = estimate_noise_level(truth(), truth() > 0)
-    assert told["own"] == pytest.approx(math.hypot(sigma, texture) / scale, rel=0.1) and told["added"] == pytest.approx(
-        SIGMA / scale, rel=0.15
-    )
-    assert "spectrum of flat tissue" in told["measured"] and f"own noise is {told['own']:.2%} of P99.5" in " ".join(screen.out.split())
+    assert told["own"] == pytest.approx(sigma / scale, rel=0.25) and told["added"] == pytest.approx(SIGMA / scale, rel=0.15)
+    assert "flattest places" in told["measured"] and f"own noise is {told['own']:.2%} of P99.5" in " ".join(screen.out.split())
     assert told["counts"] is (share is None) and ("reward keeping noise" in screen.err) is (share is not None)
     if share:
         assert told["own"] / told["added"] == pytest.approx(share, rel=0.2) and f"{-20 * math.log10(told['own']):.1f} dB" in screen.err
@@ -125,7 +121,7 @@ def test_noise_that_was_added_to_the_reference_is_what_the_noisy_image_has_besid
     out = tmp_path / "figures.json"
     assert run("--reference", reference, "--noisy", twice, "--simulated", twice, "--json", out) == 0
     told = json.loads(out.read_text())["reference_noise"]
-    assert told["added"] / told["own"] == pytest.approx(2, rel=0.15) and told["counts"] is False
+    assert told["added"] / told["own"] == pytest.approx(2, rel=0.25) and told["counts"] is False
 
 
 def test_without_a_noisy_image_the_references_own_noise_is_told_and_nothing_judged(tmp_path, clean, noisy, capsys):

@@ -92,7 +92,7 @@ def test_a_clean_volume_with_more_than_a_third_of_the_noise_is_named_in_words_an
     assert [row for row in found if row in listed] == listed
     assert "In 2 of 3 pairs" in html and "Pairs 2, 4." in html
     quiet = page(tmp_path, Summary("here", records[:1], [1], [], 0, [], []))
-    assert "reward keeping noise" not in quiet and listed[2] in rows(quiet)
+    assert "reward keeping noise" not in quiet and "upper bounds" in quiet and listed[2] in rows(quiet)
     assert "Noise of the clean volumes" not in page(tmp_path, Summary("here", [meta], [1], [], 0, [], []))
 
 
