@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
@@ -41,14 +41,16 @@ def own_noise(
     _show(found)
     console = Console(soft_wrap=True)
     said = "Written down beside the images." if write else "Nothing is written down; for that, add --write."
-    console.print(f"\nMeasured by {estimator.name or 'the model'}, network {estimator.sha256[:12]}. {said}")
+    console.print(
+        f"\nOwn noise is a standard deviation in the body, part of P99.5. Measured by {estimator.name or 'the model'}, network {estimator.sha256[:12]}. {said}"
+    )
     console.print(Text(RESEARCH_USE_ONLY, style="bold"))
 
 
 def _show(found: list[OwnNoise]) -> None:
     from MRIDenoiseLib.training.volumes import COARSEST, coarsening
 
-    table = Table("file", "own noise, part of P99.5", "", "as a target", box=None, padding=(0, 2, 0, 0))
+    table = Table(Column("file", overflow="fold"), "own noise", "", "as a target", box=None, padding=(0, 2, 0, 0))
     for one in found:
         times = coarsening(one.value)
         use = "as it is" if times == 1 else f"{times:.1f} times coarser" if times <= COARSEST else "left out, too noisy"

@@ -87,7 +87,7 @@ class RecordMeta:
         split: ``train``, ``validation`` or ``test``.
         source, licence: of the data set.
         own_noise: standard deviation of the clean volume's own noise inside the body, measured as ``noise_level`` and in the same
-            units; None in records made before it was measured.
+            units: an upper bound, for texture counts as noise; None in records made before it was measured.
     """
 
     subject: str
