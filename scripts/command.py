@@ -13,8 +13,8 @@ from typing import Any
 
 import typer
 
-from MRIDenoiseLib.errors import MRIDenoiseError, SettingsError
-from MRIDenoiseLib.training.volumes import ManifestRow, read_manifest
+from MRIDenoiseLib.errors import InputError, MRIDenoiseError, SettingsError
+from MRIDenoiseLib.training.volumes import MANIFEST, ManifestRow, read_manifest
 
 NOT_FOR_THE_CARD = ("data", "bundle", "cache", "jobs", "out", "json_file")
 """Options that say where things lie; none of them changes a number that belongs to the model."""
@@ -87,12 +87,17 @@ def volumes_of(data: Path, subjects: str) -> list[ManifestRow]:
 
     Args:
         data: with a ``MANIFEST.csv``.
-        subjects: with commas between.
+        subjects: with commas between; empty for the volumes that the manifest keeps for tests.
 
     Raises:
         SettingsError: the manifest has no volume of one of them.
-        InputError: there is no manifest.
+        InputError: there is no manifest, or it keeps no volume for tests.
     """
+    if not subjects:
+        kept = read_manifest(data, split="test")
+        if not kept:
+            raise InputError(f"{data / MANIFEST} keeps no volume for tests; name patients with --subjects")
+        return kept
     wanted = set(subjects.split(","))
     rows = [row for row in read_manifest(data) if row.subject in wanted]
     missing = wanted - {row.subject for row in rows}

@@ -35,7 +35,6 @@ from MRIDenoiseLib.evaluation.table import BEST_OTHER, card_content, comparisons
 from MRIDenoiseLib.inference import METHODS, Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
-from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS
 from MRIDenoiseLib.volume import Volume
 
 ALWAYS = ("regression", "posterior-mean")
@@ -47,7 +46,7 @@ def compare(
     data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
     bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
     rows: Annotated[str, typer.Option(help="noises, with commas between")] = ",".join(BENCHMARK_ROWS),
-    subjects: Annotated[str, typer.Option(help="whose volumes, with commas between")] = ",".join(KEPT_OUT_SUBJECTS),
+    subjects: Annotated[str, typer.Option(help="whose volumes, with commas between; by default the test patients'")] = "",
     methods: Annotated[str, typer.Option(help=f"more methods of the model, beside {' and '.join(ALWAYS)}")] = "",
     rivals: Annotated[str, typer.Option(help="what to compare with, with commas between")] = ",".join(RIVALS),
     cache: Annotated[Path | None, typer.Option(help="keep the rivals' numbers in this file")] = None,

@@ -29,7 +29,7 @@ from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
 from MRIDenoiseLib.training.simulation import clean_scale
-from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, ManifestRow
+from MRIDenoiseLib.training.volumes import ManifestRow
 from MRIDenoiseLib.volume import Volume
 
 WHAT = (
@@ -47,7 +47,7 @@ def main(
     bundle: Annotated[Path | None, typer.Option(help="model to look at; the bundled one by default")] = None,
     method: Annotated[str | None, typer.Option(help="method of the model; its default one when not given")] = None,
     noise: Annotated[str, typer.Option(help=f"a benchmark row: {', '.join(BENCHMARK_ROWS)}")] = "L2-2",
-    subjects: Annotated[str, typer.Option(help="whose volumes, with commas between")] = ",".join(KEPT_OUT_SUBJECTS),
+    subjects: Annotated[str, typer.Option(help="whose volumes, with commas between; by default the test patients'")] = "",
     out: Annotated[Path, typer.Option(help="folder for the pictures")] = ROOT / "runs" / "sheets",
     json_file: Annotated[Path | None, typer.Option("--json", help="also write the numbers here")] = None,
 ) -> None:

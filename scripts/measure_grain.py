@@ -26,7 +26,6 @@ from MRIDenoiseLib.evaluation.metrics import FOREGROUND_THRESHOLD
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
-from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS
 
 WHAT = (
     "what sharpening changes in the foreground of a middle slice; share: part of its mean square that follows the seed and not "
@@ -40,7 +39,7 @@ def main(
     sharpness: Annotated[float, typer.Option(help="above 0, to 1", min=0.01, max=1)] = 1.0,
     seeds: Annotated[int, typer.Option(help="how many", min=2)] = 4,
     rows: Annotated[str, typer.Option(help="noises, with commas between")] = "L2-2",
-    subjects: Annotated[str, typer.Option(help="whose volumes, with commas between")] = ",".join(KEPT_OUT_SUBJECTS),
+    subjects: Annotated[str, typer.Option(help="whose volumes, with commas between; by default the test patients'")] = "",
     json_file: Annotated[Path | None, typer.Option("--json", help="also write the numbers here")] = None,
 ) -> None:
     """Print the table."""

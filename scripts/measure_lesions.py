@@ -29,7 +29,6 @@ from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
-from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS
 from MRIDenoiseLib.volume import Volume
 
 WHAT = (
@@ -46,7 +45,7 @@ def main(
     sharpness: Annotated[float | None, typer.Option(help="of the method sharpened; its own by default")] = None,
     strength: Annotated[float | None, typer.Option(help="part of the noise found that is taken away; the model's own by default")] = None,
     rows: Annotated[str, typer.Option(help="noises, with commas between")] = ",".join(BENCHMARK_ROWS),
-    subjects: Annotated[str, typer.Option(help="whose volumes, with commas between")] = ",".join(KEPT_OUT_SUBJECTS),
+    subjects: Annotated[str, typer.Option(help="whose volumes, with commas between; by default the test patients'")] = "",
     count: Annotated[int, typer.Option(help="lesions in all, at least", min=1)] = 200,
     seed: Annotated[int, typer.Option(help="of the lesions")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="also write every lesion here")] = None,

@@ -19,7 +19,7 @@ from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.evaluation.text_usefulness import draw_crops, measure_text
 from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, load_clean_volumes
+from MRIDenoiseLib.training.volumes import load_clean_volumes
 
 WHAT = "PSNR and loss of simulated crops told the truth, and told something else; gain: what the truth brings, dB, with its 95 % interval"
 
@@ -27,7 +27,7 @@ WHAT = "PSNR and loss of simulated crops told the truth, and told something else
 def main(
     data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
     bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
-    subjects: Annotated[str, typer.Option(help="whose volumes, with commas between")] = ",".join(KEPT_OUT_SUBJECTS),
+    subjects: Annotated[str, typer.Option(help="whose volumes, with commas between; by default the test patients'")] = "",
     per_volume: Annotated[int, typer.Option(help="crops of each volume", min=1)] = 16,
     size: Annotated[int, typer.Option(help="rows and columns of a crop", min=64)] = 128,
     seed: Annotated[int, typer.Option(help="of crops, noise and shuffling")] = 0,

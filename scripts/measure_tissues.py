@@ -26,7 +26,6 @@ from MRIDenoiseLib.evaluation.tissue_agreement import compare_tissues
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
-from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS
 
 WHAT = (
     "Dice of the segmentation of noisy, best blurred and denoised images against that of the clean image, three classes, dark to "
@@ -40,7 +39,7 @@ def main(
     bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
     method: Annotated[str | None, typer.Option(help="method of the model; its default one when not given")] = None,
     rows: Annotated[str, typer.Option(help="noises, with commas between")] = "M0.10",
-    subjects: Annotated[str, typer.Option(help="whose volumes, with commas between")] = ",".join(KEPT_OUT_SUBJECTS),
+    subjects: Annotated[str, typer.Option(help="whose volumes, with commas between; by default the test patients'")] = "",
     json_file: Annotated[Path | None, typer.Option("--json", help="also write the numbers here")] = None,
 ) -> None:
     """Print the table."""

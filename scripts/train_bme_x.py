@@ -33,7 +33,7 @@ from MRIDenoiseLib.segmentation.tissues import ORGAN_WITH_TISSUES
 from MRIDenoiseLib.training.checkpoint import make_folder
 from MRIDenoiseLib.training.loop import StageRun, train_stage
 from MRIDenoiseLib.training.recipe import Stage
-from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, ManifestRow, clean_volume, training_rows
+from MRIDenoiseLib.training.volumes import ManifestRow, clean_volume, kept_out_subjects, read_manifest, training_rows
 
 SEED = 0
 VALIDATION = "ms04"
@@ -78,7 +78,12 @@ def train(
             progress=lambda step, loss: progress.update(task, completed=step),
         )
     if out is not None:
-        save(objective.bme_x, out, _card(objective.bme_x, [volume.clean.row for volume in learned], done), overwrite=overwrite)
+        save(
+            objective.bme_x,
+            out,
+            _card(objective.bme_x, [volume.clean.row for volume in learned], kept_out_subjects(read_manifest(data, kind=None)), done),
+            overwrite=overwrite,
+        )
 
 
 def _identity(stage: Stage, bme_x: BmeX, rows: list[ManifestRow]) -> str:
@@ -101,7 +106,7 @@ def _labelled(data: Path, row: ManifestRow, folder: Path) -> LabelledVolume:
         return LabelledVolume(clean, stored["labels"])
 
 
-def _card(bme_x: BmeX, rows: list[ManifestRow], done: StageRun) -> dict[str, Any]:
+def _card(bme_x: BmeX, rows: list[ManifestRow], kept_out: list[str], done: StageRun) -> dict[str, Any]:
     return {
         "name": "BME-X (Sun et al., Nature Biomedical Engineering 2024), architecture only",
         "weights": "Trained for this program's comparisons. They are not the authors' weights and say nothing about those.",
@@ -114,7 +119,7 @@ def _card(bme_x: BmeX, rows: list[ManifestRow], done: StageRun) -> dict[str, Any
             "minutes": round(done.minutes, 1),
             "machine": done.facts,
             "seed": SEED,
-            "kept_out": [*KEPT_OUT_SUBJECTS, VALIDATION],
+            "kept_out": [*kept_out, VALIDATION],
             "validation": done.probe,
             "data": [{name: getattr(row, name) for name in ("file", "source", "licence", "organ", "contrast", "subject")} for row in rows],
         },

@@ -14,8 +14,8 @@ from MRIDenoiseLib.cli.edge import Edge
 
 DEBUG = "--debug"
 
-COMMANDS = ("denoise", "prompt", "simulate", "segment", "evaluate", "compare", "benchmark", "prepare", "train")
-"""Each a function of its own name in the module of its own name."""
+COMMANDS = ("denoise", "prompt", "simulate", "segment", "evaluate", "compare", "benchmark", "prepare", "own-noise", "train")
+"""Each a function of its own name, with an underscore for a hyphen, in the module of its own name."""
 GROUPS = ("bundle", "study")
 """Commands with commands of their own: ``NAME_app`` in the module NAME."""
 
@@ -33,11 +33,12 @@ def _application(wanted: str | None) -> typer.Typer:
     app.callback()(_common)
     for name in COMMANDS + GROUPS:
         if wanted == name or wanted not in COMMANDS + GROUPS:
-            module = import_module(f"MRIDenoiseLib.cli.{name}")
+            named = name.replace("-", "_")
+            module = import_module(f"MRIDenoiseLib.cli.{named}")
             if name in GROUPS:
-                app.add_typer(getattr(module, f"{name}_app"), name=name)
+                app.add_typer(getattr(module, f"{named}_app"), name=name)
             else:
-                app.command()(getattr(module, name))
+                app.command()(getattr(module, named))
     return app
 
 

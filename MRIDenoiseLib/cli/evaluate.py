@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from MRIDenoiseLib.evaluation.assessment import Yardstick
+    from MRIDenoiseLib.evaluation.honest_reference import ReferenceNoise
     from MRIDenoiseLib.evaluation.inclusive_reference import Inclusion
     from MRIDenoiseLib.volume import Volume
 
@@ -71,6 +72,7 @@ def evaluate(
         progress(0.0, None, "Starting")
         # Torch, which some of these load, takes seconds: only after the input is known to be good.
         from MRIDenoiseLib.evaluation.assessment import Yardstick
+        from MRIDenoiseLib.evaluation.honest_reference import measure_reference_noise
         from MRIDenoiseLib.evaluation.inclusive_reference import find_inclusion
 
         perceptual, left_out = _lpips(lpips)
@@ -80,12 +82,13 @@ def evaluate(
             progress(number / len(slices), None, f"Image {number + 1} of {len(slices)}")
             figures.append(yardstick.assess(image, noisy=before, simulated=simulated, perceptual=perceptual))
         inclusion = None if before is None or simulated else find_inclusion(before, yardstick.reference)
+        noise = measure_reference_noise(yardstick.reference, yardstick.mask, yardstick.p995, before, simulated=simulated)
         if report is not None:
             labels = ([] if noisy is None else [NOISY]) + [f"image {number}" for number in range(1, len(images) + 1)]
-            account = _account(labels, slices, figures, yardstick, inclusion, masked=mask is not None)
+            account = _account(labels, slices, figures, yardstick, inclusion, noise, masked=mask is not None)
             _write(account, report, overwrite=overwrite)
-    _show(_names(images, noisy), figures, yardstick, masked=mask is not None)
-    _say(left_out, inclusion)
+    _show(_names(images, noisy), figures, yardstick, noise, masked=mask is not None)
+    _say(left_out, inclusion, noise)
     if report is not None:
         Console(soft_wrap=True).print(Text.assemble(("report:", "bold"), f" {report.name}"))
     Console(soft_wrap=True).print(Text(RESEARCH_USE_ONLY, style="bold"))
@@ -137,8 +140,9 @@ def _names(images: list[Path], noisy: Path | None) -> list[str]:
     return ([] if noisy is None else [f"{NOISY}: {noisy.name}"]) + shown
 
 
-def _show(names: list[str], figures: list[dict[str, float]], yardstick: Yardstick, *, masked: bool) -> None:
+def _show(names: list[str], figures: list[dict[str, float]], yardstick: Yardstick, noise: ReferenceNoise, *, masked: bool) -> None:
     from MRIDenoiseLib.evaluation.assessment import DEFINITIONS, shortfall
+    from MRIDenoiseLib.evaluation.honest_reference import HOW
 
     console = Console()
     told = [name for name in DEFINITIONS if any(name in each for each in figures)]
@@ -158,12 +162,14 @@ def _show(names: list[str], figures: list[dict[str, float]], yardstick: Yardstic
     console.print(table)
     where = "given" if masked else "the reference above 8 % of its P99.5"
     console.print(f"\nData range L: maximum {yardstick.maximum:.6g}, P99.5 {yardstick.p995:.6g}, of the reference volume.")
-    console.print(f"Mask: {where}, {int(yardstick.mask.sum())} voxels. The best of a line is bold.\n")
+    console.print(f"Mask: {where}, {int(yardstick.mask.sum())} voxels. The best of a line is bold.")
+    beside = "" if noise.noisy is None else f", the noisy image's {noise.noisy:.2%}"
+    console.print(f"The reference's own noise is {noise.own:.2%} of P99.5{beside}: {HOW}.\n")
     for name in told:
         console.print(Text.assemble((f"{DEFINITIONS[name].title}: ", "bold"), DEFINITIONS[name].sentence, "."))
 
 
-def _say(left_out: str, inclusion: Inclusion | None) -> None:
+def _say(left_out: str, inclusion: Inclusion | None, noise: ReferenceNoise) -> None:
     """What the figures do not show."""
     notes = Console(stderr=True, soft_wrap=True)
     if left_out:
@@ -171,6 +177,8 @@ def _say(left_out: str, inclusion: Inclusion | None) -> None:
     if inclusion is not None and inclusion.inclusive is not False:
         word, style = ("Warning", "bold red") if inclusion.inclusive else ("Note", "yellow")
         notes.print(Text(f"{word}: {inclusion.sentence}", style=style))
+    if noise.sentence:
+        notes.print(Text(f"Warning: {noise.sentence}.", style="bold red"))
 
 
 def _account(
@@ -179,11 +187,13 @@ def _account(
     figures: list[dict[str, float]],
     yardstick: Yardstick,
     inclusion: Inclusion | None,
+    noise: ReferenceNoise,
     *,
     masked: bool,
 ) -> dict[str, Any]:
     """A JSON-ready account, free of names and paths; null stands for what is infinite (equal images) or unknown."""
     from MRIDenoiseLib.evaluation.assessment import DEFINITIONS
+    from MRIDenoiseLib.evaluation.honest_reference import HOW
     from MRIDenoiseLib.evaluation.metrics import noise_power_spectrum
 
     rows = []
@@ -197,6 +207,7 @@ def _account(
         "mask": {"given": masked, "voxels": int(yardstick.mask.sum())},
         "images": rows,
         "shared_noise": None if inclusion is None else asdict(inclusion),
+        "reference_noise": asdict(noise) | {"counts": noise.counts, "sentence": noise.sentence, "measured": HOW},
         "definitions": {name: definition._asdict() for name, definition in DEFINITIONS.items() if name in told},
         "use": RESEARCH_USE_ONLY,
     }

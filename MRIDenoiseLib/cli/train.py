@@ -159,6 +159,9 @@ def _train(
     check_plan(plan, start)
     data = open_data(folders, lambda done, of: progress(done / of, None, f"Reading {of} volumes"), should_stop)
     data.check(plan.records)
+    if process == 0:
+        for one in data.left_out:
+            print(f"mridenoise: {one.file} is not trained on: {one.reason}.", file=sys.stderr)
     begin(run, plan, start, data.account(), write=process == 0)
     train_networks(
         plan,

@@ -22,6 +22,7 @@ from MRIDenoiseLib.training.recipe import Recipe
 from MRIDenoiseLib.training.run import trained_so_far
 from MRIDenoiseLib.training.run_folder import Account, kept_start, read_account, read_recipe
 from MRIDenoiseLib.training.start import NETWORKS, Start
+from MRIDenoiseLib.training.volumes import CLEAN_ENOUGH
 
 INTENDED_USE = "Research on denoising accelerated magnitude MR volumes before a person reads them."
 TUNED = ", fine-tuned"
@@ -113,6 +114,8 @@ def model_card(recipe: Recipe, account: Account, stages: dict[str, StageRun], st
             "notes": list(notes),
             "data": data,
             "kept_out": account.data["kept_out"],
+            # Runs that were begun before this was told have no such entry.
+            "left_out": account.data.get("left_out", []),
             "noise": _noise(recipe.records),
         },
     }
@@ -146,7 +149,7 @@ def _limits(recipe: Recipe, data: list[dict[str, Any]], stages: dict[str, StageR
     lines = [f"Trained on {', '.join(organs) or 'unnamed organs'}; on anything else it is extrapolating."]
     if recipe.records < 1:
         lines.append("Training noise was simulated, not scanned; real noise that looks different may be left in or taken for anatomy.")
-        lines.append("The clean volumes it learned from hold a little noise of their own.")
+        lines.append(f"The clean volumes it learned from hold noise of their own, up to {CLEAN_ENOUGH:.1%} of their P99.5.")
     lines += _ALWAYS
     planned: dict[str, int] = {stage.network: stage.steps for stage in recipe.stages}
     for name in NETWORKS:

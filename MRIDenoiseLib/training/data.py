@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,20 @@ from MRIDenoiseLib.training.batches import Batches
 from MRIDenoiseLib.training.preparation.records import INDEX, RecordMeta, RecordStore
 from MRIDenoiseLib.training.record_samples import MixedSampler, RecordSampler, record_acquisition
 from MRIDenoiseLib.training.samples import PairSampler
-from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, CleanVolume, ManifestRow, load_clean_volumes, training_rows
+from MRIDenoiseLib.training.volumes import (
+    MANIFEST,
+    CleanVolume,
+    LeftOut,
+    ManifestRow,
+    kept_out_subjects,
+    left_out,
+    load_clean_volumes,
+    read_manifest,
+    training_rows,
+)
 from MRIDenoiseLib.volume import Acquisition
 
-MANIFEST = "MANIFEST.csv"
-
-_TOLD_OF_FILES = ("file", "source", "licence", "organ", "contrast", "subject")
+_TOLD_OF_FILES = ("file", "source", "licence", "organ", "contrast", "subject", "own_noise")
 _TOLD_OF_RECORDS = ("source", "licence", "site", "vendor", "organ", "contrast", "noise", "gt_kind")
 
 
@@ -32,10 +40,14 @@ class TrainingData:
     Args:
         volumes: clean ones, with the kept-out subjects left out.
         stores: of prepared pairs; :class:`.record_samples.RecordSampler` draws from their ``train`` split alone.
+        kept_out: the patients whom the manifests keep for tests.
+        left_out: volumes of others that are no target, and why.
     """
 
     volumes: Sequence[CleanVolume]
     stores: Sequence[RecordStore]
+    kept_out: Sequence[str] = ()
+    left_out: Sequence[LeftOut] = ()
 
     def batches(self, share: float, crop: int, seed: int) -> Batches:
         """Training pairs.
@@ -90,23 +102,33 @@ class TrainingData:
     def account(self) -> dict[str, Any]:
         """What a run and its card say of the data: nobody's identity.
 
-        ``data``, sources with licences, files one by one and records counted; ``kept_out``; ``prompts``, how often each occurs;
-        and ``indices``, hashes that tell one folder of prepared pairs from another with as many.
+        ``data``, sources with licences, files one by one with their own noise and how many times coarser they are learned from at
+        least, and records counted; ``kept_out``; ``left_out``, file and reason; ``prompts``, how often each occurs; and
+        ``indices``, hashes that tell one folder of prepared pairs from another with as many.
         """
-        files = [{name: getattr(volume.row, name) for name in _TOLD_OF_FILES} for volume in self.volumes]
+        files = [
+            {name: getattr(volume.row, name) for name in _TOLD_OF_FILES} | {"coarsening": round(volume.coarsening, 2)}
+            for volume in self.volumes
+        ]
         metas = [meta for store in self.stores for meta in store.metas]
         drawn = [meta for meta in metas if _is_drawn(meta)]
         groups = Counter(tuple(getattr(meta, name) for name in _TOLD_OF_RECORDS) for meta in drawn)
         records = [dict(zip(_TOLD_OF_RECORDS, group, strict=True)) | {"records": count} for group, count in sorted(groups.items())]
         kept_out: dict[str, Any] = {}
         if self.volumes:
-            kept_out["subjects"] = list(KEPT_OUT_SUBJECTS)
+            kept_out["subjects"] = list(self.kept_out)
         if metas:
             kept_out["records"] = dict(sorted(Counter(_split(meta) for meta in metas if not _is_drawn(meta)).items()))
         acquisitions = [volume.acquisition for volume in self.volumes] + [record_acquisition(meta) for meta in drawn]
         prompts = Counter(describe(_with_acceleration(acquisition)) for acquisition in acquisitions)
         indices = [sha256(store.folder / INDEX) for store in self.stores]
-        return {"data": files + records, "kept_out": kept_out, "prompts": dict(sorted(prompts.items())), "indices": indices}
+        return {
+            "data": files + records,
+            "kept_out": kept_out,
+            "left_out": [asdict(one) for one in self.left_out],
+            "prompts": dict(sorted(prompts.items())),
+            "indices": indices,
+        }
 
 
 def open_data(
@@ -125,6 +147,8 @@ def open_data(
     """
     stores: list[RecordStore] = []
     listed: list[tuple[Path, ManifestRow]] = []
+    kept_out: list[str] = []
+    fallen: list[LeftOut] = []
     for folder in folders:
         if (folder / INDEX).is_file():
             store = RecordStore(folder)
@@ -139,6 +163,8 @@ def open_data(
             if not rows:
                 raise InputError(f"{folder / MANIFEST} lists no volume that may be trained on")
             listed += [(folder, row) for row in rows]
+            kept_out += [subject for subject in kept_out_subjects(read_manifest(folder, kind=None)) if subject not in kept_out]
+            fallen += left_out(folder)
         else:
             raise InputError(f"{folder} holds neither a {MANIFEST} beside clean volumes nor pairs made by mridenoise prepare")
     volumes: list[CleanVolume] = []
@@ -148,7 +174,7 @@ def open_data(
             progress(len(volumes), len(listed))
         if should_stop is not None and should_stop():
             raise Cancelled("stopped while the volumes were read; nothing was trained")
-    return TrainingData(volumes, stores)
+    return TrainingData(volumes, stores, kept_out, fallen)
 
 
 def _is_drawn(meta: RecordMeta) -> bool:

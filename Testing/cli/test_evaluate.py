@@ -99,14 +99,43 @@ def test_a_reference_that_contains_the_noise_is_warned_of_and_an_honest_one_is_n
     assert "Warning: The reference contains at least 3" in capsys.readouterr().err
     assert json.loads(out.read_text())["shared_noise"]["share"] == pytest.approx(1 / 3, abs=0.03)
     assert run("--reference", honest, "--noisy", noisy, noisy) == 0
-    assert "Warning" not in capsys.readouterr().err
+    assert "The reference contains" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("sigma", "share"), [(5.0, None), (20.0, 20 / 30)])
+def test_a_reference_with_noise_of_its_own_is_told_and_above_a_third_it_is_said_what_that_means(tmp_path, noisy, capsys, sigma, share):
+    reference, out = save(magnitude(5, sigma), tmp_path / "reference.nii.gz"), tmp_path / "figures.json"
+    assert run("--reference", reference, "--noisy", noisy, noisy, "--json", out) == 0
+    screen, told = capsys.readouterr(), json.loads(out.read_text())["reference_noise"]
+    scale = np.percentile(truth()[truth() > 0], 99.5)
+    assert told["own"] == pytest.approx(sigma / scale, rel=0.25) and told["added"] == pytest.approx(SIGMA / scale, rel=0.15)
+    assert "flattest places" in told["measured"] and f"own noise is {told['own']:.2%} of P99.5" in " ".join(screen.out.split())
+    assert told["counts"] is (share is None) and ("reward keeping noise" in screen.err) is (share is not None)
+    if share:
+        assert told["own"] / told["added"] == pytest.approx(share, rel=0.2) and f"{-20 * math.log10(told['own']):.1f} dB" in screen.err
+
+
+def test_noise_that_was_added_to_the_reference_is_what_the_noisy_image_has_beside_it(tmp_path, capsys):
+    reference = magnitude(5, 20.0)
+    reference, twice = save(reference, tmp_path / "a.nii.gz"), save(reference + magnitude(6, 40.0) - truth(), tmp_path / "b.nii.gz")
+    out = tmp_path / "figures.json"
+    assert run("--reference", reference, "--noisy", twice, "--simulated", twice, "--json", out) == 0
+    told = json.loads(out.read_text())["reference_noise"]
+    assert told["added"] / told["own"] == pytest.approx(2, rel=0.25) and told["counts"] is False
+
+
+def test_without_a_noisy_image_the_references_own_noise_is_told_and_nothing_judged(tmp_path, clean, noisy, capsys):
+    out = tmp_path / "figures.json"
+    assert run("--reference", noisy, clean, "--json", out) == 0
+    told = json.loads(out.read_text())["reference_noise"]
+    assert told["own"] > 0.02 and told["counts"] is None and "Warning" not in capsys.readouterr().err
 
 
 def test_noise_that_was_added_on_purpose_has_its_own_figure_and_no_warning(tmp_path, noisy, capsys):
     mixed = save(0.5 * (magnitude(0) + magnitude(1)), tmp_path / "mixed.nii.gz")
     out = tmp_path / "figures.json"
     assert run("--reference", mixed, "--noisy", noisy, "--simulated", noisy, "--json", out) == 0
-    assert "psnr_corrected" in figures(out)["image 1"] and "Warning" not in capsys.readouterr().err
+    assert "psnr_corrected" in figures(out)["image 1"] and "The reference contains" not in capsys.readouterr().err
 
 
 def test_a_mask_says_what_counts(tmp_path, clean):

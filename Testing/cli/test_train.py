@@ -102,6 +102,17 @@ def test_steps_shorten_every_stage(data, tmp_path):
     assert [load_checkpoint(tmp_path / "run" / stage["network"])["step"] for stage in TINY["stages"]] == [1, 1, 1, 1]
 
 
+def test_volumes_that_fall_out_are_named_with_the_reason_on_screen_and_in_the_account(data, tmp_path, capfd):
+    folder = shutil.copytree(data, tmp_path / "data")
+    text = (folder / "MANIFEST.csv").read_text()
+    (folder / "MANIFEST.csv").write_text(text.replace("s1,train,0.0050", "s1,train,0.0500"))
+    recipe = written(tmp_path / "recipe.yaml", TINY | {"stages": TINY["stages"][:1]})
+    assert run(recipe, tmp_path / "run", "--data", folder) == 0
+    assert "volumes/knee_T1w_s1.nii.gz is not trained on: its own noise is 5.00% of P99.5" in " ".join(capfd.readouterr().err.split())
+    account = json.loads((tmp_path / "run" / "run.json").read_text())["data"]
+    assert [entry["subject"] for entry in account["data"]] == ["s0"] and account["left_out"][0]["file"] == "volumes/knee_T1w_s1.nii.gz"
+
+
 REFUSALS = {
     "no such recipe": (["no.yaml", "RUN", "--data", "DATA"], "cannot be read as a recipe"),
     "no data": (["RECIPE", "RUN", "--data", "EMPTY"], "neither a MANIFEST.csv"),

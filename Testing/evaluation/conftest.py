@@ -52,8 +52,8 @@ def data_folder(tmp_path_factory) -> Path:
         image.SetSpacing((1.0, 1.0, 4.0))
         name = f"volumes/head_T1w_{subject}.nii.gz"
         sitk.WriteImage(image, str(folder / name))
-        lines.append(f"{name},made here,none,head,T1w,Siemens,{subject}\n")
-    (folder / "MANIFEST.csv").write_text("file,source,licence,organ,contrast,vendor,subject\n" + "".join(lines))
+        lines.append(f"{name},made here,none,head,T1w,Siemens,{subject},test,0.005\n")
+    (folder / "MANIFEST.csv").write_text("file,source,licence,organ,contrast,vendor,subject,split,own_noise\n" + "".join(lines))
     return folder
 
 

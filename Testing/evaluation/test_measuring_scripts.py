@@ -13,7 +13,7 @@ import measure_tissues
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from command import command_line
+from command import command_line, volumes_of
 from scipy import ndimage
 from training_cases import record, record_folder
 from typer.testing import CliRunner
@@ -123,6 +123,17 @@ def test_a_pair_is_denoised_as_its_patients_file_would_be(tmp_path):
     limit = np.percentile(made.clean[made.mask], 99.5)
     expected = 20 * np.log10(limit / np.sqrt(np.square(made.noisy - made.clean)[made.mask].mean()))
     assert score.psnr == {"noisy": pytest.approx(expected, abs=1e-3), "same": pytest.approx(expected, abs=1e-3)}
+
+
+def test_where_no_patients_are_named_the_manifest_says_whose_volumes_are_measured_on(data_folder, tmp_path):
+    assert [row.subject for row in volumes_of(data_folder, "")] == ["s1", "s2"]
+    text = (data_folder / "MANIFEST.csv").read_text().replace("s1,test", "s1,train")
+    (tmp_path / "MANIFEST.csv").write_text(text)
+    assert [row.subject for row in volumes_of(tmp_path, "")] == ["s2"]
+    (tmp_path / "MANIFEST.csv").write_text(text.replace(",test,", ",train,"))
+    with pytest.raises(MRIDenoiseError, match="keeps no volume for tests"):
+        volumes_of(tmp_path, "")
+    assert [row.subject for row in volumes_of(tmp_path, "s1")] == ["s1"]
 
 
 @pytest.mark.parametrize(

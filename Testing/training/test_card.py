@@ -144,6 +144,14 @@ def test_a_fine_tuned_model_says_from_what_and_keeps_its_sources_and_networks(ru
     assert tuned.card["files"][other] != bundle.card["files"][other]
 
 
+def test_what_was_left_out_is_named_with_the_reason():
+    fallen = [{"file": "volumes/noisy.nii", "reason": "its own noise is 3% of P99.5"}]
+    account = Account({}, {**DATA, "left_out": fallen}, [])
+    assert model_card(PLAN, account, {}, begin_anew(PLAN))["training"]["left_out"] == fallen
+    before = Account({}, DATA, [])
+    assert model_card(PLAN, before, {}, begin_anew(PLAN))["training"]["left_out"] == [], "a run that was begun before this was told"
+
+
 def test_the_limits_follow_from_the_data():
     start = begin_anew(PLAN)
 

@@ -75,7 +75,8 @@ def test_the_card_is_told_files_with_licences_and_numbers_of_records_but_nobody(
     counted = {entry["contrast"]: entry["records"] for entry in account["data"] if "records" in entry}
     assert counted == {"PDw": 1, "T2w": 2}
     assert account["kept_out"]["records"] == {"inclusive reference": 1, "test": 1, "validation": 1}
-    assert "ms12" in account["kept_out"]["subjects"]
+    assert account["kept_out"]["subjects"] == ["ms12"] and account["left_out"] == []
+    assert all((entry["own_noise"], entry["coarsening"]) == (0.005, 1) for entry in files)
     assert account["prompts"]["ge knee t2 plain sag 2x"] == 2
     assert all(prompt.endswith("2x") for prompt in account["prompts"]), "a volume without an acceleration counts as twofold"
     assert not [private for private in ("5ub", "3xa", "53r") if private in json.dumps(account)]
@@ -101,7 +102,7 @@ def test_a_folder_that_is_neither_or_holds_nothing_to_train_on_is_refused(tmp_pa
     with pytest.raises(InputError, match="no prepared pair of the training split"):
         open_data([record_folder(tmp_path / "pairs", record("test"), record(gt_kind="inclusive"))])
     (tmp_path / "empty" / "MANIFEST.csv").write_text(
-        "file,source,licence,organ,contrast,vendor,subject\nvolumes/a.nii,x,y,head,T1w,GE,ms12\n"
+        "file,source,licence,organ,contrast,vendor,subject,split,own_noise\nvolumes/a.nii,x,y,head,T1w,GE,ms12,test,\n"
     )
     with pytest.raises(InputError, match="no volume that may be trained on"):
         open_data([tmp_path / "empty"])

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.prompt.vocabulary import WORDS
 from MRIDenoiseLib.training.samples import PairSampler, random_acquisition
-from MRIDenoiseLib.training.volumes import CleanVolume, ManifestRow, manifest_acquisition, read_manifest, training_rows
+from MRIDenoiseLib.training.volumes import CleanVolume, ManifestRow, manifest_acquisition
 from MRIDenoiseLib.volume import Acquisition
 
 
@@ -62,24 +61,3 @@ def test_acquisitions_are_varied_widely():
     assert 0.1 < len(sigmas) / 300 < 0.3
     assert max(sigmas) / min(sigmas) > 8
     assert {1.0, 1.5, 2.0, 3.0} <= {m.reduction for m in machines} and len({m.apodisation for m in machines}) >= 5
-
-
-def test_a_manifest_without_a_column_and_a_folder_without_a_manifest_are_refused(tmp_path):
-    with pytest.raises(InputError, match="no MANIFEST"):
-        read_manifest(tmp_path)
-    (tmp_path / "MANIFEST.csv").write_text("file,source\nvolumes/a.nii,x\n")
-    with pytest.raises(InputError, match="column licence"):
-        read_manifest(tmp_path)
-
-
-def test_a_kept_out_patient_is_known_however_it_is_written(tmp_path):
-    header = "file,source,licence,organ,contrast,vendor,subject\n"
-    names = ("MS12 ", "sct03", "ms04", "prostatex-0000")
-    lines = [f"volumes/{number}.nii,here,CC0,head,T1w,GE,{name}\n" for number, name in enumerate(names)]
-    (tmp_path / "MANIFEST.csv").write_text(header + "".join(lines))
-    assert [row.subject for row in training_rows(tmp_path)] == ["ms04"]
-
-
-def test_nothing_is_trained_on_a_kept_out_patient(data_dir):
-    rows = training_rows(data_dir)
-    assert len(rows) == 22 and not any("ms12" in row.file or "sct03" in row.file or "prostate" in row.file for row in rows)

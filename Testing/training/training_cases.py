@@ -101,6 +101,7 @@ def data_folder(folder: Path, size: int = 192) -> Path:
         sitk.WriteImage(image, str(folder / name))
         rows.append(
             {"file": name, "source": "made here", "licence": "CC0", "organ": organ, "contrast": "T1w", "vendor": "GE", "subject": subject}
+            | {"split": "test" if subject == "ms12" else "train", "own_noise": "0.0050"}
         )
     with (folder / "MANIFEST.csv").open("w", newline="", encoding="utf-8") as lines:
         writer = csv.DictWriter(lines, rows[0].keys())

@@ -66,6 +66,7 @@ class Case:
         model: Manufacturer's Model Name (0008,1090).
         slice_thickness: mm.
         source, licence: of the data set.
+        held_out: whether the source itself keeps this image out of training.
     """
 
     label: str
@@ -78,6 +79,7 @@ class Case:
     slice_thickness: float | None = None
     source: str = ""
     licence: str = ""
+    held_out: bool = False
 
     def pairs(self, check: Check = unasked) -> Iterator[Pair]:
         """The pairs, one after the other.

@@ -74,7 +74,7 @@ class Image:
         weighting: of DICOM.
         matrix: rows and columns, of DICOM.
         slab: of DICOM.
-        model, slice_thickness, source, licence: see :class:`~.cases.Case`.
+        model, slice_thickness, source, licence, held_out: see :class:`~.cases.Case`.
         duration: Acquisition Duration (0018,9073), s.
     """
 
@@ -97,3 +97,4 @@ class Image:
     duration: float | None = None
     source: str = ""
     licence: str = ""
+    held_out: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,8 +17,11 @@ from MRIDenoiseLib.io.images import ending
 from MRIDenoiseLib.training.preparation.cases import Check, Dropped, Say, anonymous
 from MRIDenoiseLib.training.preparation.dicom_images import images_of
 from MRIDenoiseLib.training.preparation.images import Image
-from MRIDenoiseLib.training.volumes import ManifestRow, manifest_acquisition, read_manifest
+from MRIDenoiseLib.training.volumes import MANIFEST, ManifestRow, manifest_acquisition, may_be_learned_from, read_manifest
 from MRIDenoiseLib.volume import Acquisition, Volume
+
+Rows = Mapping[str, tuple[ManifestRow, bool]]
+"""What a manifest says of each file, and whether it leaves it to training."""
 
 
 def list_images(folder: Path, what: str, say: Say) -> list[Image | Dropped]:
@@ -46,7 +49,7 @@ def list_images(folder: Path, what: str, say: Say) -> list[Image | Dropped]:
     return list(_without_copies([replace(image, label=f"{what} {number}") for number, image in enumerate(found, 1)]))
 
 
-def _listed(place: Path, called: str, folder: Path, rows: dict[str, ManifestRow], check: Check) -> Iterator[Image | Dropped]:
+def _listed(place: Path, called: str, folder: Path, rows: Rows, check: Check) -> Iterator[Image | Dropped]:
     """What lies in one folder; ``called`` is what to say for its name."""
     check()
     try:
@@ -78,17 +81,18 @@ def _without_copies(found: Sequence[Image | Dropped]) -> Iterator[Image | Droppe
         yield image
 
 
-def _manifest(folder: Path) -> dict[str, ManifestRow]:
+def _manifest(folder: Path) -> Rows:
     """Rows by file name below ``folder``, from the MANIFEST.csv that lies beside it."""
-    if not (folder.resolve().parent / "MANIFEST.csv").is_file():
+    if not (folder.resolve().parent / MANIFEST).is_file():
         return {}
-    kind = folder.resolve().name
-    return {row.file.removeprefix(f"{kind}/"): row for row in read_manifest(folder.resolve().parent, kind)}
+    kind, rows = folder.resolve().name, read_manifest(folder.resolve().parent, kind=None)
+    mine = [row for row in rows if row.file.startswith(f"{kind}/")]
+    return {row.file.removeprefix(f"{kind}/"): (row, may_be_learned_from(row, rows)) for row in mine}
 
 
-def _image_file(path: Path, folder: Path, rows: dict[str, ManifestRow]) -> Image | Dropped:
+def _image_file(path: Path, folder: Path, rows: Rows) -> Image | Dropped:
     relative = path.relative_to(folder)
-    row = rows.get(relative.as_posix())
+    row, learned_from = rows.get(relative.as_posix(), (None, True))
     subject = row.subject if row else _subject(relative)
     if not subject:
         reason = "it does not say whose it is: give every patient a folder, name the files sub-..., or list them in a MANIFEST.csv"
@@ -111,6 +115,7 @@ def _image_file(path: Path, folder: Path, rows: dict[str, ManifestRow]) -> Image
         names=(str(path),),
         source=row.source if row else "",
         licence=row.licence if row else "",
+        held_out=not learned_from,
     )
 
 

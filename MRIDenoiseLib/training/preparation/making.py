@@ -25,7 +25,7 @@ from MRIDenoiseLib.training.preparation.registration import (
     resample,
     slices_first,
 )
-from MRIDenoiseLib.training.preparation.zero_fill import fill_factor, matching_matrix, resize_volume
+from MRIDenoiseLib.training.zero_fill import fill_factor, matching_matrix, resize_volume
 from MRIDenoiseLib.volume import Volume
 
 STILL_PIXELS, STILL_DEGREES = 0.1, 0.1
@@ -66,6 +66,7 @@ class Made:
     gain: float
     scale: float
     noise_level: float
+    own_noise: float
     alignment: Alignment | None
     fill_factor: tuple[float, float]
 
@@ -122,7 +123,8 @@ def make(pair: Pair, seed: int, look: Look, check: Check = unasked) -> Made:
     if gt_kind == "inclusive" and not laid.interpolated:
         # Interpolated, the average would no longer hold the very noise that is to be taken out of it.
         clean, gt_kind = np.maximum(from_inclusive(clean, noisy, pair.repeats), 0), "leave_one_out"
-    return Made(noisy, clean, mask, gt_kind, gain, scale, noise_level, _alignment(laid.registration), laid.fill_factor)
+    own_noise = estimate_noise_level(clean, mask) if mask.any() else 0.0
+    return Made(noisy, clean, mask, gt_kind, gain, scale, noise_level, own_noise, _alignment(laid.registration), laid.fill_factor)
 
 
 def _equally_bright(pair: Pair, clean: np.ndarray, noisy: np.ndarray, mask: np.ndarray) -> tuple[float, np.ndarray]:

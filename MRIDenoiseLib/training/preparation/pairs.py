@@ -98,6 +98,7 @@ def _case(noisy: Image, clean: Image, acceleration: Acceleration, inclusive: int
         slice_thickness=noisy.slice_thickness,
         source=noisy.source,
         licence=noisy.licence,
+        held_out=noisy.held_out or clean.held_out,
     )
 
 

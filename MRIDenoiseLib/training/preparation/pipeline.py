@@ -22,8 +22,8 @@ from MRIDenoiseLib.training.preparation.records import DROPPED, REPORT, Pseudony
 from MRIDenoiseLib.training.preparation.registration import Registration
 from MRIDenoiseLib.training.preparation.report import Summary, write_report
 from MRIDenoiseLib.training.preparation.split import HASHED_MATRIX, Split, near_duplicates, split_of
-from MRIDenoiseLib.training.preparation.zero_fill import resize
-from MRIDenoiseLib.training.volumes import folded, is_kept_out
+from MRIDenoiseLib.training.volumes import folded
+from MRIDenoiseLib.training.zero_fill import resize
 from MRIDenoiseLib.volume import Acquisition, Volume
 
 Find = Callable[[Say], Sequence[Case | Dropped]]
@@ -123,7 +123,7 @@ class _Work:
         return Summary(self._site, self._writer.metas, slices, self._dropped, moved, self._accepted.pictures, self._refused.pictures)
 
     def _split(self, case: Case) -> Split:
-        if is_kept_out(case.subject):
+        if case.held_out:
             return "test"
         if self._train_on_all:
             return "train"
@@ -189,6 +189,7 @@ class _Work:
             split=split,
             source=case.source,
             licence=case.licence,
+            own_noise=made.own_noise,
         )
 
     def _reunite(self, check: Check) -> int:
@@ -196,7 +197,10 @@ class _Work:
 
         The same images under two numbers are one patient twice, and would stand on both sides of the split.
         """
-        splits = {meta.subject: meta.split for meta in self._writer.metas}
+        splits: dict[str, Split] = {}
+        for meta in self._writer.metas:
+            # A manifest may hold one image of a patient out and not another.
+            splits[meta.subject] = max(splits.get(meta.subject, "train"), meta.split, key=HELD_OUT.index)
         before = dict(splits)
         alike = near_duplicates({label: view for label, (_, view) in self._views.items()})
         patients = {(self._views[one][0], self._views[other][0]) for one, other in alike}

@@ -7,6 +7,7 @@ trying all the numbers of a hospital. The price is that a folder cannot be added
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import hmac
 import json
@@ -28,6 +29,10 @@ from MRIDenoiseLib.training.preparation.split import Split
 INDEX = "records.jsonl"
 DROPPED = "dropped.jsonl"
 REPORT = "report.html"
+OWN_NOISE = "own_noise.csv"
+"""File of a record -> the own noise of its clean volume, part of P99.5, as ``mridenoise own-noise`` measured it."""
+OWN_NOISE_BY = "own_noise.json"
+"""By which network each was measured."""
 FORMAT = {"format": "MRIDenoise records", "version": 1}
 
 _PARTS = {"noisy": "F32", "clean": "F32", "mask": "BOOL"}
@@ -81,6 +86,8 @@ class RecordMeta:
         fill_factor: rows and columns of the clean volume after its k-space was padded or cropped, divided by those before.
         split: ``train``, ``validation`` or ``test``.
         source, licence: of the data set.
+        own_noise: standard deviation of the clean volume's own noise inside the body, measured as ``noise_level`` and in the same
+            units: an upper bound, for texture counts as noise; None in records made before it was measured.
     """
 
     subject: str
@@ -115,6 +122,7 @@ class RecordMeta:
     split: Split
     source: str
     licence: str
+    own_noise: float | None = None
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> RecordMeta:
@@ -222,6 +230,27 @@ class RecordStore:
         """What each record is, in the order of their numbers."""
         return tuple(entry.meta for entry in self._entries)
 
+    @property
+    def files(self) -> list[str]:
+        """Their names in the folder, in the same order."""
+        return [entry.file for entry in self._entries]
+
+    @property
+    def own_noise(self) -> dict[str, float]:
+        """File -> own noise of its clean volume, part of P99.5, as far as it was measured and written down.
+
+        Raises:
+            InputError: the table is damaged.
+        """
+        path = self.folder / OWN_NOISE
+        if not path.is_file():
+            return {}
+        try:
+            with path.open(newline="", encoding="utf-8") as lines:
+                return {row["file"]: float(row["own_noise"]) for row in csv.DictReader(lines)}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path} is damaged; delete it, and measure again with mridenoise own-noise") from error
+
     def depth(self, number: int) -> int:
         """How many slices record ``number`` has."""
         return self._entries[number].shape[0]
@@ -252,7 +281,7 @@ class RecordStore:
 
 def is_store(folder: Path) -> bool:
     """Whether a folder holds prepared pairs and nothing else, so that it may be replaced."""
-    known = {INDEX, DROPPED, REPORT}
+    known = {INDEX, DROPPED, REPORT, OWN_NOISE, OWN_NOISE_BY}
     if not all(path.name in known or re.fullmatch(r"\d{5}\.safetensors", path.name) for path in folder.iterdir()):
         return False
     try:

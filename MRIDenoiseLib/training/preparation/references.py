@@ -20,6 +20,19 @@ from MRIDenoiseLib.errors import InputError
 GtKind = Literal["independent", "leave_one_out", "inclusive"]
 """A separate acquisition, the mean of all other repeats, or an average that contains the noisy image's own data."""
 
+ALLOWED_SHARE = 1 / 3
+"""Of the noise that was added, what a reference may have of its own where figures are to count."""
+
+
+def counts(own: float, added: float) -> bool:
+    """Whether a comparison with a reference counts.
+
+    Args:
+        own: standard deviation of the reference's own noise in the body.
+        added: that of the noise that was added, in the same place and units.
+    """
+    return own <= ALLOWED_SHARE * added
+
 
 def refuse_copies(repeats: Iterable[np.ndarray]) -> None:
     """Raise InputError where two repeats are one image twice: its own noise would be part of its reference."""

@@ -121,6 +121,7 @@ def _case(image: Image, series: str, readers: Sequence[partial[Volume]], names: 
         slice_thickness=image.slice_thickness,
         source=image.source,
         licence=image.licence,
+        held_out=image.held_out,
     )
 
 

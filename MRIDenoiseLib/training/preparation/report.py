@@ -13,10 +13,16 @@ from MRIDenoiseLib.page import figure, heading, page, paragraph, table
 from MRIDenoiseLib.training.preparation.cases import Dropped
 from MRIDenoiseLib.training.preparation.pictures import Picture
 from MRIDenoiseLib.training.preparation.records import RecordMeta
+from MRIDenoiseLib.training.preparation.references import counts
 
 PAIR_STEPS = ("reading", "acceleration", "alignment", "brightness", "reference")
 """Steps at which a pair that was found is given up; the other steps concern what never became a pair."""
 _LABELS_SHOWN = 12
+_PAIRS_SHOWN = 40
+_HOW = (
+    "Measured by the spectrum of flat tissue, like the noisy image's. In a nearly clean volume it takes texture for noise, so these "
+    "figures are upper bounds; mridenoise own-noise measures the noise alone."
+)
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ def write_report(path: Path, summary: Summary) -> None:
         *_dropped(summary.dropped),
         *_contents(summary),
         *_measured(summary.records),
+        *_own_noise(summary.records),
         *_pictures("The records that lie worst on each other", summary.accepted),
         *_pictures("Pairs given up", summary.refused),
     ]
@@ -125,6 +132,7 @@ def _measured(records: Sequence[RecordMeta]) -> list[str]:
     measures: list[tuple[str, Iterable[float | None], str]] = [
         ("acceleration", (meta.acceleration for meta in records), ".2f"),
         ("noise level, part of the bright tissue", (meta.noise_level / meta.scale or None for meta in records), ".1%"),
+        ("clean image's own noise, part of the bright tissue", ((meta.own_noise or 0) / meta.scale or None for meta in records), ".1%"),
         ("brightness of clean against noisy", (meta.gain for meta in records), ".3f"),
         ("movement undone, mm", (float(np.linalg.norm(a.translation)) for a in aligned), ".2f"),
         ("rotation undone, degrees", (float(np.linalg.norm(a.rotation)) for a in aligned), ".2f"),
@@ -143,6 +151,36 @@ def _measured(records: Sequence[RecordMeta]) -> list[str]:
         table(("", "least", "median", "most", "pairs"), rows),
         table(("reference", "noise", "pairs"), [(*key, count) for key, count in sorted(kinds.items())]),
     ]
+
+
+def _own_noise(records: Sequence[RecordMeta]) -> list[str]:
+    """Each pair whose clean volume was measured, the noisiest against its partner first, and in words what that means."""
+    shares = [
+        (meta.own_noise / meta.noise_level, number, meta)
+        for number, meta in enumerate(records, 1)
+        if meta.own_noise is not None and meta.noise_level > 0
+    ]
+    if not shares:
+        return []
+    shares.sort(key=lambda share: -share[0])
+    apart = [number for _, number, meta in shares if not counts(meta.own_noise or 0.0, meta.noise_level)]
+    rows = [
+        (number, meta.split, meta.contrast or "unknown", f"{(meta.own_noise or 0) / meta.scale:.1%}", f"{share:.0%}")
+        for share, number, meta in shares[:_PAIRS_SHOWN]
+    ]
+    parts = [heading("Noise of the clean volumes"), paragraph(_HOW, "note")]
+    if apart:
+        named = ", ".join(map(str, sorted(apart)[:_PAIRS_SHOWN])) + (" ..." if len(apart) > _PAIRS_SHOWN else "")
+        parts.append(
+            paragraph(
+                f"In {len(apart)} of {len(shares)} pairs the clean volume's own noise may be more than a third of the noisy image's: "
+                f"figures measured against it would reward keeping noise. Pairs {named}.",
+                "warning",
+            )
+        )
+    if len(shares) > _PAIRS_SHOWN:
+        parts.append(paragraph(f"The {_PAIRS_SHOWN} noisiest of {len(shares)} pairs.", "note"))
+    return [*parts, table(("pair", "split", "contrast", "own noise, part of the bright tissue", "part of the noisy image's"), rows)]
 
 
 def _pictures(title: str, pictures: Sequence[Picture]) -> list[str]:

@@ -10,8 +10,8 @@ import numpy as np
 from scipy import fft
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.training.preparation.zero_fill import resize
 from MRIDenoiseLib.training.volumes import folded
+from MRIDenoiseLib.training.zero_fill import resize
 
 Split = Literal["train", "validation", "test"]
 

@@ -14,7 +14,7 @@ from MRIDenoiseLib.evaluation.compare.plan import Plan
 from MRIDenoiseLib.evaluation.compare.run import Findings
 from MRIDenoiseLib.evaluation.repeats import REPEAT_SETS
 
-MANIFEST = "file,source,licence,organ,contrast,vendor,subject\n"
+MANIFEST = "file,source,licence,organ,contrast,vendor,subject,split,own_noise\n"
 
 
 def write_data(folder: Path) -> Path:
@@ -26,12 +26,12 @@ def write_data(folder: Path) -> Path:
         contrast = "T2w" if subject == "s2" else "T1w"
         name = f"volumes/{'knee' if subject == 's2' else 'head'}_{contrast}_{subject}.nii.gz"
         _write(folder / name, phantom(number))
-        lines.append(f"{name},made here,none,{'knee' if subject == 's2' else 'head'},{contrast},Siemens,{subject}\n")
+        lines.append(f"{name},made here,none,{'knee' if subject == 's2' else 'head'},{contrast},Siemens,{subject},test,0.005\n")
     file = next(one.file for one in REPEAT_SETS if one.name == "EPI")
     noise = np.random.default_rng(1)
     volumes = [_image(np.abs(smooth() + noise.normal(0, 25, (14, 72, 76))).astype(np.float32)) for _ in range(20)]
     sitk.WriteImage(sitk.JoinSeries(volumes), str(folder / file))
-    lines.append(f"{file},made here,none,head,EPI,Philips,r1\n")
+    lines.append(f"{file},made here,none,head,EPI,Philips,r1,repeats,\n")
     (folder / "MANIFEST.csv").write_text("".join(lines), encoding="utf-8")
     return folder
 

@@ -36,8 +36,8 @@ def test_a_file_that_does_not_say_whose_it_is_is_dropped(tmp_path: Path) -> None
 
 def test_a_manifest_beside_the_folder_tells_patient_organ_and_licence(tmp_path: Path) -> None:
     nifti(tmp_path / "fast" / "x.nii", body(3, 16))
-    columns = "file,source,licence,organ,contrast,vendor,subject"
-    (tmp_path / "MANIFEST.csv").write_text(f"{columns}\nfast/x.nii,Somewhere,CC0,knee,T1w,Siemens,ms77\n")
+    columns = "file,source,licence,organ,contrast,vendor,subject,split,own_noise"
+    (tmp_path / "MANIFEST.csv").write_text(f"{columns}\nfast/x.nii,Somewhere,CC0,knee,T1w,Siemens,ms77,repeats,\n")
     (found,) = list_images(tmp_path / "fast", "fast", quiet)
     assert isinstance(found, Image)
     assert (found.subject, found.source, found.licence) == ("ms77", "Somewhere", "CC0")
@@ -135,3 +135,14 @@ def test_an_empty_folder_and_a_missing_one_are_refused_and_listing_can_be_stoppe
 
     with pytest.raises(Cancelled):
         list_images(tmp_path, "fast", stop)
+
+
+def test_an_image_of_a_patient_whom_the_manifest_keeps_for_tests_is_held_out(tmp_path: Path) -> None:
+    for name in "abcd":
+        nifti(tmp_path / "repeats" / f"{name}.nii", body(3, 16))
+    said = [("repeats/a.nii", "p1", "repeats"), ("repeats/b.nii", "p2", "repeats"), ("repeats/c.nii", "p3", "as-scanned")]
+    said += [("repeats/d.nii", "p1", "train"), ("volumes/e.nii", "P1 ", "test")]
+    lines = [f"{file},Somewhere,CC0,knee,T1w,Siemens,{subject},{split},\n" for file, subject, split in said]
+    (tmp_path / "MANIFEST.csv").write_text("file,source,licence,organ,contrast,vendor,subject,split,own_noise\n" + "".join(lines))
+    found = [image for image in list_images(tmp_path / "repeats", "fast", quiet) if isinstance(image, Image)]
+    assert [image.held_out for image in found] == [True, False, True, False]

@@ -11,7 +11,7 @@ from scipy import ndimage
 from MRIDenoiseLib.training.preparation.acceleration_group import Acceleration
 from MRIDenoiseLib.training.preparation.cases import Pair
 from MRIDenoiseLib.training.preparation.making import Made, Refused, make
-from MRIDenoiseLib.training.preparation.zero_fill import resize
+from MRIDenoiseLib.training.zero_fill import resize
 
 DEPTH, SIZE = 8, 96
 TRUTH = body(DEPTH, SIZE)
@@ -42,6 +42,12 @@ def test_a_clean_volume_of_other_brightness_is_brought_to_the_noisy_ones() -> No
     assert found.scale == pytest.approx(np.percentile(TRUTH[TRUTH > 300], 99.5), rel=0.05) and found.noise_level == pytest.approx(
         SIGMA, rel=0.3
     )
+
+
+def test_the_clean_volumes_own_noise_is_measured_in_the_noisy_ones_units() -> None:
+    clean, noisier = (made(pair(rician(TRUTH, SIGMA, 1), 3.7 * rician(TRUTH, part * SIGMA, 2))).own_noise for part in (0.0, 0.5))
+    texture = clean
+    assert np.sqrt(noisier**2 - texture**2) == pytest.approx(0.5 * SIGMA, rel=0.2)
 
 
 def test_a_clean_volume_that_moved_is_moved_back_and_the_noisy_one_is_not() -> None:

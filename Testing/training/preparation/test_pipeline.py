@@ -97,20 +97,28 @@ def test_a_patient_under_two_numbers_is_put_on_the_more_protected_side(tmp_path:
     assert summary.reunited == 1 and "share an image" in (tmp_path / "out" / REPORT).read_text()
 
 
-def test_an_external_site_and_the_patients_of_the_published_tables_are_never_trained_on(tmp_path: Path) -> None:
+def test_an_external_site_and_what_its_source_holds_out_are_never_trained_on_and_no_name_decides(tmp_path: Path) -> None:
     names = [f"p{k}" for k in range(99) if split_of(f"p{k}", "here") == "train"][:2]
     prepare(finding(*(case(k, name) for k, name in enumerate(names))), tmp_path / "a", site="here", external=True)
-    prepare(finding(case(1, "ms12"), case(2, names[0])), tmp_path / "b", site="here")
+    cases = [replace(case(1, names[0]), held_out=True), case(2, names[1]), case(3, "ms12")]
+    prepare(finding(*cases), tmp_path / "b", site="ms12's own")
     assert [meta.split for meta in RecordStore(tmp_path / "a").metas] == ["test", "test"]
-    assert [meta.split for meta in RecordStore(tmp_path / "b").metas] == ["test", "train"]
+    splits = [split_of(subject, "ms12's own") for subject in (names[1], "ms12")]
+    assert [meta.split for meta in RecordStore(tmp_path / "b").metas] == ["test", *splits]
+
+
+def test_of_a_patient_with_one_image_held_out_nothing_is_trained_on(tmp_path: Path) -> None:
+    cases = [replace(case(1, "a"), held_out=True), case(2, "a"), case(3, "b")]
+    prepare(finding(*cases), tmp_path / "out", site="here", train_on_all=True)
+    assert [meta.split for meta in RecordStore(tmp_path / "out").metas] == ["test", "test", "train"]
 
 
 def test_patients_are_recognised_however_their_numbers_are_written(tmp_path: Path) -> None:
-    cases = [case(1, "PROSTATEX-0000"), case(2, " MS12\0"), case(3, "Doe"), case(4, "DOE ")]
+    cases = [replace(case(1, "Roe"), held_out=True), case(2, " ROE\0"), case(3, "Doe"), case(4, "DOE ")]
     prepare(finding(*cases), tmp_path / "out", site="here", train_on_all=True)
     metas = RecordStore(tmp_path / "out").metas
     assert [meta.split for meta in metas] == ["test", "test", "train", "train"]
-    assert metas[2].subject == metas[3].subject and len({meta.subject for meta in metas}) == 3
+    assert metas[2].subject == metas[3].subject and len({meta.subject for meta in metas}) == 2
 
 
 def test_slices_that_show_nothing_make_no_two_patients_one(tmp_path: Path) -> None:
@@ -150,9 +158,9 @@ def test_what_the_system_refuses_to_read_is_not_called_a_fault_of_the_folder_to_
         prepare(unlisted, tmp_path / "other", site="here")
 
 
-def test_few_patients_may_all_be_trained_on_but_never_those_of_the_published_tables(tmp_path: Path) -> None:
+def test_few_patients_may_all_be_trained_on_but_never_those_that_their_source_holds_out(tmp_path: Path) -> None:
     name = next(f"p{k}" for k in range(99) if split_of(f"p{k}", "here") == "test")
-    prepare(finding(case(1, name), case(2, "ms12")), tmp_path / "a", site="here", train_on_all=True)
+    prepare(finding(case(1, name), replace(case(2, "b"), held_out=True)), tmp_path / "a", site="here", train_on_all=True)
     assert [meta.split for meta in RecordStore(tmp_path / "a").metas] == ["train", "test"]
     with pytest.raises(SettingsError, match="choose one"):
         prepare(finding(case(1, name)), tmp_path / "b", site="here", external=True, train_on_all=True)

@@ -95,6 +95,16 @@ def test_only_a_folder_that_holds_nothing_but_records_may_be_replaced(folder: Pa
     assert not is_store(folder)
 
 
+def test_a_folder_from_before_own_noise_was_measured_is_read(tmp_path: Path) -> None:
+    writer = RecordWriter(tmp_path / "old")
+    writer.add(record(own_noise=7.0))
+    writer.finish()
+    assert RecordStore(tmp_path / "old").metas[0].own_noise == 7.0
+    path = tmp_path / "old" / INDEX
+    path.write_text(path.read_text().replace(', "own_noise": 7.0', ""))
+    assert RecordStore(tmp_path / "old").metas[0].own_noise is None
+
+
 def test_pseudonyms_hold_within_a_run_and_lead_nowhere_after_it() -> None:
     first, second = Pseudonyms(), Pseudonyms()
     assert first.of("subject", "A", "123") == first.of("subject", "A", "123")

@@ -8,6 +8,7 @@ import pytest
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.training.preparation.references import (
     complex_leave_one_out,
+    counts,
     from_inclusive,
     leave_one_out,
     reference_noise,
@@ -115,3 +116,8 @@ def test_images_without_noise_cannot_tell_whether_they_share_any():
     flat = np.ones(anatomy().shape)
     with pytest.raises(InputError, match="no noise"):
         shared_noise(flat, flat, flat, mask=EVERYWHERE)
+
+
+def test_a_comparison_counts_up_to_a_third_of_the_noise_that_was_added():
+    assert counts(0.0, 0.0) and counts(0.0099, 0.03) and counts(0.5, 30.0)
+    assert not counts(0.0101, 0.03) and not counts(0.01, 0.0)

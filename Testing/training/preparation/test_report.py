@@ -82,5 +82,19 @@ def test_an_empty_preparation_has_a_report_too(tmp_path: Path) -> None:
     assert ["pairs given up", "0 (0% at this site)"] in rows(html)
 
 
+def test_a_clean_volume_with_more_than_a_third_of_the_noise_is_named_in_words_and_the_noisiest_comes_first(
+    tmp_path: Path, meta: RecordMeta
+) -> None:
+    records = [replace(meta, own_noise=9.0), replace(meta, own_noise=12.0), meta, replace(meta, own_noise=18.0, split="test")]
+    html = page(tmp_path, Summary("here", records, [1] * 4, [], 0, [], []))
+    found = rows(html)
+    listed = [["4", "test", "PDw", "2.0%", "60%"], ["2", "train", "PDw", "1.3%", "40%"], ["1", "train", "PDw", "1.0%", "30%"]]
+    assert [row for row in found if row in listed] == listed
+    assert "In 2 of 3 pairs" in html and "Pairs 2, 4." in html
+    quiet = page(tmp_path, Summary("here", records[:1], [1], [], 0, [], []))
+    assert "reward keeping noise" not in quiet and "upper bounds" in quiet and listed[2] in rows(quiet)
+    assert "Noise of the clean volumes" not in page(tmp_path, Summary("here", [meta], [1], [], 0, [], []))
+
+
 def test_references_that_hold_the_noise_are_warned_of(tmp_path: Path, meta: RecordMeta) -> None:
     assert "not trained on" in page(tmp_path, Summary("here", [replace(meta, gt_kind="inclusive")], [5], [], 0, [], []))

@@ -7,7 +7,7 @@ import pytest
 
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.training.preparation.split import near_duplicates, split_of
-from MRIDenoiseLib.training.preparation.zero_fill import resize
+from MRIDenoiseLib.training.zero_fill import resize
 
 
 def test_patients_fall_seven_to_one_to_two():

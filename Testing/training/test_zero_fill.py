@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from MRIDenoiseLib.training.preparation.zero_fill import fill_factor, matching_matrix, resize, resize_volume, resized_affine
+from MRIDenoiseLib.training.zero_fill import fill_factor, matching_matrix, resize, resize_volume, resized_affine
 from MRIDenoiseLib.volume import Volume
 
 SIZES = [(32, 48), (32, 31), (31, 48), (33, 20), (48, 32)]
