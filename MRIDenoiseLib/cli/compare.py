@@ -28,15 +28,23 @@ def compare(
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Of a running Dask cluster, for example tcp://node:8786.")
     ] = None,
+    peer_cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder where results of other people's methods are kept for several comparisons; by default peer-cache beside "
+            "the folder of --out. It holds images of patients, too."
+        ),
+    ] = None,
     estimate: Annotated[bool, typer.Option("--estimate", help="Only say how long it will take.")] = False,
 ) -> None:
     """Measure methods against each other: the model's, those of the paper, and what users have. It may be stopped and goes on later.
 
-    Every method that has settings chooses them on the same images, of subjects that are not compared on. A method that fails does not
-    stop the others.
+    Every method that has settings chooses them on the same images, of subjects that are not compared on; or, if the configuration says
+    so, other people's methods stand at their best on each image. A method that fails does not stop the others.
     """
     from MRIDenoiseLib.evaluation.compare.config import read_config
     from MRIDenoiseLib.evaluation.compare.estimate import expected
+    from MRIDenoiseLib.evaluation.compare.peer_cache import FOLDER as PEERS
     from MRIDenoiseLib.evaluation.compare.plan import Plan
     from MRIDenoiseLib.evaluation.compare.report import Report
     from MRIDenoiseLib.evaluation.compare.run import compare as run
@@ -57,7 +65,16 @@ def compare(
         console.print(f"{len(plan.cases)} images, {len(plan.entrants)} methods: about {duration(seconds)} on {processes} processes")
         if estimate:
             return
-        findings = run(plan, out, jobs=processes, scheduler=scheduler, progress=progress, should_stop=should_stop, failed=failed)
+        findings = run(
+            plan,
+            out,
+            jobs=processes,
+            scheduler=scheduler,
+            progress=progress,
+            should_stop=should_stop,
+            failed=failed,
+            peers=peer_cache or out.resolve().parent / PEERS,
+        )
         report = Report(findings, out, _command(config, data is not None))
         page = report.write(progress)
     Console().print(Text(report.verdict))

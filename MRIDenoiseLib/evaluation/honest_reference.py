@@ -19,9 +19,10 @@ from MRIDenoiseLib.training.preparation.references import ALLOWED_SHARE, counts
 __all__ = ["ALLOWED_SHARE", "HOW", "WHY_APART", "ReferenceNoise", "counts", "measure_reference_noise"]
 
 WHY_APART = (
-    "The reference's own noise is more than a third of the noise that was added: such a comparison rewards keeping noise, and its "
-    "PSNR has a ceiling, so it is shown apart and counts in no mean"
+    "Shown apart, because the reference's own noise is more than a third of the noise that was added: such a reference rewards a method "
+    "for leaving noise in the image."
 )
+"""What is said where rows of a table do not count."""
 HOW = (
     "the reference's by the finest detail of its flattest places, rather too low than too high, the noisy image's by the spectrum of "
     "flat tissue"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,13 +12,16 @@ from typing import Literal
 import numpy as np
 
 from MRIDenoiseLib import io
+from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.benchmark import BRIGHT, with_noise
 from MRIDenoiseLib.evaluation.metrics import FOREGROUND_THRESHOLD
 from MRIDenoiseLib.evaluation.prepared_pairs import noisy_volume
 from MRIDenoiseLib.evaluation.reference_noise import reference_noise
 from MRIDenoiseLib.evaluation.repeats import REPEAT_SETS
+from MRIDenoiseLib.inference.noise_level import estimate_noise_level
 from MRIDenoiseLib.segmentation import make_mask
+from MRIDenoiseLib.training.preparation import references
 from MRIDenoiseLib.training.preparation.records import RecordStore
 from MRIDenoiseLib.training.preparation.references import leave_one_out
 from MRIDenoiseLib.training.simulation import clean_scale
@@ -44,6 +48,8 @@ class CaseSpec:
         subject: whose it is.
         organ, contrast: as the data's list has them.
         slices: how many middle slices are scored.
+        echo: of a folder of DICOM files with several, from 1.
+        own_noise: standard deviation of the clean volume's own noise, part of its P99.5; None where it is to be measured.
     """
 
     kind: Kind
@@ -54,12 +60,15 @@ class CaseSpec:
     organ: str
     contrast: str
     slices: int
+    echo: int | None = None
+    own_noise: float | None = None
 
     @property
     def name(self) -> str:
         """For tables and files; free of folders, and of what is not a letter, a figure, a dot or a dash."""
         stem = Path(self.source).name.removesuffix(".nii.gz")
-        words = f"{'pair ' if self.kind == 'record' else ''}{stem} {self.noise}"
+        echo = f" echo {self.echo}" if self.echo else ""
+        words = f"{'pair ' if self.kind == 'record' else ''}{stem}{echo} {self.noise}"
         return "".join(letter if letter.isalnum() or letter in ".-" else "_" for letter in words)
 
 
@@ -75,6 +84,7 @@ class Case:
         twins: two measurements of the truth, whose agreement is the most that can be asked of a method: the reference and the
             same with fresh noise of its own strength; of repeats, the means of two halves.
         true_noise: standard deviation of the noise in bright tissue, where it was added to the reference; else None.
+        own_noise: standard deviation of the reference's own noise in the body, part of its P99.5.
         inclusive: whether the data's list says that the reference holds the noisy volume's own noise.
     """
 
@@ -84,6 +94,7 @@ class Case:
     scored: range
     twins: tuple[np.ndarray, np.ndarray]
     true_noise: float | None
+    own_noise: float = math.nan
     inclusive: bool = False
 
     @cached_property
@@ -107,6 +118,12 @@ class Case:
         return self.reference > FOREGROUND_THRESHOLD * self.scale
 
     @cached_property
+    def added_noise(self) -> float:
+        """Root mean square of noisy - reference in the reference's body, part of its P99.5."""
+        body = body_mask(np.moveaxis(self.clean.voxels, self.clean.slice_axis, 0))[self.scored.start : self.scored.stop]
+        return float(np.sqrt(np.square(self.noisy - self.reference)[body].mean()) / self.scale)
+
+    @cached_property
     def tissue(self) -> tuple[np.ndarray, str]:
         """Where it is segmented, bool, and what that is: ``brain`` or ``body``; found in the whole reference."""
         mask, kind = make_mask(self.clean)
@@ -124,7 +141,16 @@ class Case:
         )
 
 
-def volume_specs(folder: Path, subjects: Sequence[str], noises: Sequence[str], slices: int, contains: str = "") -> list[CaseSpec]:
+def volume_specs(
+    folder: Path,
+    subjects: Sequence[str],
+    noises: Sequence[str],
+    slices: int,
+    contains: str = "",
+    *,
+    split: str = "test",
+    echoes: Mapping[int, float] | None = None,
+) -> list[CaseSpec]:
     """Clean volumes of a data folder's list, each with every noise.
 
     Args:
@@ -133,15 +159,23 @@ def volume_specs(folder: Path, subjects: Sequence[str], noises: Sequence[str], s
         noises: see :func:`MRIDenoiseLib.training.noise.benchmark_row`.
         slices: scored of each.
         contains: only files whose name holds this.
+        split: of the list: ``test`` for what is compared on, ``train`` for what settings are chosen on.
+        echoes: of a DICOM series in the list, from 1 -> the own noise of each, part of its P99.5, as :attr:`CaseSpec.own_noise`.
 
     Raises:
-        InputError: there is no list, or a subject has no volume in it.
+        InputError: there is no list, or a subject has no volume of that split in it.
     """
-    rows = [row for row in read_manifest(folder) if row.subject in subjects and contains in row.file]
+    listed = read_manifest(folder, "dicom" if echoes else "volumes", split)
+    rows = [row for row in listed if row.subject in subjects and contains in row.file]
     for subject in subjects:
         if not any(row.subject == subject for row in rows) and not contains:
-            raise InputError(f"{folder / 'MANIFEST.csv'} lists no volume of subject {subject}")
-    return [_spec("volume", folder, row.file, noise, row, slices) for noise in noises for row in rows]
+            raise InputError(f"{folder / 'MANIFEST.csv'} lists no volume of subject {subject} with the split {split}")
+    if not rows:
+        raise InputError(f"{folder / 'MANIFEST.csv'} lists no volume {contains!r} of {', '.join(subjects)} with the split {split}")
+    specs = [_spec("volume", folder, row.file, noise, row, slices) for noise in noises for row in rows]
+    if not echoes:
+        return specs
+    return [replace(spec, echo=echo, own_noise=own) for spec in specs for echo, own in echoes.items()]
 
 
 def repeat_specs(folder: Path, names: Sequence[str], slices: int) -> list[CaseSpec]:
@@ -190,20 +224,23 @@ def load(spec: CaseSpec) -> Case:
 
 
 def _spec(kind: Kind, folder: Path, source: str, noise: str, row: ManifestRow, slices: int) -> CaseSpec:
-    return CaseSpec(kind, str(folder), source, noise, row.subject, row.organ, row.contrast, slices)
+    return CaseSpec(kind, str(folder), source, noise, row.subject, row.organ, row.contrast, slices, own_noise=row.own_noise)
 
 
 def _volume_case(spec: CaseSpec) -> Case:
-    return _simulated(spec, io.read(Path(spec.folder) / spec.source))
+    return _simulated(spec, io.read(Path(spec.folder) / spec.source, echo=spec.echo))
 
 
-def _simulated(spec: CaseSpec, volume: Volume) -> Case:
-    clean = volume.with_voxels(volume.voxels / np.float32(clean_scale(volume.voxels)))
+def _simulated(spec: CaseSpec, volume: Volume, own: float | None = None) -> Case:
+    """``own``: the clean volume's own noise in its units, where repeats tell it."""
+    scale = clean_scale(volume.voxels)
+    clean = volume.with_voxels(volume.voxels / np.float32(scale))
     noisy = with_noise(clean, spec.noise)
     scored = _middle(clean, spec.slices)
     case = Case(spec, noisy, clean, scored, _NONE, None)
     bright = case.reference > BRIGHT
-    return replace(case, twins=_twins(case), true_noise=float((case.noisy - case.reference)[bright].std()))
+    noise = float((case.noisy - case.reference)[bright].std())
+    return replace(case, twins=_twins(case), true_noise=noise, own_noise=_own_noise(case) if own is None else own / scale)
 
 
 def _repeat_case(spec: CaseSpec) -> Case:
@@ -214,7 +251,9 @@ def _repeat_case(spec: CaseSpec) -> Case:
     noisy = volumes[0]
     clean = noisy.with_voxels(leave_one_out(voxels)[0])
     case = Case(spec, noisy, clean, _middle(noisy, spec.slices), _NONE, None)
-    return replace(case, twins=(case.cut(voxels[1::2].mean(axis=0)), case.cut(voxels[2::2].mean(axis=0))))
+    body = body_mask(np.moveaxis(clean.voxels, clean.slice_axis, 0))
+    own = references.reference_noise(voxels, np.moveaxis(body, 0, clean.slice_axis)) / case.scale
+    return replace(case, twins=(case.cut(voxels[1::2].mean(axis=0)), case.cut(voxels[2::2].mean(axis=0))), own_noise=own)
 
 
 def _record_case(spec: CaseSpec) -> Case:
@@ -222,9 +261,17 @@ def _record_case(spec: CaseSpec) -> Case:
     noisy = noisy_volume(record)
     clean = noisy.with_voxels(record.clean)
     if spec.noise != MEASURED:
-        return _simulated(spec, clean)
+        return _simulated(spec, clean, record.meta.reference_noise)
     case = Case(spec, noisy, clean, _middle(noisy, spec.slices), _NONE, None, inclusive=record.meta.gt_kind == "inclusive")
-    return replace(case, twins=_twins(case, record.meta.reference_noise))
+    known = record.meta.reference_noise
+    return replace(case, twins=_twins(case, known), own_noise=_own_noise(case) if known is None else known / case.scale)
+
+
+def _own_noise(case: Case) -> float:
+    """Of a clean volume that no repeats tell it of: as it was written down for the image, or measured, part of its P99.5."""
+    if case.spec.own_noise is not None:
+        return case.spec.own_noise
+    return estimate_noise_level(np.moveaxis(case.clean.voxels, case.clean.slice_axis, 0)) / case.scale
 
 
 def _twins(case: Case, own: float | None = None) -> tuple[np.ndarray, np.ndarray]:

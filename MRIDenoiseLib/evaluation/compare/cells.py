@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 TRIAL = "psnr_foreground"
 """The figure by which a setting is chosen."""
 TISSUE_DICE = "dice"
+OWN, ADDED = "own_noise", "added_noise"
+"""Names beside the figures, of the image itself: noise of its reference and noise that was added, parts of the reference's P99.5."""
 LIMITS = "limits"
 """In place of a method's name: between what segmentation's figures lie. ``ceiling`` is the Dice of two equally good truths,
 ``blur`` that of the Gaussian blur with the best one, chosen on the reference."""
@@ -47,6 +49,7 @@ class Cell:
         seed: of every random choice.
         other: organ and contrast of an image of another kind, for the shuffled text.
         trial: whether only :data:`TRIAL` is wanted.
+        choices: settings of which the best for this very image is taken, chosen on the truth; then ``setting`` is empty.
     """
 
     case: CaseSpec
@@ -59,11 +62,17 @@ class Cell:
     seed: int = 0
     other: tuple[str, str] = ("", "")
     trial: bool = False
+    choices: tuple[Setting, ...] = ()
 
     @property
     def title(self) -> str:
         """For people."""
         return "limits of segmentation" if self.method == LIMITS else METHODS[self.method].title
+
+    @property
+    def runs(self) -> int:
+        """How often the method runs."""
+        return max(1, len(self.choices))
 
     @property
     def has_image(self) -> bool:
@@ -79,7 +88,7 @@ class Cell:
     def mark(self) -> str:
         """Twelve letters that change with everything that decides the result, folders left out: data may move."""
         content = asdict(self) | {"version": __version__}
-        del content["folder"], content["case"]["folder"]
+        del content["folder"], content["case"]["folder"], content["case"]["own_noise"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -89,7 +98,7 @@ class Outcome:
 
     Args:
         figures: name of a figure -> value.
-        seconds: on the clock, of the method alone.
+        seconds: on the clock, of the method alone, with one setting.
         processor: seconds of the processor.
         megabytes: memory it took.
         error: one sentence where it failed; then there are no figures.
@@ -97,6 +106,7 @@ class Outcome:
         tissues: names of the classes that ``dice_1`` and so on belong to.
         evolution: foreground PSNR (dB) of the first scored slice after every network call, of what a sampler holds and of the
             denoiser's estimate; empty for methods that are none.
+        setting: what was taken of the cell's choices; empty where it had none.
     """
 
     figures: Mapping[str, float] = field(default_factory=dict)
@@ -107,6 +117,7 @@ class Outcome:
     image: np.ndarray | None = None
     tissues: tuple[str, ...] = ()
     evolution: tuple[tuple[float, float], ...] = ()
+    setting: Setting = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Everything but the image."""
@@ -118,6 +129,7 @@ class Outcome:
             "error": self.error,
             "tissues": list(self.tissues),
             "evolution": [[round(value, 3) for value in step] for step in self.evolution],
+            "setting": dict(self.setting),
         }
 
 
@@ -135,7 +147,7 @@ def run_cell(cell: Cell) -> Outcome:
 
 
 def _run(cell: Cell) -> Outcome:
-    case = _loaded(cell.case)
+    case = loaded(cell.case)
     if cell.method == LIMITS:
         return Outcome(_limits(case))
     steps: list[tuple[float, float]] = []
@@ -144,18 +156,35 @@ def _run(cell: Cell) -> Outcome:
         steps.append((_of_slice(case, state), _of_slice(case, estimate)))
 
     with Usage() as usage:
-        image = run_on(case, cell, None if cell.trial else observe)
-    cost = usage.seconds, usage.processor, usage.megabytes
+        setting, image = _best(case, cell) if cell.choices else ({}, run_on(case, cell, None if cell.trial else observe))
+    cost = usage.seconds / cell.runs, usage.processor / cell.runs, usage.megabytes
     if not np.isfinite(image).all():
         return Outcome({}, *cost, error="it gave values that are not numbers")
     figures, tissues = score(case, image, trial=cell.trial)
     kept = None if cell.trial else (image / np.float32(case.scale)).astype(np.float16)
-    return Outcome(figures, *cost, image=kept, tissues=tissues, evolution=tuple(steps))
+    return Outcome(figures, *cost, image=kept, tissues=tissues, evolution=tuple(steps), setting=setting)
+
+
+def _best(case: Case, cell: Cell) -> tuple[Setting, np.ndarray]:
+    """The choice whose foreground PSNR against the reference is highest, of equal ones the first, and what it made of the image."""
+    best: tuple[float, Setting, np.ndarray] | None = None
+    for setting in cell.choices:
+        image = run_on(case, replace(cell, setting=setting, choices=()))
+        found = psnr(image, case.reference, data_range=case.scale, mask=case.foreground)
+        if best is None or np.isnan(best[0]) or found > best[0]:
+            best = found, setting, image
+    assert best is not None
+    return best[1:]
 
 
 def run_on(case: Case, cell: Cell, observe: Callable[[np.ndarray, np.ndarray], None] | None = None) -> np.ndarray:
     """What the method of a cell makes of a case: its scored slices (slices, rows, columns) in the volume's units."""
-    task = Task(
+    return METHODS[cell.method].run(task_of(case, cell, observe), cell.setting)
+
+
+def task_of(case: Case, cell: Cell, observe: Callable[[np.ndarray, np.ndarray], None] | None = None) -> Task:
+    """What the method of a cell may know of a case."""
+    return Task(
         volume=case.volume,
         wanted=case.scored,
         bundle=Path(cell.folder),
@@ -165,7 +194,6 @@ def run_on(case: Case, cell: Cell, observe: Callable[[np.ndarray, np.ndarray], N
         true_noise=case.true_noise,
         observe=observe,
     )
-    return METHODS[cell.method].run(task, cell.setting)
 
 
 def score(case: Case, image: np.ndarray, *, trial: bool = False) -> tuple[dict[str, float], tuple[str, ...]]:
@@ -178,7 +206,7 @@ def score(case: Case, image: np.ndarray, *, trial: bool = False) -> tuple[dict[s
     if trial:
         return {TRIAL: figures[TRIAL]}, ()
     agreement, names = tissue_agreement(case, image)
-    return {**figures, **agreement}, names
+    return {**figures, **agreement, OWN: case.own_noise, ADDED: case.added_noise}, names
 
 
 def _of_slice(case: Case, image: np.ndarray) -> float:
@@ -211,13 +239,14 @@ def _segmented(case: Case, image: np.ndarray) -> Segmentation:
 
 
 @lru_cache(maxsize=2)
-def _loaded(spec: CaseSpec) -> Case:
+def loaded(spec: CaseSpec) -> Case:
+    """A case; the last two stay in memory."""
     return load(spec)
 
 
 @lru_cache(maxsize=2)
 def _yardstick(spec: CaseSpec) -> Yardstick:
-    case = _loaded(spec)
+    case = loaded(spec)
     clean = case.clean
     spacing = list(clean.spacing)
     across = spacing.pop(clean.slice_axis)
@@ -227,5 +256,5 @@ def _yardstick(spec: CaseSpec) -> Yardstick:
 
 @lru_cache(maxsize=2)
 def _target(spec: CaseSpec) -> Segmentation:
-    case = _loaded(spec)
+    case = loaded(spec)
     return _segmented(case, case.reference)

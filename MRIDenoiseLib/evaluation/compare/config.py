@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import yaml
 
@@ -14,8 +14,12 @@ from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation.compare.cases import MEASURED, CaseSpec, by_case, record_specs, repeat_specs, volume_specs
 from MRIDenoiseLib.evaluation.methods import METHODS
+from MRIDenoiseLib.evaluation.methods.interface import Grid
 from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
 
+Choose = Literal["on-tuning-images", "on-each-image"]
+CHOICES = {"choose": get_args(Choose), "grid": get_args(Grid)}
+"""Keys that take one of several words."""
 DEFAULT_MODEL = "bundled"
 """What the model is called that comes with the program."""
 
@@ -28,15 +32,17 @@ class Volumes:
         subjects: whose.
         noises: rows of the benchmark.
         contains: only files whose name holds this.
+        echoes: for a DICOM series of several echoes: number of an echo, from 1 -> its own noise, part of P99.5.
     """
 
     subjects: tuple[str, ...]
     noises: tuple[str, ...]
     contains: str = ""
+    echoes: Mapping[int, float] = field(default_factory=dict)
 
-    def specs(self, data: Path, slices: int) -> list[CaseSpec]:
-        """The cases of a data folder."""
-        return volume_specs(data, self.subjects, self.noises, slices, self.contains)
+    def specs(self, data: Path, slices: int, split: str = "test") -> list[CaseSpec]:
+        """The cases of a data folder whose subjects its list counts to a split."""
+        return volume_specs(data, self.subjects, self.noises, slices, self.contains, split=split, echoes=self.echoes)
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,9 @@ class Config:
         methods: names, or ``all``.
         models: name -> folder of a model; ``bundled`` is the one that comes with the program.
         tuning: None leaves every method at its customary setting.
+        choose: ``on-tuning-images``, or ``on-each-image``: other people's methods stand at their best setting for the very image,
+            chosen on the truth, an advantage that no user has; the model's own methods run as a user gets them.
+        grid: how many settings there are to choose from, ``usual`` or ``wide``.
         margin: decibels within which two methods count as equal.
         seed: of every random choice.
     """
@@ -98,8 +107,15 @@ class Config:
     methods: tuple[str, ...] = ("all",)
     models: Mapping[str, str] = field(default_factory=lambda: {DEFAULT_MODEL: DEFAULT_MODEL})
     tuning: Tuning | None = None
+    choose: Choose = "on-tuning-images"
+    grid: Grid = "usual"
     margin: float = 0.1
     seed: int = 0
+
+    @property
+    def on_each_image(self) -> bool:
+        """Whether other people's methods choose on the truth."""
+        return self.choose == "on-each-image"
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -137,11 +153,10 @@ class Config:
         if self.tuning is None:
             return {}
         scored = {spec.subject for spec in self.specs(data).values()}
-        specs = dict(by_case([spec for one in self.tuning.volumes for spec in one.specs(_needed(data), self.tuning.slices)]))
-        for spec in specs.values():
-            if spec.subject in scored:
-                raise SettingsError(f"subject {spec.subject} is compared on, so no setting may be chosen on that subject")
-        return specs
+        for subject in (subject for one in self.tuning.volumes for subject in one.subjects):
+            if subject in scored:
+                raise SettingsError(f"subject {subject} is compared on, so no setting may be chosen on that subject")
+        return dict(by_case([spec for one in self.tuning.volumes for spec in one.specs(_needed(data), self.tuning.slices, "train")]))
 
 
 def read_config(path: Path) -> Config:
@@ -174,7 +189,10 @@ def located(path: str) -> Path:
 
 def _value(path: Path, name: str, value: Any) -> Any:
     if name == "volumes":
-        return tuple(Volumes(**_tuples(_checked(path, Volumes, one))) for one in _list(path, name, value))
+        volumes = tuple(Volumes(**_tuples(_checked(path, Volumes, one))) for one in _list(path, name, value))
+        for one in volumes:
+            _check_echoes(path, one.echoes)
+        return volumes
     if name == "pairs":
         return tuple(Pairs(**_tuples(_checked(path, Pairs, one))) for one in _list(path, name, value))
     if name == "tuning":
@@ -186,6 +204,10 @@ def _value(path: Path, name: str, value: Any) -> Any:
         if not isinstance(value, dict) or not value or not all(isinstance(folder, str) for folder in value.values()):
             raise SettingsError(f"{path}: models gives each model a name and a folder")
         return {str(key): folder for key, folder in value.items()}
+    if name in CHOICES:
+        if value not in CHOICES[name]:
+            raise SettingsError(f"{path}: {name} may be {' or '.join(CHOICES[name])}, not {value!r}")
+        return value
     if name in ("repeats", "methods"):
         return tuple(_list(path, name, [value] if value == "all" else value))
     whole = name != "margin"
@@ -218,6 +240,12 @@ def _tuples(values: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
+def _check_echoes(path: Path, echoes: Any) -> None:
+    whole = isinstance(echoes, dict) and all(type(number) is int and number > 0 for number in echoes)
+    if not whole or not all(type(own) in (int, float) and own >= 0 for own in echoes.values()):
+        raise SettingsError(f"{path}: echoes gives each echo, counted from 1, its own noise as a part of P99.5")
+
+
 def _check_names(path: Path, config: Config) -> None:
     for name in config.methods:
         if name != "all" and name not in METHODS:
@@ -228,6 +256,8 @@ def _check_names(path: Path, config: Config) -> None:
     for noise in simulated:
         if noise not in BENCHMARK_ROWS:
             raise SettingsError(f"{path}: there is no noise {noise!r}; there are {', '.join(BENCHMARK_ROWS)}")
+    if config.on_each_image and config.tuning is not None:
+        raise SettingsError(f"{path}: leave tuning out where settings are chosen on each image; the model's own methods choose none then")
     if not (config.volumes or config.repeats or config.pairs):
         raise SettingsError(f"{path}: names no images; give volumes, repeats or pairs")
 

@@ -12,10 +12,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from MRIDenoiseLib.errors import Paused, SettingsError
-from MRIDenoiseLib.evaluation.compare.cells import Cell, Outcome, run_cell
+from MRIDenoiseLib.evaluation.compare.cells import Cell, Outcome
+from MRIDenoiseLib.evaluation.compare.peer_cache import run_kept
 
 POLL = 0.3
 """Seconds between two questions whether to stop."""
@@ -28,7 +30,12 @@ ShouldStop = Callable[[], bool]
 
 
 def run_cells(
-    cells: Sequence[Cell], *, jobs: int, scheduler: str | None = None, should_stop: ShouldStop | None = None
+    cells: Sequence[Cell],
+    *,
+    jobs: int,
+    scheduler: str | None = None,
+    should_stop: ShouldStop | None = None,
+    peers: Path | None = None,
 ) -> Iterator[tuple[Cell, Outcome]]:
     """Run cells and give each with its outcome when it is done, in the order in which they end.
 
@@ -37,6 +44,7 @@ def run_cells(
         jobs: worker processes on this machine, of one thread each; without meaning where a scheduler is given.
         scheduler: address of a running Dask scheduler, for example ``tcp://node:8786``.
         should_stop: asked several times a second.
+        peers: where results of other people's methods are kept for several comparisons.
 
     Raises:
         Paused: when told to stop; what was given so far stands.
@@ -50,7 +58,9 @@ def run_cells(
 
     with _client(distributed, jobs, scheduler) as client:
         # One call a task: two workers never do the same cell, and no result is kept in the cluster longer than needed.
-        futures = {client.submit(run_cell, cell, pure=False, key=f"cell-{cell.mark}-{number}"): cell for number, cell in enumerate(cells)}
+        futures = {
+            client.submit(run_kept, cell, peers, pure=False, key=f"cell-{cell.mark}-{number}"): cell for number, cell in enumerate(cells)
+        }
         while futures:
             if should_stop is not None and should_stop():
                 client.cancel(list(futures), force=True)

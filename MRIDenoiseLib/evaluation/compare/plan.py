@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from MRIDenoiseLib.card import NEEDED
-from MRIDenoiseLib.evaluation.compare.cases import CaseSpec
+from MRIDenoiseLib.evaluation.compare.cases import MEASURED, CaseSpec
 from MRIDenoiseLib.evaluation.compare.cells import LIMITS, TRIAL, Cell, Outcome
 from MRIDenoiseLib.evaluation.compare.config import Config
 from MRIDenoiseLib.evaluation.methods import METHODS, default
@@ -71,14 +71,16 @@ class Plan:
         return cls(config, config.specs(data), config.tuning_specs(data), folders, hashes, weights, entrants)
 
     def trials(self) -> list[Cell]:
-        """The cells that choose settings: of every method that has a choice, on every image for that."""
+        """The cells that choose settings: of every method that has a choice, on every image for that; none with choices on each image."""
+        if self.config.on_each_image:
+            return []
         allowed = self.config.tuning.trials if self.config.tuning else 0
         return [
             self._cell(spec, entrant, setting, trial=True)
             for spec in self.tuning.values()
             for entrant in self.entrants
             if METHODS[entrant.method].tunable
-            for setting in METHODS[entrant.method].settings[:allowed]
+            for setting in METHODS[entrant.method].grid(self.config.grid)[:allowed]
             if _fits(entrant, spec)
         ]
 
@@ -92,14 +94,14 @@ class Plan:
         """
         chosen: dict[Entrant, Setting] = {}
         for entrant in self.entrants:
-            settings = METHODS[entrant.method].settings
+            settings = METHODS[entrant.method].grid(self.config.grid)
             means: list[tuple[float, Setting]] = []
             for setting in settings:
                 names = [self._cell(spec, entrant, setting, trial=True).name for spec in self.tuning.values() if _fits(entrant, spec)]
                 found = [outcomes[name] for name in names if name in outcomes]
                 if found and all(not outcome.error for outcome in found):
                     means.append((sum(outcome.figures[TRIAL] for outcome in found) / len(found), setting))
-            chosen[entrant] = max(means, key=lambda mean: mean[0])[1] if means else settings[0]
+            chosen[entrant] = max(means, key=lambda mean: mean[0])[1] if means else METHODS[entrant.method].settings[0]
         return chosen
 
     def scored(self, settings: Mapping[Entrant, Setting]) -> list[Cell]:
@@ -107,21 +109,33 @@ class Plan:
         cells: list[Cell] = []
         for spec in self.cases.values():
             cells.append(Cell(spec, LIMITS, {}, "", "", "", steps=0))
-            cells += [self._cell(spec, entrant, settings[entrant]) for entrant in self.entrants if _fits(entrant, spec)]
+            for entrant in self.entrants:
+                if _fits(entrant, spec):
+                    choices = self.choices(entrant)
+                    cells.append(self._cell(spec, entrant, {} if choices else settings[entrant], choices=choices))
         return cells
 
-    def _cell(self, spec: CaseSpec, entrant: Entrant, setting: Setting, *, trial: bool = False) -> Cell:
+    def choices(self, entrant: Entrant) -> tuple[Setting, ...]:
+        """Of what a method takes the best on each image, chosen on the truth. Empty for the model's own methods, which never see it."""
+        method = METHODS[entrant.method]
+        grid = method.grid(self.config.grid)
+        return grid if self.config.on_each_image and method.is_peer and len(grid) > 1 else ()
+
+    def _cell(self, spec: CaseSpec, entrant: Entrant, setting: Setting, *, trial: bool = False, choices: tuple[Setting, ...] = ()) -> Cell:
+        method = METHODS[entrant.method]
+        needs_model = method.needs_model(choices or (setting,), noise_known=spec.noise != MEASURED)
         return Cell(
             case=spec,
             method=entrant.method,
             setting=setting,
             model=entrant.model,
             folder=str(self.folders[entrant.model]),
-            bundle=self.weights[entrant.model][entrant.method] if METHODS[entrant.method].needs_model else "",
+            bundle=self.weights[entrant.model][entrant.method] if needs_model else "",
             steps=self.config.steps,
             seed=self.config.seed,
-            other=_other(spec, [*self.cases.values(), *self.tuning.values()]) if METHODS[entrant.method].needs_other else ("", ""),
+            other=_other(spec, [*self.cases.values(), *self.tuning.values()]) if method.needs_other else ("", ""),
             trial=trial,
+            choices=choices,
         )
 
 

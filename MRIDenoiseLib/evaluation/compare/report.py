@@ -6,6 +6,7 @@ import math
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from MRIDenoiseLib import __version__
 from MRIDenoiseLib.evaluation.compare import plots, sections, summary
 from MRIDenoiseLib.evaluation.compare.cases import Case, CaseSpec, load
 from MRIDenoiseLib.evaluation.compare.cells import TISSUE_DICE
-from MRIDenoiseLib.evaluation.compare.data_files import write_cells, write_data
+from MRIDenoiseLib.evaluation.compare.data_files import ON_THE_TRUTH, write_cells, write_data
 from MRIDenoiseLib.evaluation.compare.embeddings import clusters
 from MRIDenoiseLib.evaluation.compare.pictures import picture_row
 from MRIDenoiseLib.evaluation.compare.plan import Entrant
@@ -45,10 +46,11 @@ class Report:
     """
 
     def __init__(self, findings: Findings, folder: Path, command: str) -> None:
-        self._findings = findings
+        self._all = findings
+        self._findings = findings.counted
         self._folder = folder
         self._command = command
-        self._tables = Tables.of(findings)
+        self._tables = Tables.of(self._findings)
 
     def write(self, progress: Callable[[float, float | None, str], None] | None = None) -> Path:
         """Write page, tables and pictures; the page last, so that where it is, everything is.
@@ -65,6 +67,7 @@ class Report:
             sections.definitions(self._tables),
             sections.tests(self._tables),
             sections.by_group(self._tables),
+            sections.apart(replace(self._tables, findings=self._all)),
             self._drawn("scores", "Scores by organ and noise", self._boxes()),
             self._drawn("trade_off", "Error, sharpness and time", self._trade_offs()),
             sections.tissues(self._tables),
@@ -75,8 +78,8 @@ class Report:
             sections.sources(self._tables),
             sections.failures(self._tables),
         ]
-        write_cells(self._folder / CELLS, self._findings)
-        write_data(self._folder / DATA, self._findings, self._tables.rows, self._tables.against, self._said)
+        write_cells(self._folder / CELLS, self._all)
+        write_data(self._folder / DATA, self._all, self._tables.rows, self._tables.against, self._said)
         note = "The pictures show patients: keep this page where the images may be kept."
         with replacing(self._folder / PAGE, True) as temporary:
             whole = page("Comparison of denoising methods", note, [piece for part in parts for piece in part])
@@ -112,7 +115,7 @@ class Report:
             (),
             [
                 ("command", self._command),
-                ("images", f"{len(plan.cases)} of {len(subjects)} subjects"),
+                ("images", f"{len(plan.cases)} of {len(subjects)} subjects{self._left_out}"),
                 ("scored", f"the {plan.config.slices} middle slices of each"),
                 ("methods", len(plan.entrants)),
                 ("sampler steps", f"at most {plan.config.steps}"),
@@ -137,6 +140,11 @@ class Report:
                 "note",
             )
 
+    @property
+    def _left_out(self) -> str:
+        apart = len(self._all.apart.plan.cases)
+        return f"; {apart} more {'are' if apart > 1 else 'is'} shown apart" if apart else ""
+
     def _main_table(self) -> Iterator[str]:
         yield heading("All methods")
         yield paragraph(self.verdict, "warning")
@@ -154,6 +162,8 @@ class Report:
             for row in self._tables.rows
         ]
         yield table(head, cells, bold)
+        if self._findings.plan.config.on_each_image:
+            yield paragraph(ON_THE_TRUTH, "note")
         yield paragraph(
             "Means over subjects of the means over their images; methods in bold have the better foreground PSNR than ours on the images "
             "that both ran on. A method that ran on some images only has means of these, not to be compared with the others'. Processor "
@@ -164,7 +174,8 @@ class Report:
     @property
     def _said(self) -> dict[str, Any]:
         """What the page says in words, for the data file."""
-        return {"command": self._command, "verdict": self.verdict, "inclusive": self._inclusive}
+        choice = ON_THE_TRUTH if self._findings.plan.config.on_each_image else "Every setting was chosen on images of other subjects."
+        return {"command": self._command, "verdict": self.verdict, "choice": choice, "inclusive": self._inclusive}
 
     @property
     def verdict(self) -> str:

@@ -4,18 +4,37 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 
-from MRIDenoiseLib.evaluation.compare.cells import LIMITS, Cell, Outcome
+from MRIDenoiseLib.evaluation.compare.cells import ADDED, LIMITS, OWN, Cell, Outcome
 from MRIDenoiseLib.evaluation.compare.engine import ShouldStop, run_cells
 from MRIDenoiseLib.evaluation.compare.plan import Entrant, Plan
 from MRIDenoiseLib.evaluation.compare.store import CellStore
+from MRIDenoiseLib.evaluation.honest_reference import counts
 from MRIDenoiseLib.evaluation.methods.interface import Setting
 
 Progress = Callable[[float, float | None, str], None]
 """Part done, seconds left or None, what is being done."""
+
+
+@dataclass(frozen=True)
+class Noises:
+    """How noisy an image and its reference are.
+
+    Args:
+        own: standard deviation of the reference's own noise in the body, part of its P99.5.
+        added: root mean square of noisy - reference there.
+    """
+
+    own: float
+    added: float
+
+    @property
+    def counts(self) -> bool:
+        """Whether figures of the image mean anything, see :mod:`MRIDenoiseLib.evaluation.honest_reference`."""
+        return counts(self.own, self.added)
 
 
 @dataclass(frozen=True)
@@ -28,6 +47,7 @@ class Findings:
         trials: name of a tuning cell -> cell and outcome.
         cells: of the comparison, with their outcomes.
         limits: name of an image -> between what its Dice lies, see :data:`.cells.LIMITS`.
+        noises: name of an image -> that of its reference and that which was added.
     """
 
     plan: Plan
@@ -35,6 +55,25 @@ class Findings:
     trials: Mapping[str, tuple[Cell, Outcome]]
     cells: Sequence[tuple[Cell, Outcome]]
     limits: Mapping[str, Mapping[str, float]]
+    noises: Mapping[str, Noises]
+
+    @property
+    def apart(self) -> Findings:
+        """Of the images that do not count, because their references are too noisy themselves."""
+        return self._of({name for name, noises in self.noises.items() if not noises.counts})
+
+    @property
+    def counted(self) -> Findings:
+        """Of the images that count: all that means, tests, tables and plots are made of. One on which every method failed is here."""
+        return self._of({name for name in self.plan.cases if name not in self.noises or self.noises[name].counts})
+
+    def _of(self, names: set[str]) -> Findings:
+        return replace(
+            self,
+            plan=replace(self.plan, cases={name: spec for name, spec in self.plan.cases.items() if name in names}),
+            cells=[(cell, outcome) for cell, outcome in self.cells if cell.case.name in names],
+            limits={name: limits for name, limits in self.limits.items() if name in names},
+        )
 
 
 def compare(
@@ -46,6 +85,7 @@ def compare(
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
     failed: Callable[[Cell, Outcome], None] | None = None,
+    peers: Path | None = None,
 ) -> Findings:
     """Do what is not done yet.
 
@@ -57,6 +97,7 @@ def compare(
         progress: called after every cell.
         should_stop: asked often.
         failed: called for each cell that failed; the others go on.
+        peers: where results of other people's methods are kept for several comparisons.
 
     Raises:
         Paused: when told to stop; what is done is kept.
@@ -72,7 +113,7 @@ def compare(
         if progress is not None:
             progress(len(known) / max(len(cells), 1), None, what)
         if missing:
-            for cell, outcome in run_cells(missing, jobs=jobs, scheduler=scheduler, should_stop=should_stop):
+            for cell, outcome in run_cells(missing, jobs=jobs, scheduler=scheduler, should_stop=should_stop, peers=peers):
                 store.put(cell, outcome)
                 known[cell.name] = outcome
                 pace.done(cell, outcome)
@@ -92,6 +133,11 @@ def compare(
         settings=settings,
         trials={cell.name: (cell, tried[cell.name]) for cell in trials},
         cells=[(cell, found[cell.name]) for cell in scored if cell.method != LIMITS],
+        noises={
+            cell.case.name: Noises(outcome.figures[OWN], outcome.figures[ADDED])
+            for cell in scored
+            if OWN in (outcome := found[cell.name]).figures
+        },
         limits={cell.case.name: found[cell.name].figures for cell in scored if cell.method == LIMITS},
     )
 
@@ -104,13 +150,13 @@ class _Pace:
         self._taken: dict[str, list[float]] = defaultdict(list)
         self._jobs = jobs
         for cell in missing:
-            self._left[cell.method] += cell.case.slices
+            self._left[cell.method] += cell.case.slices * cell.runs
         for cell, outcome in known:
             self._taken[cell.method].append(outcome.seconds / cell.case.slices)
 
     def done(self, cell: Cell, outcome: Outcome) -> None:
         """Note a cell that has ended."""
-        self._left[cell.method] -= cell.case.slices
+        self._left[cell.method] -= cell.case.slices * cell.runs
         self._taken[cell.method].append(outcome.seconds / cell.case.slices)
 
     def seconds_left(self) -> float | None:

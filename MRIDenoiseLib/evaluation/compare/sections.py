@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from MRIDenoiseLib.evaluation.compare import summary
+from MRIDenoiseLib.evaluation.compare.cases import CaseSpec
 from MRIDenoiseLib.evaluation.compare.cells import TISSUE_DICE
-from MRIDenoiseLib.evaluation.compare.data_files import words_of
+from MRIDenoiseLib.evaluation.compare.data_files import ON_THE_TRUTH, words_of
 from MRIDenoiseLib.evaluation.compare.plan import Entrant
 from MRIDenoiseLib.evaluation.compare.run import Findings
 from MRIDenoiseLib.evaluation.compare.summary import FIGURES, OURS, SHOWN, TESTED, Against, MethodRow
+from MRIDenoiseLib.evaluation.honest_reference import WHY_APART
 from MRIDenoiseLib.evaluation.methods import GROUPS, METHODS
+from MRIDenoiseLib.evaluation.methods.interface import NOISE
 from MRIDenoiseLib.page import heading, paragraph, table
 
 COLUMNS = 16
@@ -89,16 +92,21 @@ def tests(tables: Tables) -> Iterator[str]:
 
 
 def by_group(tables: Tables) -> Iterator[str]:
-    """Foreground PSNR by organ and noise and, where they are few enough for columns, by subject."""
-    yield from _grouped(tables, "organ and noise", summary.groups(tables.findings, TESTED[0], summary.organ_and_noise))
-    of_subjects = summary.groups(tables.findings, TESTED[0], summary.organ_and_subject)
-    if len(of_subjects) <= COLUMNS:
-        yield from _grouped(tables, "subject", of_subjects)
+    """Foreground PSNR and SSIM by noise, by organ and noise and by subject, each where its groups are few enough for columns."""
+    for figure in (TESTED[0], TESTED[1]):
+        yield from _grouped(tables, "noise", figure, summary.noise_alone)
+        yield from _grouped(tables, "organ and noise", figure, summary.organ_and_noise)
+        yield from _grouped(tables, "subject", figure, summary.organ_and_subject)
 
 
-def _grouped(tables: Tables, by: str, found: Mapping[str, Mapping[Entrant, float]]) -> Iterator[str]:
-    yield heading(f"Foreground PSNR by {by}, dB")
-    rows = [(row.title, *(number(found[name][row.entrant], 2) for name in found)) for row in tables.rows]
+def _grouped(tables: Tables, by: str, figure: str, group: Callable[[CaseSpec], str]) -> Iterator[str]:
+    found = summary.groups(tables.findings, figure, group)
+    if not 0 < len(found) <= COLUMNS:
+        return
+    definition = FIGURES[figure]
+    unit = f", {definition.unit}" if definition.unit else ""
+    yield heading(f"{definition.title[0].upper()}{definition.title[1:]} by {by}{unit}")
+    rows = [(row.title, *(number(found[name][row.entrant], definition.digits) for name in found)) for row in tables.rows]
     bold = []
     for column, name in enumerate(found, start=1):
         values = [found[name][row.entrant] for row in tables.rows]
@@ -138,16 +146,41 @@ def settings(tables: Tables) -> Iterator[str]:
     yield heading("Settings")
     tuning = tables.findings.plan.config.tuning
     where = ", ".join(tables.findings.plan.tuning) or "nowhere"
-    yield paragraph(
-        f"Chosen by foreground PSNR on {where}: the same images for every method, at most {tuning.trials if tuning else 0} settings "
-        "each, none of the images of a subject that is compared on. The model was trained on those subjects, so that the "
-        "choices may trust its networks a little too much."
-    )
-    rows = [
-        (row.title, words_of(row.setting), _tried(tables.findings, row.entrant), METHODS[row.entrant.method].told or "-")
-        for row in tables.rows
-    ]
+    if tables.findings.plan.config.on_each_image:
+        yield paragraph(f"{ON_THE_TRUTH} Chosen by foreground PSNR; what was chosen on each image stands in the data files.")
+    else:
+        yield paragraph(
+            f"Chosen by foreground PSNR on {where}: the same images for every method, at most {tuning.trials if tuning else 0} settings "
+            "each, none of the images of a subject that is compared on. The model was trained on those subjects, so that the "
+            "choices may trust its networks a little too much."
+        )
+    rows = []
+    for row in tables.rows:
+        choices = tables.findings.plan.choices(row.entrant)
+        told = METHODS[row.entrant.method].told or ("the true noise where it is known" if any(NOISE in one for one in choices) else "-")
+        tried = len(choices) or _tried(tables.findings, row.entrant)
+        rows.append((row.title, "the best on each image" if choices else words_of(row.setting), tried, told))
     yield table(("method", "setting", "settings tried", "told beside the image"), rows)
+
+
+def apart(tables: Tables) -> Iterator[str]:
+    """The images that do not count, with the reason and what each method came to there; nothing where all count."""
+    findings = tables.findings.apart
+    if not findings.plan.cases:
+        return
+    yield heading("Shown apart")
+    yield paragraph(WHY_APART + " No mean, test, plot or other table has these images in it.", "warning")
+    rows = []
+    for name in findings.plan.cases:
+        noises = findings.noises[name]
+        found = {
+            Entrant(cell.method, cell.model): outcome.figures.get(TESTED[0], math.nan)
+            for cell, outcome in findings.cells
+            if cell.case.name == name
+        }
+        values = (number(found.get(row.entrant, math.nan), 2) for row in tables.rows)
+        rows.append((name, number(noises.own, 4), number(noises.added, 4), *values))
+    yield table(("image", "own noise", "noise added", *(f"{row.title}, dB" for row in tables.rows)), rows)
 
 
 def sources(tables: Tables) -> Iterator[str]:

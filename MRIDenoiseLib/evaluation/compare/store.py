@@ -37,11 +37,16 @@ class CellStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / FOLDER
 
-    def get(self, cell: Cell) -> Outcome | None:
-        """What came out earlier; None where nothing did, where it failed (the reason may be gone by now), or where a file is damaged."""
+    def get(self, cell: Cell, name: str | None = None) -> Outcome | None:
+        """What came out earlier; None where nothing did, where it failed (the reason may be gone by now), or where a file is damaged.
+
+        Args:
+            cell: what was done.
+            name: that it was kept under; the cell's own when not given.
+        """
         try:
-            content = json.loads(self._path(cell, ".json").read_text(encoding="utf-8"))
-            image = np.load(self._path(cell, ".npy"), allow_pickle=False) if cell.has_image else None
+            content = json.loads(self._path(name or cell.name, ".json").read_text(encoding="utf-8"))
+            image = np.load(self._path(name or cell.name, ".npy"), allow_pickle=False) if cell.has_image else None
             outcome = Outcome(
                 **(content | {"image": image, "tissues": tuple(content["tissues"]), "evolution": tuple(map(tuple, content["evolution"]))})
             )
@@ -49,8 +54,13 @@ class CellStore:
             return None
         return None if outcome.error else outcome
 
-    def put(self, cell: Cell, outcome: Outcome) -> None:
+    def put(self, cell: Cell, outcome: Outcome, name: str | None = None) -> None:
         """Keep an outcome; one that is there is replaced.
+
+        Args:
+            cell: what was done.
+            outcome: what came out.
+            name: to keep it under; the cell's own when not given.
 
         Raises:
             OutputError: the folder cannot be written.
@@ -59,10 +69,10 @@ class CellStore:
         if outcome.image is not None:
             buffer = io.BytesIO()
             np.save(buffer, outcome.image, allow_pickle=False)
-            with replacing(self._path(cell, ".npy"), True) as temporary:
+            with replacing(self._path(name or cell.name, ".npy"), True) as temporary:
                 temporary.write_bytes(buffer.getvalue())
-        with replacing(self._path(cell, ".json"), True) as temporary:
+        with replacing(self._path(name or cell.name, ".json"), True) as temporary:
             temporary.write_text(json.dumps(outcome.as_json(), indent=1), encoding="utf-8")
 
-    def _path(self, cell: Cell, ending: str) -> Path:
-        return self._folder / f"{cell.name}{ending}"
+    def _path(self, name: str, ending: str) -> Path:
+        return self._folder / f"{name}{ending}"

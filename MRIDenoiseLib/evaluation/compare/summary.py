@@ -51,7 +51,7 @@ class MethodRow:
     Args:
         entrant: which method, and with which model.
         title: for people; with the model's name where several take part.
-        setting: what was chosen for it.
+        setting: what was chosen for it; empty where every image has its own.
         figures: name -> mean over subjects, NaN where it has none.
         seconds: on the clock for a slice, median over images.
         processor: the same in seconds of the processor.
@@ -106,7 +106,7 @@ def rows(findings: Findings) -> list[MethodRow]:
             MethodRow(
                 entrant=entrant,
                 title=f"{method.title} ({entrant.model})" if several and method.trained else method.title,
-                setting=findings.settings[entrant],
+                setting={} if findings.plan.choices(entrant) else findings.settings[entrant],
                 figures={figure: over_subjects(done, figure) for figure in FIGURES},
                 seconds=median([outcome.seconds / cell.case.slices for cell, outcome in done] or [math.nan]),
                 processor=median([outcome.processor / cell.case.slices for cell, outcome in done] or [math.nan]),
@@ -137,6 +137,11 @@ def by_subject(cells: Sequence[tuple[Cell, Outcome]], figure: str) -> dict[str, 
 def organ_and_noise(spec: CaseSpec) -> str:
     """What images that are alike share."""
     return f"{spec.organ}, {spec.noise}"
+
+
+def noise_alone(spec: CaseSpec) -> str:
+    """What was added."""
+    return spec.noise
 
 
 def organ_and_subject(spec: CaseSpec) -> str:

@@ -45,6 +45,7 @@ METHODS: dict[str, Method] = {
         ablations.WITHOUT_TEXT,
         ablations.SHUFFLED_TEXT,
         fidelity_guided.TUNED,
+        nbnet.FOUR_VIEWS,
         posterior_mean.METHOD,
         sharpened.HALF,
         sharpened.FULL,

@@ -61,10 +61,17 @@ def _method(kind: Kind, author: str) -> Method:
         group="tools",
         source=f"{author}; Slicer's module, the ITK filter through SimpleITK (Apache-2.0)",
         run=run,
+        packages=("SimpleITK",),
         settings=tuple(
             {"dimensions": dimensions, "conductance": conductance, "iterations": iterations}
             for dimensions in (3, 2)
             for conductance, iterations in ((1.0, 4), (1.0, 8), (2.0, 2), (2.0, 4))
+        ),
+        wide=tuple(
+            {"dimensions": dimensions, "conductance": conductance, "iterations": iterations}
+            for dimensions in (3, 2)
+            for conductance in (1.0, 0.5, 1.5, 2.0, 3.0, 5.0)
+            for iterations in (4, 1, 2, 3, 6, 8)
         ),
     )
 

@@ -36,5 +36,6 @@ METHOD = Method(
     group="tools",
     source="Manjon 2010; ANTsPy (Apache-2.0). It has a switch for the noise and sizes of which wider ones take minutes",
     run=_run,
+    packages=("antspyx",),
     settings=({"model": "Rician"}, {"model": "Gaussian"}),
 )

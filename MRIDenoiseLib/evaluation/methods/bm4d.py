@@ -42,6 +42,7 @@ METHOD = Method(
     group="tools",
     source=SOURCE,
     run=_run,
+    packages=("bm4d",),
     measures_noise=True,
     settings=tuple({"strength": strength} for strength in (1.0, 0.85, 1.2, 1.4)),
 )
@@ -51,5 +52,6 @@ TOLD = Method(
     group="tools",
     source=SOURCE,
     run=_run_told,
+    packages=("bm4d",),
     told="the true standard deviation of the noise",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from MRIDenoiseLib.evaluation.blur import Blur
+from MRIDenoiseLib.evaluation.blur import BLURS, Blur
 from MRIDenoiseLib.evaluation.methods.interface import Method, Setting, Task
 
 
@@ -23,8 +23,10 @@ BLUR = Method(
     group="control",
     source="SciPy (BSD-3-Clause)",
     run=_blur,
+    packages=("scipy",),
     settings=tuple(
         {"in_plane": in_plane, "across": across}
         for in_plane, across in ((0.6, 0.0), (0.5, 0.0), (0.8, 0.0), (1.0, 0.0), (0.4, 0.4), (0.5, 0.4), (0.6, 0.4), (0.8, 0.6))
     ),
+    wide=tuple(blur._asdict() for blur in BLURS),
 )

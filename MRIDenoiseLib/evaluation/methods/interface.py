@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,11 @@ GROUPS: dict[Group, str] = {
     "ours": "this project",
 }
 """Group -> its heading in tables, in their order."""
+
+Grid = Literal["usual", "wide"]
+"""How many settings there are to choose from."""
+NOISE, TRUE = "noise", "true"
+"""A parameter and its value: the method is told the noise that was added, which no user knows, where it is known."""
 
 MARGIN = 3
 """Slices on either side of the wanted ones that a three-dimensional filter may look at."""
@@ -115,6 +120,12 @@ class Task:
         one = Settings(method=method, samples=1, slices=(self.wanted.start, self.wanted.start + 1))
         return Denoiser(self.model)(self.volume, one).noise_level / self.scale
 
+    def told_noise(self, setting: Setting) -> float:
+        """The noise that a method with this setting is told, in units of :attr:`scale`: measured, or the true one if it says so."""
+        if setting.get(NOISE) == TRUE and self.true_noise is not None:
+            return self.true_noise / self.scale
+        return self.noise_level
+
     @cached_property
     def model(self) -> Bundle:
         """The loaded model."""
@@ -168,6 +179,8 @@ class Method:
         source: who published it, whose code runs, and under which licence.
         run: the task and one of the settings -> the wanted slices (slices, rows, columns) in the volume's units.
         settings: what tuning may choose from, the customary one first; every method is given at most eight.
+        wide: many more, where the choice is to leave nothing to be wished for; the same as ``settings`` when empty.
+        packages: whose code runs, by the names that pip knows; with another version the result may be another.
         trained: what its networks were trained on, for those that have any.
         networks: those of the model's networks that it uses and methods in general do not, by the names of their folders.
         organs: the only organs it is made for; all when empty.
@@ -182,6 +195,8 @@ class Method:
     source: str
     run: Callable[[Task, Setting], np.ndarray]
     settings: tuple[Setting, ...] = ({},)
+    wide: tuple[Setting, ...] = ()
+    packages: tuple[str, ...] = ()
     trained: str = ""
     networks: tuple[str, ...] = ()
     organs: tuple[str, ...] = ()
@@ -195,6 +210,20 @@ class Method:
         return len(self.settings) > 1
 
     @property
-    def needs_model(self) -> bool:
-        """Whether the result depends on the model: it has networks, or is told the noise that the model measures."""
-        return bool(self.trained) or self.measures_noise
+    def is_peer(self) -> bool:
+        """Whether it is somebody else's way of taking noise out, which no training of ours changes."""
+        return bool(self.packages)
+
+    def grid(self, name: Grid) -> tuple[Setting, ...]:
+        """The settings to choose from."""
+        return self.wide if name == "wide" and self.wide else self.settings
+
+    def needs_model(self, settings: Sequence[Setting], *, noise_known: bool) -> bool:
+        """Whether the result depends on the model: it has networks, or is told the noise that the model measures.
+
+        Args:
+            settings: that it is run with.
+            noise_known: whether the true noise of the image is.
+        """
+        told = noise_known and all(setting.get(NOISE) == TRUE for setting in settings)
+        return bool(self.trained) or (self.measures_noise and not told)

@@ -29,5 +29,6 @@ METHOD = Method(
     group="tools",
     source="Slicer's Median Image Filter module; the ITK filter through SimpleITK (Apache-2.0)",
     run=_run,
+    packages=("SimpleITK",),
     settings=tuple({"in_plane": in_plane, "across": across} for in_plane, across in ((1, 0), (2, 0), (1, 1), (2, 1))),
 )

@@ -13,3 +13,11 @@ METHOD = Method(
     run=user_method("regression", samples=1),
     trained=TRAINED,
 )
+FOUR_VIEWS = Method(
+    name="regression-4",
+    title="Regression, four views",
+    group="ours",
+    source="the same network, the mean over four mirrored views of each slice; here",
+    run=user_method("regression", samples=4),
+    trained=TRAINED,
+)

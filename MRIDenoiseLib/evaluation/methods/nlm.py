@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from MRIDenoiseLib.evaluation.methods.interface import Method, Setting, Task
+from MRIDenoiseLib.evaluation.methods.interface import NOISE, TRUE, Method, Setting, Task
 from MRIDenoiseLib.evaluation.optional import PEERS, needed
 
 
@@ -45,8 +45,14 @@ def non_local_means(
 
 
 def _run(task: Task, setting: Setting) -> np.ndarray:
-    level = setting["strength"] * task.noise_level
-    image = non_local_means(task.image, level, search=setting["search"], rician=setting["rician"], wanted=task.near)
+    image = non_local_means(
+        task.image,
+        setting["strength"] * task.told_noise(setting),
+        algorithm=setting.get("algorithm", "classic"),
+        search=setting["search"],
+        rician=setting["rician"],
+        wanted=task.near,
+    )
     return task.filtered(np.where(task.near, image, task.image))
 
 
@@ -57,5 +63,12 @@ METHOD = Method(
     source="Descoteaux 2008; DIPY (BSD-3-Clause)",
     run=_run,
     measures_noise=True,
+    packages=("dipy",),
     settings=tuple({"strength": strength, "search": 2, "rician": rician} for rician in (True, False) for strength in (1.0, 0.8, 1.25, 1.5)),
+    wide=tuple(
+        {NOISE: TRUE, "strength": strength, "algorithm": algorithm, "search": search, "rician": rician}
+        for algorithm, search in (("classic", 2), ("classic", 3), ("blockwise", 2))
+        for rician in (True, False)
+        for strength in (1.0, 0.7, 0.85, 1.2, 1.5)
+    ),
 )

@@ -24,9 +24,10 @@ def write_data(folder: Path) -> Path:
     lines = [MANIFEST]
     for number, subject in enumerate(("s1", "s2", "t1")):
         contrast = "T2w" if subject == "s2" else "T1w"
+        split = "train" if subject == "t1" else "test"
         name = f"volumes/{'knee' if subject == 's2' else 'head'}_{contrast}_{subject}.nii.gz"
         _write(folder / name, phantom(number))
-        lines.append(f"{name},made here,none,{'knee' if subject == 's2' else 'head'},{contrast},Siemens,{subject},test,0.005\n")
+        lines.append(f"{name},made here,none,{'knee' if subject == 's2' else 'head'},{contrast},Siemens,{subject},{split},0.005\n")
     file = next(one.file for one in REPEAT_SETS if one.name == "EPI")
     noise = np.random.default_rng(1)
     volumes = [_image(np.abs(smooth() + noise.normal(0, 25, (14, 72, 76))).astype(np.float32)) for _ in range(20)]
@@ -75,7 +76,7 @@ def findings_of(plan: Plan, figures: Mapping[tuple[str, str], Mapping[str, float
             cells.append(
                 (cell, Outcome(error="it did not work") if found is None else Outcome(found, seconds=3.0, processor=6.0, megabytes=5.0))
             )
-    return Findings(plan=plan, settings=settings, trials={}, cells=cells, limits={})
+    return Findings(plan=plan, settings=settings, trials={}, cells=cells, limits={}, noises={})
 
 
 def _write(path: Path, voxels: np.ndarray) -> None:

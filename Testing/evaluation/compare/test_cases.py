@@ -1,5 +1,7 @@
 """The images of a comparison: what a method gets, and what it is held against."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from comparison_cases import smooth
@@ -28,6 +30,28 @@ def test_the_two_truths_differ_by_the_references_own_noise(phantoms):
     first, second = case.twins
     assert np.array_equal(first, case.reference)
     assert (second - first).std() == pytest.approx(reference_noise(case.reference, case.foreground), rel=0.03)
+
+
+def test_every_image_comes_with_its_references_own_noise_and_the_noise_that_was_added(phantoms):
+    [added] = volume_specs(phantoms, ["s1"], ["R"], 3)
+    case = load(added)
+    assert case.own_noise == 0.005, "as the list has it"
+    assert case.added_noise == pytest.approx(13 / 255, rel=0.05)
+    measured = load(replace(added, own_noise=None))
+    assert 0 <= measured.own_noise < 0.02, "measured where nobody wrote it down"
+    assert replace(added, own_noise=0.1).name == added.name
+    [repeat] = repeat_specs(phantoms, ["EPI"], 3)
+    case = load(repeat)
+    assert case.own_noise * case.scale == pytest.approx(25 / 19**0.5, rel=0.1), "by what differs between the repeats"
+    assert case.added_noise * case.scale == pytest.approx(25 * (1 + 1 / 19) ** 0.5, rel=0.1)
+
+
+def test_one_echo_of_a_series_is_an_image_with_own_noise_of_its_own(phantoms, tmp_path):
+    list_of = (phantoms / "MANIFEST.csv").read_text() + "dicom/knee_series/,made here,none,knee,PDw,GE,k1,test,0.02\n"
+    (tmp_path / "MANIFEST.csv").write_text(list_of)
+    first, second = volume_specs(tmp_path, ["k1"], ["R"], 3, echoes={2: 0.0094, 4: 0.011})
+    assert (first.echo, first.own_noise, first.name) == (2, 0.0094, "knee_series_echo_2_R")
+    assert (second.echo, second.own_noise, second.name) == (4, 0.011, "knee_series_echo_4_R")
 
 
 def test_the_reference_of_a_repeat_holds_none_of_its_noise(phantoms):

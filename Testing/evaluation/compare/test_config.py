@@ -3,7 +3,7 @@
 import pytest
 from comparison_cases import write_config
 
-from MRIDenoiseLib.errors import SettingsError
+from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.evaluation.compare.config import located, read_config
 from MRIDenoiseLib.evaluation.methods import METHODS
 
@@ -17,7 +17,16 @@ def test_the_configurations_that_come_along_can_be_read(name, request):
 def test_the_quick_one_keeps_to_three_slices_and_twenty_steps_on_kept_out_patients(request):
     config = read_config(request.config.rootpath / "scripts" / "benchmarks" / "quick.yaml")
     assert config.slices == 3 and config.steps <= 20
-    assert {subject for one in config.volumes for subject in one.subjects} == {"ms12", "sct03", "ProstateX-0000"}
+    assert {subject for one in config.volumes for subject in one.subjects} == {"ms12", "sct03", "pymskt"}
+
+
+def test_the_honest_one_lets_no_method_of_the_model_choose_and_every_peer_on_each_image(request, plan_of):
+    config = read_config(request.config.rootpath / "scripts" / "benchmarks" / "honest.yaml")
+    assert (config.choose, config.grid, config.slices, config.tuning) == ("on-each-image", "wide", 12, None)
+    plan = plan_of(choose="on-each-image", grid="wide", tuning=None, methods=list(config.chosen))
+    tried = {entrant.method: len(plan.choices(entrant)) for entrant in plan.entrants}
+    several = {"blur": 36, "median": 4, "gradient": 72, "curvature": 72, "nlm": 30, "ants": 2, "bm4d": 4}
+    assert {method: count for method, count in tried.items() if count} == several
 
 
 @pytest.mark.parametrize(
@@ -34,6 +43,11 @@ def test_the_quick_one_keeps_to_three_slices_and_twenty_steps_on_kept_out_patien
         ({"volumes": []}, "volumes must be a list"),
         ({"models": {}}, "models gives each model a name"),
         ({"tuning": {"volumes": [{"subjects": ["t1"], "noises": ["M9"]}]}}, "no noise 'M9'"),
+        ({"choose": "the best"}, "choose may be on-tuning-images or on-each-image"),
+        ({"grid": "huge"}, "grid may be usual or wide"),
+        ({"choose": "on-each-image"}, "leave tuning out"),
+        ({"volumes": [{"subjects": ["s1"], "noises": ["R"], "echoes": [2]}]}, "echoes gives each echo"),
+        ({"volumes": [{"subjects": ["s1"], "noises": ["R"], "echoes": {2: "low"}}]}, "echoes gives each echo"),
     ],
 )
 def test_a_wrong_configuration_is_refused(tmp_path, values, said):
@@ -56,6 +70,13 @@ def test_what_is_no_yaml_is_refused(tmp_path):
 def test_settings_are_never_chosen_on_a_subject_that_is_compared_on(plan_of):
     with pytest.raises(SettingsError, match="subject s1 is compared on"):
         plan_of(tuning={"volumes": [{"subjects": ["s1"], "noises": ["M0.10"]}]})
+
+
+def test_images_of_other_splits_are_neither_compared_on_nor_chosen_on(plan_of):
+    with pytest.raises(InputError, match="no volume of subject t1 with the split test"):
+        plan_of(volumes=[{"subjects": ["t1"], "noises": ["R"]}], tuning=None)
+    with pytest.raises(InputError, match="no volume of subject s2 with the split train"):
+        plan_of(volumes=[{"subjects": ["s1"], "noises": ["R"]}], tuning={"volumes": [{"subjects": ["s2"], "noises": ["R"]}]})
 
 
 def test_folders_may_come_from_the_environment(monkeypatch, tmp_path):

@@ -131,7 +131,7 @@ def _report(config, data, folder):
     from MRIDenoiseLib.evaluation.compare import cells
     from MRIDenoiseLib.evaluation.compare.plan import Plan
 
-    for cache in (cells._loaded, cells._yardstick, cells._target):
+    for cache in (cells.loaded, cells._yardstick, cells._target):
         cache.cache_clear()
     findings = run.compare(Plan.of(configuration.read_config(config), data), folder, jobs=1)
     return Report(findings, folder, "command")
