@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,12 @@ KEPT_OUT_SUBJECTS = ("ms12", "sct03", "ProstateX-0000")
 
 @dataclass(frozen=True)
 class ManifestRow:
-    """One image of the manifest: where it lies, whose it is, and what the licence asks to be said."""
+    """One image of the manifest: where it lies, whose it is, and what the licence asks to be said.
+
+    Args:
+        split: what it may be used for: ``train``, ``test``, ``as-scanned`` ...
+        own_noise: standard deviation of its own noise, part of P99.5; None where the manifest does not tell.
+    """
 
     file: str
     source: str
@@ -30,6 +35,13 @@ class ManifestRow:
     contrast: str
     vendor: str
     subject: str
+    split: str = ""
+    own_noise: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name without folder and endings."""
+        return self.file.rpartition("/")[2].removesuffix(".nii.gz")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +74,19 @@ def read_manifest(folder: Path, kind: str = "volumes") -> list[ManifestRow]:
         raise InputError(f"{folder} holds no MANIFEST.csv; give the folder of the training data with --data")
     with path.open(newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
-    names = ManifestRow.__dataclass_fields__
+    names = [column.name for column in fields(ManifestRow) if column.default is MISSING]
     missing = [name for name in names if rows and name not in rows[0]]
     if missing:
         raise InputError(f"{path} lacks the column {missing[0]}")
-    return [ManifestRow(**{name: row[name] for name in names}) for row in rows if row["file"].startswith(f"{kind}/")]
+    return [
+        ManifestRow(
+            **{name: row[name] for name in names},
+            split=row.get("split") or "",
+            own_noise=float(row["own_noise"]) if row.get("own_noise") else None,
+        )
+        for row in rows
+        if row["file"].startswith(f"{kind}/")
+    ]
 
 
 def folded(identifier: str) -> str:
