@@ -131,9 +131,8 @@ def _print(grainy: dict[str, ScanOutcome], clean: dict[str, ScanOutcome]) -> Non
         console.print(table)
         most = max(outcome.removals[DENOISED].change for outcome in clean.values())
         answer = "holds" if most < LARGEST_CHANGE else "does not hold"
-        console.print(
-            f"Wanted: clean scans changed by less than {1000 * LARGEST_CHANGE:.0f} per mille. It {told}: {1000 * most:.2f} at most."
-        )
+        wanted = f"clean scans changed by less than {1000 * LARGEST_CHANGE:.0f} per mille"
+        console.print(f"Wanted: {wanted}. It {answer}: {1000 * most:.2f} at most.")
 
 
 def _cells(removal: Removal) -> list[str]:
