@@ -82,7 +82,7 @@ def scan_trial(
     denoised, told = denoise(scan, (first, last))
     results = {DENOISED: np.moveaxis(denoised.voxels, scan.slice_axis, 0)[first:last] / scale}
     if told_filter is not None:
-        results[BM4D] = _filtered(slices, body, (first, last), scale, grain.fine, told_filter)
+        results[BM4D] = filtered_slices(slices / scale, body, (first, last), grain.fine, told_filter)
     removals = {name: Removal.of(noisy, image, places) for name, image in results.items()}
     blur, results[BLURRED] = equal_blur(noisy, places, removals[DENOISED].fine)
     removals[BLURRED] = Removal.of(noisy, results[BLURRED], places)
@@ -90,13 +90,24 @@ def scan_trial(
     return ScanOutcome(scan.name, (first, last), scale, grain, told / scale, blur, removals, images)
 
 
-def _filtered(slices: np.ndarray, body: np.ndarray, chosen: tuple[int, int], scale: float, level: float, told_filter: Filter) -> np.ndarray:
-    """The chosen slices as the filter leaves them; it sees their neighbours, and air only near the body."""
+def filtered_slices(slices: np.ndarray, body: np.ndarray, chosen: tuple[int, int], level: float, told_filter: Filter) -> np.ndarray:
+    """Some slices as a filter leaves them; it sees their neighbours, and air only near the body.
+
+    Args:
+        slices: the whole volume (slices, rows, columns), in units of which P99.5 is about 1.
+        body: bool, the same shape, with some body in the chosen slices.
+        chosen: half-open range of slices.
+        level: the standard deviation that the filter is told.
+        told_filter: what to run.
+
+    Returns:
+        The chosen slices; away from the body they are as they were.
+    """
     first, last = max(0, chosen[0] - MARGIN), min(len(slices), chosen[1] + MARGIN)
     seen: np.ndarray = np.any(body[first:last], axis=0)
     places = (np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0)))
     frame = tuple(slice(max(0, int(found[0]) - BORDER), int(found[-1]) + BORDER + 1) for found in places)
-    filtered = told_filter(np.ascontiguousarray(slices[(slice(first, last), *frame)] / scale, dtype=np.float32), level)
-    result = slices[chosen[0] : chosen[1]] / scale
+    filtered = told_filter(np.ascontiguousarray(slices[(slice(first, last), *frame)], dtype=np.float32), level)
+    result = slices[chosen[0] : chosen[1]].copy()
     result[(slice(None), *frame)] = filtered[chosen[0] - first : chosen[1] - first]
     return result

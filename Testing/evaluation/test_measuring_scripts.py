@@ -8,9 +8,11 @@ import draw_sheets
 import measure_grain
 import measure_lesions
 import measure_native_noise
+import measure_noise_told
 import measure_pairs
 import measure_repeats
 import measure_text
+import measure_through_plane
 import measure_tissues
 import numpy as np
 import pytest
@@ -78,6 +80,36 @@ def test_native_noise(measure, data_folder, request, monkeypatch, tmp_path):
     assert scan["removed"].keys() == {"denoised", "BM4D", "equal blur"} and scan["removed"]["BM4D"]["fine"] > 0.1
     assert (tmp_path / "head_T1w_s1.png").stat().st_size > 5000
     assert "edge ratio" in output and "BM4D told the grain removes. It " in output and "Clean scans" in output
+
+
+def test_noise_told(measure):
+    content, output = measure(measure_noise_told, "--subjects", "s1", "--kinds", "white", "--limit", "2")
+    assert [row["kind"] for row in content["rows"]] == ["white"] * 6
+    assert all(row["ratio"] == pytest.approx(row["told"] / row["true"], abs=1e-3) for row in content["rows"])
+    assert f"{content['rows'][0]['ratio']:.2f}" in output and "of 6 rows that count" in output
+
+
+def test_through_plane(measure, data_folder, request, monkeypatch, tmp_path):
+    """On a volume whose slices differ; in those of the other tests they are all alike."""
+    manifest, volume = data_folder / "MANIFEST.csv", data_folder / "volumes/head_T1w_s3.nii.gz"
+    known = manifest.read_text()
+    request.addfinalizer(lambda: manifest.write_text(known))
+    request.addfinalizer(volume.unlink)
+    z, y, x = np.mgrid[0:14, 0:48, 0:52]
+    image = sitk.GetImageFromArray(np.where(np.hypot(y - 24, x - 26) < 18, 500 + 90 * np.sin(x / 2 + z), 0).astype(np.float32))
+    image.SetSpacing((1.0, 1.0, 4.0))
+    sitk.WriteImage(image, str(volume))
+    manifest.write_text(known + known.splitlines()[1].replace("s1", "s3") + "\n")
+    monkeypatch.setattr(measure_through_plane, "block_matching", lambda noisy, level: ndimage.gaussian_filter(noisy, (1, 1, 1)))
+    options = ["--rows", "R", "--subjects", "s3", "--limit", "4", "--scans", "head_T1w_s2", "--slab", "6", "--bm4d"]
+    content, output = measure(measure_through_plane, *options, pictures=tmp_path)
+    [row], [scan] = content["flicker"], content["vessels"]
+    assert row["flicker"].keys() == {"noisy", "denoised", "BM4D", "equal blur"} and row["flicker"]["BM4D"] < row["flicker"]["noisy"]
+    assert scan["kept"].keys() == {"denoised", "BM4D", "equal blur"} and scan["slices"] == [4, 10]
+    assert {path.name for path in tmp_path.glob("*.png")} == {
+        f"head_T1w_s2_{what}.png" for what in ("reformat1", "reformat2", "projection")
+    }
+    assert "It holds" in output or "It does not hold" in output
 
 
 def test_text(measure):
@@ -151,6 +183,8 @@ def test_a_pair_is_denoised_as_its_patients_file_would_be(tmp_path):
         (measure_repeats, [], r"head_pCASL_siemens\.nii\.gz"),
         (measure_lesions, ["--subjects", "s1", "--rows", "M0.5"], "no noise 'M0.5'"),
         (measure_native_noise, [], "no scan of the split as-scanned"),
+        (measure_noise_told, ["--subjects", "s1", "--kinds", "pink"], "no kind of noise 'pink'"),
+        (measure_through_plane, ["--subjects", "s1", "--scans", "s7"], "no scan 's7'"),
         (measure_lesions, ["--subjects", "s1,s9"], "no volume of 's9'"),
         (measure_text, ["--subjects", "s1,s9"], "no volume of 's9'"),
         (measure_tissues, ["--subjects", "s1", "--rows", "M9"], "no noise 'M9'"),
