@@ -44,6 +44,8 @@ from MRIDenoiseLib.volume import Volume
 NOISY = "noisy"
 AMPLIFIED = 5
 """What was removed is drawn around grey zero at one part in so many of the window."""
+BRIGHTEST = 99.8
+"""Percentile that is drawn white in a projection: its vessels shall not saturate as fat may in a slice."""
 
 WHAT = (
     "flicker: variance of the slice-to-slice difference of (image - clean) over that of the clean slices, in tissue of middle slices "
@@ -164,9 +166,11 @@ def _draw(scan: Volume, outcome: ScanOutcome, folder: Path, name: str) -> None:
     slabs = [_as_volume(scan, image) for image in (noisy, denoised)]
     for number, across in enumerate(other for other in range(3) if other != axis):
         (before, aspect), (after, _) = (oriented_slice(replace(each, acquired_axis=across)) for each in slabs)
-        _strip(folder / f"{name}_reformat{number + 1}.png", f"{name}, across the acquired plane", before, after, aspect)
+        window = display_window(before)
+        _strip(folder / f"{name}_reformat{number + 1}.png", f"{name}, across the acquired plane", before, after, aspect, window)
     (before, aspect), (after, _) = (oriented_slice(_as_volume(scan, maximum_projection(image)[None]), 0) for image in (noisy, denoised))
-    _strip(folder / f"{name}_projection.png", f"{name}, maximum-intensity projection of {len(noisy)} slices", before, after, aspect)
+    window = float(np.percentile(before, BRIGHTEST))
+    _strip(folder / f"{name}_projection.png", f"{name}, maximum-intensity projection of {len(noisy)} slices", before, after, aspect, window)
 
 
 def _as_volume(scan: Volume, slices: np.ndarray) -> Volume:
@@ -174,8 +178,7 @@ def _as_volume(scan: Volume, slices: np.ndarray) -> Volume:
     return replace(scan, voxels=np.ascontiguousarray(np.moveaxis(slices, 0, axis), np.float32), headers=(), acquired_axis=axis)
 
 
-def _strip(path: Path, title: str, noisy: np.ndarray, denoised: np.ndarray, aspect: float) -> None:
-    window = display_window(noisy)
+def _strip(path: Path, title: str, noisy: np.ndarray, denoised: np.ndarray, aspect: float, window: float) -> None:
     frame, low = framed(noisy, window), window / AMPLIFIED
     panels = [Panel("noisy", noisy, 0, window), Panel("denoised", denoised, 0, window)]
     panels.append(Panel(f"noisy - denoised, {AMPLIFIED} x", noisy - denoised, -low, low))
