@@ -47,7 +47,10 @@ class ScanOutcome:
 
     @property
     def of_told(self) -> float:
-        """Root mean square of what the model removed in flat tissue, part of the noise it reports; 0 where it reports none."""
+        """Root mean square of what the model removed in flat tissue, part of the noise it reports; 0 where it reports none.
+
+        The shift by which it takes the noise floor away in dark tissue counts, too, which :attr:`Removal.fine` does not see.
+        """
         return self.removals[DENOISED].flat_rms / self.told if self.told > 0 else 0.0
 
 
