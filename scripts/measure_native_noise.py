@@ -24,6 +24,7 @@ from rich.table import Table
 from MRIDenoiseLib import io
 from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.errors import SettingsError
+from MRIDenoiseLib.evaluation.contest import volume_name
 from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.evaluation.methods.bm4d import block_matching
 from MRIDenoiseLib.evaluation.native_noise import LARGEST_CHANGE, Removal, verdict
@@ -76,9 +77,9 @@ def main(
         outcome = scan_trial(scan, denoise, limit=limit, told_filter=block_matching if bm4d else None)
         if pictures:
             pictures.mkdir(parents=True, exist_ok=True)
-            _draw(scan, outcome, pictures / f"{row.name}.png", row.name)
-        outcomes[row.name] = replace(outcome, images={})
-    of_grainy, of_clean = ({row.name: outcomes[row.name] for row in rows} for rows in (grainy, clean))
+            _draw(scan, outcome, pictures / f"{volume_name(row)}.png", volume_name(row))
+        outcomes[volume_name(row)] = replace(outcome, images={})
+    of_grainy, of_clean = ({volume_name(row): outcomes[volume_name(row)] for row in rows} for rows in (grainy, clean))
     _print(of_grainy, of_clean)
     if json_file:
         told = {"method": method or model.default_method, "limit": limit}
@@ -92,15 +93,15 @@ def _chosen(rows: Sequence[ManifestRow], names: str | None) -> tuple[list[Manife
     Raises:
         SettingsError: there is none, or one of those named is not among them.
     """
-    grainy = [row for row in rows if row.split == AS_SCANNED or row.name in GRAINY]
-    clean = [row for row in rows if row.name in CLEAN]
-    known = [row.name for row in (*grainy, *clean)]
+    grainy = [row for row in rows if row.split == AS_SCANNED or volume_name(row) in GRAINY]
+    clean = [row for row in rows if volume_name(row) in CLEAN]
+    known = [volume_name(row) for row in (*grainy, *clean)]
     wanted = known if names is None else names.split(",")
     wrong = [name for name in wanted if name not in known]
     if wrong or not known:
         asked = f"'{wrong[0]}'" if wrong else f"of the split {AS_SCANNED}"
         raise SettingsError(f"the manifest has no scan {asked} to be measured as it is; there are: {', '.join(known) or 'none'}")
-    grainy, clean = ([row for row in group if row.name in wanted] for group in (grainy, clean))
+    grainy, clean = ([row for row in group if volume_name(row) in wanted] for group in (grainy, clean))
     return grainy, clean
 
 

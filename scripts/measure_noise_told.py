@@ -21,6 +21,7 @@ from rich.table import Table
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.card import bundled_model
+from MRIDenoiseLib.evaluation.contest import volume_name
 from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.evaluation.native_noise_trial import middle_slices
 from MRIDenoiseLib.evaluation.noise_told import KINDS, LARGEST_DEVIATION, STRENGTHS, Told, coarser, told_row
@@ -62,7 +63,7 @@ def main(
         clean /= np.float32(clean_scale(clean))
         for kind, sigma in product(wanted, STRENGTHS):
             own = (row.own_noise or 0.0) / grid
-            found[row.name, kind, sigma] = told_row(clean, kind, sigma, tell, own_noise=own, seed=seed)
+            found[volume_name(row), kind, sigma] = told_row(clean, kind, sigma, tell, own_noise=own, seed=seed)
     _print(found)
     if json_file:
         rows = [

@@ -28,6 +28,7 @@ from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation.benchmark import BenchmarkRow
 from MRIDenoiseLib.evaluation.blur import equally_clean_blur
+from MRIDenoiseLib.evaluation.contest import volume_name
 from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.evaluation.methods.bm4d import block_matching
 from MRIDenoiseLib.evaluation.metrics import FOREGROUND_THRESHOLD, flicker_of_anatomy
@@ -86,15 +87,15 @@ def main(
         images = _images(row, middle_slices(len(row.clean), limit), denoise, bm4d)
         clean = images.pop("clean")
         numbers = {name: round(flicker_of_anatomy(image, clean, clean > FOREGROUND_THRESHOLD), 5) for name, image in images.items()}
-        flicker.append({"volume": source.name, "noise": noise, "flicker": numbers})
+        flicker.append({"volume": volume_name(source), "noise": noise, "flicker": numbers})
     vessels: list[dict[str, Any]] = []
     for source in track(three_dimensional, "3-D scans", console=progress):
         scan = io.read(data / source.file)
         outcome = scan_trial(scan, denoise, limit=slab, told_filter=told_filter)
-        vessels.append({"scan": source.name, "slices": list(outcome.slices), **_vessels(outcome)})
+        vessels.append({"scan": volume_name(source), "slices": list(outcome.slices), **_vessels(outcome)})
         if pictures:
             pictures.mkdir(parents=True, exist_ok=True)
-            _draw(scan, outcome, pictures, source.name)
+            _draw(scan, outcome, pictures, volume_name(source))
     _print(flicker, vessels)
     if json_file:
         told = {"what": WHAT, "method": method or model.default_method, "limit": limit, "slab": slab}
@@ -103,8 +104,8 @@ def main(
 
 def _named(rows: list[ManifestRow], names: str) -> list[ManifestRow]:
     wanted = [name for name in names.split(",") if name]
-    found = [row for row in rows if row.name in wanted]
-    missing = set(wanted) - {row.name for row in found}
+    found = [row for row in rows if volume_name(row) in wanted]
+    missing = set(wanted) - {volume_name(row) for row in found}
     if missing:
         raise SettingsError(f"the manifest has no scan '{min(missing)}'")
     return found

@@ -38,11 +38,6 @@ class ManifestRow:
     split: str = ""
     own_noise: float | None = None
 
-    @property
-    def name(self) -> str:
-        """The file's name without folder and endings."""
-        return self.file.rpartition("/")[2].removesuffix(".nii.gz")
-
 
 @dataclass(frozen=True, eq=False)
 class CleanVolume:
