@@ -16,7 +16,7 @@ import typer
 from MRIDenoiseLib.errors import InputError, MRIDenoiseError, SettingsError
 from MRIDenoiseLib.training.volumes import MANIFEST, ManifestRow, read_manifest
 
-NOT_FOR_THE_CARD = ("data", "bundle", "cache", "jobs", "out", "json_file")
+NOT_FOR_THE_CARD = ("data", "bundle", "cache", "jobs", "out", "pictures", "json_file")
 """Options that say where things lie; none of them changes a number that belongs to the model."""
 
 

@@ -8,8 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
+from MRIDenoiseLib.evaluation.native_noise import Places
+
 TRUNCATE = 3.0
 """Standard deviations at which the Gaussian ends."""
+
+WIDEST = 6.0
+"""Pixels: no wider Gaussian within slices is tried for the noise that is left."""
+HALVINGS = 14
 
 
 class Blur(NamedTuple):
@@ -34,3 +40,37 @@ class Blur(NamedTuple):
 
 BLURS = tuple(Blur(in_plane, across) for across in (0.0, 0.4, 0.6, 0.9) for in_plane in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5))
 """Every setting tried, in two and in three dimensions. The best is chosen with knowledge of the reference, which no user has."""
+
+
+def remaining_noise(error: np.ndarray, flat: np.ndarray) -> float:
+    """The standard deviation of an error (slices, rows, columns) where ``flat`` says; a shift of the whole is no noise."""
+    return float(error[flat].std(dtype=np.float64))
+
+
+def equally_clean_blur(noisy: np.ndarray, result: np.ndarray, clean: np.ndarray, tissue: np.ndarray) -> Blur:
+    """The blur within slices that leaves as much noise in flat tissue as a result does: what its smoothness costs a plain filter.
+
+    Of the blur nothing but the blurred noise counts; what it does to anatomy is what it is to be judged by.
+
+    Args:
+        noisy: (slices, rows, columns).
+        result: of a denoiser, the same shape and units.
+        clean: without noise, the same.
+        tissue: bool, the same shape.
+
+    Returns:
+        Of standard deviation 0, which leaves the image alone, where the result holds as much noise as before or more.
+
+    Raises:
+        InputError: there is no tissue.
+    """
+    flat = Places.of(clean, tissue).flat
+    wanted = remaining_noise(result - clean, flat)
+    noise = np.asarray(noisy, np.float64) - clean
+    low, high = 0.0, WIDEST
+    if wanted >= remaining_noise(noise, flat):
+        return Blur(0.0, 0.0)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if remaining_noise(Blur(middle, 0.0)(noise), flat) > wanted else (low, middle)
+    return Blur(round(high, 3), 0.0)

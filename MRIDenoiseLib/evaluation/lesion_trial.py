@@ -1,4 +1,4 @@
-"""One volume and noise with lesions and without: what noise, blur, denoiser and a misinformed denoiser leave of them."""
+"""One volume and noise with lesions and without: what noise, blurs, denoiser and a misinformed denoiser leave of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.evaluation.blur import BLURS
+from MRIDenoiseLib.evaluation.blur import BLURS, equally_clean_blur
 from MRIDenoiseLib.evaluation.lesions import Kept, Lesion, Summary, insert, kept, local_noise, place_lesions
 from MRIDenoiseLib.evaluation.metrics import FOREGROUND_THRESHOLD
 from MRIDenoiseLib.prompt import override
@@ -18,7 +18,7 @@ from MRIDenoiseLib.training.noise import benchmark_row
 from MRIDenoiseLib.training.simulation import clean_scale
 from MRIDenoiseLib.volume import Volume
 
-NOISY, BLURRED = "noisy", "best blur"
+NOISY, BLURRED, EQUALLY_BLURRED = "noisy", "best blur", "equal blur"
 
 GROUPS: dict[str, Callable[[LesionOutcome], bool]] = {
     "all": lambda outcome: True,
@@ -54,7 +54,9 @@ class LesionOutcome:
     kept: dict[str, Kept]
 
 
-def lesion_trial(source: Volume, noise: str, denoisers: Mapping[str, Denoise], *, count: int, seed: int = 0) -> tuple[LesionOutcome, ...]:
+def lesion_trial(
+    source: Volume, noise: str, denoisers: Mapping[str, Denoise], *, count: int, seed: int = 0, equal_to: str | None = None
+) -> tuple[LesionOutcome, ...]:
     """Put lesions into one slice of a clean volume, add the noise, and see what each way of denoising leaves of them.
 
     Args:
@@ -63,10 +65,12 @@ def lesion_trial(source: Volume, noise: str, denoisers: Mapping[str, Denoise], *
         denoisers: by the name they get in the outcome; each is run twice, on the volume with the lesions and without them.
         count: how many lesions are wanted; fewer are inserted where the volume has no slice with room for all.
         seed: of the lesions; the noise is the benchmark's.
+        equal_to: the denoiser that ``equal blur`` shall be as free of noise as.
 
     Returns:
-        One outcome a lesion, with ``noisy`` and ``best blur`` beside the denoisers. The blur is the one with the smallest
-        error on that very slice.
+        One outcome a lesion, with ``noisy`` and ``best blur`` beside the denoisers, and ``equal blur`` where asked for. The
+        best blur is the one with the smallest error on that very slice; the equal one leaves as much noise in flat tissue
+        of that slice as the denoiser does, see :func:`MRIDenoiseLib.evaluation.blur.equally_clean_blur`.
 
     Raises:
         InputError: the volume has no flat tissue to put a lesion into.
@@ -89,6 +93,9 @@ def lesion_trial(source: Volume, noise: str, denoisers: Mapping[str, Denoise], *
         pair = (denoise(source.with_voxels(np.moveaxis(image, 0, axis)), z) for image in (noisy_with, noisy))
         with_them, without = (np.moveaxis(volume.voxels, axis, 0)[z] for volume in pair)
         results[name] = with_them, without
+    if equal_to is not None:
+        equal = equally_clean_blur(noisy[z][None], results[equal_to][1][None], clean[z][None], foreground[None])
+        results[EQUALLY_BLURRED] = equal.of_slice(noisy_with, z), equal.of_slice(noisy, z)
     truth = with_lesions[z], clean[z]
     return tuple(
         LesionOutcome(source.name, noise, lesion, {name: kept(lesion, clean=truth, result=images) for name, images in results.items()})
@@ -113,7 +120,7 @@ def summaries(outcomes: Sequence[LesionOutcome], name: str, *, blind: bool = Fal
 
     Args:
         outcomes: of any volumes and noises.
-        name: of a denoiser, or ``noisy`` or ``best blur``.
+        name: of a denoiser, or ``noisy``, ``best blur`` or ``equal blur``.
         blind: whether to judge by the one image with the lesion rather than by the pair.
     """
     for group, belongs in GROUPS.items():

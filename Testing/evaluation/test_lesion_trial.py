@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.evaluation.lesion_trial import BLURRED, GROUPS, NOISY, LesionOutcome, lesion_trial, misdescribed, summaries
+from MRIDenoiseLib.evaluation.lesion_trial import (
+    BLURRED,
+    EQUALLY_BLURRED,
+    GROUPS,
+    NOISY,
+    LesionOutcome,
+    lesion_trial,
+    misdescribed,
+    summaries,
+)
 from MRIDenoiseLib.evaluation.lesions import Summary
 from MRIDenoiseLib.prompt import describe, override
 from MRIDenoiseLib.volume import Acquisition, Volume
@@ -56,6 +65,20 @@ def test_what_changes_nothing_keeps_everything_and_what_deletes_keeps_nothing(ou
 def test_the_blur_of_smallest_error_costs_some_contrast(outcomes):
     blurred = values(outcomes, BLURRED)
     assert (blurred < values(outcomes, NOISY)).all() and (blurred > 0.2).all()
+
+
+def test_the_blur_of_equal_remaining_noise_costs_more_contrast_the_less_noise_is_left(phantom):
+    clean = phantom.voxels / np.percentile(phantom.voxels[phantom.voxels > 0], 99.5)
+
+    def leave(part: float):
+        return lambda volume, z: volume.with_voxels(clean + part * (volume.voxels - clean))
+
+    kept = {}
+    for part in (1.0, 0.5, 0.2):
+        trial = lesion_trial(phantom, "M0.05", {"ours": leave(part)}, count=COUNT, seed=1, equal_to="ours")
+        kept[part] = values(trial, EQUALLY_BLURRED)
+    assert kept[1.0] == pytest.approx(values(trial, NOISY)), "nothing was removed, so nothing is blurred"
+    assert (kept[0.5] < kept[1.0]).all() and (kept[0.2] < kept[0.5]).all()
 
 
 def test_blindly_the_noise_that_is_left_counts(outcomes):

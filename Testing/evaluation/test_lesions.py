@@ -140,9 +140,11 @@ def test_without_flat_tissue_nothing_is_placed(scene):
         assert place_lesions(slices, 2, noise, nowhere, (4.0, 1.0), 3, np.random.default_rng(0)) == ()
 
 
-def test_a_summary_counts_what_is_missing_and_judges_by_median_and_tail():
+def test_a_summary_counts_what_is_missing_and_lost_and_judges_by_median_tail_and_losses():
     values = [0.9] * 95 + [0.4] * 3 + [0.7] * 2
-    assert Summary.of(values) == Summary(100, 0.9, pytest.approx(0.9, abs=0.02), 3)
+    assert Summary.of(values) == Summary(100, 0.9, pytest.approx(0.9, abs=0.02), 3, 0)
     assert Summary.of(values).holds
     assert not Summary.of([0.9] * 90 + [0.4] * 10).holds, "one in ten is gone"
-    assert not Summary.of([0.7] * 100).holds
+    assert not Summary.of([0.8] * 100).holds
+    one_lost = Summary.of([0.9] * 99 + [0.2])
+    assert one_lost.lost == one_lost.missing == 1 and not one_lost.holds, "no average makes up for one that is lost"

@@ -2,13 +2,17 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import draw_sheets
 import measure_grain
 import measure_lesions
+import measure_native_noise
+import measure_noise_told
 import measure_pairs
 import measure_repeats
 import measure_text
+import measure_through_plane
 import measure_tissues
 import numpy as np
 import pytest
@@ -28,9 +32,10 @@ from MRIDenoiseLib.training.preparation.records import RecordStore
 def measure(data_folder, tiny_bundle, tmp_path):
     """Run a script's command; give what it wrote to its JSON file, and what it printed, in one line."""
 
-    def run(script, *options: str) -> tuple[dict, str]:
+    def run(script, *options: str, pictures: Path | None = None) -> tuple[dict, str]:
         target = tmp_path / "measured.json"
         common = ["--data", str(data_folder), "--bundle", str(tiny_bundle), "--json", str(target)]
+        common += ["--pictures", str(pictures)] if pictures else []
         done = CliRunner().invoke(command_line(script.main), [*common, *options], catch_exceptions=False, env={"COLUMNS": "140"})
         assert done.exit_code == 0, done.output
         content = json.loads(target.read_text())
@@ -44,8 +49,8 @@ def measure(data_folder, tiny_bundle, tmp_path):
 def test_lesions(measure):
     content, output = measure(measure_lesions, "--rows", "R", "--subjects", "s1,s2", "--count", "2")
     assert content["summary"]["denoised"]["all"]["number"] == len(content["details"]["lesions"]) == 2
-    assert content["summary"].keys() == {"noisy", "best blur", "denoised", "wrong metadata"}
-    assert "5th percentile" in output
+    assert content["summary"].keys() == {"noisy", "best blur", "equal blur", "denoised", "wrong metadata"}
+    assert "5th percentile" in output and "equal blur" in output and "lost" in output
 
 
 def test_lesions_of_a_sharpened_image(measure):
@@ -58,6 +63,53 @@ def test_grain(measure):
     [row] = content["rows"]
     assert 0 < row["share"] <= 1 and 0 < row["deviation"] <= row["changed"], "the noise field that the flow starts from is the seed's"
     assert content["means"]["share"] == row["share"] and "following the seed" in output
+
+
+def test_native_noise(measure, data_folder, request, monkeypatch, tmp_path):
+    """Grain of anatomy or not, what the model does is shown beside what a filter told the grain does, in numbers and pictures."""
+    manifest = data_folder / "MANIFEST.csv"
+    known = manifest.read_text()
+    request.addfinalizer(lambda: manifest.write_text(known))
+    first, *rows = known.splitlines()
+    manifest.write_text("\n".join([f"{first},split,own_noise", f"{rows[0]},as-scanned,.03", f"{rows[1]},train,"]))
+    monkeypatch.setattr(measure_native_noise, "CLEAN", ("head_T1w_s2",))
+    monkeypatch.setattr(measure_native_noise, "block_matching", lambda noisy, level: ndimage.gaussian_filter(noisy, (0, 1, 1)))
+    content, output = measure(measure_native_noise, "--limit", "2", "--bm4d", pictures=tmp_path)
+    [scan], [clean] = content["scans"], content["clean"]
+    assert (scan["scan"], clean["scan"]) == ("head_T1w_s1", "head_T1w_s2")
+    assert scan["removed"].keys() == {"denoised", "BM4D", "equal blur"} and scan["removed"]["BM4D"]["fine"] > 0.1
+    assert (tmp_path / "head_T1w_s1.png").stat().st_size > 5000
+    assert "edge ratio" in output and "BM4D told the grain removes. It " in output and "Clean scans" in output
+
+
+def test_noise_told(measure):
+    content, output = measure(measure_noise_told, "--subjects", "s1", "--kinds", "white", "--limit", "2")
+    assert [row["kind"] for row in content["rows"]] == ["white"] * 6
+    assert all(row["ratio"] == pytest.approx(row["told"] / row["true"], abs=1e-3) for row in content["rows"])
+    assert f"{content['rows'][0]['ratio']:.2f}" in output and "of 6 rows that count" in output
+
+
+def test_through_plane(measure, data_folder, request, monkeypatch, tmp_path):
+    """On a volume whose slices differ; in those of the other tests they are all alike."""
+    manifest, volume = data_folder / "MANIFEST.csv", data_folder / "volumes/head_T1w_s3.nii.gz"
+    known = manifest.read_text()
+    request.addfinalizer(lambda: manifest.write_text(known))
+    request.addfinalizer(volume.unlink)
+    z, y, x = np.mgrid[0:14, 0:48, 0:52]
+    image = sitk.GetImageFromArray(np.where(np.hypot(y - 24, x - 26) < 18, 500 + 90 * np.sin(x / 2 + z), 0).astype(np.float32))
+    image.SetSpacing((1.0, 1.0, 4.0))
+    sitk.WriteImage(image, str(volume))
+    manifest.write_text(known + known.splitlines()[1].replace("s1", "s3") + "\n")
+    monkeypatch.setattr(measure_through_plane, "block_matching", lambda noisy, level: ndimage.gaussian_filter(noisy, (1, 1, 1)))
+    options = ["--rows", "R", "--subjects", "s3", "--limit", "4", "--scans", "head_T1w_s2", "--slab", "6", "--bm4d"]
+    content, output = measure(measure_through_plane, *options, pictures=tmp_path)
+    [row], [scan] = content["flicker"], content["vessels"]
+    assert row["flicker"].keys() == {"noisy", "denoised", "BM4D", "equal blur"} and row["flicker"]["BM4D"] < row["flicker"]["noisy"]
+    assert scan["kept"].keys() == {"denoised", "BM4D", "equal blur"} and scan["slices"] == [4, 10]
+    assert {path.name for path in tmp_path.glob("*.png")} == {
+        f"head_T1w_s2_{what}.png" for what in ("reformat1", "reformat2", "projection")
+    }
+    assert "It holds" in output or "It does not hold" in output
 
 
 def test_text(measure):
@@ -141,6 +193,9 @@ def test_where_no_patients_are_named_the_manifest_says_whose_volumes_are_measure
     [
         (measure_repeats, [], r"head_pCASL_siemens\.nii\.gz"),
         (measure_lesions, ["--subjects", "s1", "--rows", "M0.5"], "no noise 'M0.5'"),
+        (measure_native_noise, [], "no scan of the split as-scanned"),
+        (measure_noise_told, ["--subjects", "s1", "--kinds", "pink"], "no kind of noise 'pink'"),
+        (measure_through_plane, ["--subjects", "s1", "--scans", "s7"], "no scan 's7'"),
         (measure_lesions, ["--subjects", "s1,s9"], "no volume of 's9'"),
         (measure_text, ["--subjects", "s1,s9"], "no volume of 's9'"),
         (measure_tissues, ["--subjects", "s1", "--rows", "M9"], "no noise 'M9'"),

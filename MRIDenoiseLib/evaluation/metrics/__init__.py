@@ -1,6 +1,6 @@
 """Figures of an image against its reference, one idea a file; every range, unit and convention is said, none is guessed."""
 
-from MRIDenoiseLib.evaluation.metrics.across_slices import reformatted_ssim, slice_flicker
+from MRIDenoiseLib.evaluation.metrics.across_slices import flicker_of_anatomy, reformatted_ssim, slice_flicker
 from MRIDenoiseLib.evaluation.metrics.bias import Bias, bias
 from MRIDenoiseLib.evaluation.metrics.edge_width import Edges
 from MRIDenoiseLib.evaluation.metrics.noise_texture import autocorrelation, neighbour_correlation, noise_power_spectrum
@@ -18,6 +18,7 @@ __all__ = [
     "Edges",
     "autocorrelation",
     "bias",
+    "flicker_of_anatomy",
     "lpips_vgg",
     "mean_slice_psnr",
     "neighbour_correlation",

@@ -23,16 +23,39 @@ def slice_flicker(image: np.ndarray, reference: np.ndarray, noisy: np.ndarray, m
     Raises:
         ValueError: fewer than two slices, no voxel that is in the mask of two neighbours, or a noisy image without noise.
     """
-    if len(reference) < 2:
+    ours, theirs = (_changes(other.astype(np.float64) - reference, mask) for other in (image, noisy))
+    if theirs == 0:
+        raise ValueError("the noisy image holds no noise")
+    return ours / theirs
+
+
+def flicker_of_anatomy(image: np.ndarray, reference: np.ndarray, mask: np.ndarray) -> float:
+    """How much the error changes from slice to slice against what the anatomy does: Var(d(image - reference)) / Var(d reference).
+
+    It needs no noisy image, so images of different noise can be compared by it; d as in :func:`slice_flicker`.
+
+    Args:
+        image: (slices, rows, columns), two slices or more.
+        reference: the same shape and units.
+        mask: bool, the same shape.
+
+    Raises:
+        ValueError: fewer than two slices, no voxel that is in the mask of two neighbours, or slices that are all alike.
+    """
+    error, anatomy = (_changes(each, mask) for each in (image.astype(np.float64) - reference, reference.astype(np.float64)))
+    if anatomy == 0:
+        raise ValueError("the slices of the reference are all alike")
+    return error / anatomy
+
+
+def _changes(slices: np.ndarray, mask: np.ndarray) -> float:
+    """Variance of the difference of neighbouring slices where both lie in the mask."""
+    if len(slices) < 2:
         raise ValueError("one slice has no neighbour")
     both = mask[1:] & mask[:-1]
     if not both.any():
         raise ValueError("the mask is empty")
-    truth = reference.astype(np.float64)
-    ours, theirs = (float(np.var(np.diff(other - truth, axis=0)[both])) for other in (image, noisy))
-    if theirs == 0:
-        raise ValueError("the noisy image holds no noise")
-    return ours / theirs
+    return float(np.var(np.diff(slices, axis=0)[both]))
 
 
 def reformatted_ssim(image: np.ndarray, reference: np.ndarray, *, data_range: float, mask: np.ndarray) -> float:

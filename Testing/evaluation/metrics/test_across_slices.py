@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from MRIDenoiseLib.evaluation.metrics import psnr, reformatted_ssim, slice_flicker
+from MRIDenoiseLib.evaluation.metrics import flicker_of_anatomy, psnr, reformatted_ssim, slice_flicker
 
 SHAPE = (24, 40, 44)
 
@@ -25,6 +25,15 @@ INSIDE = np.ones(SHAPE, bool)
 def test_the_noisy_image_has_one_a_perfect_one_none_and_a_part_of_the_noise_its_square(truth, noisy):
     for part in (0.0, 0.3, 1.0):
         assert slice_flicker(truth + part * (noisy - truth), truth, noisy, INSIDE) == pytest.approx(part**2)
+
+
+def test_against_anatomy_the_flicker_of_noise_is_the_ratio_of_variances(truth, noisy):
+    changes = np.var(np.diff(truth, axis=0))
+    # The difference of two independent fields of variance 0.01.
+    assert flicker_of_anatomy(noisy, truth, INSIDE) == pytest.approx(0.02 / changes, rel=0.03)
+    assert flicker_of_anatomy(truth + 0.3, truth, INSIDE) == pytest.approx(0), "what is the same in every slice does not flicker"
+    with pytest.raises(ValueError, match="all alike"):
+        flicker_of_anatomy(noisy, np.ones(SHAPE), INSIDE)
 
 
 def test_of_two_images_of_one_error_the_one_whose_slices_do_not_fit_flickers(truth, noisy):

@@ -1,0 +1,184 @@
+"""Real scans as they are: python scripts/measure_native_noise.py --data DIR [--bundle DIR] [--bm4d] [--json FILE] [--pictures DIR]
+
+Nothing is simulated. The grain in flat tissue, fine and coarse, before and after; how much more was removed on steep edges than
+in flat tissue; and how much clean scans were changed. See ``MRIDenoiseLib.evaluation.native_noise``. Grain of the anatomy counts,
+too, so no method removes all: with --bm4d (extra ``peers``) BM4D told the fine grain stands beside, and always the Gaussian blur
+that removes as much fine grain as the model. Scans are those of the manifest with split ``as-scanned`` and two grainy ones of
+test patients; the pictures are to be looked at, first of all what was removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from command import command_given, run
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from MRIDenoiseLib import io
+from MRIDenoiseLib.card import bundled_model
+from MRIDenoiseLib.errors import SettingsError
+from MRIDenoiseLib.evaluation.contest import volume_name
+from MRIDenoiseLib.evaluation.measured import write_measured
+from MRIDenoiseLib.evaluation.methods.bm4d import block_matching
+from MRIDenoiseLib.evaluation.native_noise import LARGEST_CHANGE, Removal, verdict
+from MRIDenoiseLib.evaluation.native_noise_trial import BLURRED, BM4D, DENOISED, ScanOutcome, scan_trial
+from MRIDenoiseLib.evaluation.pictures import display_window, framed, oriented_slice
+from MRIDenoiseLib.evaluation.strips import Panel, draw_strip
+from MRIDenoiseLib.inference import Denoiser, Settings
+from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.training.volumes import ManifestRow, read_manifest
+from MRIDenoiseLib.volume import Volume
+
+GRAINY = ("head_T2-FLAIR_ms12_study1", "prostate_T2w_ProstateX-0000_5_t2tsec")
+"""Scans of test patients that are grainy as they are, beside those of the split ``as-scanned``."""
+CLEAN = ("head_T1w_ms12_study1", "head_T2w_ms12_study1", "cspine_PDw_sct03")
+"""Scans with next to no noise, which shall stay as they are."""
+AS_SCANNED = "as-scanned"
+AMPLIFIED = 5
+"""What was removed is drawn around grey zero at one part in so many of the window."""
+
+WHAT = (
+    "real scans as they are, middle slices: grain in flat tissue (fine: 1.48 median |I - G1.5 I|; coarse: 1.48 median |G1.5 I - G4 I|), "
+    "part of P99.5, and the part of it removed; edge_ratio: rms removed in steep places over that in flat ones; change: rms removed in "
+    "the body; BM4D is told the fine grain, equal blur removes as much fine grain as the model"
+)
+
+
+def main(
+    data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
+    bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
+    method: Annotated[str | None, typer.Option(help="method of the model; its default one when not given")] = None,
+    samples: Annotated[int | None, typer.Option(help="views or samples; the model's own number by default", min=1)] = None,
+    limit: Annotated[int, typer.Option(help="middle slices of each scan", min=1)] = 5,
+    scans: Annotated[str | None, typer.Option(help="file names without endings, commas between; all by default")] = None,
+    bm4d: Annotated[bool, typer.Option("--bm4d", help="also BM4D, told the grain; seconds a slice")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="also write the numbers here")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="folder for pictures of the middle slices")] = None,
+) -> None:
+    """Print the tables."""
+    grainy, clean = _chosen(read_manifest(data), scans)
+    model = Bundle.load(bundle or bundled_model())
+    denoiser = Denoiser(model)
+
+    def denoise(scan: Volume, slices: tuple[int, int]) -> tuple[Volume, float]:
+        result = denoiser(scan, Settings(method=method, samples=samples, slices=slices))
+        return result.volume, result.noise_level
+
+    outcomes: dict[str, ScanOutcome] = {}
+    for row in track([*grainy, *clean], "scans", console=Console(stderr=True)):
+        scan = io.read(data / row.file)
+        outcome = scan_trial(scan, denoise, limit=limit, told_filter=block_matching if bm4d else None)
+        if pictures:
+            pictures.mkdir(parents=True, exist_ok=True)
+            _draw(scan, outcome, pictures / f"{volume_name(row)}.png", volume_name(row))
+        outcomes[volume_name(row)] = replace(outcome, images={})
+    of_grainy, of_clean = ({volume_name(row): outcomes[volume_name(row)] for row in rows} for rows in (grainy, clean))
+    _print(of_grainy, of_clean)
+    if json_file:
+        told = {"method": method or model.default_method, "limit": limit}
+        rows = {"scans": _numbers(of_grainy), "clean": _numbers(of_clean)}
+        write_measured(json_file, model, command_given(__file__), {"what": WHAT, **told, **rows})
+
+
+def _chosen(rows: Sequence[ManifestRow], names: str | None) -> tuple[list[ManifestRow], list[ManifestRow]]:
+    """The grainy scans and the clean ones, of those named.
+
+    Raises:
+        SettingsError: there is none, or one of those named is not among them.
+    """
+    grainy = [row for row in rows if row.split == AS_SCANNED or volume_name(row) in GRAINY]
+    clean = [row for row in rows if volume_name(row) in CLEAN]
+    known = [volume_name(row) for row in (*grainy, *clean)]
+    wanted = known if names is None else names.split(",")
+    wrong = [name for name in wanted if name not in known]
+    if wrong or not known:
+        asked = f"'{wrong[0]}'" if wrong else f"of the split {AS_SCANNED}"
+        raise SettingsError(f"the manifest has no scan {asked} to be measured as it is; there are: {', '.join(known) or 'none'}")
+    grainy, clean = ([row for row in group if volume_name(row) in wanted] for group in (grainy, clean))
+    return grainy, clean
+
+
+def _print(grainy: dict[str, ScanOutcome], clean: dict[str, ScanOutcome]) -> None:
+    console = Console(width=150)
+    if grainy:
+        table = Table(
+            "scan", "method", "fine grain", "coarse", "fine removed", "coarse removed", "edge ratio", "noise told", "of it removed"
+        )
+        table.title = "Grain in flat tissue of real scans as they are, per mille of P99.5"
+        for name, outcome in grainy.items():
+            for method, removal in outcome.removals.items():
+                before = [f"{1000 * value:.1f}" for value in (outcome.grain.fine, outcome.grain.coarse)]
+                told = [f"{1000 * outcome.told:.1f}", f"{100 * outcome.of_told:.0f} %"]
+                head, tail = ([name, method, *before], told) if method == DENOISED else (["", method, "", ""], ["", ""])
+                table.add_row(*head, *_cells(removal), *tail)
+        console.print(table)
+        beside = [(outcome.removals[DENOISED], outcome.removals[BM4D]) for outcome in grainy.values() if BM4D in outcome.removals]
+        if beside:
+            holds, said = verdict(beside)
+            console.print(f"Wanted: at least what BM4D told the grain removes. It {'holds' if holds else 'does not hold'}: {said}.")
+    if clean:
+        table = Table("clean scan", "method", "rms change", "fine removed", "edge ratio", title="Clean scans, per mille of P99.5")
+        for name, outcome in clean.items():
+            for method, removal in outcome.removals.items():
+                fine, _, edges = _cells(removal)
+                table.add_row(name if method == DENOISED else "", method, f"{1000 * removal.change:.2f}", fine, edges)
+        console.print(table)
+        most = max(outcome.removals[DENOISED].change for outcome in clean.values())
+        answer = "holds" if most < LARGEST_CHANGE else "does not hold"
+        wanted = f"clean scans changed by less than {1000 * LARGEST_CHANGE:.0f} per mille"
+        console.print(f"Wanted: {wanted}. It {answer}: {1000 * most:.2f} at most.")
+
+
+def _cells(removal: Removal) -> list[str]:
+    edges = "-" if removal.edge_ratio is None else f"{removal.edge_ratio:.2f}"
+    return [f"{100 * removal.fine:.0f} %", f"{100 * removal.coarse:.0f} %", edges]
+
+
+def _numbers(outcomes: dict[str, ScanOutcome]) -> list[dict[str, Any]]:
+    return [
+        {
+            "scan": name,
+            "grain": _rounded(asdict(outcome.grain)),
+            "told": round(outcome.told, 5),
+            "of_told": round(outcome.of_told, 4),
+            "equal_blur": round(outcome.blur, 3),
+            "removed": {method: _rounded(asdict(removal)) for method, removal in outcome.removals.items()},
+        }
+        for name, outcome in outcomes.items()
+    ]
+
+
+def _rounded(values: dict[str, float | None]) -> dict[str, float | None]:
+    return {name: None if value is None else round(value, 5) for name, value in values.items()}
+
+
+def _draw(scan: Volume, outcome: ScanOutcome, path: Path, title: str) -> None:
+    """The middle slice: noisy, denoised, what was removed, and what BM4D (without it, the blur) removed."""
+    first, last = outcome.slices
+    middle, across = (first + last) // 2, scan.slice_axis
+
+    def shown(image: np.ndarray) -> tuple[np.ndarray, float]:
+        voxels = np.moveaxis(scan.voxels, across, 0).copy()
+        voxels[first:last] = image
+        return oriented_slice(scan.with_voxels(np.moveaxis(voxels, 0, across)), middle)
+
+    noisy, aspect = shown(outcome.images["noisy"])
+    window = display_window(noisy)
+    frame, low = framed(noisy, window), window / AMPLIFIED
+    denoised = shown(outcome.images[DENOISED])[0]
+    control = BM4D if BM4D in outcome.images else BLURRED
+    panels = [Panel("noisy", noisy, 0, window), Panel("denoised", denoised, 0, window)]
+    panels += [Panel(f"removed, {AMPLIFIED} x", noisy - denoised, -low, low)]
+    panels += [Panel(f"{control} removed, {AMPLIFIED} x", noisy - shown(outcome.images[control])[0], -low, low)]
+    draw_strip(path, [panel._replace(image=panel.image[frame]) for panel in panels], title, aspect=aspect)
+
+
+if __name__ == "__main__":
+    run(main)
