@@ -13,6 +13,8 @@ import environment
 from environment import ROOT, say
 
 SAMPLES = ROOT / "Resources" / "SampleData"
+NOISE = "two-fold acceleration, simulated"
+"""Of every sample; see ATTRIBUTION.md beside them."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -45,7 +47,7 @@ def _denoise(sample: Path, output: Path) -> int:
     denoised, residual, picture, report = (
         output / f"{name}_{what}" for what in ("denoised.nii.gz", "residual.nii.gz", "before_after.png", "report.json")
     )
-    say(f"\nDenoising {sample} with the bundled model ...")
+    say(f"\nDenoising {sample} ({NOISE}) with the bundled model ...")
     arguments = ["denoise", sample, denoised, "--residual", residual, "--report", report, "--overwrite"]
     status = cli.main([str(argument) for argument in arguments])
     if status != 0:
@@ -58,6 +60,7 @@ def _denoise(sample: Path, output: Path) -> int:
         residual=io.read(residual),
         clean=io.read(clean) if clean.is_file() else None,
         path=picture,
+        noise=NOISE,
     )
     say("\nThe results are in")
     for path in (denoised, residual, report, picture):

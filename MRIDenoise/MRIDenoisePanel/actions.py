@@ -100,9 +100,7 @@ class Actions:
         remove_previews(slicer.mrmlScene, node)
         account = Account(answer.report, answer.report["bundle"])
         made = add_results(slicer.mrmlScene, node, answer.volume, answer.residual, account)
-        said = _("Done in {seconds:.0f} s; noise {level:.3g}, {share:.1%} of the bright tissue.").format(
-            seconds=answer.report["seconds"], level=answer.noise_level, share=answer.report["noise_level_fraction"]
-        )
+        said = _("Done in {seconds:.0f} s; {noise}").format(seconds=answer.report["seconds"], noise=_noiseOf(answer))
         if self._choices().inputVolume is node:
             self._choices().denoisedVolume, self._choices().residualVolume = made.denoised, made.residual
             self._compare.enterSoon()
@@ -116,7 +114,8 @@ class Actions:
         preview = add_preview(slicer.mrmlScene, node, answer.volume, Account(answer.report, answer.report["bundle"]))
         k = answer.report["slices"][0]
         self._compare.enter(preview=preview, index=k)
-        self._say(_("Preview of slice {k}: the others are as they were.").format(k=k + 1))
+        said = _("Preview of slice {k}: the others are as they were; {noise}").format(k=k + 1, noise=_noiseOf(answer))
+        self._say(" ".join([said, *answer.report["warnings"]]))
 
     def segment(self) -> None:
         """Segment noisy, denoised and reference image alike."""
@@ -171,3 +170,12 @@ class Actions:
 
     def _failed(self, answer: Failed) -> None:
         self._say(sentenceOf(answer.sentence), wrong=not answer.cancelled)
+
+
+def _noiseOf(answer: DenoisedVolume) -> str:
+    """The noise found and the part of it that went, to end a sentence with."""
+    removed = answer.report["noise_removed"]
+    found = _("noise {level:.3g}, {share:.1%} of the bright tissue").format(
+        level=answer.noise_level, share=answer.report["noise_level_fraction"]
+    )
+    return f"{found}." if removed is None else _("{found}; {part:.0%} of it removed in flat tissue.").format(found=found, part=removed)

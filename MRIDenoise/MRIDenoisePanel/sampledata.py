@@ -5,10 +5,10 @@ from pathlib import Path
 from MRIDenoiseLib.card import ROOT
 
 CATEGORY = "MRI Denoise"
-NOISY, CLEAN = "MRIDenoiseHeadT1wNoisy", "MRIDenoiseHeadT1wClean"
+NOISY, CLEAN = "Head T1w, twice as fast (simulated)", "Head T1w, as scanned"
 FILES = {
-    NOISY: ("head_T1w_noisy.nii.gz", "4b357d87ef1051ed68a3552c3b16e30c2f59a1cca253a5101186598e89b027ee"),
-    CLEAN: ("head_T1w_clean.nii.gz", "32117ddc3b45d0bc7df92f9768772086ea3bac437f4b831a634f7af639ca5c62"),
+    NOISY: ("head_T1w_noisy.nii.gz", "09b7a5fa48bf01b84b978d5eeb4bd92dff00e4eadb4495ef3278a6429a0b7acc"),
+    CLEAN: ("head_T1w_clean.nii.gz", "53f8ae6e83e9ac0be0c4fda2c47088f0535a899877e41360a7c4569635d86fb5"),
 }
 """Sample -> its file in ``Resources/SampleData`` and the SHA-256 of it."""
 

@@ -160,6 +160,8 @@ def _show(result: Result, acquisition: Acquisition, places: dict[str, Path | Non
     table.add_row("method", Text(str(result.report["method"])), "")
     share = result.report["noise_level_fraction"]
     table.add_row("noise level", Text(f"{result.noise_level:.3g}"), f"{share:.1%} of the bright tissue")
+    removed = result.report["noise_removed"]
+    table.add_row("noise removed", *(("not known", "too little to measure") if removed is None else (f"{removed:.0%}", "in flat tissue")))
     console.print(table)
     for name, place in places.items():
         if place is not None:

@@ -49,7 +49,14 @@ def oriented_slice(volume: Volume, index: int | None = None) -> tuple[np.ndarray
 
 
 def before_after(
-    *, noisy: Volume, denoised: Volume, residual: Volume, path: Path, clean: Volume | None = None, index: int | None = None
+    *,
+    noisy: Volume,
+    denoised: Volume,
+    residual: Volume,
+    path: Path,
+    clean: Volume | None = None,
+    index: int | None = None,
+    noise: str = "",
 ) -> None:
     """Draw one slice noisy, denoised, taken away and, where there is one, clean, into a PNG; an older picture is replaced.
 
@@ -60,12 +67,13 @@ def before_after(
         noisy, denoised, residual, clean: volumes on the same grid, in the same units.
         path: where the PNG goes.
         index: slice number along the acquired direction; the middle one by default.
+        noise: where the noise comes from, a few words above the noisy image; nothing by default.
     """
     from matplotlib.figure import Figure
 
     window = display_window(noisy.voxels)
     frame = framed(oriented_slice(denoised, index)[0], window)
-    panels = [("noisy", noisy, 0.0, window), ("denoised", denoised, 0.0, window)]
+    panels = [(f"noisy ({noise})" if noise else "noisy", noisy, 0.0, window), ("denoised", denoised, 0.0, window)]
     panels.append((f"residual (noisy - denoised), ±{window / 5:.3g}", residual, -window / 5, window / 5))
     if clean is not None:
         panels.append(("clean partner", clean, 0.0, window))

@@ -19,6 +19,7 @@ from MRIDenoiseLib.inference.methods import Method, SliceBatch, method_of
 from MRIDenoiseLib.inference.models import ModelSet
 from MRIDenoiseLib.inference.noise_level import SMALLEST_TOLD
 from MRIDenoiseLib.inference.pace import Pace, Progress, ShouldStop
+from MRIDenoiseLib.inference.removed import removal_warnings, removed_in_flat_tissue
 from MRIDenoiseLib.inference.report import NEGATIVE_SHARE, build_report, setting_warnings
 from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.inference.slices import NetworkSlices, Window
@@ -161,7 +162,10 @@ class Denoiser:
         warnings += (setting_warnings(asked, run.name) if method is None else []) + _image_warnings(analysis)
 
         output = volume.voxels.copy()
-        device = self._run(task, range(first, last), np.moveaxis(output, axis, 0), device, pace, warnings)
+        cleaned = np.moveaxis(output, axis, 0)
+        device = self._run(task, range(first, last), cleaned, device, pace, warnings)
+        removed = removed_in_flat_tissue(stack, cleaned, (first, last), scale) if _has_noise(analysis) else None
+        warnings += removal_warnings(removed, float(np.median(analysis.told)) / 2, strength)
         return Result(
             volume=volume.with_voxels(output),
             noisy=volume,
@@ -174,6 +178,7 @@ class Denoiser:
                 prompt=prompt,
                 scale=scale,
                 noise_level=noise_level,
+                noise_removed=removed,
                 device=device.type,
                 precision=str(choose_precision(asked.precision, device)).removeprefix("torch."),
                 seconds=time.monotonic() - began,
@@ -297,10 +302,15 @@ def _place(task: _Task, indices: range, estimate: Tensor, output: np.ndarray) ->
         target[:] = task.window.blend(target, target - np.float32(task.strength) * taken)
 
 
+def _has_noise(analysis: Analysis) -> bool:
+    """Whether more noise was found than the least that the networks are told of."""
+    return float(np.median(analysis.told)) > SMALLEST_TOLD
+
+
 def _image_warnings(analysis: Analysis) -> list[str]:
     """What the reader should know because of the voxels themselves."""
     said = analysis.disturbances.sentences()
-    if np.median(analysis.told) <= SMALLEST_TOLD:
+    if not _has_noise(analysis):
         said.append("No noise was found in the image, or too little of it is body to measure any.")
     if analysis.negative_share > NEGATIVE_SHARE:
         said.append("The image holds negative values, which a magnitude image has not; inside the body they become zero.")

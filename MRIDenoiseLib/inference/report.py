@@ -15,7 +15,19 @@ if TYPE_CHECKING:
 NEGATIVE_SHARE = 1e-3
 """More negative voxels than this share are worth a word: a magnitude image has none."""
 
-_TOLD_IN_FILES = ("mode", "steps", "fidelity", "samples", "sharpness", "strength", "slices", "prompt", "noise_level_fraction", "version")
+_TOLD_IN_FILES = (
+    "mode",
+    "steps",
+    "fidelity",
+    "samples",
+    "sharpness",
+    "strength",
+    "slices",
+    "prompt",
+    "noise_level_fraction",
+    "noise_removed",
+    "version",
+)
 
 
 def setting_warnings(asked: Settings, method: str) -> list[str]:
@@ -32,6 +44,7 @@ def build_report(
     prompt: str,
     scale: float,
     noise_level: float,
+    noise_removed: float | None,
     device: str,
     precision: str,
     seconds: float,
@@ -49,6 +62,7 @@ def build_report(
         prompt: the text the networks were given.
         scale: P99.5 of the body, in the volume's units.
         noise_level: standard deviation of the noise, in the volume's units.
+        noise_removed: the part of the grain of flat tissue that went, 0 to 1; None where it could not be told.
         device: where the networks ran at the end.
         precision: number format of their products.
         seconds: wall-clock time of the run.
@@ -70,6 +84,7 @@ def build_report(
         "intensity_scale": scale,
         "noise_level": noise_level,
         "noise_level_fraction": noise_level / scale,
+        "noise_removed": noise_removed,
         "device": device,
         "precision": precision,
         "seconds": round(seconds, 3),

@@ -41,7 +41,18 @@ def test_volume_residual_and_report_belong_together(tmp_path: Path, tiny_bundle:
     assert told["bundle"] == Bundle.load(tiny_bundle).hash
     assert told["research_use"] == RESEARCH_USE_ONLY
     assert {"knee", "ge", "3x"} <= set(told["prompt"].split())
-    assert RESEARCH_USE_ONLY in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert RESEARCH_USE_ONLY in said
+    assert f"noise removed  {told['noise_removed']:.0%}" in said and "in flat tissue" in said
+
+
+def test_where_too_little_tissue_is_flat_the_part_removed_is_not_made_up(
+    tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, report = save(phantom((5, 24, 28)), tmp_path / "in.nii.gz"), tmp_path / "run.json"
+    assert run("denoise", source, tmp_path / "out.nii.gz", "--bundle", tiny_bundle, "--slices", "2:3", "--report", report) == 0
+    assert json.loads(report.read_text())["noise_removed"] is None
+    assert "noise removed  not known" in capsys.readouterr().out
 
 
 def test_the_report_says_nothing_about_the_patient_or_the_place(tmp_path: Path, tiny_bundle: Path) -> None:

@@ -1,7 +1,8 @@
 """Draws the documentation's screenshots from the real .ui, scene, worker and views: python Testing/panel/draw_screenshots.py [FOLDER]
 
 The panel is drawn on stand-in widgets, so buttons and arrows look as this Qt draws them and not as Slicer does; the views are drawn
-by Slicer's own libraries. The sample volume is what is shown: a volunteer of an open data set, simulated fast scan.
+by Slicer's own libraries. What is shown is the sample volume, a patient of an open data set, with the noise of two-fold acceleration
+simulated, in its middle slice, which holds a lesion.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import SimpleITK as sitk  # noqa: E402
 import yaml  # noqa: E402
 from offscreen import OffscreenView  # noqa: E402
 from stand_in.desk import Desk  # noqa: E402
+from vtk import vtkMatrix4x4  # noqa: E402
 
 from MRIDenoiseLib.reader_study.creation import create_study  # noqa: E402
 
@@ -56,6 +58,7 @@ def draw(folder: Path) -> None:
         panel.ui.vendorBox.setEditText("Philips")
         panel.ui.denoiseButton.click()
         desk.wait_until(lambda: not panel.engine.busy and panel.ui.compareTwoButton.checked, PATIENCE)
+        _show_the_middle(volumes[0])
         panel.ui.compareFourButton.click()
         panel.ui.tissuesCollapsible.collapsed = False
         panel.ui.tissuesButton.click()
@@ -65,6 +68,17 @@ def draw(folder: Path) -> None:
         views = _views(desk, comparison, comparison.layout.rows)
         _write(_beside(_read(folder / "panel.png"), views), folder / "MRIDenoise.png")
         assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 3, panel.ui.statusLabel.text
+
+
+def _show_the_middle(volume) -> None:
+    """Where Slicer itself opens a volume; the stand-in's views start at its edge."""
+    import slicer
+
+    to_ras = vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(to_ras)
+    k, j, i = (size // 2 for size in slicer.util.arrayFromVolume(volume).shape)
+    view = slicer.mrmlScene.GetSingletonNode("MRIDenoiseNoisy", "vtkMRMLSliceNode")
+    view.JumpSliceByOffsetting(*(slicer.util.arrayFromVTKMatrix(to_ras) @ [i, j, k, 1])[:3])
 
 
 def draw_reading(folder: Path) -> None:

@@ -102,6 +102,28 @@ def test_a_preview_changes_the_slice_in_view_and_goes_when_the_result_comes(slic
     assert not [node for node in nodes() if "preview" in node.GetName()] and len(nodes()) == 3
 
 
+def test_one_line_tells_the_noise_found_and_the_part_of_it_that_went(slicer_app, panel):
+    from MRIDenoiseLib.mrml import settings_of
+
+    choose(panel, add_volume("noisy"))
+    said = run(slicer_app, panel, panel.ui.denoiseButton)
+    report = settings_of(panel.logic.getParameterNode().denoisedVolume)
+    found = f"noise {report['noise_level']:.3g}, {report['noise_level_fraction']:.1%} of the bright tissue"
+    assert report["noise_removed"] > 0.3
+    assert f" s; {found}; {report['noise_removed']:.0%} of it removed in flat tissue." in said and "was removed" not in said
+    # One slice so small has too little flat tissue to tell.
+    said = run(slicer_app, panel, panel.ui.previewButton)
+    assert "as they were; noise " in said and "% of the bright tissue." in said and "removed" not in said
+
+
+def test_noise_that_stayed_is_spoken_of_once(slicer_app, panel):
+    choose(panel, add_volume("noisy"))
+    panel.ui.ownStrengthCheck.checked = True
+    panel.ui.strengthSlider.value = 0.1
+    said = run(slicer_app, panel, panel.ui.denoiseButton)
+    assert said.count("was removed, because the strength is 0.1: try strength 1.") == 1 and "\n" not in said
+
+
 def test_the_slice_that_was_scrolled_to_stays_when_the_layout_changes(slicer_app, panel):
     import slicer
 

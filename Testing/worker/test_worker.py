@@ -75,6 +75,7 @@ def test_a_volume_comes_back_as_the_library_denoises_it(warm, tiny_bundle, noisy
     assert np.array_equal(answer.volume.ijk_to_ras, noisy.ijk_to_ras)
     assert (answer.volume.pixel_type, answer.residual.pixel_type) == ("int16", "float32")
     assert answer.noise_level == pytest.approx(expected.noise_level)
+    assert 0 <= answer.report["noise_removed"] <= 1
     assert {**answer.report, "seconds": 0} == {**expected.report, "seconds": 0, "slices": [0, 6]}
     told = [event for event in warm.told if isinstance(event, Progress)]
     assert told and all(event.job == job and 0 <= event.fraction <= 1 for event in told)

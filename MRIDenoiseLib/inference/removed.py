@@ -1,0 +1,94 @@
+"""How much of the noise a run took away, seen where it is seen best: the grain of flat tissue before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from scipy import ndimage
+
+from MRIDenoiseLib.body import body_mask
+from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.inference.noise_level import FLAT_FRACTION, MAD_TO_STD, MINIMUM_PIXELS, SLICES
+
+GRAIN_SMOOTHING = 1.5
+"""Pixels; grain is what an image holds beside its own blur by so much."""
+GRADIENT_SMOOTHING = 3.0
+"""Pixels over which the anatomy is smoothed before its gradient is taken, so that grain makes no pixel steep."""
+TISSUE = 0.1
+"""Of the bright tissue; where the smoothed image is darker lies air, which a slice beside the body is full of."""
+
+WORTH_REMOVING = 0.01
+"""Of the bright tissue; a volume with less noise passes as clean, and what its flat parts vary by is mostly tissue."""
+LITTLE = 1 / 3
+"""Who sees less than this part of the noise go, hardly sees a difference."""
+
+
+def removed_in_flat_tissue(noisy: np.ndarray, denoised: np.ndarray, slices: tuple[int, int], scale: float) -> float | None:
+    """The part of the grain of flat tissue that denoising took away.
+
+    Up to twelve of the denoised slices are looked at, one after the other; :func:`flat_grain` says what is compared. Grain of
+    the tissue itself counts as well, so a perfect result stays a little below 1.
+
+    Args:
+        noisy: float32 (slices, rows, columns) across the acquired plane.
+        denoised: the same after denoising.
+        slices: half-open range that was denoised.
+        scale: P99.5 of the body, in the volume's units.
+
+    Returns:
+        0 to 1, in whole percent so that it reads the same wherever it is told; None where there is too little flat tissue to
+        tell, or no grain in it. More grain than before counts as 0.
+    """
+    first, last = slices
+    every = slice(first, last, max(1, -(-(last - first) // SLICES)))
+    before, after = noisy[every], denoised[every]
+    try:
+        body = body_mask(before)
+    except InputError:
+        # Slices of one value, beside the body.
+        return None
+    grains = [flat_grain(image, (image, cleaned), mask, TISSUE * scale) for image, cleaned, mask in zip(before, after, body, strict=True)]
+    grain, left = np.concatenate(grains, axis=1) if grains else np.empty((2, 0))
+    if grain.size < MINIMUM_PIXELS:
+        return None
+    strength, remaining = (MAD_TO_STD * float(np.median(values)) for values in (grain, left))
+    return round(float(np.clip(1 - remaining / strength, 0, 1)), 2) if strength > 0 else None
+
+
+def flat_grain(noisy: np.ndarray, images: Iterable[np.ndarray], body: np.ndarray, darkest: float) -> np.ndarray:
+    """What images of one slice hold beside their own blur by 1.5 pixels, in the flattest fifth of the body.
+
+    1.4826 times the median of it is the grain of an image, a standard deviation.
+
+    Args:
+        noisy: (rows, columns); tells where the body is flat.
+        images: of the same shape and units.
+        body: bool, where there is tissue.
+        darkest: below it, after smoothing, there is none all the same; in the images' units.
+
+    Returns:
+        Absolute values, (images, flat pixels).
+    """
+    smooth = ndimage.gaussian_filter(noisy, GRADIENT_SMOOTHING)
+    gradient = np.hypot(*np.gradient(smooth))
+    tissue = body & (smooth > darkest)
+    flat = tissue & (gradient <= np.quantile(gradient[tissue], FLAT_FRACTION)) if tissue.any() else tissue
+    return np.stack([np.abs(image - ndimage.gaussian_filter(image, GRAIN_SMOOTHING))[flat] for image in images])
+
+
+def removal_warnings(removed: float | None, noise_share: float, strength: float) -> list[str]:
+    """A sentence where noise worth removing was found and less than a third of it went, with what to try; else nothing.
+
+    Args:
+        removed: of :func:`removed_in_flat_tissue`.
+        noise_share: noise found, of the bright tissue.
+        strength: that was chosen.
+    """
+    if removed is None or removed >= LITTLE or noise_share < WORTH_REMOVING:
+        return []
+    little = f"{f'Only {removed:.0%}' if removed else 'None'} of the noise in flat tissue was removed"
+    if removed >= LITTLE * strength:
+        return [f"{little}, because the strength is {strength:g}: try strength 1."]
+    stronger = "strength 1 or " if strength < 1 else ""
+    return [f"{little}: check organ and contrast, and try {stronger}another method; what is left may also be texture of the tissue."]
