@@ -42,6 +42,7 @@ class CleanVolume:
         slice_spacing: mm between slices.
         acquisition: organ, contrast, vendor and plane for the prompt.
         row: where it came from.
+        coarsening: how many times coarser a view must be at least before it is clean enough to be learned from.
     """
 
     slices: np.ndarray
@@ -49,6 +50,7 @@ class CleanVolume:
     slice_spacing: float
     acquisition: Acquisition
     row: ManifestRow
+    coarsening: float = 1.0
 
 
 def read_manifest(folder: Path, kind: str = "volumes") -> list[ManifestRow]:
