@@ -116,6 +116,7 @@ class Recipe:
         stages: what is trained, in this order.
         seed: of weights, data and noise.
         records: share of the pairs drawn from prepared real pairs, 0..1; the others are simulated from clean volumes.
+        grow: the restoration network of the model that the run starts from is made as wide as ``config`` says, see :mod:`.grow`.
         common_prompts: how many of the commonest prompts of the training data the bundle carries ready.
         method: the bundle's default method.
         settings: that method's settings, such as ``samples`` or ``steps``.
@@ -128,6 +129,7 @@ class Recipe:
     stages: tuple[Stage, ...] = ()
     seed: int = 0
     records: float = 0.0
+    grow: bool = False
     common_prompts: int = 1
     method: str = "regression"
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -150,6 +152,8 @@ class Recipe:
         _require_whole(self, "seed", 0)
         _require_whole(self, "common_prompts", 0)
         _require_number(self, "records")
+        if not isinstance(self.grow, bool):
+            raise SettingsError(f"grow is true or false, not '{self.grow}'")
         if self.records > 1:
             raise SettingsError(f"records is a share between 0 and 1, not {self.records}")
         if self.method not in METHOD_DEFAULTS:
