@@ -184,16 +184,16 @@ class _StageProgress:
         self._networks = networks
         self._progress = progress
         self._network = ""
-        self._began = (0, 0.0)
+        self._began = (0.0, 0.0)
 
-    def __call__(self, stage: Stage, step: int, loss: float) -> None:
+    def __call__(self, stage: Stage, step: int, part: float, loss: float) -> None:
         now = time.monotonic()
         if stage.network != self._network:
-            self._network, self._began = stage.network, (step, now)
+            self._network, self._began = stage.network, (part, now)
         first, began = self._began
-        left = (now - began) / (step - first) * (stage.steps - step) if step > first else None
+        left = (now - began) / (part - first) * (1 - part) if part > first else None
         number = self._networks.index(stage.network) + 1
-        self._progress(step / stage.steps, left, f"{stage.network} ({number} of {len(self._networks)}), loss {loss:.3g}")
+        self._progress(part, left, f"{stage.network} ({number} of {len(self._networks)}), loss {loss:.3g}")
 
 
 def _silent(fraction: float, seconds_left: float | None, what: str) -> None:

@@ -36,7 +36,11 @@ class Stage:
             twin), ``denoiser`` (the conditional diffusion model), ``degradation`` (the multi-cycle chain, of which the first
             degradation network is kept) or ``flow`` (what sharpens the answers of the restoration network).
         steps: optimiser steps.
+        minutes: of training, instead of ``steps``: for a machine that is lent for a while. The learning rate then falls to zero
+            as a cosine of the time. Such a run can be gone on with, but not to the very same weights.
         batch_size: crops a network call and process.
+        reuse: in how many calls a crop is seen, mirrored and brightened anew, where a GPU would wait for new ones; on a processor
+            every crop is new.
         accumulate: calls whose gradients make one step; a step sees batch_size x accumulate x processes crops.
         crop: rows and columns of a crop; MS-SSIM of the multi-cycle chain needs 176.
         learning_rate: peak.
@@ -60,8 +64,10 @@ class Stage:
     """
 
     network: StageName
-    steps: int
+    steps: int | None = None
+    minutes: float | None = None
     batch_size: int = 4
+    reuse: int = 1
     accumulate: int = 1
     crop: int = 128
     learning_rate: float = 1e-4
@@ -83,7 +89,15 @@ class Stage:
         for name, kind in choices.items():
             if getattr(self, name) not in get_args(kind):
                 raise SettingsError(f"a stage's {name} is one of {', '.join(get_args(kind))}, not '{getattr(self, name)}'")
-        for name in ("steps", "batch_size", "accumulate", "crop", "epoch_steps", "lora_rank", "unities"):
+        if (self.steps is None) == (self.minutes is None):
+            raise SettingsError("a stage has steps or minutes, and not both")
+        if self.minutes is not None:
+            _require_number(self, "minutes")
+            if self.minutes == 0 or self.schedule != "trapezoid":
+                raise SettingsError("a stage of so many minutes has more than 0 of them and no schedule of its own")
+        else:
+            _require_whole(self, "steps", 1)
+        for name in ("reuse", "batch_size", "accumulate", "crop", "epoch_steps", "lora_rank", "unities"):
             _require_whole(self, name, 1)
         for name in ("learning_rate", "decay", "ema", "adversarial", "structural"):
             _require_number(self, name)
@@ -98,8 +112,18 @@ class Stage:
                 f"MS-SSIM needs crops of at least {SMALLEST_MULTISCALE_CROP} pixels: set crop: {SMALLEST_MULTISCALE_CROP}, or structural: 0"
             )
 
-    def learning_rate_at(self, step: int) -> float:
-        """Of the step that comes next, ``step`` having been done."""
+    def progress(self, step: int, minutes: float) -> float:
+        """The part of the stage that is done, 1 at its end, after so many steps in so much time."""
+        if self.minutes is not None:
+            return min(1.0, minutes / self.minutes)
+        assert self.steps is not None
+        return step / self.steps
+
+    def learning_rate_at(self, step: int, part: float = 0.0) -> float:
+        """Of the step that comes next, ``step`` having been done, which are this part of a stage of so many minutes."""
+        if self.minutes is not None:
+            return self.learning_rate * min(1.0, (step + 1) / WARM_UP_STEPS) * math.cos(math.pi / 2 * part) ** 2
+        assert self.steps is not None
         if self.schedule == "exponential":
             return self.learning_rate * self.decay ** (step // self.epoch_steps)
         warm_up = min(WARM_UP_STEPS, max(1, self.steps // 10))
@@ -189,11 +213,11 @@ class Recipe:
 
     def with_steps(self, steps: int) -> Recipe:
         """The same with another length of every stage."""
-        return replace(self, stages=tuple(replace(stage, steps=steps) for stage in self.stages))
+        return replace(self, stages=tuple(replace(stage, steps=steps, minutes=None) for stage in self.stages))
 
     def identity(self, stage: Stage, network: Mapping[str, Any]) -> str:
         """What the checkpoint of a stage belongs to: how it trains and the network's configuration, but not for how long."""
-        lasting = {name: value for name, value in asdict(stage).items() if name != "steps"}
+        lasting = {name: value for name, value in asdict(stage).items() if name not in ("steps", "minutes")}
         return json.dumps([self.seed, self.records, lasting, dict(network)], sort_keys=True, default=list)
 
 
@@ -207,7 +231,12 @@ def same_training(one: str, other: str) -> bool:
 
     def filled(identity: str) -> list[Any]:
         seed, records, stage, network = json.loads(identity)
-        return [seed, records, defaults | stage, {name: value for name, value in network.items() if not name.startswith("_")}]
+        return [
+            seed,
+            records,
+            defaults | stage | {"steps": None, "minutes": None},
+            {name: value for name, value in network.items() if not name.startswith("_")},
+        ]
 
     return filled(one) == filled(other)
 
