@@ -56,6 +56,9 @@ def train(
     ] = None,
     stage: Annotated[Network | None, typer.Option(help="Train this network only.", rich_help_panel=PART)] = None,
     steps: Annotated[int | None, typer.Option(help="Another number of steps for every network.", rich_help_panel=PART)] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Another time for a recipe that is told in minutes, such as compact-gpu.", rich_help_panel=PART)
+    ] = None,
 ) -> None:
     """Train the networks of a recipe. Ctrl-C saves the state; the same command goes on from there.
 
@@ -69,7 +72,7 @@ def train(
             progress(0.0, None, "Starting")
             if out is not None:
                 check_model_place(out, run, overwrite=overwrite)
-            plan = _plan(recipe, steps)
+            plan = _plan(recipe, steps, minutes)
             start = _start(plan, run, from_bundle, text_encoder, revision)
             if stage is not None and out is not None:
                 _refuse_half_a_model(plan, run, stage)
@@ -101,10 +104,12 @@ def train(
         console.print(Text(RESEARCH_USE_ONLY, style="bold"))
 
 
-def _plan(recipe: Path, steps: int | None) -> Recipe:
+def _plan(recipe: Path, steps: int | None, minutes: float | None) -> Recipe:
     from MRIDenoiseLib.training.recipe import Recipe
 
     plan = Recipe.read(recipe)
+    if minutes is not None:
+        plan = plan.with_minutes(minutes)
     return plan if steps is None else plan.with_steps(steps)
 
 

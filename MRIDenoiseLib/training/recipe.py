@@ -215,6 +215,18 @@ class Recipe:
         """The same with another length of every stage."""
         return replace(self, stages=tuple(replace(stage, steps=steps, minutes=None) for stage in self.stages))
 
+    def with_minutes(self, minutes: float) -> Recipe:
+        """The same in another time, shared out among the stages as before.
+
+        Raises:
+            SettingsError: its stages are told in steps.
+        """
+        total = sum(stage.minutes or 0 for stage in self.stages)
+        if any(stage.minutes is None for stage in self.stages):
+            raise SettingsError("only a recipe whose stages are told in minutes, and not in steps, can be given another time")
+        shares = [replace(stage, minutes=(stage.minutes or 0) * minutes / total) for stage in self.stages]
+        return replace(self, stages=tuple(shares))
+
     def identity(self, stage: Stage, network: Mapping[str, Any]) -> str:
         """What the checkpoint of a stage belongs to: how it trains and the network's configuration, but not for how long."""
         lasting = {name: value for name, value in asdict(stage).items() if name not in ("steps", "minutes")}
