@@ -75,7 +75,7 @@ def train(
             probes=TissuePairSampler(watched, crop, SEED),
             seed=SEED,
             identity=_identity(stage, objective.bme_x, rows),
-            progress=lambda step, loss: progress.update(task, completed=step),
+            progress=lambda step, part, loss: progress.update(task, completed=step),
         )
     if out is not None:
         save(

@@ -56,6 +56,9 @@ def train(
     ] = None,
     stage: Annotated[Network | None, typer.Option(help="Train this network only.", rich_help_panel=PART)] = None,
     steps: Annotated[int | None, typer.Option(help="Another number of steps for every network.", rich_help_panel=PART)] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Another time for a recipe that is told in minutes, such as compact-gpu.", rich_help_panel=PART)
+    ] = None,
 ) -> None:
     """Train the networks of a recipe. Ctrl-C saves the state; the same command goes on from there.
 
@@ -69,7 +72,7 @@ def train(
             progress(0.0, None, "Starting")
             if out is not None:
                 check_model_place(out, run, overwrite=overwrite)
-            plan = _plan(recipe, steps)
+            plan = _plan(recipe, steps, minutes)
             start = _start(plan, run, from_bundle, text_encoder, revision)
             if stage is not None and out is not None:
                 _refuse_half_a_model(plan, run, stage)
@@ -101,10 +104,12 @@ def train(
         console.print(Text(RESEARCH_USE_ONLY, style="bold"))
 
 
-def _plan(recipe: Path, steps: int | None) -> Recipe:
+def _plan(recipe: Path, steps: int | None, minutes: float | None) -> Recipe:
     from MRIDenoiseLib.training.recipe import Recipe
 
     plan = Recipe.read(recipe)
+    if minutes is not None:
+        plan = plan.with_minutes(minutes)
     return plan if steps is None else plan.with_steps(steps)
 
 
@@ -187,16 +192,16 @@ class _StageProgress:
         self._networks = networks
         self._progress = progress
         self._network = ""
-        self._began = (0, 0.0)
+        self._began = (0.0, 0.0)
 
-    def __call__(self, stage: Stage, step: int, loss: float) -> None:
+    def __call__(self, stage: Stage, step: int, part: float, loss: float) -> None:
         now = time.monotonic()
         if stage.network != self._network:
-            self._network, self._began = stage.network, (step, now)
+            self._network, self._began = stage.network, (part, now)
         first, began = self._began
-        left = (now - began) / (step - first) * (stage.steps - step) if step > first else None
+        left = (now - began) / (part - first) * (1 - part) if part > first else None
         number = self._networks.index(stage.network) + 1
-        self._progress(step / stage.steps, left, f"{stage.network} ({number} of {len(self._networks)}), loss {loss:.3g}")
+        self._progress(part, left, f"{stage.network} ({number} of {len(self._networks)}), loss {loss:.3g}")
 
 
 def _silent(fraction: float, seconds_left: float | None, what: str) -> None:

@@ -43,6 +43,7 @@ class AcquisitionModel:
         apodisation_parameter: its start or width.
         corner_cut: the corners of k-space were not acquired.
         zero_fill: image matrix / acquired matrix (1..2). The noise of a pixel keeps its strength and gets a grain.
+        readout_fill: the same along the readout, where it is another one than ``zero_fill`` along the phase encoding.
         receive_bias: 0 for homogeneous reception, 1 for loops whose weak depth was normalised away (noise rises there).
         unwarp: largest displacement in pixels that a gradient-unwarping resampling undid; 0 for none.
         post_filter: what the vendor does to the magnitude image.
@@ -71,6 +72,7 @@ class AcquisitionModel:
     apodisation_parameter: float = 0.75
     corner_cut: bool = False
     zero_fill: float = 1.0
+    readout_fill: float | None = None
     receive_bias: float = 0.0
     unwarp: float = 0.0
     post_filter: PostFilter = "none"
@@ -87,10 +89,15 @@ class AcquisitionModel:
             raise ValueError("rss combination needs full sampling (reduction 1) or GRAPPA")
         if self.reconstruction == "grappa" and (self.reduction == 1 or self.acs_lines < 4 * period):
             raise ValueError(f"GRAPPA needs a reduction above 1 and {4 * period} acs lines, got {self.reduction} and {self.acs_lines}")
-        if self.sigma < 0 or self.nex <= 0 or self.zero_fill < 1:
-            raise ValueError(f"need sigma >= 0, nex > 0 and zero_fill >= 1, got {self.sigma}, {self.nex}, {self.zero_fill}")
+        if self.sigma < 0 or self.nex <= 0 or min(self.fills) < 1:
+            raise ValueError(f"need sigma >= 0, nex > 0 and zero filling >= 1, got {self.sigma}, {self.nex}, {self.fills}")
         if self.partial_fourier != "none" and not 0.5 < self.partial_fourier_fraction <= 1:
             raise ValueError(f"partial Fourier fraction must lie in (0.5, 1], got {self.partial_fourier_fraction}")
+
+    @property
+    def fills(self) -> tuple[float, float]:
+        """Image matrix / acquired matrix along the phase encoding and along the readout."""
+        return self.zero_fill, self.zero_fill if self.readout_fill is None else self.readout_fill
 
     @property
     def image_sigma(self) -> float:

@@ -16,7 +16,7 @@ COARSE = 0.2
 """How often."""
 
 
-def random_crop(slices: Tensor, centre: tuple[int, int], size: int, generator: torch.Generator) -> Tensor:
+def random_crop(slices: Tensor, centre: tuple[int, int], size: int, generator: torch.Generator, *, least: float = 1.0) -> Tensor:
     """A size x size view around ``centre``: larger regions come down to size by cropping k-space, which invents nothing.
 
     Args:
@@ -24,14 +24,16 @@ def random_crop(slices: Tensor, centre: tuple[int, int], size: int, generator: t
         centre: row and column the view is placed around.
         size: rows and columns of the result.
         generator: the source of the choice.
+        least: how many times coarser the view must be at least, so that noise of the image's own is averaged away; a view larger
+            than the image is mirrored at its border.
 
     Returns:
         N x size x size; mirrored at the border where the image is smaller.
     """
     height, width = slices.shape[-2:]
     shorter = min(height, width)
-    zoom = _reduction(float(torch.rand(1, generator=generator))) if shorter > size else 1.0
-    side = min(round(size * zoom), max(shorter if zoom <= USUAL_REDUCTION else 2 * shorter - 2, size))
+    zoom = max(_reduction(float(torch.rand(1, generator=generator))) if shorter > size else 1.0, least)
+    side = min(round(size * zoom), max(shorter if zoom <= USUAL_REDUCTION else 2 * shorter - 2, size, math.ceil(size * least)))
     side += side % 2
     top, left = (min(max(c - side // 2, 0), max(n - side, 0)) for c, n in zip(centre, (height, width), strict=True))
     region = slices[:, top : top + side, left : left + side]
@@ -87,18 +89,18 @@ def random_contrast(slices: Tensor, generator: torch.Generator) -> Tensor:
 def random_lesions(slices: Tensor, generator: torch.Generator) -> Tensor:
     """A few small bright or dark ellipsoids inside the body, so that a network learns that small structures are real.
 
-    Radii from 1.3 to 7 pixels, contrast from 0.04 to 0.5 of P99.5, edges about a pixel wide; each reaches into the
-    neighbouring slices or not, at random.
+    Radii from 1.3 to 7 pixels, contrast from 0.04 to 0.5 of P99.5, edges about a pixel wide; each has a slice of its own and
+    reaches into the one before and the one after or not, at random. There are as many as fill one slice in three with up to six.
 
     Args:
-        slices: 3 x H x W with P99.5 about 1; the centre slice gets every lesion.
+        slices: N x H x W with P99.5 about 1.
         generator: the source of the choice.
     """
-    height, width = slices.shape[-2:]
+    count, height, width = slices.shape
     y, x = torch.meshgrid(torch.arange(height).float(), torch.arange(width).float(), indexing="ij")
     result = slices.clone()
-    for _ in range(1 + int(torch.randint(6, (1,), generator=generator))):
-        top, left, long, short, turn, strength, sign, before, after = torch.rand(9, generator=generator).tolist()
+    for _ in range(1 + int(torch.randint(2 * max(count, 3), (1,), generator=generator))):
+        place, top, left, long, short, turn, strength, sign, before, after = torch.rand(10, generator=generator).tolist()
         a, b = (1.3 * (7 / 1.3) ** draw for draw in (long, short))
         dy, dx = y - top * height, x - left * width
         along = dy * math.cos(math.pi * turn) + dx * math.sin(math.pi * turn)
@@ -106,7 +108,26 @@ def random_lesions(slices: Tensor, generator: torch.Generator) -> Tensor:
         distance = ((along / a) ** 2 + (across / b) ** 2).sqrt()
         profile = torch.sigmoid((1 - distance) * 4 * min(a, b))
         contrast = 0.04 * (0.5 / 0.04) ** strength * (1 if sign < 0.5 else -1)
-        reach = torch.tensor([float(before < 0.5), 1.0, float(after < 0.5)]).view(3, 1, 1)
-        inside = (slices / 0.1).clamp(0, 1)
-        result = result + contrast * reach * profile * inside
+        middle = int(place * count)
+        reached = slice(max(middle - (before < 0.5), 0), middle + 1 + (after < 0.5))
+        result[reached] += contrast * profile * (slices[reached] / 0.1).clamp(0, 1)
     return result.clamp_min(0)
+
+
+def random_reception(size: int, generator: torch.Generator) -> Tensor:
+    """What a corrected surface coil's image was multiplied by: size x size, smooth, root mean square 1, at most about 10 : 1.
+
+    An object divided by it, acquired, and multiplied back has noise that is strong far from the coil and faint near it.
+    """
+    strength, turn = torch.rand(2, generator=generator).tolist()
+    y, x = torch.meshgrid(torch.linspace(-1, 1, size), torch.linspace(-1, 1, size), indexing="ij")
+    along = x * math.cos(2 * math.pi * turn) + y * math.sin(2 * math.pi * turn)
+    logarithm = strength * (0.9 * along + 0.35 * random_field(size, 3, generator))
+    profile = torch.exp((logarithm - logarithm.mean()).clamp(-1.15, 1.15))
+    return profile / profile.square().mean().sqrt()
+
+
+def random_field(size: int, knots: int, generator: torch.Generator) -> Tensor:
+    """size x size: a smooth surface through knots x knots heights drawn from a standard normal distribution."""
+    heights = torch.randn(1, 1, knots, knots, generator=generator)
+    return functional.interpolate(heights, (size, size), mode="bicubic", align_corners=True)[0, 0]

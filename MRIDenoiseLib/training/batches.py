@@ -10,10 +10,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from MRIDenoiseLib.training.samples import Batch
+from MRIDenoiseLib.training.slabs import TARGETS
 
 MOST_WORKERS = 16
-AHEAD = 4
-"""Batches that each worker keeps ready."""
+AHEAD = 2
+"""Groups of batches that each worker keeps ready."""
 
 
 class Batches(Protocol):
@@ -24,19 +25,25 @@ class Batches(Protocol):
         ...
 
 
-class _Numbered(Dataset[Batch]):
-    """Batches ``first`` to ``last - 1``, of ``batch_size`` pairs each, as a data set of torch."""
+class _Groups(Dataset[list[Batch]]):
+    """Batches ``first`` to ``last - 1``, of ``batch_size`` pairs each, as a data set of torch.
+
+    An item holds the batches that share their simulated acquisitions, see :class:`.samples.PairSampler`: one process makes them.
+    """
 
     def __init__(self, batches: Batches, batch_size: int, first: int, last: int) -> None:
         self._batches = batches
         self._batch_size = batch_size
-        self._numbers = range(first, last)
+        self._first, self._last = first, last
+        self._groups = range(first // TARGETS, -(-last // TARGETS))
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._groups)
 
-    def __getitem__(self, index: int) -> Batch:
-        return self._batches.batch(self._numbers[index], self._batch_size)
+    def __getitem__(self, index: int) -> list[Batch]:
+        start = self._groups[index] * TARGETS
+        numbers = range(max(start, self._first), min(start + TARGETS, self._last))
+        return [self._batches.batch(number, self._batch_size) for number in numbers]
 
 
 def stream(batches: Batches, batch_size: int, first: int, last: int, workers: int) -> Iterator[Batch]:
@@ -49,8 +56,13 @@ def stream(batches: Batches, batch_size: int, first: int, last: int, workers: in
         last: number behind the last one.
         workers: processes that make batches ahead of time; 0 makes each when it is asked for.
     """
-    numbered = _Numbered(batches, batch_size, first, last)
-    yield from DataLoader(numbered, batch_size=None, num_workers=workers, prefetch_factor=AHEAD if workers else None)
+    if workers == 0:
+        for number in range(first, last):
+            yield batches.batch(number, batch_size)
+        return
+    groups = _Groups(batches, batch_size, first, last)
+    for group in DataLoader(groups, batch_size=None, num_workers=workers, prefetch_factor=AHEAD):
+        yield from group
 
 
 def workers_for(device: torch.device) -> int:

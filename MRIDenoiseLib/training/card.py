@@ -18,7 +18,7 @@ from MRIDenoiseLib.models.bundle_files import read_card
 from MRIDenoiseLib.models.bundle_writing import write_bundle
 from MRIDenoiseLib.training.leak_probe import verdict
 from MRIDenoiseLib.training.loop import StageRun
-from MRIDenoiseLib.training.recipe import Recipe
+from MRIDenoiseLib.training.recipe import Recipe, Stage
 from MRIDenoiseLib.training.run import trained_so_far
 from MRIDenoiseLib.training.run_folder import Account, kept_start, read_account, read_recipe
 from MRIDenoiseLib.training.start import NETWORKS, Start
@@ -151,10 +151,12 @@ def _limits(recipe: Recipe, data: list[dict[str, Any]], stages: dict[str, StageR
         lines.append("Training noise was simulated, not scanned; real noise that looks different may be left in or taken for anatomy.")
         lines.append(f"The clean volumes it learned from hold noise of their own, up to {CLEAN_ENOUGH:.1%} of their P99.5.")
     lines += _ALWAYS
-    planned: dict[str, int] = {stage.network: stage.steps for stage in recipe.stages}
+    planned: dict[str, Stage] = {stage.network: stage for stage in recipe.stages}
     for name in NETWORKS:
         if name in stages and not stages[name].done:
-            lines.append(f"The training of the {name} network is not finished: {stages[name].steps} of {planned[name]} steps are done.")
+            done, plan = stages[name], planned[name]
+            part = f"{done.steps} of {plan.steps} steps" if plan.minutes is None else f"{done.minutes:.0f} of {plan.minutes:g} minutes"
+            lines.append(f"The training of the {name} network is not finished: {part} are done.")
         if name not in stages and getattr(start.networks, name) is not None and start.bundle is None:
             lines.append(f"The {name} network was not trained: methods that use it are of no use.")
     probe = stages["degradation"].probe if "degradation" in stages else {}

@@ -13,6 +13,8 @@ from MRIDenoiseLib.models.bundle_files import sha256
 from MRIDenoiseLib.prompt import describe
 from MRIDenoiseLib.prompt.acceleration import DEFAULT_ACCELERATION
 from MRIDenoiseLib.training.batches import Batches
+from MRIDenoiseLib.training.packed import INDEX as PACKED
+from MRIDenoiseLib.training.packed import read_packed
 from MRIDenoiseLib.training.preparation.records import INDEX, RecordMeta, RecordStore
 from MRIDenoiseLib.training.record_samples import MixedSampler, RecordSampler, record_acquisition
 from MRIDenoiseLib.training.samples import PairSampler
@@ -137,7 +139,7 @@ def open_data(
     """Read what training draws from.
 
     Args:
-        folders: each with clean volumes and a ``MANIFEST.csv``, or made by ``mridenoise prepare``.
+        folders: each with clean volumes and a ``MANIFEST.csv``, with packed ones, or made by ``mridenoise prepare``.
         progress: told how many of how many clean volumes were read.
         should_stop: asked after each.
 
@@ -146,6 +148,7 @@ def open_data(
         Cancelled: when told to stop.
     """
     stores: list[RecordStore] = []
+    volumes: list[CleanVolume] = []
     listed: list[tuple[Path, ManifestRow]] = []
     kept_out: list[str] = []
     fallen: list[LeftOut] = []
@@ -158,6 +161,8 @@ def open_data(
                     "of few patients, prepare with --train-on-all"
                 )
             stores.append(store)
+        elif (folder / PACKED).is_file():
+            volumes += read_packed(folder)
         elif (folder / MANIFEST).is_file():
             rows = training_rows(folder)
             if not rows:
@@ -167,11 +172,10 @@ def open_data(
             fallen += left_out(folder)
         else:
             raise InputError(f"{folder} holds neither a {MANIFEST} beside clean volumes nor pairs made by mridenoise prepare")
-    volumes: list[CleanVolume] = []
-    for folder, row in listed:
+    for read, (folder, row) in enumerate(listed, start=1):
         volumes += load_clean_volumes(folder, [row])
         if progress is not None:
-            progress(len(volumes), len(listed))
+            progress(read, len(listed))
         if should_stop is not None and should_stop():
             raise Cancelled("stopped while the volumes were read; nothing was trained")
     return TrainingData(volumes, stores, kept_out, fallen)

@@ -65,7 +65,7 @@ def window2d(
     kind: Apodisation = "none",
     parameter: float = 0.75,
     corner_cut: bool = False,
-    zero_fill: float = 1.0,
+    zero_fill: float | tuple[float, float] = 1.0,
     device: torch.device | str = "cpu",
 ) -> Tensor:
     """H x W: the k-space weight of an acquisition, separable apodisation times what the scanner never acquired.
@@ -76,11 +76,13 @@ def window2d(
         kind: see :func:`apodisation`.
         parameter: see :func:`apodisation`.
         corner_cut: leave out the corners outside the ellipse through both Nyquist frequencies.
-        zero_fill: image matrix / acquired matrix, >= 1; the outer k-space was filled with zeros.
+        zero_fill: image matrix / acquired matrix, >= 1, of both directions or of rows and columns; the outer k-space was filled
+            with zeros.
         device: where the result lives.
     """
-    row = relative_frequency(height, device) * zero_fill
-    column = relative_frequency(width, device) * zero_fill
+    row_fill, column_fill = zero_fill if isinstance(zero_fill, tuple) else (zero_fill, zero_fill)
+    row = relative_frequency(height, device) * row_fill
+    column = relative_frequency(width, device) * column_fill
     window = apodisation(row, kind, parameter).view(-1, 1) * apodisation(column, kind, parameter).view(1, -1)
     if corner_cut:
         window = window * ((row.square().view(-1, 1) + column.square().view(1, -1)) <= 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,10 @@ from MRIDenoiseLib.training.batches import Batches, stream, workers_for
 from MRIDenoiseLib.training.checkpoint import load_checkpoint, save_checkpoint
 from MRIDenoiseLib.training.log import TrainingLog
 from MRIDenoiseLib.training.objectives import Objective
+from MRIDenoiseLib.training.processes import refuse_other_checkpoints, same_for_all, told_to_stop
 from MRIDenoiseLib.training.recipe import Stage, same_training
+from MRIDenoiseLib.training.ring import has_ring, reused
+from MRIDenoiseLib.training.samples import Batch
 
 LOG_EVERY = 25
 CHECKPOINT_SECONDS = 240
@@ -29,6 +32,10 @@ GRADIENT_NORM = 1.0
 PROBE_BATCH = 1 << 30
 """Number of the batch the probes see: far behind any that is trained on."""
 PROBE_CROPS = 16
+ENDLESS = 1 << 29
+"""Behind the last batch of a stage that ends by the clock; still before the probes'."""
+NETWORK_SHARE = "time/network_share"
+"""Curve: the part of the time that was not spent waiting for pairs."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +66,14 @@ def train_stage(
     probes: Batches | None = None,
     seed: int,
     identity: str,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Callable[[int, float, float], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> StageRun:
-    """Train, or go on training, until the stage's steps are done; the objective then holds the averaged weights.
+    """Train, or go on training, until the stage's steps or minutes are done; the objective then holds the averaged weights.
 
     Writes ``checkpoint.pt``, ``log.jsonl`` and TensorBoard's ``curves/`` into ``folder``. Every choice follows from the
-    seed and the number of the step, so a run that was killed at any moment comes to the same weights. Under ``torchrun``
+    seed and the number of the step, so a run that was killed at any moment comes to the same weights; one by minutes goes on as
+    well, but how many steps they hold depends on the machine. Under ``torchrun``
     every process draws its own crops and the gradients are averaged.
 
     Args:
@@ -76,7 +84,7 @@ def train_stage(
         folder: of the stage; of several machines' processes, the same for all.
         seed: of dropped texts, times and noise.
         identity: what the checkpoint has to fit, see :meth:`Recipe.identity`.
-        progress: called after every step with the steps done and the loss.
+        progress: called after every step with the steps done, the part of the stage that is done, and the loss.
         should_stop: asked after every step.
 
     Raises:
@@ -88,16 +96,15 @@ def train_stage(
     """
     training = _Training(stage, objective, batches, probes or batches, folder, seed, identity)
     with training.log:
-        while training.step < stage.steps:
+        while not training.done:
             loss = training.advance()
             if progress is not None:
-                progress(training.step, loss)
-            if training.step < stage.steps and _told_to_stop(training.accelerator, should_stop):
+                progress(training.step, training.part, loss)
+            if not training.done and told_to_stop(training.accelerator, should_stop):
                 training.checkpoint()
-                raise Cancelled(
-                    f"stopped at step {training.step} of {stage.steps} of the {stage.network} network; the same command goes on from there"
-                )
-            if time.monotonic() - training.saved > CHECKPOINT_SECONDS or training.step == stage.steps:
+                of = f" of {stage.steps}" if stage.steps is not None else ""
+                raise Cancelled(f"stopped at step {training.step}{of} of the {stage.network} network; the same command goes on from there")
+            if time.monotonic() - training.saved > CHECKPOINT_SECONDS or training.done:
                 training.checkpoint()
     training.average.copy_to(training.trained)
     return training.now()
@@ -126,7 +133,8 @@ class _Training:
         self.step, self.elapsed = 0, 0.0
         self.sums: dict[str, float] = {}
         self.probed: dict[str, float] = {}
-        optimizer = torch.optim.AdamW(self.trained, lr=stage.learning_rate, weight_decay=0.0)
+        on_gpu = self.accelerator.device.type == "cuda"
+        optimizer = torch.optim.AdamW(self.trained, lr=stage.learning_rate, weight_decay=0.0, fused=on_gpu)
         state = stage_state(folder, identity)
         if state is not None:
             _load_weights(stage, objective, state["weights"], folder)
@@ -134,19 +142,33 @@ class _Training:
             optimizer.load_state_dict(state["optimizer"])
             self.step, self.elapsed, self.sums, self.probed = state["step"], state["minutes"] * 60, state["sums"], state["probe"]
             self.facts = _history(state["facts"], self.facts, self.step)
-        _refuse_other_checkpoints(self.accelerator, self.step)
+        self.part = stage.progress(self.step, self.elapsed / 60)
+        refuse_other_checkpoints(self.accelerator, self.step)
         self.model, self.optimizer = self.accelerator.prepare(objective, optimizer)
         self.average.to(self.accelerator.device)
         self.log = TrainingLog(folder, self.step, silent=not self.accelerator.is_main_process)
-        calls = stage.accumulate
-        workers = workers_for(self.accelerator.device)
-        self.pairs = stream(batches, stage.batch_size, self.step * calls, stage.steps * calls, workers)
-        self.started = self.saved = time.monotonic()
+        self.pairs = self._pairs(batches)
+        self.started = self.saved = self.logged = time.monotonic()
+        self.waited = 0.0
+
+    def _pairs(self, batches: Batches) -> Iterator[Batch]:
+        """One batch a network call, from the next one on."""
+        stage, device = self.stage, self.accelerator.device
+        first = self.step * stage.accumulate
+        last = ENDLESS if stage.steps is None else stage.steps * stage.accumulate
+        if stage.reuse > 1 and has_ring(device):
+            return reused(batches, stage.batch_size, first, last, stage.reuse, self.seed, device, workers_for(device))
+        return (batch.to(device) for batch in stream(batches, stage.batch_size, first, last, workers_for(device)))
+
+    @property
+    def done(self) -> bool:
+        """Whether the stage has come to its end."""
+        return self.part >= 1
 
     def advance(self) -> float:
         """One optimiser step, and what is to be logged after it; gives its loss."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.stage.learning_rate_at(self.step)
+            group["lr"] = self.stage.learning_rate_at(self.step, self.part)
         loss = self._gradients()
         norm = self.accelerator.clip_grad_norm_(self.trained, GRADIENT_NORM)
         if not math.isfinite(float(norm)):
@@ -158,14 +180,19 @@ class _Training:
         self.optimizer.zero_grad(set_to_none=True)
         self.average.step(self.trained)
         self.step += 1
-        last = self.step == self.stage.steps
+        self.part = self.stage.progress(self.step, self.now().minutes)
+        if self.stage.minutes is not None:
+            self.part = same_for_all(self.accelerator, self.part)
+        last = self.done
         if last or self.step % self.stage.epoch_steps == 0:
             self.probed = self._probe()
             self.log.write(self.step, {f"probe/{name}": value for name, value in self.probed.items()})
         if last or self.step % LOG_EVERY == 0:
             steps = (self.step - 1) % LOG_EVERY + 1
-            self.log.write(self.step, {f"loss/{name}": value / steps for name, value in self.sums.items()})
-            self.sums = {}
+            now = time.monotonic()
+            share = {NETWORK_SHARE: 1 - self.waited / max(now - self.logged, 1e-9)}
+            self.log.write(self.step, {f"loss/{name}": value / steps for name, value in self.sums.items()} | share)
+            self.sums, self.waited, self.logged = {}, 0.0, now
         return loss
 
     def _gradients(self) -> float:
@@ -174,8 +201,10 @@ class _Training:
         for number in range(self.step * calls, (self.step + 1) * calls):
             # Several processes average their gradients once a step, with the last call.
             with nullcontext() if number % calls == calls - 1 else self.accelerator.no_sync(self.model):
-                batch = next(self.pairs).to(self.accelerator.device)
-                losses = self.model(batch, self._generator(number), self.step / self.stage.steps)
+                before = time.monotonic()
+                batch = next(self.pairs)
+                self.waited += time.monotonic() - before
+                losses = self.model(batch, self._generator(number), self.part)
                 self.accelerator.backward(sum(losses.values()) / calls)
             for name, loss in losses.items():
                 share = float(loss.detach()) / calls
@@ -208,7 +237,7 @@ class _Training:
     def now(self) -> StageRun:
         """What the stage has come to."""
         minutes = (self.elapsed + time.monotonic() - self.started) / 60
-        return StageRun(self.step, minutes, self.step >= self.stage.steps, self.facts, self.probed)
+        return StageRun(self.step, minutes, self.done, self.facts, self.probed)
 
 
 def stage_state(folder: Path, identity: str) -> dict[str, Any] | None:
@@ -239,7 +268,8 @@ def load_average(stage: Stage, objective: Objective, folder: Path, identity: str
     average = EMAModel(trained)
     average.load_state_dict(state["average"])
     average.copy_to(trained)
-    return StageRun(state["step"], state["minutes"], state["step"] >= stage.steps, state["facts"], state["probe"])
+    done = stage.progress(state["step"], state["minutes"]) >= 1
+    return StageRun(state["step"], state["minutes"], done, state["facts"], state["probe"])
 
 
 def _load_weights(stage: Stage, objective: Objective, weights: dict[str, torch.Tensor], folder: Path) -> None:
@@ -278,18 +308,3 @@ def _history(before: dict[str, Any], now: dict[str, Any], step: int) -> dict[str
     if past != now:
         earlier = [*earlier, {**past, "until_step": step}]
     return {**now, "earlier": earlier} if earlier else now
-
-
-def _refuse_other_checkpoints(accelerator: Accelerator, step: int) -> None:
-    """Machines that see different checkpoints would wait for each other without end."""
-    steps = accelerator.gather(torch.tensor([step], device=accelerator.device))
-    if len(steps.unique()) > 1:
-        raise SettingsError("the machines see different checkpoints: the run's folder must be one that all of them share")
-
-
-def _told_to_stop(accelerator: Accelerator, should_stop: Callable[[], bool] | None) -> bool:
-    """Whether any process was told to stop: all must leave the loop at the same step."""
-    stop = should_stop is not None and should_stop()
-    if accelerator.num_processes == 1:
-        return stop
-    return bool(accelerator.reduce(torch.tensor([float(stop)], device=accelerator.device)).item())

@@ -8,6 +8,7 @@ import torch
 from diffusers import DDIMScheduler
 from peft import PeftModel
 from torch import Tensor, nn
+from torch.nn import functional
 
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
@@ -22,6 +23,12 @@ NOISE_FLOOR = 0.01
 AIR_WEIGHT = 0.1
 PURE_NOISE_SHARE = 0.6
 """How often the denoiser trains at t = T, where it is the regression estimate (weighting ``noise``)."""
+SEEN_BODY = 0.6
+"""How often the noise estimator is shown a body as it is found in a noisy slice, which may hold air and lack dark tissue."""
+LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.05, 0.3
+"""Of P99.5: where the found body begins."""
+LEAST_FOUND = 400
+"""Pixels that a found body must hold."""
 DROP_MEASURED = 0.1
 DROP_TEXT = 0.1
 
@@ -81,6 +88,8 @@ class Objective(nn.Module):
 class NoiseObjective(Objective):
     """| log s(y) - log sigma |: a factor wrong counts alike for faint and for strong noise.
 
+    Sigma is that of the noise in the true body, whatever body the estimator is shown.
+
     Args:
         noise_estimator: s.
     """
@@ -96,15 +105,16 @@ class NoiseObjective(Objective):
 
     def forward(self, batch: Batch, generator: torch.Generator, progress: float = 0.0) -> dict[str, Tensor]:
         """One loss, ``noise_estimator``."""
-        return {"noise_estimator": self._error(batch)}
+        return {"noise_estimator": self._error(batch, generator)}
 
     def probe(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
         """``error``: by what factor it typically is wrong, less one."""
         with torch.no_grad():
-            return {"error": float(self._error(batch).exp()) - 1}
+            return {"error": float(self._error(batch, generator).exp()) - 1}
 
-    def _error(self, batch: Batch) -> Tensor:
-        found: Tensor = self.noise_estimator(neighbourhood(batch, 1), batch.body)
+    def _error(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        image = neighbourhood(batch, 1)
+        found: Tensor = self.noise_estimator(image, seen_body(image, batch.body, generator))
         return (found.log() - batch.noise_level.log()).abs().mean()
 
 
@@ -183,6 +193,21 @@ def neighbourhood(batch: Batch, slices: int) -> Tensor:
     """B x slices x H x W: the measured slice with as many of its neighbours as a network takes."""
     drawn = batch.measured.shape[1]
     return batch.measured[:, (drawn - slices) // 2 : (drawn + slices) // 2]
+
+
+def seen_body(image: Tensor, body: Tensor, generator: torch.Generator) -> Tensor:
+    """Bodies as inference finds them: mostly what is bright in the blurred noisy slice, otherwise the true one.
+
+    Args:
+        image: B x 1 x H x W noisy slices in network units.
+        body: B x 1 x H x W, 1 inside the true body.
+        generator: on the CPU.
+    """
+    used, draw = torch.rand(2, len(image), 1, 1, 1, generator=generator).to(image)
+    blurred = functional.avg_pool2d((image + 1) / 2, 5, stride=1, padding=2, count_include_pad=False)
+    found = (blurred > LOWEST_THRESHOLD + (HIGHEST_THRESHOLD - LOWEST_THRESHOLD) * draw).to(body)
+    large = found.sum(dim=(1, 2, 3), keepdim=True) > LEAST_FOUND
+    return torch.where((used < SEEN_BODY) & large, found, body)
 
 
 def squared_error(estimate: Tensor, batch: Batch, unit: Tensor, weighting: Weighting) -> Tensor:

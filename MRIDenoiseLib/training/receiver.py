@@ -41,7 +41,7 @@ def magnitude_image(image: Tensor, model: AcquisitionModel, scene: Scene, z: Ten
         kind=model.apodisation,
         parameter=model.apodisation_parameter,
         corner_cut=model.corner_cut,
-        zero_fill=model.zero_fill,
+        zero_fill=model.fills,
         device=image.device,
     )
     if model.reconstruction == "sense" and model.combine == "adaptive":
@@ -79,7 +79,7 @@ def _coil_by_coil(image: Tensor, model: AcquisitionModel, scene: Scene, z: Tenso
     if model.reconstruction != "sense":
         # one reference scan for all averages
         lines = clean[:, :, _central(model.acs_lines, height, image.device)]
-        reference = lines + _coil_noise(lines.shape, model.sigma * model.zero_fill, colouring, generator, image.device)
+        reference = lines + _coil_noise(lines.shape, model.sigma * _kept_strength(model), colouring, generator, image.device)
         if model.reconstruction == "grappa":
             weights = grappa.calibrate(reference[..., _central(CALIBRATION_COLUMNS, width, image.device)], *pattern)
         else:
@@ -102,8 +102,12 @@ def _coil_by_coil(image: Tensor, model: AcquisitionModel, scene: Scene, z: Tenso
 def _magnitudes(model: AcquisitionModel) -> tuple[int, float]:
     """How many magnitude images are averaged, and the coils' noise in each of them."""
     count = max(1, round(model.nex)) if model.magnitude_averaging and math.isfinite(model.nex) else 1
-    # zero filling keeps a pixel's noise strength although its energy lies in fewer samples of k-space
-    return count, model.sigma * math.sqrt(count / model.nex) * model.zero_fill
+    return count, model.sigma * math.sqrt(count / model.nex) * _kept_strength(model)
+
+
+def _kept_strength(model: AcquisitionModel) -> float:
+    """How much stronger a sample's noise is, so that a pixel's noise is as strong as without zero filling."""
+    return math.sqrt(math.prod(model.fills))
 
 
 def _coil_noise(
@@ -136,7 +140,7 @@ def _central(count: int, size: int, device: torch.device) -> Tensor:
 
 
 def _windowed(image: Tensor, window: Tensor, model: AcquisitionModel) -> Tensor:
-    if model.partial_fourier == "none" and model.apodisation == "none" and not model.corner_cut and model.zero_fill == 1:
+    if model.partial_fourier == "none" and model.apodisation == "none" and not model.corner_cut and model.fills == (1, 1):
         return image
     return _filtered(fft2(image), window, model)
 

@@ -36,7 +36,11 @@ class Stage:
             twin), ``denoiser`` (the conditional diffusion model), ``degradation`` (the multi-cycle chain, of which the first
             degradation network is kept) or ``flow`` (what sharpens the answers of the restoration network).
         steps: optimiser steps.
+        minutes: of training, instead of ``steps``: for a machine that is lent for a while. The learning rate then falls to zero
+            as a cosine of the time. Such a run can be gone on with, but not to the very same weights.
         batch_size: crops a network call and process.
+        reuse: in how many calls a crop is seen, mirrored and brightened anew, where a GPU would wait for new ones; on a processor
+            every crop is new.
         accumulate: calls whose gradients make one step; a step sees batch_size x accumulate x processes crops.
         crop: rows and columns of a crop; MS-SSIM of the multi-cycle chain needs 176.
         learning_rate: peak.
@@ -60,8 +64,10 @@ class Stage:
     """
 
     network: StageName
-    steps: int
+    steps: int | None = None
+    minutes: float | None = None
     batch_size: int = 4
+    reuse: int = 1
     accumulate: int = 1
     crop: int = 128
     learning_rate: float = 1e-4
@@ -83,7 +89,15 @@ class Stage:
         for name, kind in choices.items():
             if getattr(self, name) not in get_args(kind):
                 raise SettingsError(f"a stage's {name} is one of {', '.join(get_args(kind))}, not '{getattr(self, name)}'")
-        for name in ("steps", "batch_size", "accumulate", "crop", "epoch_steps", "lora_rank", "unities"):
+        if (self.steps is None) == (self.minutes is None):
+            raise SettingsError("a stage has steps or minutes, and not both")
+        if self.minutes is not None:
+            _require_number(self, "minutes")
+            if self.minutes == 0 or self.schedule != "trapezoid":
+                raise SettingsError("a stage of so many minutes has more than 0 of them and no schedule of its own")
+        else:
+            _require_whole(self, "steps", 1)
+        for name in ("reuse", "batch_size", "accumulate", "crop", "epoch_steps", "lora_rank", "unities"):
             _require_whole(self, name, 1)
         for name in ("learning_rate", "decay", "ema", "adversarial", "structural"):
             _require_number(self, name)
@@ -98,8 +112,18 @@ class Stage:
                 f"MS-SSIM needs crops of at least {SMALLEST_MULTISCALE_CROP} pixels: set crop: {SMALLEST_MULTISCALE_CROP}, or structural: 0"
             )
 
-    def learning_rate_at(self, step: int) -> float:
-        """Of the step that comes next, ``step`` having been done."""
+    def progress(self, step: int, minutes: float) -> float:
+        """The part of the stage that is done, 1 at its end, after so many steps in so much time."""
+        if self.minutes is not None:
+            return min(1.0, minutes / self.minutes)
+        assert self.steps is not None
+        return step / self.steps
+
+    def learning_rate_at(self, step: int, part: float = 0.0) -> float:
+        """Of the step that comes next, ``step`` having been done, which are this part of a stage of so many minutes."""
+        if self.minutes is not None:
+            return self.learning_rate * min(1.0, (step + 1) / WARM_UP_STEPS) * math.cos(math.pi / 2 * part) ** 2
+        assert self.steps is not None
         if self.schedule == "exponential":
             return self.learning_rate * self.decay ** (step // self.epoch_steps)
         warm_up = min(WARM_UP_STEPS, max(1, self.steps // 10))
@@ -116,6 +140,7 @@ class Recipe:
         stages: what is trained, in this order.
         seed: of weights, data and noise.
         records: share of the pairs drawn from prepared real pairs, 0..1; the others are simulated from clean volumes.
+        grow: the restoration network of the model that the run starts from is made as wide as ``config`` says, see :mod:`.grow`.
         common_prompts: how many of the commonest prompts of the training data the bundle carries ready.
         method: the bundle's default method.
         settings: that method's settings, such as ``samples`` or ``steps``.
@@ -128,6 +153,7 @@ class Recipe:
     stages: tuple[Stage, ...] = ()
     seed: int = 0
     records: float = 0.0
+    grow: bool = False
     common_prompts: int = 1
     method: str = "regression"
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -150,6 +176,8 @@ class Recipe:
         _require_whole(self, "seed", 0)
         _require_whole(self, "common_prompts", 0)
         _require_number(self, "records")
+        if not isinstance(self.grow, bool):
+            raise SettingsError(f"grow is true or false, not '{self.grow}'")
         if self.records > 1:
             raise SettingsError(f"records is a share between 0 and 1, not {self.records}")
         if self.method not in METHOD_DEFAULTS:
@@ -185,11 +213,23 @@ class Recipe:
 
     def with_steps(self, steps: int) -> Recipe:
         """The same with another length of every stage."""
-        return replace(self, stages=tuple(replace(stage, steps=steps) for stage in self.stages))
+        return replace(self, stages=tuple(replace(stage, steps=steps, minutes=None) for stage in self.stages))
+
+    def with_minutes(self, minutes: float) -> Recipe:
+        """The same in another time, shared out among the stages as before.
+
+        Raises:
+            SettingsError: its stages are told in steps.
+        """
+        total = sum(stage.minutes or 0 for stage in self.stages)
+        if any(stage.minutes is None for stage in self.stages):
+            raise SettingsError("only a recipe whose stages are told in minutes, and not in steps, can be given another time")
+        shares = [replace(stage, minutes=(stage.minutes or 0) * minutes / total) for stage in self.stages]
+        return replace(self, stages=tuple(shares))
 
     def identity(self, stage: Stage, network: Mapping[str, Any]) -> str:
         """What the checkpoint of a stage belongs to: how it trains and the network's configuration, but not for how long."""
-        lasting = {name: value for name, value in asdict(stage).items() if name != "steps"}
+        lasting = {name: value for name, value in asdict(stage).items() if name not in ("steps", "minutes")}
         return json.dumps([self.seed, self.records, lasting, dict(network)], sort_keys=True, default=list)
 
 
@@ -203,7 +243,12 @@ def same_training(one: str, other: str) -> bool:
 
     def filled(identity: str) -> list[Any]:
         seed, records, stage, network = json.loads(identity)
-        return [seed, records, defaults | stage, {name: value for name, value in network.items() if not name.startswith("_")}]
+        return [
+            seed,
+            records,
+            defaults | stage | {"steps": None, "minutes": None},
+            {name: value for name, value in network.items() if not name.startswith("_")},
+        ]
 
     return filled(one) == filled(other)
 

@@ -17,7 +17,6 @@ from MRIDenoiseLib.training.batches import Batches
 from MRIDenoiseLib.training.preparation.records import Record, RecordMeta, RecordStore
 from MRIDenoiseLib.training.preparation.split import Split
 from MRIDenoiseLib.training.samples import (
-    DROP_NEIGHBOURS,
     SMALLEST_NOISE,
     Batch,
     EvenDraw,
@@ -25,7 +24,9 @@ from MRIDenoiseLib.training.samples import (
     draw_batch,
     partial_prompt,
     place_in_body,
+    seldom_all_neighbours,
 )
+from MRIDenoiseLib.training.slabs import REACH
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 
 
@@ -84,18 +85,16 @@ class RecordSampler:
         """One pair, or None when the place drawn holds too little body to tell its noise."""
         store, number = self._records.draw(generator)
         z = int(torch.randint(store.depth(number), (1,), generator=generator))
-        first = max(z - 1, 0)
-        record = store.read(number, first, z + 2)
+        first = max(z - REACH, 0)
+        record = store.read(number, first, z + REACH + 1)
         noisy, clean, body = self._view(record, z - first, generator)
         meta = record.meta
         level = estimate_noise_level(noisy.numpy()) or meta.noise_level
         if level <= 0:
             return None
-        if torch.rand(1, generator=generator) < DROP_NEIGHBOURS:
-            noisy = noisy[1:2].expand(3, -1, -1)
         acquisition = record_acquisition(meta)
         return TrainingPair(
-            measured=2 * noisy / meta.scale - 1,
+            measured=2 * seldom_all_neighbours(noisy, generator) / meta.scale - 1,
             clean=2 * clean / meta.scale - 1,
             body=body,
             noise_level=max(2 * level / meta.scale, SMALLEST_NOISE),
@@ -105,14 +104,15 @@ class RecordSampler:
         )
 
     def _view(self, record: Record, centre: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Crops around a place in the body, alike for all: noisy slices (3, size, size), clean slice and body (1, size, size)."""
+        """Crops around a place in the body, alike for all: noisy slices (5, size, size), clean slice and body (1, size, size)."""
         place = place_in_body(record.mask[centre], generator)
-        parts = [torch.from_numpy(neighbours(part, centre, 3).astype(np.float32)) for part in (record.noisy, record.clean, record.mask)]
-        cropped = random_crop(torch.cat(parts), place, self.size, generator).split(3)
+        count = 2 * REACH + 1
+        parts = [torch.from_numpy(neighbours(part, centre, count).astype(np.float32)) for part in (record.noisy, record.clean, record.mask)]
+        cropped = random_crop(torch.cat(parts), place, self.size, generator).split(count)
         state = generator.get_state()
         turned = [random_flip(part, generator.set_state(state)).contiguous() for part in cropped]
         noisy, clean, body = turned
-        return noisy, clean[1:2], (body[1:2] > 0.5).float()
+        return noisy, clean[REACH, None], (body[REACH, None] > 0.5).float()
 
 
 class MixedSampler:

@@ -49,7 +49,7 @@ def train(
     *,
     probes: Callable[[Stage], Batches] | None = None,
     only: StageName | None = None,
-    progress: Callable[[Stage, int, float], None] | None = None,
+    progress: Callable[[Stage, int, float, float], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Trained:
     """Train every stage of a recipe, or go on where an earlier run was stopped.
@@ -61,7 +61,7 @@ def train(
         run: a folder, of which each stage gets a subfolder.
         probes: pairs for the stage's probes, see :func:`.loop.train_stage`.
         only: train the stage of this network and take the others as they are.
-        progress: called after every step with the stage, its steps done and the loss.
+        progress: called after every step with the stage, its steps done, the part of it that is done, and the loss.
         should_stop: asked after every step.
 
     Raises:
@@ -80,9 +80,9 @@ def train(
                 raise SettingsError(f"the stage of the {stage.network} network trains what the others rely on; finish it first")
         elif result is None or not result.done:
 
-            def report(step: int, loss: float, stage: Stage = stage) -> None:
+            def report(step: int, part: float, loss: float, stage: Stage = stage) -> None:
                 if progress is not None:
-                    progress(stage, step, loss)
+                    progress(stage, step, part, loss)
 
             result = train_stage(
                 stage,
@@ -131,7 +131,7 @@ def unfinished(recipe: Recipe, run: Path) -> list[str]:
         InputError: a checkpoint is damaged.
     """
     states = {stage: load_checkpoint(run / stage.network) for stage in recipe.stages}
-    return [stage.network for stage, state in states.items() if state is None or state["step"] < stage.steps]
+    return [stage.network for stage, state in states.items() if state is None or stage.progress(state["step"], state["minutes"]) < 1]
 
 
 def _prepare(recipe: Recipe, stage: Stage, networks: Networks, run: Path) -> tuple[Objective, str, Path]:

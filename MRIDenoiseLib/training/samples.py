@@ -12,25 +12,18 @@ import torch
 from torch import Tensor
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.inference.slices import neighbours
 from MRIDenoiseLib.prompt import describe
-from MRIDenoiseLib.prompt.acceleration import told_acceleration
-from MRIDenoiseLib.training.acquisition_model import AcquisitionModel
-from MRIDenoiseLib.training.augment import random_contrast, random_crop, random_flip, random_lesions
-from MRIDenoiseLib.training.noise import acquire_pair, rician
+from MRIDenoiseLib.training.augment import random_crop, random_flip
+from MRIDenoiseLib.training.slabs import REACH, TARGETS, Slab, simulated_slab
 from MRIDenoiseLib.training.volumes import CleanVolume
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 
 T = TypeVar("T")
 
-NEW_CONTRAST = 0.5
-LESIONS = 0.35
-DROP_NEIGHBOURS = 0.3
+LONE_SLICE, LONE_PAIR = 0.15, 0.15
+"""How often a slice is shown without neighbours, and how often with the nearest ones only, each twice."""
 DROP_ACQUISITION_FIELD = 0.15
 SMALLEST_NOISE = 1e-3
-LEAST_BODY = 200
-"""Pixels of the body that a crop must hold."""
-LEAST_SIGMA, MOST_SIGMA = 0.005, 0.15
 TRIES = 50
 
 
@@ -39,7 +32,7 @@ class Batch:
     """B training pairs in network units (2 I / s - 1).
 
     Args:
-        measured: B x 3 x H x W, the noisy slice in the centre and its noisy neighbours.
+        measured: B x 5 x H x W, the noisy slice in the centre and its noisy neighbours, two on each side.
         clean: B x 1 x H x W, the same slice acquired without noise by the same machine.
         body: B x 1 x H x W float, 1 inside the body (of the clean slice, for weighing the loss only).
         noise_level: B, standard deviation of the centre slice's noise in the body: the true one of a simulated pair, an
@@ -61,6 +54,19 @@ class Batch:
         """The same on another device; the noise levels and prompts go along."""
         tensors: dict[str, Any] = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
         return replace(self, **tensors)
+
+    @classmethod
+    def of(cls, pairs: Sequence[TrainingPair]) -> Batch:
+        """Pairs one by one, as a batch."""
+        return cls(
+            measured=torch.stack([pair.measured for pair in pairs]),
+            clean=torch.stack([pair.clean for pair in pairs]),
+            body=torch.stack([pair.body for pair in pairs]),
+            noise_level=torch.tensor([pair.noise_level for pair in pairs]),
+            acceleration=torch.tensor([pair.acceleration for pair in pairs]),
+            slice_spacing=torch.tensor([pair.slice_spacing for pair in pairs]),
+            prompts=[pair.prompt for pair in pairs],
+        )
 
     @classmethod
     def joined(cls, batches: Sequence[Batch]) -> Batch:
@@ -113,25 +119,25 @@ def draw_batch(draw: Callable[[torch.Generator], TrainingPair | None], seed: int
     Raises:
         InputError: hardly any crop holds enough tissue.
     """
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + index)
-    pairs: list[TrainingPair] = []
-    for _ in range(TRIES * batch_size):
-        pair = draw(generator)
-        if pair is not None:
-            pairs.append(pair)
-        if len(pairs) == batch_size:
+    return Batch.of(draw_several(draw, torch.Generator().manual_seed(seed * 1_000_003 + index), batch_size))
+
+
+def draw_several(draw: Callable[[torch.Generator], T | None], generator: torch.Generator, count: int) -> list[T]:
+    """``count`` of what ``draw`` gives, what came to nothing drawn again.
+
+    Raises:
+        InputError: hardly any crop holds enough tissue.
+    """
+    drawn: list[T] = []
+    for _ in range(TRIES * count):
+        if len(drawn) == count:
             break
-    else:
+        one = draw(generator)
+        if one is not None:
+            drawn.append(one)
+    if len(drawn) < count:
         raise InputError("the crops hold too little tissue to tell their noise; train on larger crops")
-    return Batch(
-        measured=torch.stack([pair.measured for pair in pairs]),
-        clean=torch.stack([pair.clean for pair in pairs]),
-        body=torch.stack([pair.body for pair in pairs]),
-        noise_level=torch.tensor([pair.noise_level for pair in pairs]),
-        acceleration=torch.tensor([pair.acceleration for pair in pairs]),
-        slice_spacing=torch.tensor([pair.slice_spacing for pair in pairs]),
-        prompts=[pair.prompt for pair in pairs],
-    )
+    return drawn
 
 
 def place_in_body(body: np.ndarray, generator: torch.Generator) -> tuple[int, int]:
@@ -151,8 +157,51 @@ def partial_prompt(acquisition: Acquisition, generator: torch.Generator) -> str:
     return describe(acquisition)
 
 
+def seldom_all_neighbours(noisy: Tensor, generator: torch.Generator) -> Tensor:
+    """2 n + 1 slices as they are, now and then the middle one alone, or the nearest two repeated, as inference meets them too."""
+    draw = float(torch.rand(1, generator=generator))
+    reach = 0 if draw < LONE_SLICE else 1 if draw < LONE_SLICE + LONE_PAIR else len(noisy)
+    middle = len(noisy) // 2
+    return noisy[(torch.arange(len(noisy)) - middle).clamp(-reach, reach) + middle]
+
+
+def slab_pair(slab: Slab, target: int, generator: torch.Generator) -> TrainingPair:
+    """One slice of a slab as a training pair in network units: brightness, neighbours and the text's gaps are its own."""
+    scale = math.exp(0.15 * float(torch.randn(1, generator=generator)))
+    noisy = seldom_all_neighbours(slab.around(target), generator)
+    return TrainingPair(
+        measured=2 * noisy / scale - 1,
+        clean=2 * slab.clean[target, None] / scale - 1,
+        body=slab.body(target)[None],
+        noise_level=max(2 * slab.noise_level(target) / scale, SMALLEST_NOISE),
+        acceleration=slab.acceleration,
+        slice_spacing=slab.slice_spacing,
+        prompt=partial_prompt(slab.acquisition, generator),
+    )
+
+
+def simulated_pair(clean: Tensor, acquisition: Acquisition, spacing: float, generator: torch.Generator) -> TrainingPair | None:
+    """A clean slice among its neighbours, acquired as in :func:`.slabs.simulated_slab`.
+
+    Args:
+        clean: N x H x W, N odd and the slice in the middle; P99.5 = 1, H = W.
+        acquisition: of the volume.
+        spacing: mm between slices.
+        generator: the source of every choice.
+
+    Returns:
+        The pair, or None where there is too little body to tell its noise.
+    """
+    middle = len(clean) // 2
+    slab = simulated_slab(clean, [middle], acquisition, spacing, generator)
+    return None if slab is None else slab_pair(slab, middle, generator)
+
+
 class PairSampler:
     """Draws :class:`Batch` es; the same seed and position give the same batches.
+
+    Batches ``TARGETS`` k to ``TARGETS`` (k + 1) - 1 share their acquisitions: each takes another slice of the same slabs. Asked for one
+    after the other, they are simulated once.
 
     Args:
         volumes: what to draw from; organs and contrasts are drawn evenly, then a volume among those that fit.
@@ -164,6 +213,9 @@ class PairSampler:
         self.size = size
         self.seed = seed
         self._volumes = EvenDraw(((volume.row.organ, volume.row.contrast), volume) for volume in volumes)
+        self._group = -1
+        self._generator = torch.Generator()
+        self._slabs: list[list[TrainingPair]] = []
 
     def batch(self, index: int, batch_size: int) -> Batch:
         """Batch number ``index``, of ``batch_size`` pairs.
@@ -171,78 +223,34 @@ class PairSampler:
         Raises:
             InputError: hardly any crop holds enough tissue.
         """
-        return draw_batch(self._pair, self.seed, index, batch_size)
+        group, member = divmod(index, TARGETS)
+        if group != self._group:
+            self._group, self._slabs = group, []
+            self._generator = torch.Generator().manual_seed(self.seed * 1_000_003 + group)
+        missing = batch_size - len(self._slabs)
+        if missing > 0:
+            # One after the other out of one generator: how many were asked for before changes none of them.
+            self._slabs += draw_several(self._pairs, self._generator, missing)
+        return Batch.of([pairs[member] for pairs in self._slabs[:batch_size]])
 
-    def _pair(self, generator: torch.Generator) -> TrainingPair | None:
-        """One pair, or None when the place drawn holds too little body to tell its noise."""
+    def _pairs(self, generator: torch.Generator) -> list[TrainingPair] | None:
+        """All pairs of one slab, or None when the place drawn holds too little body to tell its noise."""
         volume = self._volumes.draw(generator)
-        clean, spacing = self._slices(volume, generator)
-        return simulated_pair(clean, volume.acquisition, spacing, generator)
-
-    def _slices(self, volume: CleanVolume, generator: torch.Generator) -> tuple[Tensor, float]:
-        """Three neighbouring slices (3 x size x size) around a place in the body, and their spacing in mm."""
-        z = int(torch.randint(len(volume.slices), (1,), generator=generator))
-        centre = place_in_body(volume.body[z], generator)
-        slices = torch.from_numpy(neighbours(volume.slices, z, 3))
-        slices = random_crop(slices, centre, self.size, generator)
-        return random_flip(slices, generator).contiguous(), volume.slice_spacing
-
-
-def simulated_pair(clean: Tensor, acquisition: Acquisition, spacing: float, generator: torch.Generator) -> TrainingPair | None:
-    """A clean slice between its neighbours in a random contrast, acquired with a random noise.
-
-    Args:
-        clean: 3 x H x W, P99.5 = 1; at the ends of a volume the slice itself stands for the neighbour it lacks.
-        acquisition: of the volume.
-        spacing: mm between slices.
-        generator: the source of every choice.
-
-    Returns:
-        The pair, or None where there is too little body to tell its noise.
-    """
-    repeated = [k for k in (0, 2) if torch.equal(clean[k], clean[1])]
-    if torch.rand(1, generator=generator) < NEW_CONTRAST:
-        clean = random_contrast(clean, generator)
-        acquisition = replace(acquisition, contrast=AcquisitionField())
-    if torch.rand(1, generator=generator) < LESIONS:
-        clean = random_lesions(clean, generator)
-    fast = random_acquisition(generator)
-    if isinstance(fast, float):
-        noisy, target = rician(clean, fast, generator), clean
-        acceleration = 2.0
-    else:
-        noisy, target = acquire_pair(clean, fast, fast.partner(), generator, generator)
-        acceleration = told_acceleration(fast.reduction * 2 / min(fast.nex, 2))
-    # At the ends of a volume the slice stands in for the neighbour it lacks, noise and all, as at inference.
-    noisy[repeated] = noisy[1].clone()
-    body = (target[1:2] > 0.08).float()
-    if body.sum() < LEAST_BODY:
-        return None
-    level = float(((noisy[1:2] - target[1:2]) * body).square().sum() / body.sum()) ** 0.5
-    scale = math.exp(0.15 * float(torch.randn(1, generator=generator)))
-    if torch.rand(1, generator=generator) < DROP_NEIGHBOURS:
-        noisy = noisy[1:2].expand(3, -1, -1)
-    measured, centre = (2 * image / scale - 1 for image in (noisy, target[1:2]))
-    noise_level = max(2 * level / scale, SMALLEST_NOISE)
-    acquisition = replace(acquisition, acceleration=AcquisitionField(acceleration, "simulation", "high"))
-    return TrainingPair(measured, centre, body, noise_level, acceleration, spacing, partial_prompt(acquisition, generator))
+        depth = len(volume.slices)
+        # Away from the ends, so that the slices beside it exist where there are as many.
+        z = min(max(int(torch.randint(depth, (1,), generator=generator)), min(1, depth // 2)), max(depth - 2, depth // 2))
+        wanted = [min(max(z + k - TARGETS // 2, 0), depth - 1) for k in range(TARGETS)]
+        first, last = max(wanted[0] - REACH, 0), min(wanted[-1] + REACH, depth - 1)
+        place = place_in_body(volume.body[z], generator)
+        slices = torch.from_numpy(np.asarray(volume.slices[first : last + 1], dtype=np.float32))
+        view = random_crop(slices, place, self.size, generator, least=volume.coarsening).contiguous()
+        targets = [k - first for k in wanted]
+        slab = simulated_slab(view, targets, volume.acquisition, volume.slice_spacing, generator)
+        return None if slab is None else [_turned(slab_pair(slab, k, generator), generator) for k in targets]
 
 
-def random_acquisition(generator: torch.Generator) -> AcquisitionModel | float:
-    """A machine and protocol to simulate, or a number: the sigma of Rician noise (level 0, P99.5 = 1)."""
-    kind, *draw = torch.rand(6, generator=generator).tolist()
-    sigma = LEAST_SIGMA * (MOST_SIGMA / LEAST_SIGMA) ** draw[0]
-    if kind < 0.2:
-        return sigma
-    if kind < 0.5:
-        # Fully sampled coils with nothing but a k-space window: the noise most products store.
-        coils = (1, 4, 8, 16)[int(draw[1] * 4)]
-        return AcquisitionModel(
-            coils=coils,
-            noise_correlation=0.4 * draw[2],
-            sigma=sigma,
-            phase_axis=1 if draw[3] < 0.5 else 0,
-            apodisation="raised_cosine",
-            apodisation_parameter=0.5 + 0.45 * draw[4],
-        )
-    return AcquisitionModel.sample(generator)
+def _turned(pair: TrainingPair, generator: torch.Generator) -> TrainingPair:
+    """The same mirrored or turned at random, all its images alike."""
+    state = generator.get_state()
+    measured, clean, body = (random_flip(part, generator.set_state(state)).contiguous() for part in (pair.measured, pair.clean, pair.body))
+    return pair._replace(measured=measured, clean=clean, body=body)

@@ -18,7 +18,9 @@ from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.models.configs import CONFIGS, Networks, build_networks
 from MRIDenoiseLib.models.flow import FlowNetwork
+from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.models.text_encoder import load_text_tower
+from MRIDenoiseLib.training.grow import grow
 from MRIDenoiseLib.training.recipe import Recipe
 
 NETWORKS = ("noise_estimator", "restoration", "denoiser", "degradation", "flow")
@@ -64,15 +66,17 @@ def begin_anew(recipe: Recipe) -> Start:
 
 
 def begin_from_bundle(folder: Path, recipe: Recipe | None = None) -> Start:
-    """The networks of a bundle, with their own sizes.
+    """The networks of a bundle, with their own sizes unless the recipe makes them grow.
 
     Args:
         folder: of the bundle.
         recipe: where it has a stage for the flow and the bundle no flow, one with random weights that follow from its seed is
-            put beside the others: nothing in them has to know of it.
+            put beside the others: nothing in them has to know of it. Where it says ``grow``, the restoration network is made as
+            wide as its ``config``; new weights follow from its seed, too.
 
     Raises:
         BundleError: the folder holds no whole bundle.
+        SettingsError: the restoration network cannot grow into what the recipe asks for.
     """
     bundle = Bundle.load(folder)
     text_encoder = bundle.text_encoder.merge_and_unload() if isinstance(bundle.text_encoder, PeftModel) else bundle.text_encoder
@@ -89,10 +93,20 @@ def begin_from_bundle(folder: Path, recipe: Recipe | None = None) -> Start:
     if networks.flow is None and recipe is not None and "flow" in (stage.network for stage in recipe.stages):
         torch.manual_seed(recipe.seed)
         networks.flow = FlowNetwork(**CONFIGS[recipe.config]().flow | {"text_dim": text_encoder.config.hidden_size})
+    if recipe is not None and recipe.grow:
+        networks.restoration = _grown(networks, recipe)
     for network in (getattr(networks, name) for name in NETWORKS):
         if network is not None:
             network.requires_grad_(True)
     return Start(networks, {"bundle": str(bundle.card.get("name", "unnamed")), "hash": bundle.hash}, bundle=folder)
+
+
+def _grown(networks: Networks, recipe: Recipe) -> NBNet:
+    if networks.restoration is None:
+        raise SettingsError("the recipe makes the restoration network grow, but the model it starts from has none")
+    wanted = CONFIGS[recipe.config]().restoration | {"text_dim": networks.text_encoder.config.hidden_size}
+    torch.manual_seed(recipe.seed)
+    return grow(networks.restoration, wanted)
 
 
 def begin_with_tower(recipe: Recipe, path_or_id: str, revision: str | None) -> Start:

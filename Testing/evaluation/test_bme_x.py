@@ -13,6 +13,7 @@ from MRIDenoiseLib.evaluation.bme_x.network import TISSUES, BmeX
 from MRIDenoiseLib.evaluation.bme_x.training import BmeXObjective, LabelledVolume, TissueBatch, TissuePairSampler, tissue_labels
 from MRIDenoiseLib.inference import Settings
 from MRIDenoiseLib.segmentation import segment
+from MRIDenoiseLib.training import samples
 from MRIDenoiseLib.training.augment import random_crop
 from MRIDenoiseLib.training.samples import PairSampler
 from MRIDenoiseLib.training.volumes import ManifestRow, clean_volume
@@ -125,13 +126,16 @@ def test_tissues_stay_with_their_slices_through_crop_flip_and_zoom(labelled):
     assert found > 4
 
 
-def test_pairs_are_those_that_the_bundled_model_learns_from(labelled):
-    """Same seed, same volume: the noise comes out of the same draws, crops and all."""
+def test_pairs_come_out_of_the_simulation_that_the_bundled_model_learns_from(labelled, monkeypatch):
+    acquired = []
+    simulate = samples.simulated_slab
+    monkeypatch.setattr(samples, "simulated_slab", lambda *given: acquired.append(simulate(*given)) or acquired[-1])
     ours = TissuePairSampler([labelled], 64, 3).batch(5, 3)
-    theirs = PairSampler([labelled.clean], 64, 3).batch(5, 3)
-    assert torch.equal(ours.measured, theirs.measured) and torch.equal(ours.clean, theirs.clean)
-    assert torch.equal(ours.noise_level, theirs.noise_level) and ours.prompts == theirs.prompts
-    assert ours.tissues.shape == (3, 4, 64, 64)
+    made = [slab for slab in acquired if slab is not None]
+    assert len(made) == 3 and ours.tissues.shape == (3, 4, 64, 64)
+    assert ours.acceleration.tolist() == pytest.approx([slab.acceleration for slab in made])
+    PairSampler([labelled.clean], 64, 3).batch(5, 3)
+    assert len([slab for slab in acquired if slab is not None]) == 6
 
 
 def test_a_little_training_lowers_both_losses():

@@ -9,7 +9,7 @@ from torch import nn
 from training_cases import QuickBatches, tiny_networks, weights
 
 from MRIDenoiseLib.errors import Cancelled, InputError, OutputError, SettingsError
-from MRIDenoiseLib.training import loop
+from MRIDenoiseLib.training import loop, ring
 from MRIDenoiseLib.training.checkpoint import load_checkpoint
 from MRIDenoiseLib.training.log import read_log
 from MRIDenoiseLib.training.loop import StageRun, load_average, train_stage
@@ -59,14 +59,49 @@ def test_a_run_that_died_right_behind_a_checkpoint_comes_to_the_same_weights_and
     assert load_checkpoint(tmp_path / "resumed")["step"] == last
     run(tmp_path / "resumed", resumed)
     assert torch.allclose(weights(whole), weights(resumed), rtol=0, atol=1e-6)
-    assert read_log(tmp_path / "whole") == read_log(tmp_path / "resumed")
-    assert [entry["step"] for entry in read_log(tmp_path / "whole")] == [2, 4, 6, 8]
+    whole_log, resumed_log = read_log(tmp_path / "whole"), read_log(tmp_path / "resumed")
+    assert all(0 < entry.pop(loop.NETWORK_SHARE, 0.5) <= 1 for entry in whole_log + resumed_log)
+    assert whole_log == resumed_log
+    assert [entry["step"] for entry in whole_log] == [2, 4, 6, 8]
+
+
+@pytest.mark.parametrize("last", [2, 5])
+def test_through_a_ring_a_run_that_died_comes_to_the_same_weights(last, tmp_path, monkeypatch):
+    """As on a GPU: pairs are seen several times, and which ones follows from the number of the step."""
+    monkeypatch.setattr(loop, "has_ring", lambda device: True)
+    for name, value in (("LEAST_PAIRS", 6), ("MOST_PAIRS", 8)):
+        monkeypatch.setattr(ring, name, value)
+    stage = replace(STAGE, reuse=2)
+    whole, resumed, without = objective(), objective(), objective()
+    run(tmp_path / "whole", whole, stage)
+    with monkeypatch.context() as patched, pytest.raises(Cancelled):
+        patched.setattr(loop, "CHECKPOINT_SECONDS", -1)
+        steps = []
+        run(tmp_path / "resumed", None, stage, progress=lambda *said: steps.append(said), should_stop=lambda: len(steps) == last)
+    run(tmp_path / "resumed", resumed, stage)
+    assert torch.allclose(weights(whole), weights(resumed), rtol=0, atol=1e-6)
+    run(tmp_path / "without", without)
+    assert not torch.allclose(weights(whole), weights(without), atol=1e-5)
+
+
+def test_a_stage_of_minutes_ends_by_the_clock_and_goes_on_with_what_is_left_of_them(tmp_path, monkeypatch):
+    seconds = iter(range(10_000))
+    monkeypatch.setattr(loop.time, "monotonic", lambda: float(next(seconds)))
+    stage = replace(STAGE, steps=None, minutes=2.0)
+    parts = []
+    with pytest.raises(Cancelled, match="at step 3 of the restoration network"):
+        run(tmp_path, None, stage, progress=lambda step, part, loss: parts.append(part), should_stop=lambda: len(parts) == 3)
+    found = load_average(stage, objective(), tmp_path, IDENTITY)
+    assert found is not None and not found.done and 0 < found.minutes < 2
+    result = run(tmp_path, None, stage, progress=lambda step, part, loss: parts.append(part))
+    assert result.done and result.steps == len(parts) > 4 and parts[-1] == 1.0
+    assert parts == sorted(parts) and 2 <= result.minutes < 2.6
 
 
 def test_told_to_stop_it_saves_its_state_and_says_where(tmp_path):
     steps = []
     with pytest.raises(Cancelled, match="step 3 of 8"):
-        run(tmp_path, progress=lambda step, loss: steps.append(step), should_stop=lambda: len(steps) == 3)
+        run(tmp_path, progress=lambda step, part, loss: steps.append(step), should_stop=lambda: len(steps) == 3)
     assert load_checkpoint(tmp_path)["step"] == 3
     again = objective()
     found = load_average(STAGE, again, tmp_path, IDENTITY)

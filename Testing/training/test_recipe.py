@@ -1,5 +1,6 @@
 """Recipes: what they decide, what they refuse, and which checkpoints belong to them."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,3 +114,34 @@ def test_what_diffusers_notes_for_itself_in_another_order_every_time_does_not_pa
     recipe = Recipe(stages=(RESTORATION,))
     one, other = (recipe.identity(RESTORATION, {"width": 3, "_use_default_values": names}) for names in (["a", "b"], ["b", "a"]))
     assert one != other and same_training(one, other)
+
+
+def test_a_stage_of_minutes_falls_to_nothing_with_the_time():
+    stage = Stage("restoration", minutes=3.0, learning_rate=1e-3)
+    assert stage.learning_rate_at(0, 0.0) == pytest.approx(1e-5), "warms up by steps"
+    rates = [stage.learning_rate_at(1000, part) for part in (0.0, 0.5, 0.9, 1.0)]
+    assert rates == pytest.approx([1e-3, 5e-4, 1e-3 * (1 + math.cos(0.9 * math.pi)) / 2, 0.0], abs=1e-9)
+    assert stage.progress(17, 1.5) == 0.5 and stage.progress(17, 4.0) == 1.0
+    assert Stage("restoration", steps=10).progress(5, 99.0) == 0.5
+
+
+@pytest.mark.parametrize(
+    "wrong", [{}, {"steps": 3, "minutes": 1.0}, {"minutes": 0}, {"minutes": "2"}, {"minutes": 1.0, "schedule": "exponential"}]
+)
+def test_a_stage_has_steps_or_minutes(wrong):
+    with pytest.raises(SettingsError, match="minutes"):
+        Stage("restoration", **wrong)
+
+
+def test_how_long_a_stage_lasts_is_no_part_of_what_it_is():
+    by_steps, by_time = Stage("restoration", steps=10), Stage("restoration", minutes=2.0)
+    identities = [Recipe(stages=(stage,)).identity(stage, {}) for stage in (by_steps, by_time)]
+    assert same_training(*identities)
+    assert Recipe(stages=(by_time,)).with_steps(10) == Recipe(stages=(by_steps,))
+
+
+def test_another_time_is_shared_out_as_the_recipes_is():
+    plan = Recipe(stages=(Stage("restoration", minutes=6.0), Stage("denoiser", minutes=2.0)))
+    assert [stage.minutes for stage in plan.with_minutes(4).stages] == [3.0, 1.0]
+    with pytest.raises(SettingsError, match="told in minutes"):
+        Recipe(stages=(Stage("restoration", minutes=6.0), Stage("denoiser", steps=2))).with_minutes(4)

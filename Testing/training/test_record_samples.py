@@ -52,9 +52,9 @@ def test_intensities_are_those_of_the_record_in_network_units(real: RecordStore)
 
 def test_noisy_clean_and_body_are_cut_and_turned_alike(real: RecordStore) -> None:
     batch = RecordSampler([real], 64, seed=1).batch(0, 16)
-    assert batch.measured.shape == (16, 3, 64, 64) and batch.clean.shape == batch.body.shape == (16, 1, 64, 64)
+    assert batch.measured.shape == (16, 5, 64, 64) and batch.clean.shape == batch.body.shape == (16, 1, 64, 64)
     inside = batch.body.bool()
-    difference = (batch.measured[:, 1:2] - batch.clean)[inside]
+    difference = (batch.measured[:, 2:3] - batch.clean)[inside]
     assert float(difference.std()) < 1.3 * 2 * LEVEL / SCALE, "no more than the noise"
     assert set(batch.body.unique().tolist()) <= {0.0, 1.0}
     assert float(batch.clean[inside].mean()) > 0 > float(batch.clean[~inside].mean())
@@ -65,10 +65,12 @@ def test_the_neighbours_are_the_slices_beside_it_or_the_slice_itself(tmp_path: P
     batch = RecordSampler([store(tmp_path / "a", record(clean, clean, scale=SCALE, noise_level=1.0))], SIZE, seed=0).batch(0, 40)
     seen = set()
     for pair, centre in zip(batch.measured, batch.clean, strict=True):
-        before, middle, after = ((slice_ + 1).max() / 2 * SCALE / body(5, SIZE).max() for slice_ in pair)
-        assert torch.equal(pair[1:2], centre)
-        seen.add((round(float(before - middle)), round(float(after - middle))))
-    assert seen <= {(-1, 1), (1, -1), (0, 0), (0, 1), (1, 0), (0, -1), (-1, 0)} and {(-1, 1), (1, -1), (0, 0)} <= seen
+        places = [(slice_ + 1).max() / 2 * SCALE / body(5, SIZE).max() for slice_ in pair]
+        assert torch.equal(pair[2:3], centre)
+        seen.add(tuple(round(float(place - places[2])) for place in places))
+    whole, alone, nearest = (-2, -1, 0, 1, 2), (0, 0, 0, 0, 0), (-1, -1, 0, 1, 1)
+    assert {whole, whole[::-1], alone, nearest, nearest[::-1]} <= seen
+    assert all(abs(b - a) <= 1 for offsets in seen for a, b in zip(offsets[:-1], offsets[1:], strict=True))
 
 
 def test_the_noise_level_told_is_about_the_noise_there_is(real: RecordStore) -> None:

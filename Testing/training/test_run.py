@@ -150,7 +150,7 @@ from dataclasses import replace
 from MRIDenoiseLib.training import loop
 loop.CHECKPOINT_SECONDS, loop.LOG_EVERY = {every}, 3
 recipe = RECIPE.with_steps({steps})
-train(recipe, tiny_networks(), quick, Path(sys.argv[1]), progress=lambda stage, step, loss: print(stage.network, step, flush=True))
+train(recipe, tiny_networks(), quick, Path(sys.argv[1]), progress=lambda stage, step, part, loss: print(stage.network, step, flush=True))
 """
 STEPS = 24
 

@@ -9,6 +9,7 @@ from training_cases import text_tower, weights
 
 from MRIDenoiseLib.errors import BundleError, SettingsError
 from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.configs import CONFIGS, tiny
 from MRIDenoiseLib.training.recipe import Recipe, Stage
 from MRIDenoiseLib.training.start import NETWORKS, Start, begin_anew, begin_as_kept, begin_from_bundle, begin_with_tower, check_plan
 
@@ -50,6 +51,24 @@ def test_a_bundles_networks_are_trainable_and_kept_whole(tiny_bundle, tmp_path):
     start.keep(tmp_path / "start")
     kept = begin_as_kept(RECIPE, tmp_path / "start")
     assert kept.origin == start.origin and torch.equal(all_weights(kept), all_weights(start))
+
+
+def test_a_restoration_network_grows_where_the_recipe_says_so_and_to_the_same_weights_every_time(tiny_bundle, tmp_path, monkeypatch):
+    before = begin_from_bundle(tiny_bundle, RECIPE)
+    larger = replace(tiny(), restoration=tiny().restoration | {"in_channels": 5, "channels": (6, 4, 5, 4, 4)})
+    monkeypatch.setitem(CONFIGS, "tiny", lambda: larger)
+    assert before.networks.restoration.config.in_channels == begin_from_bundle(tiny_bundle, RECIPE).networks.restoration.config.in_channels
+    growing = replace(RECIPE, grow=True)
+    start = begin_from_bundle(tiny_bundle, growing)
+    assert list(start.networks.restoration.config.channels) == [6, 4, 5, 4, 4]
+    assert all(parameter.requires_grad for parameter in start.networks.restoration.parameters())
+    start.keep(tmp_path / "start")
+    torch.manual_seed(99)
+    assert torch.equal(all_weights(begin_as_kept(growing, tmp_path / "start")), all_weights(start))
+    assert start.origin == before.origin, "a run that goes on knows it again"
+    monkeypatch.setitem(CONFIGS, "tiny", lambda: replace(larger, restoration=larger.restoration | {"subspace_dim": 3}))
+    with pytest.raises(SettingsError, match="grows in its widths"):
+        begin_from_bundle(tiny_bundle, growing)
 
 
 def test_a_towers_weights_are_kept_and_its_place_on_this_machine_is_not_told(tmp_path):
