@@ -13,6 +13,7 @@ import yaml
 
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.inference.settings import METHOD_DEFAULTS, Settings
+from MRIDenoiseLib.models.bundle_components import LATER
 from MRIDenoiseLib.models.configs import CONFIGS
 
 StageName = Literal["noise_estimator", "restoration", "denoiser", "degradation", "flow"]
@@ -196,14 +197,14 @@ class Recipe:
 def same_training(one: str, other: str) -> bool:
     """Whether two identities (:meth:`Recipe.identity`) belong to the same training.
 
-    A setting that the program which wrote one of them did not have yet had its default value; what diffusers keeps
-    in a configuration for itself (names that begin with ``_``) is in another order in every process.
+    A setting that the program which wrote one of them did not have yet had its default value, as had a key of the network's
+    configuration; what diffusers keeps in a configuration for itself (names that begin with ``_``) is in another order in every process.
     """
     defaults = {entry.name: entry.default for entry in fields(Stage) if entry.default is not MISSING}
 
     def filled(identity: str) -> list[Any]:
         seed, records, stage, network = json.loads(identity)
-        return [seed, records, defaults | stage, {name: value for name, value in network.items() if not name.startswith("_")}]
+        return [seed, records, defaults | stage, LATER | {name: value for name, value in network.items() if not name.startswith("_")}]
 
     return filled(one) == filled(other)
 

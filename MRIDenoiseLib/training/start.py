@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from peft import PeftModel
 from torch import nn
 from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
-from MRIDenoiseLib.card import CARD, NEEDED
+from MRIDenoiseLib.card import CARD, needed
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle import Bundle
@@ -132,9 +133,10 @@ def check_plan(recipe: Recipe, start: Start) -> None:
     for name in staged:
         if name not in present:
             raise SettingsError(f"the recipe trains the {name} network, but the model it starts from has none")
-    for needed in NEEDED.get(recipe.method, ()):
-        if needed not in present:
-            raise SettingsError(f"the recipe's method is {recipe.method}, but the model it starts from has no {needed} network")
+    informed = bool(start.networks.denoiser.config.informed)
+    for network in needed(recipe.method, informed=informed):
+        if network not in present:
+            raise SettingsError(f"the recipe's method is {recipe.method}, but the model it starts from has no {network} network")
     if "flow" in staged and "restoration" not in present:
         raise SettingsError("the flow learns from the answers of the restoration network, but the model it starts from has none")
     if start.bundle is not None and "flow" in present and "restoration" in staged and "flow" not in staged:
@@ -142,6 +144,8 @@ def check_plan(recipe: Recipe, start: Start) -> None:
             "the model's flow learned from the answers of its restoration network: a recipe that trains that network must train the "
             "flow after it"
         )
+    if informed:
+        _check_informed(start, staged)
     # Real pairs come with the noise level that inference measures without an estimator; simulated ones with the true one.
     if "noise_estimator" not in present and recipe.records < 1:
         raise SettingsError("the model it starts from has no noise estimator: it can learn from real pairs alone (records: 1)")
@@ -158,6 +162,19 @@ def check_plan(recipe: Recipe, start: Start) -> None:
         raise SettingsError(
             "the text encoder starts from nothing: set text: whole in the first stage, or name a trained one with --text-encoder "
             "or a model with --from-bundle"
+        )
+
+
+def _check_informed(start: Start, staged: Sequence[str]) -> None:
+    """Refuse to train an informed denoiser beside another restoration network than it will have."""
+    if "restoration" not in staged:
+        return
+    if "denoiser" in staged and staged.index("denoiser") < staged.index("restoration"):
+        raise SettingsError("the stage of an informed denoiser comes after that of the restoration: it starts from its answers")
+    if start.bundle is not None and "denoiser" not in staged:
+        raise SettingsError(
+            "the model's denoiser starts from the answers of its restoration network: a recipe that trains that network must train "
+            "the denoiser after it"
         )
 
 

@@ -28,7 +28,7 @@ Reading = Callable[[Conditioning], Tensor]
 class Network:
     """Gives back the measured slice, shifted by what it reads; as restoration and as denoiser."""
 
-    config = SimpleNamespace(in_channels=1, neighbours=0)
+    config = SimpleNamespace(in_channels=1, neighbours=0, informed=False)
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
