@@ -17,8 +17,8 @@ from MRIDenoiseLib.card import CARD, needed
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle_components import NETWORKS as KINDS
 from MRIDenoiseLib.models.configs import CONFIGS, Networks, build_networks
-from MRIDenoiseLib.models.flow import FlowNetwork
 from MRIDenoiseLib.models.text_encoder import load_text_tower
 from MRIDenoiseLib.training.recipe import Recipe
 
@@ -69,8 +69,8 @@ def begin_from_bundle(folder: Path, recipe: Recipe | None = None) -> Start:
 
     Args:
         folder: of the bundle.
-        recipe: where it has a stage for the flow and the bundle no flow, one with random weights that follow from its seed is
-            put beside the others: nothing in them has to know of it.
+        recipe: networks that it trains afresh, and a flow that it trains where the bundle has none, are put in with random
+            weights that follow from its seed: nothing in the others has to know of them.
 
     Raises:
         BundleError: the folder holds no whole bundle.
@@ -87,9 +87,10 @@ def begin_from_bundle(folder: Path, recipe: Recipe | None = None) -> Start:
         bundle.noise_estimator,
         bundle.flow,
     )
-    if networks.flow is None and recipe is not None and "flow" in (stage.network for stage in recipe.stages):
-        torch.manual_seed(recipe.seed)
-        networks.flow = FlowNetwork(**CONFIGS[recipe.config]().flow | {"text_dim": text_encoder.config.hidden_size})
+    for stage in recipe.stages if recipe is not None else ():
+        if stage.afresh or (stage.network == "flow" and networks.flow is None):
+            assert recipe is not None
+            setattr(networks, stage.network, _afresh(recipe, stage.network, text_encoder.config.hidden_size))
     for network in (getattr(networks, name) for name in NETWORKS):
         if network is not None:
             network.requires_grad_(True)
@@ -185,6 +186,13 @@ def _random(recipe: Recipe, tower: TextTower | None) -> Networks:
         # It would stand still and sharpen nothing.
         networks.flow = None
     return networks
+
+
+def _afresh(recipe: Recipe, name: str, text_width: int) -> nn.Module:
+    """A network of the recipe's sizes that reads the texts of a model that is there already."""
+    torch.manual_seed(recipe.seed)
+    reads = {} if name == "noise_estimator" else {"text_dim": text_width}
+    return KINDS[name](**getattr(CONFIGS[recipe.config](), name) | reads)
 
 
 def _hash(module: nn.Module) -> str:

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,16 +12,18 @@ from training_cases import QuickBatches, trained_before, weights
 
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.inference import METHODS, Denoiser, Settings
+from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.models.bundle_writing import write_bundle
 from MRIDenoiseLib.models.configs import CONFIGS, Networks, build_networks, tiny
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.training.objectives import DenoiserObjective, answer
 from MRIDenoiseLib.training.recipe import Recipe, Stage, same_training
 from MRIDenoiseLib.training.run import train, trained_so_far
-from MRIDenoiseLib.training.start import begin_anew, begin_from_bundle, check_plan
+from MRIDenoiseLib.training.start import begin_anew, begin_as_kept, begin_from_bundle, check_plan
 from MRIDenoiseLib.training.text import Conditioner
 from MRIDenoiseLib.volume import Volume
 
+RECIPES = Path(__file__).resolve().parents[2] / "scripts" / "recipes"
 NOISE = Stage("noise_estimator", steps=2, batch_size=2, learning_rate=1e-2, ema=0.5)
 RESTORATION = Stage("restoration", steps=3, batch_size=2, learning_rate=1e-3, ema=0.5, text="whole")
 DENOISER = Stage("denoiser", steps=3, batch_size=2, learning_rate=1e-3, ema=0.5)
@@ -140,6 +143,29 @@ def test_what_it_cannot_do_without_is_asked_for_before_anything_is_trained(tmp_p
     start.networks.restoration = start.networks.flow = None
     with pytest.raises(SettingsError, match="has no restoration network"):
         check_plan(replace(RECIPE, stages=(DENOISER,), method="posterior-mean"), start)
+
+
+def test_an_older_model_is_given_one_and_all_the_rest_stays_as_it_is(tiny_bundle, tmp_path):
+    plan = Recipe(config="tiny", stages=(replace(DENOISER, afresh=True),))
+    assert not begin_from_bundle(tiny_bundle).networks.denoiser.config.informed
+    start = begin_from_bundle(tiny_bundle, plan)
+    check_plan(plan, start)
+    start.keep(tmp_path / "start")
+    kept = begin_as_kept(plan, tmp_path / "start").networks
+    assert kept.denoiser.config.informed and torch.equal(weights(kept.denoiser), weights(start.networks.denoiser)), "from the seed"
+    trained = train(plan, start.networks, quick, tmp_path / "run").networks
+    new = write_bundle(tmp_path / "new", **vars(trained), card={"default_method": "regression"}).card["files"]
+    before = Bundle.load(tiny_bundle).card["files"]
+    changed = [name for name in before if new.get(name) != before[name] and name.endswith(".safetensors")]
+    assert changed == ["denoiser/diffusion_pytorch_model.safetensors"]
+
+
+@pytest.mark.parametrize("name", ["site-finetune", "m4raw-finetune", "fastmri-fewshot", "flow", "informed"])
+def test_the_recipes_that_start_from_a_model_suit_one_with_an_informed_denoiser_and_one_without(name, tiny_bundle, tmp_path):
+    recipe = replace(Recipe.read(RECIPES / f"{name}.yaml"), config="tiny")
+    check_plan(recipe, begin_from_bundle(tiny_bundle, recipe))
+    path = write_bundle(tmp_path / "model", **vars(networks()), card={"default_method": "regression"}).path
+    check_plan(recipe, begin_from_bundle(path, recipe))
 
 
 def test_a_run_begun_before_the_key_existed_goes_on_unless_its_denoiser_is_to_be_another():
