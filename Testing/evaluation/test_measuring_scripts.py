@@ -7,6 +7,7 @@ import draw_sheets
 import measure_grain
 import measure_lesions
 import measure_pairs
+import measure_posterior
 import measure_repeats
 import measure_text
 import measure_tissues
@@ -58,6 +59,16 @@ def test_grain(measure):
     [row] = content["rows"]
     assert 0 < row["share"] <= 1 and 0 < row["deviation"] <= row["changed"], "the noise field that the flow starts from is the seed's"
     assert content["means"]["share"] == row["share"] and "following the seed" in output
+
+
+def test_posterior(measure):
+    content, output = measure(measure_posterior, "--rows", "R", "--subjects", "s2", "--slices", "1", "--seeds", "2")
+    ours, nothing = content["means"]["this model"], content["means"]["untrained"]
+    assert ours["regression"] == nothing["regression"] and ours["posterior mean"] != nothing["posterior mean"]
+    [image] = content["details"]["images"]
+    drawn = [image[name]["one sample"]["calibration"] for name in ("this model", "untrained")]
+    assert drawn[0] > drawn[1] == 0, "an untrained one knows one answer only"
+    assert ours["default"]["edges"] in (0, 1) and content["verdict"] in output and "one sample, untrained" in output
 
 
 def test_text(measure):

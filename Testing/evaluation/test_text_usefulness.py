@@ -38,6 +38,15 @@ class Network:
         return image - self.reading(arguments[-1]).view(-1, 1, 1, 1)
 
 
+class Refining:
+    """Gives back the answer that it starts from."""
+
+    config = SimpleNamespace(neighbours=0, informed=True)
+
+    def __call__(self, state: Tensor, measured: Tensor, timestep: Tensor, conditioning: Conditioning, mean: Tensor) -> Tensor:
+        return mean
+
+
 class Models:
     """As much of a bundle as is asked for."""
 
@@ -88,6 +97,15 @@ def test_a_network_that_needs_the_text_is_said_to_use_it(method):
     assert shuffled.verdict.startswith(f"{method}: the text lowers the error by +12") and shuffled.verdict.endswith("): useful")
     assert shuffled.changed_loss / shuffled.loss == pytest.approx(17, rel=0.02)
     assert number.gain == 0 and not number.useful
+
+
+def test_a_denoiser_that_starts_where_regression_ends_is_given_the_answer_to_the_same_words():
+    models = Models(by_text)
+    models.denoiser = Refining()
+    found = {(effect.method, effect.change): effect for effect in measure_text(models, crops())}
+    for change in (SHUFFLED, DROPPED, WRONG_ACCELERATION):
+        assert found["posterior-mean", change].gain == pytest.approx(found["regression", change].gain, abs=1e-6)
+    assert found["posterior-mean", SHUFFLED].useful
 
 
 @pytest.mark.parametrize("change", [SHUFFLED, DROPPED, WRONG_ACCELERATION])
