@@ -39,6 +39,8 @@ def info(folder: Folder = None) -> None:
             table.add_row(key.replace("_", " "), Text("\n".join(_lines(value))))
     console = Console()
     console.print(table)
+    for note in bundle.notes:
+        console.print(Text(note, style="yellow"))
     console.print(Text(RESEARCH_USE_ONLY, style="bold"))
 
 

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.metrics import psnr
-from MRIDenoiseLib.inference.models import ModelSet
+from MRIDenoiseLib.inference.models import ModelSet, is_informed
 from MRIDenoiseLib.inference.noise_level import told_noise_level
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.prompt.acceleration import LEAST, MOST
 from MRIDenoiseLib.sampling import Schedule, SharedNoise, posterior_mean, regression
+from MRIDenoiseLib.sampling.interfaces import informed
 from MRIDenoiseLib.statistics import clustered_interval
 from MRIDenoiseLib.training.objectives import in_noise_units, neighbourhood
 from MRIDenoiseLib.training.samples import Batch, PairSampler
@@ -157,9 +158,10 @@ def _methods(models: ModelSet, pairs: Batch, seed: int) -> dict[str, Estimate]:
 
     def by_diffusion(part: slice, conditioning: Conditioning) -> Tensor:
         config: Any = models.denoiser.config
+        denoiser = informed(models.denoiser, by_regression(part, conditioning)) if is_informed(models) else models.denoiser
         measured = neighbourhood(pairs[part], 2 * config.neighbours + 1)
         noise = SharedNoise(shape, seed, measured.device)
-        return posterior_mean(models.denoiser, measured, conditioning, schedule, noise=noise)
+        return posterior_mean(denoiser, measured, conditioning, schedule, noise=noise)
 
     methods: dict[str, Estimate] = {"posterior-mean": by_diffusion}
     return methods if models.restoration is None else {"regression": by_regression, **methods}

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from MRIDenoiseLib.card import NEEDED
+from MRIDenoiseLib.card import DIFFUSION, needed
 from MRIDenoiseLib.errors import BundleError, MRIDenoiseError, SettingsError
 from MRIDenoiseLib.inference.analysis import Analysis, analyse, fingerprint
 from MRIDenoiseLib.inference.backend import BUCKET, Backend, Precision, choose_precision
 from MRIDenoiseLib.inference.device import KeepUp, choose_device, default_batch, forget_peak, is_out_of_memory, next_batch, release_memory
 from MRIDenoiseLib.inference.methods import Method, SliceBatch, method_of
-from MRIDenoiseLib.inference.models import ModelSet
+from MRIDenoiseLib.inference.models import ModelSet, is_informed
 from MRIDenoiseLib.inference.noise_level import SMALLEST_TOLD
 from MRIDenoiseLib.inference.pace import Pace, Progress, ShouldStop
 from MRIDenoiseLib.inference.removed import removal_warnings, removed_in_flat_tissue
@@ -159,6 +159,7 @@ class Denoiser:
             compiled=asked.compiled,
         )
         warnings = acquisition_warnings(volume.acquisition, self.bundle.trained_on)
+        warnings += [*self.bundle.notes]
         warnings += (setting_warnings(asked, run.name) if method is None else []) + _image_warnings(analysis)
 
         output = volume.voxels.copy()
@@ -197,9 +198,10 @@ class Denoiser:
         else:
             chosen = asked.resolved(self.bundle.default_method, self.bundle.default_settings)
             run, strength = method_of(chosen), chosen.strength
-        for needed in NEEDED.get(run.name, ()):
-            if getattr(self.bundle, needed) is None:
-                raise SettingsError(f"this model has no {SPOKEN[needed]}: choose another method than {run.name}, or another model")
+        # Methods without diffusion leave the denoiser on disk.
+        for network in needed(run.name, informed=run.name in DIFFUSION and is_informed(self.bundle)):
+            if getattr(self.bundle, network) is None:
+                raise SettingsError(f"this model has no {SPOKEN[network]}: choose another method than {run.name}, or another model")
         return run, strength or 1.0
 
     def _analysis(self, volume: Volume, stack: np.ndarray) -> Analysis:

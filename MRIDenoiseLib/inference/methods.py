@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from MRIDenoiseLib.inference.backend import Backend
-from MRIDenoiseLib.inference.models import ModelSet
+from MRIDenoiseLib.inference.models import ModelSet, is_informed
 from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.inference.slices import Slices, neighbours
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.sampling import Schedule, SharedNoise, ddim, fidelity_guided, posterior_mean, regression, sharpened
-from MRIDenoiseLib.sampling.interfaces import Callback, Limits
+from MRIDenoiseLib.sampling.interfaces import Callback, Limits, informed
 
 Stoppable = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -68,8 +68,10 @@ class SliceBatch:
 
     @property
     def denoiser(self) -> Callable[..., Any]:
-        """g_theta, :meth:`ready`."""
-        return self.ready(self.models.denoiser)
+        """g_theta, :meth:`ready`; an informed one with the regression network's answer to these slices, computed once."""
+        network = self.ready(self.models.denoiser)
+        # One view: the answer that it was shown in training.
+        return informed(network, regression(**_for_the_mean(self))) if is_informed(self.models) else network
 
     @property
     def degradation(self) -> Callable[..., Any]:
@@ -115,24 +117,25 @@ def _ddim(batch: SliceBatch, **options: Any) -> Tensor:
 
 
 def _regression(batch: SliceBatch, **options: Any) -> Tensor:
-    return regression(**_for_the_mean(batch), **options)
+    given = _for_the_mean(batch) | {"callback": batch.callback}
+    return regression(**given, **options)
 
 
 def _sharpened(batch: SliceBatch, **options: Any) -> Tensor:
     flow = batch.models.flow
     assert flow is not None
     config: Any = flow.config
-    given = _for_the_mean(batch) | {"noise": batch.noise, "start_noise": config.start_noise}
+    given = _for_the_mean(batch) | {"callback": batch.callback, "noise": batch.noise, "start_noise": config.start_noise}
     return sharpened(flow=batch.ready(flow), **given, **options)
 
 
 def _for_the_mean(batch: SliceBatch) -> dict[str, Any]:
-    """What the regression network's answer takes beside its options."""
+    """What the regression network's answer takes beside its options and a callback."""
     network = batch.models.restoration
     assert network is not None
     config: Any = network.config
     given = {"restoration": batch.ready(network), "measured": batch.stacks(config.in_channels), "conditioning": batch.conditioning}
-    return given | {"limits": batch.limits, "callback": batch.callback}
+    return given | {"limits": batch.limits}
 
 
 _RUNS: dict[str, Callable[..., Tensor]] = {

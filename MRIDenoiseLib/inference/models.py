@@ -61,6 +61,17 @@ class ModelSet(Protocol):
         """``organ`` and ``contrast`` -> the values the networks really saw; empty where the bundle does not say."""
         ...
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences that every report should hold, of what is unusual about the model."""
+        ...
+
     def encode(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         """Texts -> (B x L x E float32 embeddings, B x L bool mask of the tokens that count)."""
         ...
+
+
+def is_informed(models: ModelSet) -> bool:
+    """Whether the denoiser starts from what the restoration network answers."""
+    config: Any = models.denoiser.config
+    return bool(config.informed)

@@ -15,7 +15,7 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
-from MRIDenoiseLib.card import CARD, NEEDED, trained_on
+from MRIDenoiseLib.card import CARD, needed, trained_on
 from MRIDenoiseLib.errors import BundleError
 from MRIDenoiseLib.models import bundle_components as components
 from MRIDenoiseLib.models.bundle_files import PROMPTS, check_files, sha256
@@ -40,6 +40,7 @@ class Bundle:
         card: what ``card.json`` says.
         hash: SHA-256 of ``card.json``, which by the hashes in it stands for the whole folder.
         device: where the networks are put when they are read.
+        notes: sentences on what a newer program put into the model and this one does without.
     """
 
     def __init__(self, path: Path, card: dict[str, Any], classes: dict[str, str], device: torch.device, *, text_checked: bool) -> None:
@@ -47,6 +48,7 @@ class Bundle:
         self.card = card
         self.hash = sha256(path / CARD)
         self.device = device
+        self.notes = components.unknown_keys(path, classes)
         self._classes = classes
         self._text_checked = text_checked
         self._encoded: dict[str, tuple[Tensor, Tensor]] = {}
@@ -199,9 +201,10 @@ def _checked(path: Path, *, text: bool) -> tuple[dict[str, Any], dict[str, str]]
     method, settings = card.get("default_method"), card.get("default_settings", {})
     if not isinstance(method, str) or not isinstance(settings, dict):
         raise BundleError(f"{path}: card.json must name its default_method and give default_settings as an object.")
-    for needed in NEEDED.get(method, ()):
-        if needed not in classes:
-            raise BundleError(f"{path}: card.json has the default_method {method!r}, but there is no {needed} network.")
+    informed = bool(components.network_config(path, "denoiser").get("informed"))
+    for network in needed(method, informed=informed):
+        if network not in classes:
+            raise BundleError(f"{path}: card.json has the default_method {method!r}, but there is no {network} network.")
     if (path / PROMPTS).exists():
         PromptEmbeddings.check(path, components.prompt_length(path), components.text_width(path))
     return card, classes

@@ -35,6 +35,8 @@ NETWORKS: dict[str, type[nn.Module]] = {
     "flow": FlowNetwork,
 }
 OPTIONAL = ("restoration", "noise_estimator", "flow")
+LATER: dict[str, Any] = {"informed": False}
+"""Keys of networks' configurations that came after the first models, with what those did; a model may lack them."""
 TOKENIZERS = ("PreTrainedTokenizerFast", "CLIPTokenizer")
 REQUIRED = ("denoiser", "degradation", "text_encoder", "tokenizer", "scheduler")
 
@@ -60,6 +62,8 @@ def check_components(folder: Path) -> dict[str, str]:
         check_weights(folder, f"{name}/{NETWORK_WEIGHTS}", network.state_dict())
         if name == "degradation" and config["in_channels"] != 1:
             raise BundleError(f"{folder}: degradation/config.json has in_channels {config['in_channels']}, but degrading takes one slice.")
+        if config.get("informed") and "restoration" not in classes:
+            raise BundleError(f"{folder}: {name}/config.json is informed by the restoration network, but there is none.")
     load_scheduler(folder)
     return classes
 
@@ -94,6 +98,18 @@ def text_width(folder: Path) -> int:
 def prompt_length(folder: Path) -> int:
     """L, tokens that prompts are padded to."""
     return _whole_number(folder, "tokenizer/tokenizer_config.json", "model_max_length")
+
+
+def unknown_keys(folder: Path, classes: dict[str, str]) -> tuple[str, ...]:
+    """A sentence for every key of a configuration that only a newer program understands: the network runs without it."""
+    kinds: dict[str, type] = {f"{name}/config.json": NETWORKS[name] for name in sorted(NETWORKS.keys() & classes.keys())}
+    kinds[f"scheduler/{SCHEDULER_CONFIG}"] = DDIMScheduler
+    return tuple(
+        f"The model's {name} has the key {key!r}, which this version of the program does not know and does without: "
+        "results may differ from those of the version that made the model."
+        for name, kind in kinds.items()
+        for key in sorted(_given(folder, name, kind).keys() - _arguments(kind).keys())
+    )
 
 
 def check_text_width(folder: Path, classes: dict[str, str]) -> None:
@@ -150,22 +166,33 @@ def network_config(folder: Path, name: str) -> dict[str, Any]:
 
 
 def _config_of(folder: Path, name: str, kind: type) -> dict[str, Any]:
-    """The constructor arguments in a diffusers configuration: exactly those the class has, each of its type.
+    """The constructor arguments in a diffusers configuration: those the class has, each of its type.
 
-    The scheduler's class is diffusers' own and may gain options, so there one that is not named keeps its default.
+    A key that the class does not have is left out (see :func:`unknown_keys`); whether the network is still the one that the
+    weights belong to, their names and shapes tell. The scheduler's class is diffusers' own and may gain options, so there one
+    that is not named keeps its default, as do the networks' :data:`LATER` ones.
     """
-    config = {key: value for key, value in read_json(folder, name).items() if key != "_diffusers_version"}
-    if config.pop("_class_name", None) != kind.__name__:
-        raise BundleError(f"{folder}: {name} is not the configuration of a {kind.__name__}.")
-    arguments = {key: value.default for key, value in inspect.signature(kind.__init__).parameters.items() if key != "self"}  # type: ignore[misc]
-    if unknown := sorted(config.keys() - arguments.keys()):
-        raise BundleError(f"{folder}: {name} has the unknown key {unknown[0]!r}; this program cannot use that model.")
-    if kind is not DDIMScheduler and (missing := sorted(arguments.keys() - config.keys())):
+    arguments = _arguments(kind)
+    config = {key: value for key, value in _given(folder, name, kind).items() if key in arguments}
+    if kind is not DDIMScheduler and (missing := sorted(arguments.keys() - config.keys() - LATER.keys())):
         raise BundleError(f"{folder}: {name} lacks the key {missing[0]!r}; this program cannot use that model.")
     for key, default in arguments.items():
         if key in config and not _same_kind(config[key], default):
             raise BundleError(f"{folder}: {name} gives {key!r} a value of the wrong type.")
     return config
+
+
+def _given(folder: Path, name: str, kind: type) -> dict[str, Any]:
+    """What a configuration holds beside the name of its class, which must be this one, and the version that wrote it."""
+    config = {key: value for key, value in read_json(folder, name).items() if key != "_diffusers_version"}
+    if config.pop("_class_name", None) != kind.__name__:
+        raise BundleError(f"{folder}: {name} is not the configuration of a {kind.__name__}.")
+    return config
+
+
+def _arguments(kind: type) -> dict[str, Any]:
+    """The constructor's arguments with their defaults."""
+    return {key: value.default for key, value in inspect.signature(kind.__init__).parameters.items() if key != "self"}  # type: ignore[misc]
 
 
 def _same_kind(value: Any, default: Any) -> bool:

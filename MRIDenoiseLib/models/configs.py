@@ -30,7 +30,7 @@ class ModelConfig:
 
 
 def compact() -> ModelConfig:
-    """Runs on a CPU: about twelve million parameters, five slices in, residual in units of the noise."""
+    """Runs on a CPU: about twelve million parameters, five slices in, residual in units of the noise, diffusion from regression on."""
     text = 64
     return ModelConfig(
         denoiser={
@@ -45,6 +45,7 @@ def compact() -> ModelConfig:
             "residual": True,
             "fade_state": True,
             "grain": True,
+            "informed": True,
         },
         degradation={"channels": (16, 32, 32, 32, 32), "mid_channels": 16, "subspace_dim": 8, "text_dim": text, "film_width": text},
         restoration={

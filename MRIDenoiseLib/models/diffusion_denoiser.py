@@ -8,6 +8,10 @@ block, as Shao et al. 2026 describe. Around it stand three choices of ours, each
 - ``neighbours`` lets it see the slices before and behind the one it cleans (0: the paper's single slice);
 - ``residual`` predicts ``y + s * r`` instead of the clean slice itself. The network estimates r in units of the
   measured noise level s, so a slice without noise comes back as it went in.
+
+A fourth, ``informed``, starts where regression ends: shown the regression network's answer m, it predicts ``m + s * r``
+(predict and refine, Whang et al. 2022; the same idea as CorrDiff, Mardani et al. 2023). At t = T there is nothing left to
+learn but what regression missed, and at smaller t only what it cannot know.
 """
 
 from __future__ import annotations
@@ -49,9 +53,11 @@ class DiffusionDenoiser(ModelMixin, ConfigMixin):
             the measurement, the regression estimate that a zero-terminal-SNR schedule promises (Lin et al. 2024).
         grain: also show what :func:`grain` leaves of the measured slices: group normalisation scales features by the
             anatomy's contrast, next to which faint noise is hard to see.
+        informed: show the regression network's answer too, as it is and as what it takes away, and add the residual to it
+            instead of to the measured slice; needs ``residual``.
 
     Raises:
-        ValueError: when ``norm_groups`` does not divide every width.
+        ValueError: when ``norm_groups`` does not divide every width, or ``informed`` comes without ``residual``.
     """
 
     config_name = "config.json"
@@ -70,12 +76,15 @@ class DiffusionDenoiser(ModelMixin, ConfigMixin):
         residual: bool = False,
         fade_state: bool = False,
         grain: bool = False,
+        informed: bool = False,
     ) -> None:
         super().__init__()
         widths = tuple(widths)
+        if informed and not residual:
+            raise ValueError("an informed denoiser adds a residual to the regression network's answer: it must be residual")
         if any(width % norm_groups for width in widths):
             raise ValueError(f"norm_groups={norm_groups} does not divide every width of {widths}")
-        channels = 1 + (2 * neighbours + 1) * (2 if grain else 1)
+        channels = 1 + (2 * neighbours + 1) * (2 if grain else 1) + (2 if informed else 0)
         plain = len(widths) - attention_levels
         down = ["ResnetDownsampleBlock2D"] * plain + ["AttnDownBlock2D"] * attention_levels
         up = ["AttnUpBlock2D"] * attention_levels + ["ResnetUpsampleBlock2D"] * plain
@@ -113,7 +122,14 @@ class DiffusionDenoiser(ModelMixin, ConfigMixin):
         """What height and width are padded to inside :meth:`forward`."""
         return int(self.config.patch_size * 2 ** (len(self.config.widths) - 1))
 
-    def forward(self, state: Tensor, measured: Tensor | None, timestep: Tensor | int, conditioning: Conditioning) -> Tensor:
+    def forward(
+        self,
+        state: Tensor,
+        measured: Tensor | None,
+        timestep: Tensor | int,
+        conditioning: Conditioning,
+        mean: Tensor | None = None,
+    ) -> Tensor:
         """Estimate the clean slices.
 
         Args:
@@ -122,17 +138,25 @@ class DiffusionDenoiser(ModelMixin, ConfigMixin):
                 the measurement is dropped (an unconditional prior).
             timestep: B or one number, 0 (clean) to T-1 (pure noise).
             conditioning: text and numbers of the B slices.
+            mean: B x 1 x H x W, the regression network's answer m to ``measured``; only an informed denoiser looks at it, and
+                only where there is a measurement.
 
         Returns:
             B x 1 x H x W, the estimate of x_0.
+
+        Raises:
+            ValueError: an informed denoiser is given a measurement without its ``mean``.
         """
         neighbours = 2 * self.config.neighbours + 1
         if measured is None:
             measured = state.new_zeros(state.shape[0], neighbours, *state.shape[2:])
             base, unit = torch.zeros_like(state), torch.ones_like(conditioning.noise_level)
+            taken = base
         else:
-            centre = self.config.neighbours
-            base, unit = measured[:, centre : centre + 1], conditioning.noise_level
+            unit = conditioning.noise_level
+            centre = measured[:, self.config.neighbours : self.config.neighbours + 1]
+            base = self._base(centre, mean)
+            taken = _in_noise(centre - base, unit)
         if self.config.fade_state:
             # The nearer to pure noise, the less x_t tells and the more it would drown the faint noise of the measurement.
             share = 1 - torch.as_tensor(timestep, device=state.device).expand(len(state)) / (TIMESTEPS - 1)
@@ -140,6 +164,8 @@ class DiffusionDenoiser(ModelMixin, ConfigMixin):
         given = [state, measured]
         if self.config.grain:
             given.append(grain(measured, unit))
+        if self.config.informed:
+            given += [base, taken]
         inputs, crop = pad_to_multiple(torch.cat(given, dim=1), self.multiple)
         folded = functional.pixel_unshuffle(inputs, self.config.patch_size)
         # A dropped text still needs one key to attend to: the first token, zeroed.
@@ -158,10 +184,23 @@ class DiffusionDenoiser(ModelMixin, ConfigMixin):
             return estimate
         return base + unit.view(-1, 1, 1, 1) * estimate
 
+    def _base(self, measured: Tensor, mean: Tensor | None) -> Tensor:
+        """What the residual is added to: the measured slice itself, or the regression network's answer to it."""
+        if not self.config.informed:
+            return measured
+        if mean is None:
+            raise ValueError("an informed denoiser needs the regression network's answer to the slices it is given")
+        return mean
+
 
 def grain(measured: Tensor, noise_level: Tensor) -> Tensor:
     """B x N x H x W without its local mean (5 x 5), in units of the noise, within +-GRAIN_LIMIT where an edge is stronger."""
     reach = GRAIN_WINDOW // 2
     padded = functional.pad(measured, (reach, reach, reach, reach), mode="replicate")
     smooth = functional.avg_pool2d(padded, GRAIN_WINDOW, stride=1)
-    return ((measured - smooth) / noise_level.clamp_min(1e-3).view(-1, 1, 1, 1)).clamp(-GRAIN_LIMIT, GRAIN_LIMIT)
+    return _in_noise(measured - smooth, noise_level)
+
+
+def _in_noise(difference: Tensor, noise_level: Tensor) -> Tensor:
+    """In units of the noise, within +-GRAIN_LIMIT."""
+    return (difference / noise_level.clamp_min(1e-3).view(-1, 1, 1, 1)).clamp(-GRAIN_LIMIT, GRAIN_LIMIT)

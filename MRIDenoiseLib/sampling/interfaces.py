@@ -32,6 +32,20 @@ class DenoiserNetwork(Protocol):
         ...
 
 
+def informed(denoiser: Callable[..., Tensor], mean: Tensor) -> DenoiserNetwork:
+    """A denoiser that starts from the regression network's answer, as samplers call one that does not.
+
+    Args:
+        denoiser: g_theta(x_t, measured, t, conditioning, mean) -> x0.
+        mean: B x 1 x H x W, the answer to the slices that it will be called for; without a measurement it does without.
+    """
+
+    def network(state: Tensor, measured: Tensor | None, timestep: Tensor, conditioning: Conditioning | None) -> Tensor:
+        return denoiser(state, measured, timestep, conditioning, None if measured is None else mean)
+
+    return network
+
+
 class ImageNetwork(Protocol):
     """f_phi (clean to noisy) or f_psi (noisy to clean)."""
 

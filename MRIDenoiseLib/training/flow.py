@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from MRIDenoiseLib.models.flow import FlowNetwork
 from MRIDenoiseLib.models.nbnet import NBNet
-from MRIDenoiseLib.training.objectives import Objective, in_noise_units, neighbourhood
+from MRIDenoiseLib.training.objectives import Objective, answer, in_noise_units, neighbourhood
 from MRIDenoiseLib.training.samples import Batch
 from MRIDenoiseLib.training.text import Conditioner
 
@@ -38,8 +38,7 @@ class FlowObjective(Objective):
     def forward(self, batch: Batch, generator: torch.Generator, progress: float = 0.0) -> dict[str, Tensor]:
         """One loss, ``flow``, in units of the noise."""
         conditioning = self.conditioning(batch, generator)
-        with torch.no_grad():
-            mean = self.restoration(neighbourhood(batch, self.restoration.config.in_channels), conditioning).float()
+        mean = answer(self.restoration, batch, conditioning)
         noise = torch.randn(mean.shape, generator=generator).to(mean)
         time = torch.rand(len(mean), generator=generator).to(mean)
         start = mean + self.flow.config.start_noise * conditioning.noise_level.view(-1, 1, 1, 1) * noise

@@ -153,15 +153,23 @@ class DenoiserObjective(Objective):
         scheduler: the forward process; zero terminal SNR.
         text: see :class:`Objective`.
         weighting: see :class:`MRIDenoiseLib.training.recipe.Stage`.
+        restoration: already trained, its answer to one view is what an informed denoiser starts from; it does not learn here.
+            None for a denoiser that is not informed.
     """
 
     alpha_bar: Tensor
 
     def __init__(
-        self, denoiser: DiffusionDenoiser | PeftModel, scheduler: DDIMScheduler, text: Conditioner, weighting: Weighting = "noise"
+        self,
+        denoiser: DiffusionDenoiser | PeftModel,
+        scheduler: DDIMScheduler,
+        text: Conditioner,
+        weighting: Weighting = "noise",
+        restoration: NBNet | None = None,
     ) -> None:
         super().__init__(text)
         self.denoiser = denoiser
+        self.restoration = None if restoration is None else restoration.requires_grad_(False)
         self.weighting = weighting
         self.register_buffer("alpha_bar", scheduler.alphas_cumprod.clone(), persistent=False)
 
@@ -169,6 +177,11 @@ class DenoiserObjective(Objective):
     def network(self) -> nn.Module:
         """The denoiser."""
         return self.denoiser
+
+    def relied_on(self, text_learns: bool) -> dict[str, nn.Module]:
+        """Also the restoration network that informs it: another one leaves other errors to refine."""
+        informing = {} if self.restoration is None else {"restoration": self.restoration}
+        return super().relied_on(text_learns) | informing
 
     def forward(self, batch: Batch, generator: torch.Generator, progress: float = 0.0) -> dict[str, Tensor]:
         """One loss, ``denoiser``."""
@@ -183,10 +196,23 @@ class DenoiserObjective(Objective):
         noise = torch.randn(batch.clean.shape, generator=generator).to(batch.clean)
         state = alpha_bar.sqrt() * batch.clean + (1 - alpha_bar).sqrt() * noise
         measured = None if unconditional else neighbourhood(batch, 2 * self.denoiser.config.neighbours + 1)
-        estimate = self.denoiser(state, measured, t.to(batch.clean.device), conditioning)
+        estimate = self.denoiser(state, measured, t.to(batch.clean.device), conditioning, *self._mean(batch, conditioning, unconditional))
         # Without a measurement the error is of the order of the image itself, not of its noise.
         unit = torch.ones_like(batch.noise_level) if unconditional else batch.noise_level
         return {"denoiser": squared_error(estimate, batch, unit, self.weighting)}
+
+    def _mean(self, batch: Batch, conditioning: Conditioning, unconditional: bool) -> tuple[Tensor, ...]:
+        """What an informed denoiser takes beside the rest."""
+        if self.restoration is None or unconditional:
+            return ()
+        return (answer(self.restoration, batch, conditioning),)
+
+
+@torch.no_grad()
+def answer(restoration: NBNet, batch: Batch, conditioning: Conditioning) -> Tensor:
+    """B x 1 x H x W: what a trained restoration network makes of the measured slices, for others to learn from."""
+    mean: Tensor = restoration(neighbourhood(batch, restoration.config.in_channels), conditioning)
+    return mean.float()
 
 
 def neighbourhood(batch: Batch, slices: int) -> Tensor:

@@ -13,6 +13,7 @@ import yaml
 
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.inference.settings import METHOD_DEFAULTS, Settings
+from MRIDenoiseLib.models.bundle_components import LATER
 from MRIDenoiseLib.models.configs import CONFIGS
 
 StageName = Literal["noise_estimator", "restoration", "denoiser", "degradation", "flow"]
@@ -52,6 +53,7 @@ class Stage:
         text: how the text encoder learns beside the network: ``whole``, by ``lora`` of rank ``lora_rank``, or ``frozen``.
         lora_rank: of the text encoder's adapter, and of ``attention_lora``.
         attention_lora: train low-rank adapters of the denoiser's attention only (few-shot fine-tuning), merged afterwards.
+        afresh: begin with random weights and the recipe's sizes in the place of the network that the model has.
         weighting: of the squared error of ``restoration`` and ``denoiser``: in units of the ``noise``, air counting little
             and the denoiser mostly at pure noise; or ``plain``, every pixel and every time alike (the paper).
         cycle: of the multi-cycle chain, see :mod:`.multi_cycle`.
@@ -78,6 +80,7 @@ class Stage:
     text: TextTraining = "frozen"
     lora_rank: int = 8
     attention_lora: bool = False
+    afresh: bool = False
     weighting: Weighting = "noise"
     cycle: Cycle = "detach"
     unities: int = 2
@@ -103,8 +106,11 @@ class Stage:
             _require_number(self, name)
         if not self.learning_rate > 0 or not 0 < self.decay <= 1 or not self.ema < 1:
             raise SettingsError("a stage needs a learning_rate above 0, a decay in (0, 1] and an ema in [0, 1)")
-        if not isinstance(self.attention_lora, bool):
-            raise SettingsError(f"attention_lora is true or false, not '{self.attention_lora}'")
+        for name in ("attention_lora", "afresh"):
+            if not isinstance(getattr(self, name), bool):
+                raise SettingsError(f"{name} is true or false, not '{getattr(self, name)}'")
+        if self.attention_lora and self.afresh:
+            raise SettingsError("a network that begins afresh has learned nothing that adapters could adapt: leave out attention_lora")
         if self.attention_lora and self.network != "denoiser":
             raise SettingsError("attention_lora belongs to the stage of the denoiser: the other networks have no attention layers")
         if self.network == "degradation" and self.structural > 0 and self.crop < SMALLEST_MULTISCALE_CROP:
@@ -236,8 +242,8 @@ class Recipe:
 def same_training(one: str, other: str) -> bool:
     """Whether two identities (:meth:`Recipe.identity`) belong to the same training.
 
-    A setting that the program which wrote one of them did not have yet had its default value; what diffusers keeps
-    in a configuration for itself (names that begin with ``_``) is in another order in every process.
+    A setting that the program which wrote one of them did not have yet had its default value, as had a key of the network's
+    configuration; what diffusers keeps in a configuration for itself (names that begin with ``_``) is in another order in every process.
     """
     defaults = {entry.name: entry.default for entry in fields(Stage) if entry.default is not MISSING}
 
@@ -247,7 +253,7 @@ def same_training(one: str, other: str) -> bool:
             seed,
             records,
             defaults | stage | {"steps": None, "minutes": None},
-            {name: value for name, value in network.items() if not name.startswith("_")},
+            LATER | {name: value for name, value in network.items() if not name.startswith("_")},
         ]
 
     return filled(one) == filled(other)

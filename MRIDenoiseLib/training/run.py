@@ -75,7 +75,8 @@ def train(
         objective, identity, folder = _prepare(recipe, stage, networks, run)
         result = load_average(stage, objective, folder, identity)
         if only not in (None, stage.network):
-            teaches = stage.text != "frozen" or stage.network == "noise_estimator" or (stage.network, only) == ("restoration", "flow")
+            teaches = stage.text != "frozen" or stage.network == "noise_estimator"
+            teaches |= stage.network == "restoration" and only in ("flow", *(["denoiser"] if networks.denoiser.config.informed else []))
             if teaches and only not in done and not (result and result.done):
                 raise SettingsError(f"the stage of the {stage.network} network trains what the others rely on; finish it first")
         elif result is None or not result.done:
@@ -157,10 +158,13 @@ def _objective(stage: Stage, network: NoiseEstimator | NBNet | DiffusionDenoiser
     text = Conditioner(networks.tokenizer, networks.text_encoder, stage.text, stage.lora_rank, networks.noise_estimator)
     scheduler = networks.scheduler
     if isinstance(network, DiffusionDenoiser):
+        if network.config.informed and networks.restoration is None:
+            raise SettingsError("the denoiser starts from the answers of the restoration network, but there is none")
+        given = scheduler, text, stage.weighting, networks.restoration if network.config.informed else None
         if not stage.attention_lora:
-            return DenoiserObjective(network, scheduler, text, stage.weighting)
+            return DenoiserObjective(network, *given)
         adapters = LoraConfig(r=stage.lora_rank, lora_alpha=stage.lora_rank, lora_dropout=0.0, target_modules=ATTENTION)
-        return DenoiserObjective(get_peft_model(network, adapters), scheduler, text, stage.weighting)
+        return DenoiserObjective(get_peft_model(network, adapters), *given)
     if isinstance(network, FlowNetwork):
         assert networks.restoration is not None
         return FlowObjective(network, networks.restoration, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +13,12 @@ from peft import PeftModel
 from torch import nn
 from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
-from MRIDenoiseLib.card import CARD, NEEDED
+from MRIDenoiseLib.card import CARD, needed
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle_components import NETWORKS as KINDS
 from MRIDenoiseLib.models.configs import CONFIGS, Networks, build_networks
-from MRIDenoiseLib.models.flow import FlowNetwork
 from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.models.text_encoder import load_text_tower
 from MRIDenoiseLib.training.grow import grow
@@ -70,9 +71,9 @@ def begin_from_bundle(folder: Path, recipe: Recipe | None = None) -> Start:
 
     Args:
         folder: of the bundle.
-        recipe: where it has a stage for the flow and the bundle no flow, one with random weights that follow from its seed is
-            put beside the others: nothing in them has to know of it. Where it says ``grow``, the restoration network is made as
-            wide as its ``config``; new weights follow from its seed, too.
+        recipe: networks that it trains afresh, and a flow that it trains where the bundle has none, are put in with random
+            weights that follow from its seed: nothing in the others has to know of them. Where it says ``grow``, the restoration
+            network is made as wide as its ``config``; new weights follow from its seed, too.
 
     Raises:
         BundleError: the folder holds no whole bundle.
@@ -90,9 +91,10 @@ def begin_from_bundle(folder: Path, recipe: Recipe | None = None) -> Start:
         bundle.noise_estimator,
         bundle.flow,
     )
-    if networks.flow is None and recipe is not None and "flow" in (stage.network for stage in recipe.stages):
-        torch.manual_seed(recipe.seed)
-        networks.flow = FlowNetwork(**CONFIGS[recipe.config]().flow | {"text_dim": text_encoder.config.hidden_size})
+    for stage in recipe.stages if recipe is not None else ():
+        if stage.afresh or (stage.network == "flow" and networks.flow is None):
+            assert recipe is not None
+            setattr(networks, stage.network, _afresh(recipe, stage.network, text_encoder.config.hidden_size))
     if recipe is not None and recipe.grow:
         networks.restoration = _grown(networks, recipe)
     for network in (getattr(networks, name) for name in NETWORKS):
@@ -146,9 +148,10 @@ def check_plan(recipe: Recipe, start: Start) -> None:
     for name in staged:
         if name not in present:
             raise SettingsError(f"the recipe trains the {name} network, but the model it starts from has none")
-    for needed in NEEDED.get(recipe.method, ()):
-        if needed not in present:
-            raise SettingsError(f"the recipe's method is {recipe.method}, but the model it starts from has no {needed} network")
+    informed = bool(start.networks.denoiser.config.informed)
+    for network in needed(recipe.method, informed=informed):
+        if network not in present:
+            raise SettingsError(f"the recipe's method is {recipe.method}, but the model it starts from has no {network} network")
     if "flow" in staged and "restoration" not in present:
         raise SettingsError("the flow learns from the answers of the restoration network, but the model it starts from has none")
     if start.bundle is not None and "flow" in present and "restoration" in staged and "flow" not in staged:
@@ -156,6 +159,8 @@ def check_plan(recipe: Recipe, start: Start) -> None:
             "the model's flow learned from the answers of its restoration network: a recipe that trains that network must train the "
             "flow after it"
         )
+    if informed:
+        _check_informed(start, staged)
     # Real pairs come with the noise level that inference measures without an estimator; simulated ones with the true one.
     if "noise_estimator" not in present and recipe.records < 1:
         raise SettingsError("the model it starts from has no noise estimator: it can learn from real pairs alone (records: 1)")
@@ -175,6 +180,19 @@ def check_plan(recipe: Recipe, start: Start) -> None:
         )
 
 
+def _check_informed(start: Start, staged: Sequence[str]) -> None:
+    """Refuse to train an informed denoiser beside another restoration network than it will have."""
+    if "restoration" not in staged:
+        return
+    if "denoiser" in staged and staged.index("denoiser") < staged.index("restoration"):
+        raise SettingsError("the stage of an informed denoiser comes after that of the restoration: it starts from its answers")
+    if start.bundle is not None and "denoiser" not in staged:
+        raise SettingsError(
+            "the model's denoiser starts from the answers of its restoration network: a recipe that trains that network must train "
+            "the denoiser after it"
+        )
+
+
 def _random(recipe: Recipe, tower: TextTower | None) -> Networks:
     torch.manual_seed(recipe.seed)
     networks = build_networks(CONFIGS[recipe.config](), tower)
@@ -182,6 +200,13 @@ def _random(recipe: Recipe, tower: TextTower | None) -> Networks:
         # It would stand still and sharpen nothing.
         networks.flow = None
     return networks
+
+
+def _afresh(recipe: Recipe, name: str, text_width: int) -> nn.Module:
+    """A network of the recipe's sizes that reads the texts of a model that is there already."""
+    torch.manual_seed(recipe.seed)
+    reads = {} if name == "noise_estimator" else {"text_dim": text_width}
+    return KINDS[name](**getattr(CONFIGS[recipe.config](), name) | reads)
 
 
 def _hash(module: nn.Module) -> str:

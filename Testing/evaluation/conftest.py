@@ -73,6 +73,7 @@ class SmallModels:
         self.denoiser, self.degradation, self.restoration = networks.denoiser, networks.degradation, networks.restoration
         self.scheduler, self.noise_estimator, self.flow = networks.scheduler, None, networks.flow
         self.hash, self.default_method, self.default_settings, self.trained_on = "0" * 64, "posterior-mean", {}, {}
+        self.notes = ()
 
     def encode(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         return torch.linspace(-1, 1, 64).view(1, 4, 16).repeat(len(texts), 1, 1), torch.ones(len(texts), 4, dtype=torch.bool)

@@ -10,6 +10,7 @@ import measure_lesions
 import measure_native_noise
 import measure_noise_told
 import measure_pairs
+import measure_posterior
 import measure_repeats
 import measure_text
 import measure_through_plane
@@ -110,6 +111,16 @@ def test_through_plane(measure, data_folder, request, monkeypatch, tmp_path):
         f"head_T1w_s2_{what}.png" for what in ("reformat1", "reformat2", "projection")
     }
     assert "It holds" in output or "It does not hold" in output
+
+
+def test_posterior(measure):
+    content, output = measure(measure_posterior, "--rows", "R", "--subjects", "s2", "--slices", "1", "--seeds", "2")
+    ours, nothing = content["means"]["this model"], content["means"]["untrained"]
+    assert ours["regression"] == nothing["regression"] and ours["posterior mean"] != nothing["posterior mean"]
+    [image] = content["details"]["images"]
+    drawn = [image[name]["one sample"]["calibration"] for name in ("this model", "untrained")]
+    assert drawn[0] > drawn[1] == 0, "an untrained one knows one answer only"
+    assert ours["default"]["edges"] in (0, 1) and content["verdict"] in output and "one sample, untrained" in output
 
 
 def test_text(measure):

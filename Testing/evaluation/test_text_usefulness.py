@@ -28,7 +28,7 @@ Reading = Callable[[Conditioning], Tensor]
 class Network:
     """Gives back the measured slice, shifted by what it reads; as restoration and as denoiser."""
 
-    config = SimpleNamespace(in_channels=1, neighbours=0)
+    config = SimpleNamespace(in_channels=1, neighbours=0, informed=False)
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
@@ -36,6 +36,15 @@ class Network:
     def __call__(self, *arguments: Any) -> Tensor:
         image = arguments[0] if len(arguments) == 2 else arguments[1]
         return image - self.reading(arguments[-1]).view(-1, 1, 1, 1)
+
+
+class Refining:
+    """Gives back the answer that it starts from."""
+
+    config = SimpleNamespace(neighbours=0, informed=True)
+
+    def __call__(self, state: Tensor, measured: Tensor, timestep: Tensor, conditioning: Conditioning, mean: Tensor) -> Tensor:
+        return mean
 
 
 class Models:
@@ -88,6 +97,15 @@ def test_a_network_that_needs_the_text_is_said_to_use_it(method):
     assert shuffled.verdict.startswith(f"{method}: the text lowers the error by +12") and shuffled.verdict.endswith("): useful")
     assert shuffled.changed_loss / shuffled.loss == pytest.approx(17, rel=0.02)
     assert number.gain == 0 and not number.useful
+
+
+def test_a_denoiser_that_starts_where_regression_ends_is_given_the_answer_to_the_same_words():
+    models = Models(by_text)
+    models.denoiser = Refining()
+    found = {(effect.method, effect.change): effect for effect in measure_text(models, crops())}
+    for change in (SHUFFLED, DROPPED, WRONG_ACCELERATION):
+        assert found["posterior-mean", change].gain == pytest.approx(found["regression", change].gain, abs=1e-6)
+    assert found["posterior-mean", SHUFFLED].useful
 
 
 @pytest.mark.parametrize("change", [SHUFFLED, DROPPED, WRONG_ACCELERATION])

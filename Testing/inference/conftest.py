@@ -25,6 +25,7 @@ class LoadedModels:
     default_method: str = "posterior-mean"
     default_settings: dict[str, Any] = field(default_factory=dict)
     trained_on: dict[str, frozenset[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     encoded: list[str] = field(default_factory=list)
 
     def encode(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:

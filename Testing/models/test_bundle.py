@@ -17,6 +17,7 @@ from MRIDenoiseLib.models.bundle_files import read_json, sha256, write_json
 from MRIDenoiseLib.models.bundle_writing import write_bundle
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.configs import Networks, build_networks, tiny
+from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.models.text_encoder import add_lora
 
 
@@ -202,6 +203,34 @@ def test_a_bundle_knows_which_organs_and_contrasts_it_was_trained_on(written):
 def test_a_card_that_says_nothing_of_its_training_is_trained_on_nothing_known(copied):
     write_json(copied / "card.json", read_json(copied, "card.json") | {"training": "by hand"})
     assert Bundle.load(copied).trained_on == {"organ": frozenset(), "contrast": frozenset()}
+
+
+def test_a_model_that_was_written_before_a_key_existed_reads_as_it_always_did(copied: Path, written: Path) -> None:
+    for name in ("denoiser", "degradation", "restoration"):
+        rewrite_json(copied, f"{name}/config.json", lambda config: [config.pop(key, None) for key in bundle_components.LATER])
+    older, now = Bundle.load(copied), Bundle.load(written)
+    assert older.denoiser.config.informed is False and older.notes == ()
+    given = Conditioning(*now.encode([CACHED]), torch.tensor([2.0]), torch.tensor([0.1]), torch.tensor([4.0]))
+    shown = torch.randn(1, 1, 16, 16), torch.randn(1, 3, 16, 16), torch.tensor([500]), given
+    with torch.no_grad():
+        assert torch.equal(older.denoiser(*shown), now.denoiser(*shown))
+
+
+def test_a_key_of_a_newer_program_is_done_without_and_one_sentence_says_so(copied: Path) -> None:
+    rewrite_json(copied, "denoiser/config.json", lambda config: config.update(colour=[1, 2]))
+    newer = Bundle.load(copied)
+    [note] = newer.notes
+    assert "denoiser/config.json" in note and "'colour'" in note and note.count(".") == 2 and str(copied) not in note
+    assert "colour" not in newer.denoiser.config
+    assert Bundle.verify(copied) == newer.hash
+
+
+def test_an_informed_denoiser_is_nothing_without_the_network_that_informs_it(networks: Networks, tmp_path: Path) -> None:
+    informed = DiffusionDenoiser(**tiny().denoiser, informed=True)
+    parts = vars(networks) | {"denoiser": informed}
+    assert write_bundle(tmp_path / "whole", **parts, card=CARD).denoiser.config.informed
+    with pytest.raises(BundleError, match="informed by the restoration network, but there is none"):
+        write_bundle(tmp_path / "half", **(parts | {"restoration": None, "flow": None}), card={"default_method": "posterior-mean"})
 
 
 def test_the_tokenizers_that_an_index_may_name_are_those_that_can_be_loaded():

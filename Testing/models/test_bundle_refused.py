@@ -96,9 +96,11 @@ def test_no_folder_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "change", "says"),
     [
-        ("denoiser/config.json", lambda c: c.update(colour=1), "unknown key 'colour'"),
         ("denoiser/config.json", lambda c: c.pop("residual"), "lacks the key 'residual'"),
         ("denoiser/config.json", lambda c: c.update(residual=1), "'residual'"),
+        ("denoiser/config.json", lambda c: c.update(informed="yes"), "'informed'"),
+        ("denoiser/config.json", lambda c: c.update(informed=True), "of shape"),
+        ("denoiser/config.json", lambda c: c.update(informed=True, residual=False), "cannot be built"),
         ("denoiser/config.json", lambda c: c.update(widths=[8, -16]), "'widths'"),
         ("denoiser/config.json", lambda c: c.update(norm_groups=3), "cannot be built"),
         ("denoiser/config.json", lambda c: c.update(norm_groups=0), "cannot be built"),

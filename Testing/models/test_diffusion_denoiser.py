@@ -126,7 +126,8 @@ def test_a_width_that_the_norm_groups_do_not_divide_is_refused():
 
 def test_compact_fits_its_budget():
     network = DiffusionDenoiser(**compact().denoiser)
-    operations = flops(network, torch.zeros(1, 1, 256, 256), torch.zeros(1, 3, 256, 256), torch.tensor([999]), conditioning(1, 64))
+    image = torch.zeros(1, 1, 256, 256)
+    operations = flops(network, image, torch.zeros(1, 3, 256, 256), torch.tensor([999]), conditioning(1, 64), image)
     assert operations <= 20e9
 
 
@@ -150,3 +151,33 @@ def test_grain_is_the_noise_in_units_of_its_level():
     shown = grain(0.4 + noise, torch.tensor([0.07]))
     assert float(shown.std()) == pytest.approx((1 - 1 / 25) ** 0.5, rel=0.05)
     assert float(grain(torch.full((1, 1, 9, 9), 0.4), torch.tensor([0.07])).abs().max()) < 1e-5
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("timestep", [999, 0])
+def test_an_untrained_informed_denoiser_returns_what_regression_answered_whatever_it_is_shown(images, timestep):
+    state, measured = images
+    mean = torch.randn_like(state)
+    network = DiffusionDenoiser(**tiny().denoiser, informed=True)
+    assert torch.equal(network(state, measured, timestep, conditioning(2), mean), mean)
+
+
+@torch.no_grad()
+def test_what_an_informed_denoiser_adds_is_in_units_of_the_noise_and_depends_on_the_answer(images):
+    state, measured = images
+    mean, network = measured[:, 1:2] + 0.1 * torch.randn_like(state), trained(informed=True)
+    assert torch.allclose(network(state, measured, 999, conditioning(2, noise=0.0), mean), mean, atol=1e-6)
+    added, other = (network(state, measured, 999, conditioning(2), m) - m for m in (mean, mean.flip(-1)))
+    assert added.abs().max() > 1e-3 and not torch.allclose(added, other, atol=1e-3), "it sees the answer it refines"
+
+
+@torch.no_grad()
+def test_without_a_measurement_an_informed_denoiser_knows_no_answer(images):
+    state, measured = images
+    network = trained(informed=True)
+    alone = network(state, None, 500, conditioning(2))
+    assert torch.equal(alone, network(state, None, 500, conditioning(2), torch.randn_like(state)))
+    with pytest.raises(ValueError, match="needs the regression network's answer"):
+        network(state, measured, 500, conditioning(2))
+    with pytest.raises(ValueError, match="must be residual"):
+        DiffusionDenoiser(**tiny().denoiser | {"residual": False}, informed=True)

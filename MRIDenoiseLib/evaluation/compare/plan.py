@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from MRIDenoiseLib.card import NEEDED
+from MRIDenoiseLib.card import needed
 from MRIDenoiseLib.evaluation.compare.cases import MEASURED, CaseSpec
 from MRIDenoiseLib.evaluation.compare.cells import LIMITS, TRIAL, Cell, Outcome
 from MRIDenoiseLib.evaluation.compare.config import Config
@@ -150,7 +150,8 @@ def _weights(model: Bundle, method: str) -> str:
     That is the list of the components, and the networks that only other methods use: a model that is given one more of those
     keeps all the results it has.
     """
-    used = {*METHODS[method].networks, *(NEEDED.get(model.default_method, ()) if method == default.METHOD.name else ())}
+    # One network too many costs a result that was kept; one too few would keep a wrong one.
+    used = {*METHODS[method].networks, *(needed(model.default_method, informed=True) if method == default.METHOD.name else ())}
     others = {network for one in METHODS.values() for network in one.networks} - used
     unused = {INDEX, *others}
     files = {name: digest for name, digest in model.card["files"].items() if name.split("/")[0] not in unused}

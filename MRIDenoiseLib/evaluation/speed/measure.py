@@ -194,6 +194,7 @@ class Untrained:
     hash: str = ""
     default_method: str = "regression"
     default_settings: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     trained_on: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -60,7 +60,7 @@ def network_costs(config: str, size: int) -> list[Cost]:
         restoration = NBNet(**sizes.restoration)
         measured = image.expand(1, 2 * denoiser.config.neighbours + 1, size, size)
         found = [
-            cost("denoiser", denoiser, image, measured, torch.zeros(1), told),
+            cost("denoiser", denoiser, image, measured, torch.zeros(1), told, image),
             cost("degradation", NBNet(**sizes.degradation), image, told, gradient=True),
             cost("restoration", restoration, image.expand(1, restoration.config.in_channels, size, size), told),
             cost("flow", FlowNetwork(**sizes.flow), image, image, image, torch.ones(1), told),
