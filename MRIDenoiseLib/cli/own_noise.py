@@ -41,9 +41,8 @@ def own_noise(
     _show(found)
     console = Console(soft_wrap=True)
     said = "Written down beside the images." if write else "Nothing is written down; for that, add --write."
-    console.print(
-        f"\nOwn noise is a standard deviation in the body, part of P99.5. Measured by {estimator.name or 'the model'}, network {estimator.sha256[:12]}. {said}"
-    )
+    console.print("\nOwn noise is a standard deviation in the body, part of P99.5.")
+    console.print(f"Measured by {estimator.name or 'the model'}, network {estimator.sha256[:12]}. {said}")
     console.print(Text(RESEARCH_USE_ONLY, style="bold"))
 
 
