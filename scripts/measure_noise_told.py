@@ -28,7 +28,6 @@ from MRIDenoiseLib.evaluation.noise_told import KINDS, LARGEST_DEVIATION, STRENG
 from MRIDenoiseLib.inference.analysis import analyse
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.training.simulation import clean_scale
-from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS
 
 WHAT = (
     "noise told by the model over the true noise, for noise of known kind and strength (part of P99.5) on volumes brought to a coarser "
@@ -39,7 +38,7 @@ WHAT = (
 def main(
     data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
     bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
-    subjects: Annotated[str, typer.Option(help="whose volumes, with commas between")] = ",".join(KEPT_OUT_SUBJECTS),
+    subjects: Annotated[str, typer.Option(help="whose volumes, with commas between; by default the test patients'")] = "",
     kinds: Annotated[str, typer.Option(help="of noise, with commas between")] = ",".join(KINDS),
     grid: Annotated[float, typer.Option(help="how many times coarser the pixels are made", min=1)] = 2.0,
     limit: Annotated[int, typer.Option(help="middle slices of each volume", min=1)] = 5,

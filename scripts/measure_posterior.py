@@ -26,7 +26,6 @@ from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.evaluation.posterior import DEFAULT, SEEDED, WAYS, Sampled, Untrained, measure_posterior
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
-from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS
 
 WHAT = (
     "means over the images: PSNR in the foreground, dB; edges: their width in parts of that of the model's default; calibration: "
@@ -39,7 +38,7 @@ def main(
     data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
     bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
     rows: Annotated[str, typer.Option(help="noises, with commas between")] = ",".join(BENCHMARK_ROWS),
-    subjects: Annotated[str, typer.Option(help="whose volumes, with commas between")] = ",".join(KEPT_OUT_SUBJECTS),
+    subjects: Annotated[str, typer.Option(help="whose volumes, with commas between; by default the test patients'")] = "",
     slices: Annotated[int, typer.Option(help="of each volume", min=1)] = 2,
     seeds: Annotated[int, typer.Option(help="samples of every image", min=2)] = 4,
     json_file: Annotated[Path | None, typer.Option("--json", help="also write the numbers here")] = None,

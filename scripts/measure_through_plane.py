@@ -39,7 +39,7 @@ from MRIDenoiseLib.evaluation.through_plane import ThinStructures, maximum_proje
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
-from MRIDenoiseLib.training.volumes import KEPT_OUT_SUBJECTS, ManifestRow, read_manifest
+from MRIDenoiseLib.training.volumes import ManifestRow, read_manifest
 from MRIDenoiseLib.volume import Volume
 
 NOISY = "noisy"
@@ -61,7 +61,7 @@ def main(
     method: Annotated[str | None, typer.Option(help="method of the model; its default one when not given")] = None,
     samples: Annotated[int | None, typer.Option(help="views or samples; the model's own number by default", min=1)] = None,
     rows: Annotated[str, typer.Option(help="noises of the flicker, with commas between")] = "R,L2-2",
-    subjects: Annotated[str, typer.Option(help="whose volumes the flicker is measured on")] = ",".join(KEPT_OUT_SUBJECTS),
+    subjects: Annotated[str, typer.Option(help="whose volumes the flicker is measured on; by default the test patients'")] = "",
     limit: Annotated[int, typer.Option(help="middle slices of the flicker", min=2)] = 6,
     scans: Annotated[str, typer.Option(help="3-D scans for vessels and reformats: file names without endings")] = "head_T1w_forrest",
     slab: Annotated[int, typer.Option(help="middle slices of these scans", min=2)] = 60,
