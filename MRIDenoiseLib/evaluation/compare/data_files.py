@@ -41,7 +41,7 @@ def write_cells(path: Path, findings: Findings) -> None:
             case = cell.case
             noises = findings.noises.get(case.name)
             told = ("", "", "") if noises is None else (f"{noises.own:.5f}", f"{noises.added:.5f}", "yes" if noises.counts else WHY_APART)
-            facts = [case.name, case.subject, case.organ, case.contrast, case.noise, *told, cell.method, cell.model]
+            facts: list[Any] = [case.name, case.subject, case.organ, case.contrast, case.noise, *told, cell.method, cell.model]
             facts += [words_of(outcome.setting or cell.setting), ON_THE_TRUTH if cell.choices else ""]
             cost = (f"{outcome.seconds:.4f}", f"{outcome.processor:.4f}", f"{outcome.megabytes:.1f}", outcome.error)
             writer.writerow([*facts, *cost, *(outcome.figures.get(name, "") for name in FIGURES)])

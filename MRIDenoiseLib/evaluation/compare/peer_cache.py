@@ -73,7 +73,7 @@ def _mark(case: Case, cell: Cell) -> str:
     ]
     found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for array in (case.volume.voxels, case.reference, task.near):
-        found.update(np.ascontiguousarray(array).data)
+        found.update(array.tobytes())
     return found.hexdigest()[:24]
 
 
