@@ -22,6 +22,8 @@ ROUGH, SMOOTH = 0.45, 0.30
 """Standard deviation over mean in that square. Noise alone has 0.52 (Rayleigh) or 0.58 (uniform), tissue at an SNR of 3.3 has 0.30."""
 BRIGHT_NOISE = 0.7
 """Times smooth tissue's median: only in division images is noise without signal as bright (0.58 was met in others, at edges)."""
+PIXEL_SIZED = 0.6
+"""Of that noise's standard deviation, what is left after taking out means of 3 x 3 (0.93 of white noise, 0.47 of small bright anatomy)."""
 LEAST_BRIGHT_NOISE = 0.05
 """The part of the image that such noise fills at least."""
 
@@ -114,11 +116,11 @@ def _ceiling(voxels: np.ndarray, blurred: np.ndarray) -> float:
 def _has_noisy_air(voxels: np.ndarray, blurred: np.ndarray) -> bool:
     """Whether noise without signal is as bright as smooth tissue and fills a good part of the image; a few slices tell."""
     chosen = np.unique(np.linspace(0, len(voxels) - 1, 5).round().astype(int))
-    noise, tissue, pixels = [], [], 0
+    noise, fine, tissue, pixels = [], [], [], 0
     for z in chosen:
-        roughness = _roughness(voxels[z])
-        rough = ndimage.binary_opening(roughness > ROUGH, np.ones((ROUGH_OPENING, ROUGH_OPENING)))
+        roughness, rough = _roughness(voxels[z]), noise_without_signal(voxels[z])
         noise.append(blurred[z][rough])
+        fine.append((voxels[z] - ndimage.uniform_filter(voxels[z], 3))[rough] / voxels[z][rough].std() if rough.any() else np.zeros(0))
         tissue.append(blurred[z][(roughness < SMOOTH) & (blurred[z] > 0)])
         pixels += rough.size
     rough_values, smooth_values = np.concatenate(noise), np.concatenate(tissue)
@@ -126,7 +128,7 @@ def _has_noisy_air(voxels: np.ndarray, blurred: np.ndarray) -> bool:
         return False
     # Air that was smoothed is smooth, too, and dark; tissue is what is left above half of the brightest smooth place.
     bright = smooth_values[smooth_values > np.percentile(smooth_values, 90) / 2]
-    return bool(np.median(rough_values) > BRIGHT_NOISE * np.median(bright))
+    return bool(np.median(rough_values) > BRIGHT_NOISE * np.median(bright) and np.concatenate(fine).std() > PIXEL_SIZED)
 
 
 def _signal(image: np.ndarray) -> np.ndarray:

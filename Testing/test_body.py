@@ -53,6 +53,14 @@ def test_noise_as_bright_as_tissue_is_no_body(head, noise):
     assert found.noisy_air and body > 0.7 and beside < 0.02
 
 
+def test_small_bright_anatomy_in_smooth_air_is_no_noise():
+    """As in the mean of many diffusion-weighted images of a spinal cord: it is rough, and only the air beside it is smooth."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:36, :96]
+    cord = 1500 * np.exp(-(((y - 18) / 4.0) ** 2 + ((x % 12 - 6) / 2.5) ** 2)) + 150
+    assert not find_body((cord + rng.normal(0, 8, (5, 36, 96))).astype(np.float32)).noisy_air
+
+
 def test_a_very_noisy_image_has_no_noisy_air(head):
     voxels, inside = head
     rng = np.random.default_rng(1)

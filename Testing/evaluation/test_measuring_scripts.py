@@ -88,7 +88,7 @@ def test_noise_told(measure):
     content, output = measure(measure_noise_told, "--subjects", "s1", "--kinds", "white", "--limit", "2")
     assert [row["kind"] for row in content["rows"]] == ["white"] * 6
     assert all(row["ratio"] == pytest.approx(row["told"] / row["true"], abs=1e-3) for row in content["rows"])
-    assert f"{content['rows'][0]['ratio']:.2f}" in output and "of 6 rows that count" in output
+    assert f"{content['rows'][-1]['ratio']:.2f}" in output and "rows that count" in output
 
 
 def test_through_plane(measure, data_folder, request, monkeypatch, tmp_path):

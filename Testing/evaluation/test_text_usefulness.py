@@ -167,5 +167,5 @@ def test_every_volume_gives_as_many_crops_and_the_same_seed_the_same():
     volumes = [CleanVolume(slices, slices > 0.1, 3.0 + k, manifest_acquisition(row, Acquisition()), row) for k, row in enumerate(rows)]
     first, second, other = (draw_crops(volumes, per_volume=3, size=64, seed=seed) for seed in (2, 2, 3))
     assert first.subjects == ["s0"] * 3 + ["s1"] * 3 and first.pairs.slice_spacing.tolist() == [3, 3, 3, 4, 4, 4]
-    assert first.pairs.measured.shape == (6, 3, 64, 64) and len(first.pairs.prompts) == 6
+    assert first.pairs.measured.shape == (6, 5, 64, 64) and len(first.pairs.prompts) == 6
     assert torch.equal(first.pairs.measured, second.pairs.measured) and not torch.equal(first.pairs.measured, other.pairs.measured)

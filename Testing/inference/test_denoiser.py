@@ -114,15 +114,12 @@ def test_no_frame_of_untouched_noise_stands_around_the_body(models, volume):
     assert (result.residual.voxels != 0).mean(axis=(1, 2)).min() > 0.95
 
 
-def test_wiped_out_air_comes_back_exactly_and_hardly_changes_tissue(models, volume):
-    plain = Denoiser(models, "cpu")(volume).volume.voxels
-    body = body_mask(volume.voxels)
-    inside = ndimage.binary_dilation(body, np.ones((1, 3, 3)), iterations=3)
-    wiped = Denoiser(models, "cpu")(volume.with_voxels(np.where(inside, volume.voxels, 0))).volume.voxels
-    assert (wiped[~ndimage.binary_dilation(inside, np.ones((1, 3, 3)))] == 0).all()
-    deep = ndimage.binary_erosion(body, np.ones((1, 3, 3)), iterations=8)
-    noise = (volume.voxels - plain)[deep]
-    assert np.sqrt(np.mean((wiped - plain)[deep] ** 2)) < 0.2 * noise.std()
+def test_wiped_out_air_comes_back_exactly_and_the_rest_is_denoised(models, volume):
+    inside = ndimage.binary_dilation(body_mask(volume.voxels), np.ones((1, 3, 3)), iterations=3)
+    wiped = Denoiser(models, "cpu")(volume.with_voxels(np.where(inside, volume.voxels, 0)))
+    beside = ~ndimage.binary_dilation(inside, np.ones((1, 3, 3)))
+    assert (wiped.volume.voxels[beside] == 0).all() and (wiped.residual.voxels[inside] != 0).mean() > 0.95
+    assert wiped.noise_level == pytest.approx(Denoiser(models, "cpu")(volume).noise_level, rel=0.05)
 
 
 def test_slices_are_taken_across_the_acquired_plane(models, volume):

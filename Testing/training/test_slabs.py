@@ -34,7 +34,8 @@ def correlation_length(noise: torch.Tensor) -> float:
 @pytest.mark.parametrize(("fills", "expected"), [((1.0, 1.0), (1.0, 1.0)), ((1.0, 1.6), (1.0, 1.6)), ((1.3, 1.0), (1.3, 1.0))])
 def test_zero_filling_of_one_direction_makes_grain_in_that_direction_alone(fills, expected):
     model = AcquisitionModel(coils=1, noise_correlation=0.0, sigma=0.02, zero_fill=fills[0], readout_fill=fills[1])
-    noise = acquire(torch.ones(60, SIZE, SIZE), model, seeded(), scene=Scene.standard(model)) - 1
+    image, scene = torch.ones(60, SIZE, SIZE), Scene.standard(model)
+    noise = acquire(image, model, seeded(), scene=scene) - acquire(image, replace(model, sigma=0.0), seeded(), scene=scene)
     found = correlation_length(noise.transpose(1, 2)), correlation_length(noise)
     assert found == pytest.approx(expected, abs=0.1)
     assert float(noise.std()) == pytest.approx(0.02, rel=0.03), "a pixel keeps its strength"
