@@ -120,11 +120,13 @@ def _has_noisy_air(voxels: np.ndarray, blurred: np.ndarray) -> bool:
     for z in chosen:
         roughness, rough = _roughness(voxels[z]), noise_without_signal(voxels[z])
         noise.append(blurred[z][rough])
-        fine.append((voxels[z] - ndimage.uniform_filter(voxels[z], 3))[rough] / voxels[z][rough].std() if rough.any() else np.zeros(0))
+        spread = float(voxels[z][rough].std()) if rough.any() else 0.0
+        if spread > 0:
+            fine.append((voxels[z] - ndimage.uniform_filter(voxels[z], 3))[rough] / spread)
         tissue.append(blurred[z][(roughness < SMOOTH) & (blurred[z] > 0)])
         pixels += rough.size
     rough_values, smooth_values = np.concatenate(noise), np.concatenate(tissue)
-    if rough_values.size < LEAST_BRIGHT_NOISE * pixels or not smooth_values.size:
+    if rough_values.size < LEAST_BRIGHT_NOISE * pixels or not smooth_values.size or not fine:
         return False
     # Air that was smoothed is smooth, too, and dark; tissue is what is left above half of the brightest smooth place.
     bright = smooth_values[smooth_values > np.percentile(smooth_values, 90) / 2]
