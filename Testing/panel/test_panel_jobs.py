@@ -158,4 +158,5 @@ def test_nothing_blocks_the_window_for_long(slicer_app, panel):
         time.sleep(0.005)
         assert panel.engine.busy or panel.logic.getParameterNode().denoisedVolume is not None, panel.ui.statusLabel.text
     print(f"the window waited {1000 * longest:.0f} ms at most")
-    assert longest < 0.05
+    # 22 ms on a quick processor, 90 on a slow one; denoising in the window would take seconds.
+    assert longest < 0.15
