@@ -130,7 +130,7 @@ class Denoiser:
         began = time.monotonic()
         asked = settings or Settings()
         device = self.device if asked.device is None else choose_device(asked.device)
-        run, strength = self._chosen(asked, method)
+        run, strength = self._chosen(asked, method, device)
         axis = volume.slice_axis
         stack = np.moveaxis(volume.voxels, axis, 0)
         first, last = asked.slices or (0, len(stack))
@@ -189,14 +189,14 @@ class Denoiser:
             ),
         )
 
-    def _chosen(self, asked: Settings, method: Method | None) -> tuple[Method, float]:
+    def _chosen(self, asked: Settings, method: Method | None, device: torch.device) -> tuple[Method, float]:
         """What to run, and the strength of it."""
         if method is not None:
             if asked.method is not None or set(asked.options()) - {"strength"}:
                 raise SettingsError(f"{method.name} brings its own options; leave the method and its options out of the settings")
             run, strength = method, asked.strength
         else:
-            chosen = asked.resolved(self.bundle.default_method, self.bundle.default_settings)
+            chosen = asked.resolved(self.bundle.default_method, self.bundle.default_settings, on_gpu=device.type != "cpu")
             run, strength = method_of(chosen), chosen.strength
         # Methods without diffusion leave the denoiser on disk.
         for network in needed(run.name, informed=run.name in DIFFUSION and is_informed(self.bundle)):

@@ -14,11 +14,15 @@ from MRIDenoiseLib.sampling.regression import VIEWS
 METHOD_DEFAULTS: dict[str, dict[str, Any]] = {
     "fidelity-guided": {"mode": "tuned", "steps": 10, "fidelity": None, "strength": 1.0},
     "posterior-mean": {"steps": 1, "samples": 1, "strength": 1.0},
-    "regression": {"samples": 1, "strength": 1.0},
-    "sharpened": {"sharpness": 0.5, "steps": 2, "samples": 4, "strength": 1.0},
+    "regression": {"samples": None, "strength": 1.0},
+    "sharpened": {"sharpness": 0.5, "steps": 2, "samples": None, "strength": 1.0},
     "ddim": {"steps": 10, "strength": 1.0},
 }
-"""The methods, each with the options it understands and their values where neither user nor bundle says one."""
+"""The methods, each with the options it understands and their values where neither user nor bundle says one; None is found out
+by :meth:`Settings.resolved`."""
+
+VIEWS_ON_A_PROCESSOR, VIEWS_ON_A_GPU = 1, 4
+"""Views of a slice where nobody says how many: each costs a network call, and the first brings most."""
 
 METHODS = tuple(METHOD_DEFAULTS)
 OPTIONS = ("steps", "fidelity", "mode", "samples", "sharpness", "strength")
@@ -37,7 +41,7 @@ class Settings:
         fidelity: weight of the likelihood in ``fidelity-guided``, >= 0.
         mode: ``tuned`` or ``paper``, for ``fidelity-guided``.
         samples: how many samples ``posterior-mean`` averages; how many mirrored and turned views ``regression`` and
-            ``sharpened`` do.
+            ``sharpened`` do, by default one on a processor and four on a GPU.
         sharpness: of ``sharpened``, from 0 (most faithful: the regression network's answer itself) to 1 (sharpest).
         strength: the part, above 0 to 1, of what the method would take away that is taken away. A little less than all
             costs little error and leaves small, weak lesions more of their contrast.
@@ -87,12 +91,13 @@ class Settings:
         if self.slices is not None and not 0 <= self.slices[0] < self.slices[1]:
             raise SettingsError(f"slices A:B need 0 <= A < B, not {self.slices[0]}:{self.slices[1]}")
 
-    def resolved(self, default_method: str, default_settings: Mapping[str, Any]) -> Settings:
+    def resolved(self, default_method: str, default_settings: Mapping[str, Any], *, on_gpu: bool = False) -> Settings:
         """The same with every choice the method needs made: the user's, else the bundle's, else the method's own.
 
         Args:
             default_method: the bundle's.
             default_settings: the bundle's, for that method and for those that rest on it.
+            on_gpu: whether a GPU does the work, where more views cost little.
 
         Raises:
             BundleError: the bundle names a method or an option that does not exist.
@@ -115,8 +120,10 @@ class Settings:
                 offered.pop("fidelity", None)
             values |= offered
         values |= {name: getattr(self, name) for name in values if getattr(self, name) is not None}
-        if "regression" in (method, RESTS_ON.get(method)) and values["samples"] > len(VIEWS):
-            raise SettingsError(f"{method} averages at most {len(VIEWS)} views of a slice, not {values['samples']}")
+        if "regression" in (method, RESTS_ON.get(method)):
+            values["samples"] = values["samples"] or (VIEWS_ON_A_GPU if on_gpu else VIEWS_ON_A_PROCESSOR)
+            if values["samples"] > len(VIEWS):
+                raise SettingsError(f"{method} averages at most {len(VIEWS)} views of a slice, not {values['samples']}")
         if method == "fidelity-guided":
             if values["fidelity"] is None:
                 values["fidelity"] = FIDELITY[values["mode"]]

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_cases import QuickBatches, tiny_networks, trained_before, weights
+from training_cases import QuickBatches, tiny_networks, trained_before, untimed, weights
 
 from MRIDenoiseLib.errors import Cancelled, SettingsError
 from MRIDenoiseLib.models.configs import Networks
-from MRIDenoiseLib.training.log import read_log
 from MRIDenoiseLib.training.recipe import Recipe, Stage
 from MRIDenoiseLib.training.run import Trained, train, trained_so_far
 
@@ -185,6 +184,6 @@ def test_killed_at_any_moment_and_started_again_it_comes_to_the_same_weights_and
     resumed = train(recipe, tiny_networks(), quick, tmp_path / "killed")
     assert torch.allclose(all_weights(resumed.networks), all_weights(whole.networks), rtol=0, atol=1e-6)
     for stage in recipe.stages:
-        logs = [read_log(tmp_path / name / stage.network) for name in ("whole", "killed")]
+        logs = [untimed(tmp_path / name / stage.network) for name in ("whole", "killed")]
         assert logs[0] == logs[1] and len(logs[0]) >= STEPS // 3
     assert not [path for path in (tmp_path / "killed").rglob(".*")], "no half-written file is left"

@@ -18,6 +18,8 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from MRIDenoiseLib.models.configs import Networks, build_networks, tiny
 from MRIDenoiseLib.prompt.vocabulary import WORDS
+from MRIDenoiseLib.training.log import read_log
+from MRIDenoiseLib.training.loop import NETWORK_SHARE
 from MRIDenoiseLib.training.preparation.records import Record, RecordMeta, RecordWriter
 from MRIDenoiseLib.training.preparation.references import GtKind
 from MRIDenoiseLib.training.preparation.split import Split
@@ -26,6 +28,13 @@ from MRIDenoiseLib.training.volumes import CleanVolume, ManifestRow, manifest_ac
 from MRIDenoiseLib.volume import Acquisition
 
 PROMPTS = ("siemens head t1 plain axial 2x", "ge knee pd fs sag 3x", "unknown unknown unknown unknown unknown unknown")
+
+
+def untimed(folder: Path) -> list[dict[str, float]]:
+    """The log of a training without how much of the time its network took, which no two runs share; that it is a share is checked."""
+    entries = read_log(folder)
+    assert all(0 < entry.pop(NETWORK_SHARE, 0.5) <= 1 for entry in entries)
+    return entries
 
 
 def phantom(depth: int = 4, size: int = 64) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 
+from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation.compare.cells import ADDED, LIMITS, OWN, Cell, Outcome
 from MRIDenoiseLib.evaluation.compare.engine import ShouldStop, run_cells
 from MRIDenoiseLib.evaluation.compare.plan import Entrant, Plan
@@ -126,12 +127,40 @@ def compare(
     trials = plan.trials()
     tried = fill(trials, "Choosing settings")
     settings = plan.choose(tried)
+    return _findings(plan, settings, tried, fill(plan.scored(settings), "Comparing"))
+
+
+def kept(plan: Plan, folder: Path) -> Findings:
+    """What an unfinished comparison can tell already: of the images on which every method has run.
+
+    Args:
+        plan: what is compared.
+        folder: where cells are kept.
+
+    Raises:
+        SettingsError: settings are still being chosen, or no image is finished.
+    """
+    store = CellStore(folder)
+    trials = plan.trials()
+    tried = {cell.name: outcome for cell in trials if (outcome := store.get(cell)) is not None}
+    if len(tried) < len(trials):
+        raise SettingsError("the comparison is still choosing settings; let it go on first")
+    settings = plan.choose(tried)
     scored = plan.scored(settings)
-    found = fill(scored, "Comparing")
+    found = {cell.name: outcome for cell in scored if (outcome := store.get(cell)) is not None}
+    unfinished = {cell.case.name for cell in scored if cell.name not in found}
+    finished = {name: spec for name, spec in plan.cases.items() if name not in unfinished}
+    if not finished:
+        raise SettingsError("the comparison has no image on which every method has run; let it go on first")
+    return _findings(replace(plan, cases=finished), settings, tried, found)
+
+
+def _findings(plan: Plan, settings: Mapping[Entrant, Setting], tried: Mapping[str, Outcome], found: Mapping[str, Outcome]) -> Findings:
+    scored = plan.scored(settings)
     return Findings(
         plan=plan,
         settings=settings,
-        trials={cell.name: (cell, tried[cell.name]) for cell in trials},
+        trials={cell.name: (cell, tried[cell.name]) for cell in plan.trials()},
         cells=[(cell, found[cell.name]) for cell in scored if cell.method != LIMITS],
         noises={
             cell.case.name: Noises(outcome.figures[OWN], outcome.figures[ADDED])

@@ -69,6 +69,6 @@ METHOD = Method(
         {NOISE: TRUE, "strength": strength, "algorithm": algorithm, "search": search, "rician": rician}
         for algorithm, search in (("classic", 2), ("classic", 3), ("blockwise", 2))
         for rician in (True, False)
-        for strength in (1.0, 0.7, 0.85, 1.2, 1.5)
+        for strength in (1.0, 0.75, 1.3)
     ),
 )

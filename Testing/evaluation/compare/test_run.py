@@ -7,12 +7,17 @@ import shutil
 from base64 import b64decode
 from html import unescape
 
+import measure_methods
 import numpy as np
 import pytest
+from card_tables import methods as methods_table
+from command import command_line
 from comparison_cases import write_config, write_data
 from pair_files import body, coils, complex_noise, hdf5, ismrmrd, kspace_of
+from typer.testing import CliRunner
 
 from MRIDenoiseLib.cli import main
+from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation.compare import config as configuration
 from MRIDenoiseLib.evaluation.compare import run
 from MRIDenoiseLib.evaluation.compare.cells import run_cell
@@ -86,6 +91,35 @@ def test_a_killed_run_goes_on_with_what_is_missing_and_a_damaged_cell_is_done_ag
     findings = run.compare(plan, tmp_path / "out", jobs=1)
     assert first & set(done) == {stored[0].stem}
     assert len(findings.cells) == 2 * 3 and not [outcome.error for _, outcome in findings.cells if outcome.error]
+
+
+def test_the_images_that_are_finished_can_be_told_of_before_the_rest(
+    plan_of, tiny_bundle, phantoms, tmp_path, in_this_process, monkeypatch
+):
+    values = {"methods": ["noisy", "blur", "nbnet", "ours"], "choose": "on-each-image", "tuning": None}
+    plan = plan_of(**values)
+    out = tmp_path / "cells"
+    with pytest.raises(SettingsError, match="no image on which every method has run"):
+        run.kept(plan, out)
+    run.compare(plan, out, jobs=1)
+    whole = run.kept(plan, out)
+    assert [outcome.figures for _, outcome in whole.cells] == [outcome.figures for _, outcome in run.compare(plan, out, jobs=1).cells]
+    next((out / "cells").glob("knee*nbnet*.json")).unlink()
+    assert list(run.kept(plan, out).plan.cases) == ["head_T1w_s1_R"]
+
+    monkeypatch.setattr(measure_methods, "CONFIG", write_config(tmp_path / "honest.yaml", **values))
+    target = tmp_path / "methods.json"
+    words = ["--data", str(phantoms), "--out", str(out), "--bundle", str(tiny_bundle), "--so-far", "--json", str(target)]
+    done = CliRunner().invoke(command_line(measure_methods.main), words, catch_exceptions=False)
+    assert done.exit_code == 0 and "Gaussian blur" in done.output, done.output
+    told = json.loads(target.read_text())
+    assert told["images"] == 1 and set(told["psnr_foreground"]["R"]) == {"noisy", "blur", "nbnet", "ours"}
+    scores = told["psnr_foreground"]["R"]
+    lost = {name for name, value in scores.items() if value > scores["ours"]}
+    assert set(told["lost"]) == lost
+    ahead = next(one["mean"] for one in told["ahead"] if one["of"] == "noisy" and one["figure"] == "psnr_foreground")
+    assert ahead == pytest.approx(scores["ours"] - scores["noisy"], abs=1e-6)
+    assert "**default**" in methods_table(told)
 
 
 def test_one_methods_failure_does_not_stop_the_rest_and_is_tried_again_next_time(plan_of, tmp_path, in_this_process, monkeypatch):

@@ -1,0 +1,84 @@
+"""New weights become the bundled model by one command, with a card and README tables that hold what was measured on them."""
+
+import json
+import shutil
+from pathlib import Path
+
+import adopt_weights
+import card_tables
+import pytest
+from command import command_line
+from typer.testing import CliRunner
+
+from MRIDenoiseLib.card import bundled_model
+from MRIDenoiseLib.models.bundle import Bundle
+
+LESIONS = {
+    "command": "python scripts/measure_lesions.py --data DIR",
+    "what": "lesions",
+    "summary": {"noisy": {"all": {"median": 0.99, "fifth_percentile": 0.95, "missing": 0}}},
+}
+
+
+@pytest.fixture
+def bundled(tiny_bundle, tmp_path, monkeypatch) -> Path:
+    """An older model where the bundled one lies, and a README."""
+    old = tmp_path / "bundled"
+    shutil.copytree(tiny_bundle, old)
+    readme = tmp_path / "README.md"
+    readme.write_text(
+        "Before.\n<!-- card: lesions -->\nold\n<!-- end of card -->\n<!-- card: posterior -->\nold\n<!-- end of card -->\nAfter.\n"
+    )
+    monkeypatch.setattr(adopt_weights, "bundled_model", lambda: old)
+    monkeypatch.setattr(card_tables, "bundled_model", lambda: old)
+    monkeypatch.setattr(card_tables, "README", readme)
+    return old
+
+
+def test_what_was_measured_goes_into_card_and_readme_and_what_was_not_goes_out(bundled, tiny_bundle, tmp_path, monkeypatch):
+    asked = []
+
+    def measure(script: str, *words: str) -> None:
+        asked.append(Path(script).name)
+        if "--json" in words:
+            files = Bundle.load(tiny_bundle).card["files"]
+            Path(words[words.index("--json") + 1]).write_text(json.dumps(LESIONS | {"files": files, "details": {"many": 1}}))
+
+    monkeypatch.setattr(adopt_weights, "_run", measure)
+    words = [str(tiny_bundle), "--data", str(tmp_path), "--work", str(tmp_path / "work"), "--only", "lesions"]
+    for _ in range(2):
+        done = CliRunner().invoke(command_line(adopt_weights.adopt), words, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+    assert asked == ["measure_lesions.py", "draw_screenshots.py", "draw_screenshots.py"], "nothing is measured twice"
+    assert Bundle.load(bundled).card["measured"] == {"lesions": LESIONS}
+    assert card_tables.README.read_text() == (
+        "Before.\n<!-- card: lesions -->\n| image | half keep | nineteen of twenty keep | lost (under 25 %) |\n| --- | --- | --- | --- |\n"
+        "| noisy | 99 % | 95 % | 0 |\n<!-- end of card -->\n<!-- card: posterior -->\n*Not measured on this model.*\n<!-- end of card -->\nAfter.\n"
+    )
+
+
+def test_what_was_measured_on_other_weights_is_measured_again(tiny_bundle, tmp_path):
+    files = Bundle.load(tiny_bundle).card["files"]
+    path = tmp_path / "lesions.json"
+    assert not adopt_weights._is_of(path, files)
+    path.write_text(json.dumps({"files": files}))
+    assert adopt_weights._is_of(path, files)
+    path.write_text(json.dumps({"files": files | {"restoration/config.json": "0" * 64}}))
+    assert not adopt_weights._is_of(path, files)
+
+
+def test_a_damaged_model_takes_no_place(bundled, tiny_bundle, tmp_path):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(tiny_bundle, damaged)
+    (damaged / "denoiser" / "config.json").write_text("{}")
+    before = Bundle.load(bundled).hash
+    with pytest.raises(Exception, match="denoiser"):
+        adopt_weights.place(damaged, {}, bundled)
+    assert Bundle.load(bundled).hash == before
+
+
+def test_readme_shows_what_the_bundled_models_card_holds():
+    text = card_tables.README.read_text(encoding="utf-8")
+    measured = json.loads((bundled_model() / "card.json").read_text(encoding="utf-8"))["measured"]
+    assert len(card_tables.BLOCK.findall(text)) >= 4
+    assert card_tables.filled(text, measured) == text, "python scripts/card_tables.py fills them in"

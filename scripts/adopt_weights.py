@@ -1,0 +1,131 @@
+"""New weights become the bundled model, and all that rests on them is done again:
+
+    python scripts/adopt_weights.py NEW_MODEL --data DIR --work DIR [--only methods,lesions] [--left-over]
+
+Every measurement of the card is run on the new model and kept in ``--work``, so that the command may be stopped and goes on where
+it was; what was measured on these very weights is not measured again. Then the model, with a card of these numbers, takes the place
+of the bundled one, README's tables are filled in from it, and README's pictures are drawn anew. The whole takes hours on two cores.
+With ``--only`` other measurements are left out of card and README rather than kept from older weights. ``--left-over`` takes of the
+comparison the images that are finished. Afterwards: ``python scripts/test.py --data DIR``, and look at the pictures.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from card_tables import fill_readme
+from command import chosen, run
+from rich.console import Console
+
+from MRIDenoiseLib.card import CARD, bundled_model
+from MRIDenoiseLib.errors import MRIDenoiseError
+from MRIDenoiseLib.io.atomic import replacing
+from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle_writing import is_bundle
+from MRIDenoiseLib.training.card import DETAILS
+
+ROOT = Path(__file__).resolve().parent.parent
+MEASUREMENTS: dict[str, Sequence[str]] = {
+    "native_noise": ("measure_native_noise.py", "--bm4d"),
+    "noise_told": ("measure_noise_told.py",),
+    "lesions": ("measure_lesions.py",),
+    "lesions_sharpened": ("measure_lesions.py", "--method", "sharpened", "--sharpness", "1.0"),
+    "through_plane": ("measure_through_plane.py", "--bm4d"),
+    "posterior": ("measure_posterior.py",),
+    "repeats": ("measure_repeats.py",),
+    "tissues": ("measure_tissues.py",),
+    "sharpening_grain": ("measure_grain.py",),
+    "text": ("measure_text.py",),
+    "sheets": ("draw_sheets.py",),
+    "methods": ("measure_methods.py",),
+}
+"""Name in the card -> script and options, the quickest first."""
+PICTURES = ("Testing/panel/draw_screenshots.py",)
+
+
+def adopt(
+    model: Annotated[Path, typer.Argument(help="folder of the new model")],
+    data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
+    work: Annotated[Path, typer.Option(help="folder where what was measured is kept")],
+    only: Annotated[str, typer.Option(help="measurements, with commas between")] = ",".join(MEASUREMENTS),
+    left_over: Annotated[bool, typer.Option("--left-over", help="of the comparison, take the images that are finished")] = False,
+) -> None:
+    """Measure, put into the card, and redo README's tables and pictures."""
+    names = chosen(only, MEASUREMENTS, "measurement")
+    work.mkdir(parents=True, exist_ok=True)
+    files = Bundle.load(model).card["files"]
+    console = Console(stderr=True)
+    measured: dict[str, Any] = {}
+    for name in names:
+        path = work / f"{name}.json"
+        if not _is_of(path, files):
+            console.print(f"measuring {name}")
+            _run(
+                f"scripts/{MEASUREMENTS[name][0]}",
+                *MEASUREMENTS[name][1:],
+                *_places(name, model, data, work, left_over),
+                "--json",
+                str(path),
+            )
+        numbers = json.loads(path.read_text(encoding="utf-8"))
+        measured[name] = {key: value for key, value in numbers.items() if key not in ("files", DETAILS)}
+    place(model, measured, bundled_model())
+    fill_readme()
+    for script in PICTURES:
+        _run(script)
+
+
+def place(model: Path, measured: dict[str, Any], target: Path) -> None:
+    """Put a model, with these numbers in its card, in the place of another.
+
+    Args:
+        model: folder of the new one.
+        measured: name -> numbers.
+        target: folder that it takes.
+
+    Raises:
+        BundleError: the new model is damaged.
+        OutputError: it cannot be written.
+    """
+    with replacing(target, True, is_ours=is_bundle) as folder:
+        shutil.copytree(model, folder)
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        (folder / CARD).write_text(json.dumps(card | {"measured": measured}, indent=1, ensure_ascii=False), encoding="utf-8")
+        Bundle.verify(folder)
+
+
+def _is_of(path: Path, files: dict[str, str]) -> bool:
+    """Whether a file of numbers is there and was measured on these very weights."""
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8"))["files"] == files)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _places(name: str, model: Path, data: Path, work: Path, left_over: bool) -> list[str]:
+    """Where a script finds the model and the data, and where it may write."""
+    places = ["--data", str(data), "--bundle", str(model)]
+    if name == "methods":
+        return [*places, "--out", str(work / "comparison"), *(["--so-far"] if left_over else [])]
+    return [*places, "--out", str(work / "sheets")] if name == "sheets" else places
+
+
+def _run(script: str, *words: str) -> None:
+    """Run a script of this repository.
+
+    Raises:
+        MRIDenoiseError: it failed; it has said why.
+    """
+    if subprocess.run([sys.executable, str(ROOT / script), *words], cwd=ROOT, check=False).returncode:
+        raise MRIDenoiseError(f"{script} failed; what was measured before is kept, and the same command goes on from there")
+
+
+if __name__ == "__main__":
+    run(adopt)

@@ -1,0 +1,169 @@
+"""README's tables are what the bundled model's card holds: ``python scripts/card_tables.py`` fills them in again.
+
+A table stands between ``<!-- card: NAME -->`` and ``<!-- end of card -->``. What a card lacks is said to be not measured.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from MRIDenoiseLib.card import bundled_model
+from MRIDenoiseLib.io.atomic import replacing
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+BLOCK = re.compile(r"(<!-- card: (\w+) -->\n).*?(<!-- end of card -->)", re.DOTALL)
+SHORT = {
+    "noisy": "noisy",
+    "blur": "blur",
+    "median": "median",
+    "gradient": "gradient diffusion",
+    "curvature": "curvature diffusion",
+    "nlm": "NLM",
+    "ants": "ANTs",
+    "bm4d-told": "BM4D, told the noise",
+    "nbnet": "regression, one view",
+    "regression-4": "regression, four views",
+    "posterior-mean": "posterior mean",
+    "sharpened-half": "sharpened, half",
+    "sharpened-full": "sharpened, full",
+    "ours": "**default**",
+}
+"""Columns of the comparison."""
+
+
+def filled(text: str, measured: Mapping[str, Any]) -> str:
+    """A text with its tables as a card's ``measured`` has them.
+
+    Raises:
+        KeyError: the text asks for a table that is not made here.
+    """
+
+    def block(match: re.Match[str]) -> str:
+        name = match[2]
+        made = TABLES[name](measured[name]) if name in measured else "*Not measured on this model.*"
+        return f"{match[1]}{made}\n{match[3]}"
+
+    return BLOCK.sub(block, text)
+
+
+def methods(told: Mapping[str, Any]) -> str:
+    """The comparison: PSNR by noise, then how far the default is ahead of each method."""
+    names = [name for name in SHORT if any(method["name"] == name for method in told["methods"])]
+    rows = []
+    for noise, scores in told["psnr_foreground"].items():
+        best = max(scores[name] for name in names if scores.get(name) is not None)
+        rows.append([noise, *(_bold(scores.get(name), best) for name in names)])
+    table = _table(["noise", *(SHORT[name] for name in names)], rows)
+    ahead = {(one["of"], one["figure"]): one for one in told["ahead"]}
+    lines = [
+        [
+            SHORT[name],
+            *(_interval(ahead[name, figure], digits) for figure, digits in (("psnr_foreground", 2), ("ssim_foreground", 4))),
+            f"{len(told['lost'].get(name, []))} of {told['images']}",
+        ]
+        for name in names
+        if (name, "psnr_foreground") in ahead
+    ]
+    return f"{table}\n\n{_table(['the default is ahead of', 'PSNR, dB (95 % interval)', 'SSIM', 'images lost'], lines)}"
+
+
+def native_noise(told: Mapping[str, Any]) -> str:
+    """Real scans as they are."""
+    rows = []
+    for scan in told["scans"]:
+        removed = scan["removed"]
+        rows.append(
+            [_words(scan["scan"]), f"{1000 * scan['grain']['fine']:.0f}", *(_removed(removed.get(by)) for by in ("denoised", "BM4D"))]
+        )
+        rows[-1].append(f"{removed['denoised']['edge_ratio']:.2f} ({removed['equal blur']['edge_ratio']:.2f})")
+    head = ["scan", "grain, per mille of P99.5", "removed, fine and coarse", "BM4D told the grain", "edge ratio (equal blur)"]
+    clean = ", ".join(f"{_words(scan['scan'])} {1000 * scan['removed']['denoised']['change']:.1f}" for scan in told["clean"])
+    return f"{_table(head, rows)}\n\nClean scans are changed by (rms, per mille of P99.5): {clean}."
+
+
+def lesions(told: Mapping[str, Any]) -> str:
+    """What is left of small lesions."""
+    rows = []
+    for name, groups in told["summary"].items():
+        group = groups["all"]
+        rows.append([name, f"{100 * group['median']:.0f} %", f"{100 * group['fifth_percentile']:.0f} %", str(group["missing"])])
+    return _table(["image", "half keep", "nineteen of twenty keep", "lost (under 25 %)"], rows)
+
+
+def noise_told(told: Mapping[str, Any]) -> str:
+    """Noise told over true noise, of rows that count."""
+    by_kind: dict[str, dict[float, list[float]]] = {}
+    for row in told["rows"]:
+        if row["counts"]:
+            by_kind.setdefault(row["kind"], {}).setdefault(row["strength"], []).append(row["ratio"])
+    strengths = sorted({strength for kind in by_kind.values() for strength in kind})
+    rows = [[kind, *(_range(found.get(strength, [])) for strength in strengths)] for kind, found in by_kind.items()]
+    return _table(["noise", *(f"{strength:g}" for strength in strengths)], rows)
+
+
+def posterior(told: Mapping[str, Any]) -> str:
+    """Regression and the ways of the diffusion model, beside a denoiser that has learned nothing."""
+    rows = []
+    for model, ways in told["means"].items():
+        for way, mean in ways.items():
+            # Regression is the same whatever the denoiser has learned.
+            if model == next(iter(told["means"])) or mean != told["means"][next(iter(told["means"]))][way]:
+                rows.append([f"{way}, {model}", f"{mean['psnr']:.2f}", f"{mean['edges']:.3f}", f"{mean['calibration']:.2f}"])
+    return _table(["way", "PSNR, dB", "edge width, of the default's", "variance of samples / squared error"], rows)
+
+
+TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "methods": methods,
+    "native_noise": native_noise,
+    "lesions": lesions,
+    "noise_told": noise_told,
+    "posterior": posterior,
+}
+"""Name in the card -> what makes README's table of it."""
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _bold(value: float | None, best: float) -> str:
+    if value is None:
+        return "-"
+    return f"**{value:.2f}**" if value == best else f"{value:.2f}"
+
+
+def _interval(one: Mapping[str, Any], digits: int) -> str:
+    return f"{one['mean']:+.{digits}f} ({one['low']:+.{digits}f} to {one['high']:+.{digits}f})"
+
+
+def _removed(removal: Mapping[str, Any] | None) -> str:
+    return "-" if removal is None else f"{100 * removal['fine']:.0f} % and {100 * removal['coarse']:.0f} %"
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):.2f} to {max(values):.2f}" if values else "-"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def fill_readme() -> None:
+    """Fill README's tables in from the bundled model's card.
+
+    Raises:
+        OutputError: README cannot be written.
+    """
+    measured = json.loads((bundled_model() / "card.json").read_text(encoding="utf-8")).get("measured", {})
+    text = filled(README.read_text(encoding="utf-8"), measured)
+    with replacing(README, True) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    fill_readme()

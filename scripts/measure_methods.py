@@ -1,0 +1,119 @@
+"""A model against everything a user could take instead: python scripts/measure_methods.py --data DIR --out DIR [--bundle DIR] [--json FILE]
+
+The comparison of ``scripts/benchmarks/honest.yaml`` with this model, and what of it belongs in the model's card: foreground PSNR
+and SSIM of every method by noise, means over subjects; the default against every other method; and each image on which another
+one is ahead. ``--out`` keeps every cell, as ``mridenoise compare`` does: it may be stopped and goes on, and with another model only
+what that model's networks decide is done again. Images that are not finished are left out, and their number is told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean
+from typing import Annotated, Any
+
+import typer
+from command import command_given, run
+from rich.console import Console
+from rich.table import Table
+
+from MRIDenoiseLib.card import bundled_model
+from MRIDenoiseLib.cli.progress import ProgressDisplay
+from MRIDenoiseLib.evaluation.compare.config import DEFAULT_MODEL, read_config
+from MRIDenoiseLib.evaluation.compare.peer_cache import FOLDER as PEERS
+from MRIDenoiseLib.evaluation.compare.plan import Entrant, Plan
+from MRIDenoiseLib.evaluation.compare.run import Findings, kept
+from MRIDenoiseLib.evaluation.compare.run import compare as compared
+from MRIDenoiseLib.evaluation.compare.summary import OURS, against, groups, noise_alone, rows
+from MRIDenoiseLib.evaluation.measured import write_measured
+from MRIDenoiseLib.json_ready import json_ready
+from MRIDenoiseLib.models.bundle import Bundle
+
+CONFIG = Path(__file__).resolve().parent / "benchmarks" / "honest.yaml"
+FIGURES = ("psnr_foreground", "ssim_foreground")
+WHAT = (
+    "foreground PSNR in dB and SSIM of the middle slices of subjects kept out of training, by noise, means over subjects; other people's "
+    "methods at their best setting for the very image, chosen on the clean one; ahead: by how much the default is, over images, with "
+    "95 % intervals drawing subjects; lost: images on which another method is ahead of the default in PSNR"
+)
+
+
+def main(
+    data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
+    out: Annotated[Path, typer.Option(help="folder for the cells; a peer-cache lies beside it")],
+    bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
+    jobs: Annotated[int, typer.Option(help="processes", min=1)] = 1,
+    so_far: Annotated[bool, typer.Option("--so-far", help="do nothing anew: tell of the images that are finished")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="also write the numbers here")] = None,
+) -> None:
+    """Print the tables."""
+    where = bundle or bundled_model()
+    plan = Plan.of(replace(read_config(CONFIG), models={DEFAULT_MODEL: str(where)}), data)
+    if so_far:
+        findings = kept(plan, out)
+    else:
+        with ProgressDisplay() as progress:
+            findings = compared(plan, out, jobs=jobs, progress=progress, peers=out.resolve().parent / PEERS)
+    numbers = _numbers(findings.counted)
+    _print(numbers)
+    if json_file:
+        write_measured(json_file, Bundle.load(where), command_given(__file__), {"what": WHAT, **numbers})
+
+
+def _numbers(findings: Findings) -> dict[str, Any]:
+    ours = Entrant(OURS, DEFAULT_MODEL)
+    scores: dict[Entrant, dict[str, float]] = {entrant: {} for entrant in findings.plan.entrants}
+    for cell, outcome in findings.cells:
+        if not outcome.error:
+            scores[Entrant(cell.method, cell.model)][cell.case.name] = outcome.figures[FIGURES[0]]
+    lost = {
+        entrant.method: [name for name, value in some.items() if value > scores[ours].get(name, value)]
+        for entrant, some in scores.items()
+        if entrant != ours
+    }
+    numbers: dict[str, Any] = {
+        "images": len(findings.plan.cases),
+        "slices": findings.plan.config.slices,
+        "subjects": sorted({spec.subject for spec in findings.plan.cases.values()}),
+        "methods": [
+            {"name": row.entrant.method, "title": row.title, "processor": row.processor, "figures": row.figures} for row in rows(findings)
+        ],
+        "ahead": [
+            {"figure": one.figure, "of": one.other.method}
+            | {"mean": one.difference.mean, "low": one.difference.mean_low, "high": one.difference.mean_high}
+            for one in against(findings)
+            if one.figure in FIGURES
+        ],
+        "lost": {name: images for name, images in lost.items() if images},
+    }
+    for figure in FIGURES:
+        numbers[figure] = {
+            noise: {entrant.method: value for entrant, value in row.items()} for noise, row in groups(findings, figure, noise_alone).items()
+        }
+    ready: dict[str, Any] = json_ready(numbers)
+    return ready
+
+
+def _print(numbers: dict[str, Any]) -> None:
+    console = Console(width=200)
+    titles = {method["name"]: method["title"] for method in numbers["methods"]}
+    for figure, digits in zip(FIGURES, (2, 4), strict=True):
+        by_noise = numbers[figure]
+        table = Table("method", *by_noise, "mean", title=f"{figure}, {numbers['images']} images")
+        for name, title in titles.items():
+            values = [row[name] for row in by_noise.values()]
+            known = [value for value in values if value is not None]
+            table.add_row(
+                title, *(f"{value:.{digits}f}" if value is not None else "-" for value in [*values, mean(known) if known else None])
+            )
+        console.print(table)
+    table = Table("default against", "figure", "ahead by", "95 % interval", "images lost")
+    for one in numbers["ahead"]:
+        interval = f"{one['low']:+.3f} to {one['high']:+.3f}"
+        table.add_row(titles[one["of"]], one["figure"], f"{one['mean']:+.3f}", interval, str(len(numbers["lost"].get(one["of"], []))))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    run(main)
