@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,17 +69,16 @@ def find_body(voxels: np.ndarray) -> Body:
         raise InputError("the image holds values that are not numbers (NaN or infinity); repair or re-export it first")
     if lowest == highest:
         raise InputError("the image has the same value everywhere, so it shows nothing")
-    blurred = ndimage.uniform_filter(voxels, size=(1, 5, 5))
-    ceiling = _ceiling(voxels, blurred)
-    if highest > ceiling:
-        blurred = ndimage.uniform_filter(np.minimum(voxels, ceiling), size=(1, 5, 5))
-    if _has_noisy_air(voxels, blurred):
-        return Body(np.stack([_signal(image) for image in voxels]) & (voxels <= ceiling), ceiling, True, 0.0)
-    threshold = otsu_threshold(blurred)
-    mask = blurred > threshold
-    if highest > ceiling:
-        mask &= voxels <= ceiling
-    return Body(mask, ceiling, False, threshold)
+    ceiling = _ceiling(voxels)
+    blurred = np.empty(voxels.shape, voxels.dtype)
+    for image, blur in zip(voxels, blurred, strict=True):
+        blur[:] = _blurred(np.minimum(image, ceiling))
+    noisy_air = _has_noisy_air(voxels, blurred)
+    threshold = 0.0 if noisy_air else otsu_threshold(blurred)
+    mask = np.empty(voxels.shape, bool)
+    for image, blur, tissue in zip(voxels, blurred, mask, strict=True):
+        tissue[:] = (_signal(image) if noisy_air else blur > threshold) & (image <= ceiling)
+    return Body(mask, ceiling, noisy_air, threshold)
 
 
 def otsu_threshold(values: np.ndarray) -> float:
@@ -93,24 +93,44 @@ def otsu_threshold(values: np.ndarray) -> float:
     return float(centres[int(np.nanargmax(between[:-1]))])
 
 
-def faint_threshold(blurred: np.ndarray) -> float:
-    """The threshold that splits the logarithms of positive values: however bright the brightest are, dark tissue is above it."""
-    positive = blurred[blurred > 0]
-    top = np.percentile(positive, BRIGHTEST)
-    return float(np.exp(otsu_threshold(np.log(np.clip(positive, FAINTEST * top, top)))))
+def faint_threshold(positive: np.ndarray) -> float:
+    """The threshold that splits the logarithms of positive values: however bright the brightest are, dark tissue is above it.
+
+    Args:
+        positive: at least one value above zero; they are overwritten, so that a volume of them needs no second one.
+    """
+    top = np.percentile(positive, BRIGHTEST, overwrite_input=True)
+    np.clip(positive, FAINTEST * top, top, out=positive)
+    return float(np.exp(otsu_threshold(np.log(positive, out=positive))))
 
 
 def noise_without_signal(image: np.ndarray) -> np.ndarray:
     """Where a slice (rows, columns) is as rough as noise alone, over regions broader than edges; bool."""
-    rough = _roughness(image) > ROUGH
-    return ndimage.binary_opening(rough, np.ones((ROUGH_OPENING, ROUGH_OPENING)))
+    return _opened(_roughness(image) > ROUGH, ROUGH_OPENING)
 
 
-def _ceiling(voxels: np.ndarray, blurred: np.ndarray) -> float:
-    if not (blurred > 0).any():
+def _ceiling(voxels: np.ndarray) -> float:
+    """What is brighter is no tissue. Slices are blurred twice rather than kept, so that one array of the volume's size is held."""
+    room = np.empty(voxels.size, voxels.dtype)
+    positive = _gathered((blur[blur > 0] for blur in map(_blurred, voxels)), room)
+    if not positive.size:
         return float("inf")
-    bright = voxels[blurred > faint_threshold(blurred)]
-    return CEILING * float(np.percentile(bright, BRIGHTEST)) if bright.size else float("inf")
+    faint = faint_threshold(positive)
+    bright = _gathered((image[_blurred(image) > faint] for image in voxels), room)
+    return CEILING * float(np.percentile(bright, BRIGHTEST, overwrite_input=True)) if bright.size else float("inf")
+
+
+def _gathered(parts: Iterable[np.ndarray], room: np.ndarray) -> np.ndarray:
+    """One array after the other, put into the beginning of a long one; a view of that."""
+    end = 0
+    for part in parts:
+        room[end : end + part.size] = part
+        end += part.size
+    return room[:end]
+
+
+def _blurred(image: np.ndarray) -> np.ndarray:
+    return ndimage.uniform_filter(image, size=5)
 
 
 def _has_noisy_air(voxels: np.ndarray, blurred: np.ndarray) -> bool:
@@ -118,7 +138,8 @@ def _has_noisy_air(voxels: np.ndarray, blurred: np.ndarray) -> bool:
     chosen = np.unique(np.linspace(0, len(voxels) - 1, 5).round().astype(int))
     noise, fine, tissue, pixels = [], [], [], 0
     for z in chosen:
-        roughness, rough = _roughness(voxels[z]), noise_without_signal(voxels[z])
+        roughness = _roughness(voxels[z])
+        rough = _opened(roughness > ROUGH, ROUGH_OPENING)
         noise.append(blurred[z][rough])
         spread = float(voxels[z][rough].std()) if rough.any() else 0.0
         if spread > 0:
@@ -136,7 +157,13 @@ def _has_noisy_air(voxels: np.ndarray, blurred: np.ndarray) -> bool:
 def _signal(image: np.ndarray) -> np.ndarray:
     """Tissue of a slice whose air is noise as bright as tissue: what is left beside that noise, without specks."""
     left = ~ndimage.binary_dilation(noise_without_signal(image), np.ones((3, 3)))
-    return ndimage.binary_opening(left & (image > 0), np.ones((5, 5)))
+    return _opened(left & (image > 0), 5)
+
+
+def _opened(mask: np.ndarray, size: int) -> np.ndarray:
+    """A mask's (rows, columns) opening by a square: what :func:`scipy.ndimage.binary_opening` gives, one axis after the other."""
+    eroded = ndimage.minimum_filter(mask, size, mode="constant")
+    return ndimage.maximum_filter(eroded, size, mode="constant")
 
 
 def _roughness(image: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """The body is found whatever somebody burned in, wiped out or divided by; an ordinary image is split as Otsu splits it."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -73,3 +75,20 @@ def test_what_is_no_image_is_refused():
         body_mask(np.array([[[1.0, np.nan]]]))
     with pytest.raises(InputError, match="same value"):
         body_mask(np.ones((2, 8, 8)))
+
+
+@pytest.mark.parametrize("kind", ["ordinary", "letters", "noisy air"])
+def test_nothing_but_the_mask_and_one_volume_is_held(head, kind):
+    voxels, inside = (np.tile(part, (60, 1, 1)) for part in head)
+    if kind == "letters":
+        voxels[:, 4:16, 4:6] = 32000
+    elif kind == "noisy air":
+        voxels[~inside] = np.random.default_rng(1).uniform(0, 4095, np.count_nonzero(~inside))
+    tracemalloc.start()
+    try:
+        found = find_body(voxels)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (found.ceiling < voxels.max(), found.noisy_air) == (kind == "letters", kind == "noisy air")
+    assert peak < 1.4 * voxels.nbytes, "1.25, and what a few slices take"

@@ -59,7 +59,7 @@ def find_reception(voxels: np.ndarray, ceiling: float) -> Reception | None:
     cells = np.stack([_averaged(np.minimum(image, ceiling), cell) for image in voxels])
     if not (cells > 0).any():
         return None
-    threshold = faint_threshold(cells)
+    threshold = faint_threshold(cells[cells > 0])
     body = cells > threshold
     if not body.any():
         return None
