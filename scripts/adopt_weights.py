@@ -67,13 +67,8 @@ def adopt(
         path = work / f"{name}.json"
         if not _is_of(path, files):
             console.print(f"measuring {name}")
-            _run(
-                f"scripts/{MEASUREMENTS[name][0]}",
-                *MEASUREMENTS[name][1:],
-                *_places(name, model, data, work, left_over),
-                "--json",
-                str(path),
-            )
+            script, *options = MEASUREMENTS[name]
+            _run(f"scripts/{script}", *options, *_places(name, model, data, work, left_over), "--json", str(path))
         numbers = json.loads(path.read_text(encoding="utf-8"))
         measured[name] = {key: value for key, value in numbers.items() if key not in ("files", DETAILS)}
     place(model, measured, bundled_model())

@@ -76,10 +76,9 @@ def native_noise(told: Mapping[str, Any]) -> str:
     rows = []
     for scan in told["scans"]:
         removed = scan["removed"]
-        rows.append(
-            [_words(scan["scan"]), f"{1000 * scan['grain']['fine']:.0f}", *(_removed(removed.get(by)) for by in ("denoised", "BM4D"))]
-        )
-        rows[-1].append(f"{removed['denoised']['edge_ratio']:.2f} ({removed['equal blur']['edge_ratio']:.2f})")
+        ours, bm4d = removed["denoised"], removed.get("BM4D")
+        edges = f"{ours['edge_ratio']:.2f} ({removed['equal blur']['edge_ratio']:.2f})"
+        rows.append([_words(scan["scan"]), f"{1000 * scan['grain']['fine']:.0f}", _removed(ours), _removed(bm4d), edges])
     head = ["scan", "grain, per mille of P99.5", "removed, fine and coarse", "BM4D told the grain", "edge ratio (equal blur)"]
     clean = ", ".join(f"{_words(scan['scan'])} {1000 * scan['removed']['denoised']['change']:.1f}" for scan in told["clean"])
     return f"{_table(head, rows)}\n\nClean scans are changed by (rms, per mille of P99.5): {clean}."

@@ -40,6 +40,14 @@ def denoise(
     ] = None,
     method: Annotated[Method | None, typer.Option(help="By default the one the model's card recommends.", rich_help_panel=METHOD)] = None,
     steps: Annotated[int | None, typer.Option(help="Sampling steps.", rich_help_panel=METHOD)] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            help="Mirrored and turned views of a slice that are averaged (regression, sharpened; by default 1 on a processor, 4 on a "
+            "GPU), or samples (posterior-mean).",
+            rich_help_panel=METHOD,
+        ),
+    ] = None,
     fidelity: Annotated[
         float | None, typer.Option(help="Weight of agreement with the measured image (fidelity-guided).", rich_help_panel=METHOD)
     ] = None,
@@ -101,7 +109,7 @@ def denoise(
         from MRIDenoiseLib.inference import Denoiser, Settings
         from MRIDenoiseLib.models.bundle import Bundle
 
-        chosen = _given(method=method, steps=steps, fidelity=fidelity, mode=mode, sharpness=sharpness, strength=strength)
+        chosen = _given(method=method, steps=steps, samples=samples, fidelity=fidelity, mode=mode, sharpness=sharpness, strength=strength)
         settings = Settings(**chosen, seed=seed, device=device, precision=precision, compiled=compiled, slices=wanted)
         denoiser = Denoiser(Bundle.load(bundle or bundled_model(), text_later=True), device=device)
         with StopRequest() as should_stop:

@@ -92,6 +92,8 @@ def test_the_least_sharp_image_is_that_of_regression_and_the_report_says_how_sha
     assert not np.array_equal(faithful, sharp)
     by_python = Denoiser(Bundle.load(tiny_bundle))(io.read(source), Settings(method="regression", samples=told["samples"])).volume
     assert np.array_equal(faithful, np.round(by_python.voxels))
+    assert run("denoise", source, tmp_path / "views.nrrd", *options, "--samples", 3) == 0
+    assert json.loads(report.read_text())["samples"] == 3
 
 
 def test_the_chosen_volume_of_a_4d_image_is_the_one_denoised(tmp_path: Path, tiny_bundle: Path) -> None:
@@ -121,6 +123,7 @@ WRONG_OPTIONS = {
     "a range backwards": ["--slices", "3:1"],
     "a range outside": ["--slices", "2:99"],
     "no steps": ["--steps", "0"],
+    "more views than a slice has": ["--method", "regression", "--samples", "9"],
     "a negative weight": ["--fidelity", "-1"],
     "more than the sharpest": ["--sharpness", "1.2"],
     "an acceleration of zero": ["--acceleration", "0"],

@@ -106,3 +106,11 @@ def test_a_slice_has_only_eight_views():
     for method in ("regression", "sharpened"):
         with pytest.raises(SettingsError, match="8 views"):
             Settings(samples=9).resolved(method, {})
+
+
+def test_a_slice_is_seen_once_on_a_processor_and_four_times_on_a_gpu_unless_somebody_says_how_often():
+    for method in ("regression", "sharpened"):
+        settings = Settings(method=method)
+        assert [settings.resolved("regression", {}, on_gpu=gpu).samples for gpu in (False, True)] == [1, 4]
+        assert settings.resolved("regression", {"samples": 2}, on_gpu=True).samples == 2
+    assert Settings(method="posterior-mean").resolved("regression", {}, on_gpu=True).samples == 1

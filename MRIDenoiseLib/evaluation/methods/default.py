@@ -7,12 +7,10 @@ import numpy as np
 from MRIDenoiseLib.evaluation.methods.interface import Method, Setting, Task
 from MRIDenoiseLib.evaluation.methods.networks import TRAINED
 from MRIDenoiseLib.inference import Settings
-from MRIDenoiseLib.inference.methods import method_of
 
 
 def _run(task: Task, setting: Setting) -> np.ndarray:
-    chosen = Settings().resolved(task.model.default_method, task.model.default_settings)
-    return task.sampled(method_of(chosen), strength=chosen.strength or 1.0)
+    return task.as_users_get(Settings())
 
 
 METHOD = Method(

@@ -13,8 +13,9 @@ from scipy import ndimage
 
 from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.inference import Denoiser, ModelSet, Settings
+from MRIDenoiseLib.inference.device import choose_device
 from MRIDenoiseLib.inference.methods import Method as NetworkMethod
-from MRIDenoiseLib.inference.methods import SliceBatch, watched
+from MRIDenoiseLib.inference.methods import SliceBatch, method_of, watched
 from MRIDenoiseLib.inference.normalise import intensity_scale
 from MRIDenoiseLib.inference.slices import NetworkSlices
 from MRIDenoiseLib.models.bundle import Bundle
@@ -149,6 +150,12 @@ class Task:
         seen = method if self.observe is None else watched(method, self._tell)
         volume = Denoiser(model or self.model)(self.volume, settings, method=seen).volume
         return np.moveaxis(volume.voxels, volume.slice_axis, 0)[self.wanted.start : self.wanted.stop]
+
+    def as_users_get(self, asked: Settings) -> np.ndarray:
+        """The wanted slices, as :meth:`sampled`, with everything that ``asked`` leaves open chosen as for a user on this machine."""
+        on_gpu = choose_device("auto").type != "cpu"
+        chosen = asked.resolved(self.model.default_method, self.model.default_settings, on_gpu=on_gpu)
+        return self.sampled(method_of(chosen), strength=chosen.strength or 1.0)
 
     def _tell(self, batch: SliceBatch, event: dict[str, Any]) -> None:
         if self.observe is None or self.wanted.start not in batch.indices:

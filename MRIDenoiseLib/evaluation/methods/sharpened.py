@@ -7,7 +7,6 @@ import numpy as np
 from MRIDenoiseLib.evaluation.methods.interface import Method, Setting, Task
 from MRIDenoiseLib.evaluation.methods.networks import TRAINED, Run
 from MRIDenoiseLib.inference import Settings
-from MRIDenoiseLib.inference.methods import method_of
 
 SOURCE = "posterior-mean rectified flow, Ohayon, Michaeli and Elad 2025, on the default's own mean; here"
 
@@ -16,9 +15,7 @@ def _at(sharpness: float) -> Run:
     """What a user gets who asks for so much of it: views and strength are those of the default."""
 
     def run(task: Task, setting: Setting) -> np.ndarray:
-        asked = Settings(method="sharpened", sharpness=sharpness)
-        chosen = asked.resolved(task.model.default_method, task.model.default_settings)
-        return task.sampled(method_of(chosen), strength=chosen.strength or 1.0)
+        return task.as_users_get(Settings(method="sharpened", sharpness=sharpness))
 
     return run
 

@@ -57,7 +57,7 @@ def measure(row: Row) -> Measured:
     forget_peak(device)
     bundle: ModelSet = Untrained(row.config) if row.bundle is None else Bundle.load(row.bundle)
     denoiser = Denoiser(bundle, row.device)
-    chosen = Settings(**row.settings).resolved(bundle.default_method, bundle.default_settings)
+    chosen = Settings(**row.settings).resolved(bundle.default_method, bundle.default_settings, on_gpu=device.type != "cpu")
     trial = _Trial(row, denoiser, method_of(chosen), Settings(strength=chosen.strength, precision=row.precision, compiled=row.compiled))
     return trial.measured()
 
