@@ -293,12 +293,12 @@ def _trained(objective: Objective) -> list[nn.Parameter]:
 def _precision() -> str:
     """bfloat16 where the device computes with it; half precision needs a scaling of the loss that older GPUs are not worth.
 
-    A processor without instructions for it imitates it, several times slower than float32; of an older PyTorch, which cannot say
-    what a processor has, float32 is asked, too.
+    A processor without instructions for it only imitates it, several times slower than float32, and an older PyTorch cannot say what
+    a processor has: both compute in float32.
     """
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
-    has = getattr(torch.cpu, "get_capabilities", dict)()
+    has: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return "bf16" if any(present and name.endswith("bf16") for name, present in has.items()) else "no"
 
 

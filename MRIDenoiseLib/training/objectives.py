@@ -23,10 +23,10 @@ NOISE_FLOOR = 0.01
 AIR_WEIGHT = 0.1
 PURE_NOISE_SHARE = 0.6
 """How often the denoiser trains at t = T, where it is the regression estimate (weighting ``noise``)."""
-SEEN_BODY = 0.6
+SEEN_BODY = 0.75
 """How often the noise estimator is shown a body as it is found in a noisy slice, which may hold air and lack dark tissue."""
-LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.05, 0.3
-"""Of P99.5: where the found body begins."""
+LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.05, 0.45
+"""Of P99.5: where the found body begins; 0.38 was met in heads of dark tissue and near surface coils."""
 LEAST_FOUND = 400
 """Pixels that a found body must hold."""
 DROP_MEASURED = 0.1
