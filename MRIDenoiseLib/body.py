@@ -82,7 +82,10 @@ def find_body(voxels: np.ndarray) -> Body:
 
 
 def otsu_threshold(values: np.ndarray) -> float:
-    """The threshold that best splits the values in two classes (Otsu 1979)."""
+    """The threshold that best splits the values in two classes (Otsu 1979); the largest where they are one value, but for rounding."""
+    lowest, highest = float(values.min()), float(values.max())
+    if highest - lowest <= HISTOGRAM_BINS * float(np.spacing(values.dtype.type(max(abs(lowest), abs(highest))))):
+        return highest
     counts, edges = np.histogram(values, bins=HISTOGRAM_BINS)
     centres = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)

@@ -92,3 +92,18 @@ def test_nothing_but_the_mask_and_one_volume_is_held(head, kind):
         tracemalloc.stop()
     assert (found.ceiling < voxels.max(), found.noisy_air) == (kind == "letters", kind == "noisy air")
     assert peak < 1.4 * voxels.nbytes, "1.25, and what a few slices take"
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_one_value_has_a_threshold_too_even_where_rounding_spread_it(kind):
+    values = np.full(100, 4.6, kind)
+    assert otsu_threshold(values) == values[0]
+    values[:50] = np.nextafter(values[0], kind(5))
+    assert otsu_threshold(values) == values[0]
+
+
+def test_a_lone_bright_pixel_or_slices_of_one_value_each_are_an_image_all_the_same():
+    lone, constant = np.zeros((2, 2, 64, 64), np.float32)
+    lone[0, 30, 30] = constant[1] = 100
+    assert find_body(lone).mask[0, 30, 30] and find_body(lone).mask.sum() <= 25
+    assert find_body(constant).mask[1].all() and not find_body(constant).mask[0].any()
