@@ -101,11 +101,17 @@ def estimate_noise_level(slices: np.ndarray, mask: np.ndarray | None = None) -> 
     return _strength(np.concatenate([_flat_bands(slices[z], mask[z]) for z in chosen], axis=1), slices.shape[1:])
 
 
+def steepness(image: np.ndarray) -> np.ndarray:
+    """The length of the gradient of a slice (rows, columns); along an axis of one pixel nothing changes."""
+    changes = [np.gradient(image, axis=axis) for axis, size in enumerate(image.shape) if size > 1]
+    return np.hypot(*changes) if len(changes) == 2 else np.abs(changes[0] if changes else np.zeros_like(image))
+
+
 def _flat_bands(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """What each ring holds of one slice (rows, columns) at the pixels of its flat tissue: (rings, pixels)."""
     image = image.astype(np.float64)
     smooth = ndimage.gaussian_filter(image, SMOOTHING)
-    gradient = np.hypot(*np.gradient(smooth))
+    gradient = steepness(smooth)
     flat = mask & (gradient <= np.quantile(gradient[mask], FLAT_FRACTION))
     windows, _ = _rings(*image.shape)
     return np.fft.irfft2(np.fft.rfft2(image) * windows, s=image.shape)[:, flat]

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.inference.noise_level import FLAT_FRACTION, MAD_TO_STD, MINIMUM_PIXELS, SLICES
+from MRIDenoiseLib.inference.noise_level import FLAT_FRACTION, MAD_TO_STD, MINIMUM_PIXELS, SLICES, steepness
 
 GRAIN_SMOOTHING = 1.5
 """Pixels; grain is what an image holds beside its own blur by so much."""
@@ -71,7 +71,7 @@ def flat_grain(noisy: np.ndarray, images: Iterable[np.ndarray], body: np.ndarray
         Absolute values, (images, flat pixels).
     """
     smooth = ndimage.gaussian_filter(noisy, GRADIENT_SMOOTHING)
-    gradient = np.hypot(*np.gradient(smooth))
+    gradient = steepness(smooth)
     tissue = body & (smooth > darkest)
     flat = tissue & (gradient <= np.quantile(gradient[tissue], FLAT_FRACTION)) if tissue.any() else tissue
     return np.stack([np.abs(image - ndimage.gaussian_filter(image, GRAIN_SMOOTHING))[flat] for image in images])

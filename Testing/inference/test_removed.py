@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage
 
 from MRIDenoiseLib.body import body_mask
+from MRIDenoiseLib.inference.noise_level import estimate_noise_level
 from MRIDenoiseLib.inference.removed import removal_warnings, removed_in_flat_tissue
 
 SCALE = 750.0
@@ -100,3 +101,16 @@ def test_one_sentence_where_noise_worth_removing_stayed(part, noise, strength, e
         assert said == []
     else:
         assert len(said) == 1 and expected in said[0] and said[0].count(".") - said[0].count("0.") == 1
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 900), (900, 3, 1), (1, 8, 8)])
+def test_slices_of_one_row_or_of_a_few_pixels_are_no_error(shape):
+    noisy = with_noise(np.full(shape, 500, np.float32), 30)
+    assert removed(noisy, noisy, (0, shape[0])) in (None, 0)
+    assert 0 <= estimate_noise_level(noisy, np.ones(shape, bool)) < 60
+
+
+def test_a_slice_with_nothing_but_one_bright_pixel_tells_nothing():
+    lone = np.zeros((1, 64, 64), np.float32)
+    lone[0, 30, 30] = 100
+    assert removed(lone, lone, (0, 1)) is None
