@@ -9,12 +9,16 @@ import numpy as np
 from torch import nn
 
 from MRIDenoiseLib.body import find_body
+from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.inference.disturbances import Disturbances, find_wiped, occupied
 from MRIDenoiseLib.inference.noise_level import estimate_noise_level, measured_noise_levels
 from MRIDenoiseLib.inference.normalise import intensity_scale
 from MRIDenoiseLib.inference.reception import find_reception
 from MRIDenoiseLib.inference.slices import NetworkSlices, Window, content_window
 from MRIDenoiseLib.volume import Volume
+
+LEAST_SIDE = 4
+"""Rows and columns of a slice; a network that measures noise looks at squares of that size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +59,11 @@ def analyse(stack: np.ndarray, noise_estimator: nn.Module | None) -> Analysis:
         noise_estimator: measures the noise; without one the spectrum tells.
 
     Raises:
-        InputError: as :func:`find_body` and :func:`intensity_scale`.
+        InputError: as :func:`find_body` and :func:`intensity_scale`, and when slices have too few pixels.
     """
+    rows, columns = stack.shape[1:]
+    if min(rows, columns) < LEAST_SIDE:
+        raise InputError(f"the slices have {rows} x {columns} pixels, too few to tell noise from anatomy")
     body = find_body(stack)
     wiped = find_wiped(stack, body)
     ceiling = body.ceiling if float(stack.max()) > body.ceiling else float("inf")

@@ -120,7 +120,7 @@ class Denoiser:
                 around it stays the same. It brings its own options.
 
         Raises:
-            InputError: the volume holds NaN, infinity, one value only, or no positive signal.
+            InputError: the volume holds NaN, infinity, one value only, no positive signal, or slices of a few pixels.
             SettingsError: slices outside the volume, a method the bundle has no network for, a device that is not there, or
                 options of the bundle's methods beside a ``method``.
             Cancelled: ``should_stop`` said so.

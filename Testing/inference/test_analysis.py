@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from MRIDenoiseLib.body import find_body
+from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.inference import Denoiser, Settings, denoiser
 from MRIDenoiseLib.inference.analysis import analyse, fingerprint
 from MRIDenoiseLib.inference.disturbances import find_wiped, occupied
 from MRIDenoiseLib.inference.noise_level import measured_noise_levels
 from MRIDenoiseLib.inference.normalise import intensity_scale
 from MRIDenoiseLib.inference.slices import BRIGHTEST_SHOWN, NetworkSlices, content_window
+from MRIDenoiseLib.volume import Volume
 
 
 @pytest.fixture
@@ -105,3 +107,12 @@ def test_wiped_out_air_is_found_and_bright_tissue_at_the_end_of_the_scale_is_not
     assert find_wiped(stack, find_body(stack)) == -7
     stack[:, :, :20] = np.abs(rng.normal(0, 20, (3, 64, 20)))
     assert find_wiped(stack, find_body(stack)) is None
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 40), (3, 3, 3)])
+def test_slices_of_a_few_pixels_are_refused_in_a_sentence(models, shape):
+    tiny = Volume(np.random.default_rng(0).uniform(1, 2, shape).astype(np.float32), np.eye(4))
+    with pytest.raises(InputError, match="too few to tell noise from anatomy"):
+        Denoiser(models, "cpu")(tiny)
+    larger = replace(tiny, voxels=np.tile(tiny.voxels, (1, 4, 4)))
+    assert Denoiser(models, "cpu")(larger).volume.voxels.shape == larger.voxels.shape
