@@ -55,7 +55,7 @@ def main(
     else:
         with ProgressDisplay() as progress:
             findings = compared(plan, out, jobs=jobs, progress=progress, peers=out.resolve().parent / PEERS)
-    numbers = _numbers(findings.counted)
+    numbers = {"not_finished": len(plan.cases) - len(findings.plan.cases), **_numbers(findings.counted)}
     _print(numbers)
     if json_file:
         write_measured(json_file, Bundle.load(where), command_given(__file__), {"what": WHAT, **numbers})
@@ -101,18 +101,23 @@ def _print(numbers: dict[str, Any]) -> None:
     for figure, digits in zip(FIGURES, (2, 4), strict=True):
         by_noise = numbers[figure]
         table = Table("method", *by_noise, "mean", title=f"{figure}, {numbers['images']} images")
+        if numbers["not_finished"]:
+            table.caption = f"{numbers['not_finished']} more are not finished and left out"
         for name, title in titles.items():
             values = [row[name] for row in by_noise.values()]
             known = [value for value in values if value is not None]
-            table.add_row(
-                title, *(f"{value:.{digits}f}" if value is not None else "-" for value in [*values, mean(known) if known else None])
-            )
+            table.add_row(title, *(_shown(value, f".{digits}f") for value in [*values, mean(known) if known else None]))
         console.print(table)
     table = Table("default against", "figure", "ahead by", "95 % interval", "images lost")
     for one in numbers["ahead"]:
-        interval = f"{one['low']:+.3f} to {one['high']:+.3f}"
-        table.add_row(titles[one["of"]], one["figure"], f"{one['mean']:+.3f}", interval, str(len(numbers["lost"].get(one["of"], []))))
+        ahead, low, high = (_shown(one[name], "+.3f") for name in ("mean", "low", "high"))
+        table.add_row(titles[one["of"]], one["figure"], ahead, f"{low} to {high}", str(len(numbers["lost"].get(one["of"], []))))
     console.print(table)
+
+
+def _shown(value: float | None, digits: str) -> str:
+    """A number, or a dash where a method failed on every image."""
+    return "-" if value is None else format(value, digits)
 
 
 if __name__ == "__main__":

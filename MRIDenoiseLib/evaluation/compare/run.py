@@ -127,11 +127,12 @@ def compare(
     trials = plan.trials()
     tried = fill(trials, "Choosing settings")
     settings = plan.choose(tried)
-    return _findings(plan, settings, tried, fill(plan.scored(settings), "Comparing"))
+    scored = plan.scored(settings)
+    return _findings(plan, settings, trials, scored, tried | fill(scored, "Comparing"))
 
 
 def kept(plan: Plan, folder: Path) -> Findings:
-    """What an unfinished comparison can tell already: of the images on which every method has run.
+    """What an unfinished comparison can tell already: of the images on which every method has run, whether it failed or not.
 
     Args:
         plan: what is compared.
@@ -142,25 +143,28 @@ def kept(plan: Plan, folder: Path) -> Findings:
     """
     store = CellStore(folder)
     trials = plan.trials()
-    tried = {cell.name: outcome for cell in trials if (outcome := store.get(cell)) is not None}
-    if len(tried) < len(trials):
+    tried = {cell.name: outcome for cell in trials if (outcome := store.get(cell, failed=True)) is not None}
+    if any(cell.name not in tried for cell in trials):
         raise SettingsError("the comparison is still choosing settings; let it go on first")
     settings = plan.choose(tried)
     scored = plan.scored(settings)
-    found = {cell.name: outcome for cell in scored if (outcome := store.get(cell)) is not None}
+    found = {cell.name: outcome for cell in scored if (outcome := store.get(cell, failed=True)) is not None}
     unfinished = {cell.case.name for cell in scored if cell.name not in found}
     finished = {name: spec for name, spec in plan.cases.items() if name not in unfinished}
     if not finished:
         raise SettingsError("the comparison has no image on which every method has run; let it go on first")
-    return _findings(replace(plan, cases=finished), settings, tried, found)
+    # Cells of the whole plan: which other image's text a method is shown depends on all of its images.
+    of_finished = [cell for cell in scored if cell.case.name in finished]
+    return _findings(replace(plan, cases=finished), settings, trials, of_finished, tried | found)
 
 
-def _findings(plan: Plan, settings: Mapping[Entrant, Setting], tried: Mapping[str, Outcome], found: Mapping[str, Outcome]) -> Findings:
-    scored = plan.scored(settings)
+def _findings(
+    plan: Plan, settings: Mapping[Entrant, Setting], trials: Sequence[Cell], scored: Sequence[Cell], found: Mapping[str, Outcome]
+) -> Findings:
     return Findings(
         plan=plan,
         settings=settings,
-        trials={cell.name: (cell, tried[cell.name]) for cell in plan.trials()},
+        trials={cell.name: (cell, found[cell.name]) for cell in trials},
         cells=[(cell, found[cell.name]) for cell in scored if cell.method != LIMITS],
         noises={
             cell.case.name: Noises(outcome.figures[OWN], outcome.figures[ADDED])

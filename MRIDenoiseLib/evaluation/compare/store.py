@@ -37,22 +37,24 @@ class CellStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / FOLDER
 
-    def get(self, cell: Cell, name: str | None = None) -> Outcome | None:
+    def get(self, cell: Cell, name: str | None = None, *, failed: bool = False) -> Outcome | None:
         """What came out earlier; None where nothing did, where it failed (the reason may be gone by now), or where a file is damaged.
 
         Args:
             cell: what was done.
             name: that it was kept under; the cell's own when not given.
+            failed: give an outcome that failed, too.
         """
         try:
             content = json.loads(self._path(name or cell.name, ".json").read_text(encoding="utf-8"))
-            image = np.load(self._path(name or cell.name, ".npy"), allow_pickle=False) if cell.has_image else None
+            has_image = cell.has_image and not content["error"]
+            image = np.load(self._path(name or cell.name, ".npy"), allow_pickle=False) if has_image else None
             outcome = Outcome(
                 **(content | {"image": image, "tissues": tuple(content["tissues"]), "evolution": tuple(map(tuple, content["evolution"]))})
             )
         except (OSError, ValueError, TypeError, KeyError, EOFError):
             return None
-        return None if outcome.error else outcome
+        return outcome if failed or not outcome.error else None
 
     def put(self, cell: Cell, outcome: Outcome, name: str | None = None) -> None:
         """Keep an outcome; one that is there is replaced.

@@ -20,7 +20,7 @@ from MRIDenoiseLib.cli import main
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation.compare import config as configuration
 from MRIDenoiseLib.evaluation.compare import run
-from MRIDenoiseLib.evaluation.compare.cells import run_cell
+from MRIDenoiseLib.evaluation.compare.cells import ADDED, OWN, TRIAL, Outcome, run_cell
 from MRIDenoiseLib.evaluation.compare.report import Report
 from MRIDenoiseLib.evaluation.compare.store import CellStore
 
@@ -113,13 +113,36 @@ def test_the_images_that_are_finished_can_be_told_of_before_the_rest(
     done = CliRunner().invoke(command_line(measure_methods.main), words, catch_exceptions=False)
     assert done.exit_code == 0 and "Gaussian blur" in done.output, done.output
     told = json.loads(target.read_text())
-    assert told["images"] == 1 and set(told["psnr_foreground"]["R"]) == {"noisy", "blur", "nbnet", "ours"}
+    assert (told["images"], told["not_finished"]) == (1, 1) and "1 more are not finished" in done.output
+    assert set(told["psnr_foreground"]["R"]) == {"noisy", "blur", "nbnet", "ours"}
     scores = told["psnr_foreground"]["R"]
     lost = {name for name, value in scores.items() if value > scores["ours"]}
     assert set(told["lost"]) == lost
     ahead = next(one["mean"] for one in told["ahead"] if one["of"] == "noisy" and one["figure"] == "psnr_foreground")
     assert ahead == pytest.approx(scores["ours"] - scores["noisy"], abs=1e-6)
     assert "**default**" in methods_table(told)
+    for cell, _ in whole.cells:
+        if cell.method == "blur":
+            CellStore(out).put(cell, Outcome(error="it did not work"))
+    done = CliRunner().invoke(command_line(measure_methods.main), words, catch_exceptions=False)
+    assert done.exit_code == 0 and "- to -" in done.output, "a method that failed everywhere has no numbers"
+
+
+def test_what_is_told_of_an_unfinished_comparison_is_what_the_finished_one_will_tell(plan_of, tmp_path):
+    """Also where a method failed, and of one whose cells depend on which other images there are."""
+    plan = plan_of(methods=["noisy", "blur", "shuffled-text"])
+    store, figures = CellStore(tmp_path / "out"), {OWN: 0.01, ADDED: 0.1, TRIAL: 30.0}
+    trials = plan.trials()
+    for cell in trials:
+        store.put(cell, Outcome(figures) if cell.setting != trials[0].setting else Outcome(error="it did not work"))
+    settings = plan.choose({cell.name: outcome for cell in trials if (outcome := store.get(cell, failed=True))})
+    cells = [cell for cell in plan.scored(settings) if cell.case.subject == "s1"]
+    for cell in cells:
+        outcome = Outcome(error="it did not work") if cell.method == "blur" else Outcome(figures, image=np.zeros((1, 2, 2), np.float16))
+        store.put(cell, outcome)
+    found = run.kept(plan, tmp_path / "out")
+    assert list(found.plan.cases) == ["head_T1w_s1_R"]
+    assert {cell.method: outcome.error for cell, outcome in found.cells} == {"noisy": "", "blur": "it did not work", "shuffled-text": ""}
 
 
 def test_one_methods_failure_does_not_stop_the_rest_and_is_tried_again_next_time(plan_of, tmp_path, in_this_process, monkeypatch):
