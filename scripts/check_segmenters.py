@@ -14,7 +14,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from command import run
+from command import Data, run
 from rich.console import Console
 from rich.table import Table
 
@@ -31,7 +31,7 @@ OUT = Path(__file__).resolve().parent.parent / "runs" / "segmenters"
 
 
 def main(
-    data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
+    data: Data,
     files: Annotated[str, typer.Option(help="only files whose names hold one of these words, with commas between")] = "",
     out: Annotated[Path, typer.Option(help="folder for the pictures")] = OUT,
 ) -> None:

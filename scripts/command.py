@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +19,12 @@ from MRIDenoiseLib.training.volumes import MANIFEST, ManifestRow, read_manifest
 NOT_FOR_THE_CARD = ("data", "bundle", "cache", "jobs", "out", "pictures", "json_file")
 """Options that say where things lie; none of them changes a number that belongs to the model."""
 
+Data = Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")]
+ModelFolder = Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")]
+ModelMethod = Annotated[str | None, typer.Option(help="method of the model; its default one when not given")]
+Samples = Annotated[int | None, typer.Option(help="views or samples; the model's own number by default", min=1)]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="also write the numbers here")]
+"""Options that many of these scripts share."""
 
 _given: ContextVar[tuple[str, ...]] = ContextVar("given", default=())
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from command import chosen, command_given, run, volumes_of
+from command import Data, ModelFolder, chosen, command_given, run, volumes_of
 from rich.console import Console
 from rich.progress import Progress
 
@@ -43,8 +43,8 @@ MEASURED_IN_EVERY_WAY = (BEST_OTHER, STRONGEST, *ALWAYS)
 
 
 def compare(
-    data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
-    bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
+    data: Data,
+    bundle: ModelFolder = None,
     rows: Annotated[str, typer.Option(help="noises, with commas between")] = ",".join(BENCHMARK_ROWS),
     subjects: Annotated[str, typer.Option(help="whose volumes, with commas between; by default the test patients'")] = "",
     methods: Annotated[str, typer.Option(help=f"more methods of the model, beside {' and '.join(ALWAYS)}")] = "",

@@ -15,7 +15,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from command import chosen, command_given, run, volumes_of
+from command import JsonFile, ModelMethod, chosen, command_given, run, volumes_of
 from rich.console import Console
 from rich.table import Table
 
@@ -45,11 +45,11 @@ AS_SCANNED = "as scanned"
 def main(
     data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv, volumes/ and dicom/")],
     bundle: Annotated[Path | None, typer.Option(help="model to look at; the bundled one by default")] = None,
-    method: Annotated[str | None, typer.Option(help="method of the model; its default one when not given")] = None,
+    method: ModelMethod = None,
     noise: Annotated[str, typer.Option(help=f"a benchmark row: {', '.join(BENCHMARK_ROWS)}")] = "L2-2",
     subjects: Annotated[str, typer.Option(help="whose volumes, with commas between; by default the test patients'")] = "",
     out: Annotated[Path, typer.Option(help="folder for the pictures")] = ROOT / "runs" / "sheets",
-    json_file: Annotated[Path | None, typer.Option("--json", help="also write the numbers here")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Draw the sheets and print the table."""
     chosen(noise, BENCHMARK_ROWS, "noise")

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from command import chosen, command_given, run, volumes_of
+from command import Data, JsonFile, ModelFolder, chosen, command_given, run, volumes_of
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -34,13 +34,13 @@ WHAT = (
 
 
 def main(
-    data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
-    bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
+    data: Data,
+    bundle: ModelFolder = None,
     sharpness: Annotated[float, typer.Option(help="above 0, to 1", min=0.01, max=1)] = 1.0,
     seeds: Annotated[int, typer.Option(help="how many", min=2)] = 4,
     rows: Annotated[str, typer.Option(help="noises, with commas between")] = "L2-2",
     subjects: Annotated[str, typer.Option(help="whose volumes, with commas between; by default the test patients'")] = "",
-    json_file: Annotated[Path | None, typer.Option("--json", help="also write the numbers here")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Print the table."""
     cases = list(product(volumes_of(data, subjects), chosen(rows, BENCHMARK_ROWS, "noise")))

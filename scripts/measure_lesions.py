@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from command import chosen, command_given, run, volumes_of
+from command import Data, ModelFolder, ModelMethod, chosen, command_given, run, volumes_of
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -41,9 +41,9 @@ DENOISED, MISINFORMED = "denoised", "wrong metadata"
 
 
 def main(
-    data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
-    bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
-    method: Annotated[str | None, typer.Option(help="method of the model; its default one when not given")] = None,
+    data: Data,
+    bundle: ModelFolder = None,
+    method: ModelMethod = None,
     sharpness: Annotated[float | None, typer.Option(help="of the method sharpened; its own by default")] = None,
     strength: Annotated[float | None, typer.Option(help="part of the noise found that is taken away; the model's own by default")] = None,
     rows: Annotated[str, typer.Option(help="noises, with commas between")] = ",".join(BENCHMARK_ROWS),

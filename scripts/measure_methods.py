@@ -14,7 +14,7 @@ from statistics import mean
 from typing import Annotated, Any
 
 import typer
-from command import command_given, run
+from command import Data, JsonFile, ModelFolder, command_given, run
 from rich.console import Console
 from rich.table import Table
 
@@ -40,12 +40,12 @@ WHAT = (
 
 
 def main(
-    data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
+    data: Data,
     out: Annotated[Path, typer.Option(help="folder for the cells; a peer-cache lies beside it")],
-    bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
+    bundle: ModelFolder = None,
     jobs: Annotated[int, typer.Option(help="processes", min=1)] = 1,
     so_far: Annotated[bool, typer.Option("--so-far", help="do nothing anew: tell of the images that are finished")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="also write the numbers here")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Print the tables."""
     where = bundle or bundled_model()

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from command import command_given, run
+from command import Data, JsonFile, ModelFolder, ModelMethod, Samples, command_given, run
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -28,10 +28,9 @@ from MRIDenoiseLib.evaluation.contest import volume_name
 from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.evaluation.methods.bm4d import block_matching
 from MRIDenoiseLib.evaluation.native_noise import LARGEST_CHANGE, Removal, verdict
-from MRIDenoiseLib.evaluation.native_noise_trial import BLURRED, BM4D, DENOISED, ScanOutcome, scan_trial
+from MRIDenoiseLib.evaluation.native_noise_trial import BLURRED, BM4D, DENOISED, ScanOutcome, denoise_with, scan_trial
 from MRIDenoiseLib.evaluation.pictures import display_window, framed, oriented_slice
-from MRIDenoiseLib.evaluation.strips import Panel, draw_strip
-from MRIDenoiseLib.inference import Denoiser, Settings
+from MRIDenoiseLib.evaluation.strips import AMPLIFIED, Panel, draw_strip
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.training.volumes import ManifestRow, read_manifest
 from MRIDenoiseLib.volume import Volume
@@ -41,8 +40,6 @@ GRAINY = ("head_T2-FLAIR_ms12_study1", "prostate_T2w_ProstateX-0000_5_t2tsec")
 CLEAN = ("head_T1w_ms12_study1", "head_T2w_ms12_study1", "cspine_PDw_sct03")
 """Scans with next to no noise, which shall stay as they are."""
 AS_SCANNED = "as-scanned"
-AMPLIFIED = 5
-"""What was removed is drawn around grey zero at one part in so many of the window."""
 
 WHAT = (
     "real scans as they are, middle slices: grain in flat tissue (fine: 1.48 median |I - G1.5 I|; coarse: 1.48 median |G1.5 I - G4 I|), "
@@ -52,24 +49,20 @@ WHAT = (
 
 
 def main(
-    data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
-    bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
-    method: Annotated[str | None, typer.Option(help="method of the model; its default one when not given")] = None,
-    samples: Annotated[int | None, typer.Option(help="views or samples; the model's own number by default", min=1)] = None,
+    data: Data,
+    bundle: ModelFolder = None,
+    method: ModelMethod = None,
+    samples: Samples = None,
     limit: Annotated[int, typer.Option(help="middle slices of each scan", min=1)] = 5,
     scans: Annotated[str | None, typer.Option(help="file names without endings, commas between; all by default")] = None,
     bm4d: Annotated[bool, typer.Option("--bm4d", help="also BM4D, told the grain; seconds a slice")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="also write the numbers here")] = None,
+    json_file: JsonFile = None,
     pictures: Annotated[Path | None, typer.Option(help="folder for pictures of the middle slices")] = None,
 ) -> None:
     """Print the tables."""
     grainy, clean = _chosen(read_manifest(data), scans)
     model = Bundle.load(bundle or bundled_model())
-    denoiser = Denoiser(model)
-
-    def denoise(scan: Volume, slices: tuple[int, int]) -> tuple[Volume, float]:
-        result = denoiser(scan, Settings(method=method, samples=samples, slices=slices))
-        return result.volume, result.noise_level
+    denoise = denoise_with(model, method, samples)
 
     outcomes: dict[str, ScanOutcome] = {}
     for row in track([*grainy, *clean], "scans", console=Console(stderr=True)):

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from itertools import product
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
-from command import chosen, command_given, run, volumes_of
+from command import Data, JsonFile, ModelFolder, chosen, command_given, run, volumes_of
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -36,14 +35,14 @@ WHAT = (
 
 
 def main(
-    data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
-    bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
+    data: Data,
+    bundle: ModelFolder = None,
     subjects: Annotated[str, typer.Option(help="whose volumes, with commas between; by default the test patients'")] = "",
     kinds: Annotated[str, typer.Option(help="of noise, with commas between")] = ",".join(KINDS),
     grid: Annotated[float, typer.Option(help="how many times coarser the pixels are made", min=1)] = 2.0,
     limit: Annotated[int, typer.Option(help="middle slices of each volume", min=1)] = 5,
     seed: Annotated[int, typer.Option(help="of the noise")] = 0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="also write the numbers here")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Print the table."""
     wanted = chosen(kinds, KINDS, "kind of noise")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
-from command import chosen, command_given, run
+from command import JsonFile, ModelFolder, chosen, command_given, run
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -36,9 +36,9 @@ MODEL, BUNDLED = "model", "bundled model"
 
 def main(
     data: Annotated[Path, typer.Option(help="folder made by mridenoise prepare")],
-    bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
+    bundle: ModelFolder = None,
     split: Annotated[str, typer.Option(help="test, or validation")] = "test",
-    json_file: Annotated[Path | None, typer.Option("--json", help="also write the numbers here")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Print the table."""
     wanted: Split = next(each for each in get_args(Split) if each == chosen(split, get_args(Split), "split")[0])

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from itertools import product
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
-from command import chosen, command_given, run, volumes_of
+from command import Data, JsonFile, ModelFolder, chosen, command_given, run, volumes_of
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.evaluation.benchmark import BenchmarkRow
+from MRIDenoiseLib.evaluation.contest import volume_name
 from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.evaluation.posterior import DEFAULT, SEEDED, WAYS, Sampled, Untrained, measure_posterior
 from MRIDenoiseLib.models.bundle import Bundle
@@ -35,13 +35,13 @@ OURS, NOTHING = "this model", "untrained"
 
 
 def main(
-    data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
-    bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
+    data: Data,
+    bundle: ModelFolder = None,
     rows: Annotated[str, typer.Option(help="noises, with commas between")] = ",".join(BENCHMARK_ROWS),
     subjects: Annotated[str, typer.Option(help="whose volumes, with commas between; by default the test patients'")] = "",
     slices: Annotated[int, typer.Option(help="of each volume", min=1)] = 2,
     seeds: Annotated[int, typer.Option(help="samples of every image", min=2)] = 4,
-    json_file: Annotated[Path | None, typer.Option("--json", help="also write the numbers here")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Print the table and the verdict."""
     cases = list(product(volumes_of(data, subjects), chosen(rows, BENCHMARK_ROWS, "noise")))
@@ -51,7 +51,7 @@ def main(
     for source, noise in track(cases, "volumes and noises", console=Console(stderr=True)):
         row = BenchmarkRow.read(data, source, noise)
         of_it = {name: measure_posterior(each, row, slices=slices, seeds=seeds) for name, each in models.items()}
-        found.append((Path(source.file).name.removesuffix(".nii.gz"), noise, of_it))
+        found.append((volume_name(source), noise, of_it))
     means = {name: {way: _mean([of_it[name] for _, _, of_it in found], way) for way in WAYS} for name in models}
     _print(means, len(found))
     if json_file:

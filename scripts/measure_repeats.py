@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from command import command_given, run
+from command import JsonFile, ModelFolder, ModelMethod, command_given, run
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -40,11 +40,11 @@ BM4D_STRENGTHS = (0.5, 0.65, 0.8, 1.0)
 
 def main(
     data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with repeats/")],
-    bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
-    method: Annotated[str | None, typer.Option(help="method of the model; its default one when not given")] = None,
+    bundle: ModelFolder = None,
+    method: ModelMethod = None,
     limit: Annotated[int | None, typer.Option(help="denoise only so many repeats of each set", min=1)] = None,
     bm4d: Annotated[bool, typer.Option("--bm4d", help="also compare with BM4D at its best strength; minutes a volume")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="also write the numbers here")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Print the table."""
     model = Bundle.load(bundle or bundled_model())

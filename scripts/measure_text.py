@@ -7,11 +7,10 @@ without text, and with a wrong acceleration number; see ``MRIDenoiseLib.evaluati
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from command import command_given, run, volumes_of
+from command import Data, JsonFile, ModelFolder, command_given, run, volumes_of
 from rich.console import Console
 from rich.table import Table
 
@@ -25,13 +24,13 @@ WHAT = "PSNR and loss of simulated crops told the truth, and told something else
 
 
 def main(
-    data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
-    bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
+    data: Data,
+    bundle: ModelFolder = None,
     subjects: Annotated[str, typer.Option(help="whose volumes, with commas between; by default the test patients'")] = "",
     per_volume: Annotated[int, typer.Option(help="crops of each volume", min=1)] = 16,
     size: Annotated[int, typer.Option(help="rows and columns of a crop", min=64)] = 128,
     seed: Annotated[int, typer.Option(help="of crops, noise and shuffling")] = 0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="also write the numbers here")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Print the table and the verdicts."""
     model = Bundle.load(bundle or bundled_model())

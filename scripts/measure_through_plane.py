@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from command import chosen, command_given, run, volumes_of
+from command import Data, JsonFile, ModelFolder, ModelMethod, Samples, chosen, command_given, run, volumes_of
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -32,19 +32,26 @@ from MRIDenoiseLib.evaluation.contest import volume_name
 from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.evaluation.methods.bm4d import block_matching
 from MRIDenoiseLib.evaluation.metrics import FOREGROUND_THRESHOLD, flicker_of_anatomy
-from MRIDenoiseLib.evaluation.native_noise_trial import BLURRED, BM4D, DENOISED, ScanOutcome, filtered_slices, middle_slices, scan_trial
+from MRIDenoiseLib.evaluation.native_noise_trial import (
+    BLURRED,
+    BM4D,
+    DENOISED,
+    Denoise,
+    ScanOutcome,
+    denoise_with,
+    filtered_slices,
+    middle_slices,
+    scan_trial,
+)
 from MRIDenoiseLib.evaluation.pictures import display_window, framed, oriented_slice
-from MRIDenoiseLib.evaluation.strips import Panel, draw_strip
+from MRIDenoiseLib.evaluation.strips import AMPLIFIED, Panel, draw_strip
 from MRIDenoiseLib.evaluation.through_plane import ThinStructures, maximum_projection
-from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle import Bundle
 from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
 from MRIDenoiseLib.training.volumes import ManifestRow, read_manifest
 from MRIDenoiseLib.volume import Volume
 
 NOISY = "noisy"
-AMPLIFIED = 5
-"""What was removed is drawn around grey zero at one part in so many of the window."""
 BRIGHTEST = 99.8
 """Percentile that is drawn white in a projection: its vessels shall not saturate as fat may in a slice."""
 
@@ -56,29 +63,25 @@ WHAT = (
 
 
 def main(
-    data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
-    bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
-    method: Annotated[str | None, typer.Option(help="method of the model; its default one when not given")] = None,
-    samples: Annotated[int | None, typer.Option(help="views or samples; the model's own number by default", min=1)] = None,
+    data: Data,
+    bundle: ModelFolder = None,
+    method: ModelMethod = None,
+    samples: Samples = None,
     rows: Annotated[str, typer.Option(help="noises of the flicker, with commas between")] = "R,L2-2",
     subjects: Annotated[str, typer.Option(help="whose volumes the flicker is measured on; by default the test patients'")] = "",
     limit: Annotated[int, typer.Option(help="middle slices of the flicker", min=2)] = 6,
     scans: Annotated[str, typer.Option(help="3-D scans for vessels and reformats: file names without endings")] = "head_T1w_forrest",
     slab: Annotated[int, typer.Option(help="middle slices of these scans", min=2)] = 60,
     bm4d: Annotated[bool, typer.Option("--bm4d", help="also BM4D in three dimensions; seconds a slice")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="also write the numbers here")] = None,
+    json_file: JsonFile = None,
     pictures: Annotated[Path | None, typer.Option(help="folder for pictures of reformats and projections")] = None,
 ) -> None:
     """Print the tables."""
     cases = list(product(volumes_of(data, subjects), chosen(rows, BENCHMARK_ROWS, "noise")))
     three_dimensional = _named(read_manifest(data), scans)
     model = Bundle.load(bundle or bundled_model())
-    denoiser = Denoiser(model)
+    denoise = denoise_with(model, method, samples)
     told_filter = block_matching if bm4d else None
-
-    def denoise(volume: Volume, slices: tuple[int, int]) -> tuple[Volume, float]:
-        result = denoiser(volume, Settings(method=method, samples=samples, slices=slices))
-        return result.volume, result.noise_level
 
     progress = Console(stderr=True)
     flicker: list[dict[str, Any]] = []
@@ -111,7 +114,7 @@ def _named(rows: list[ManifestRow], names: str) -> list[ManifestRow]:
     return found
 
 
-def _images(row: BenchmarkRow, chosen_slices: tuple[int, int], denoise: Any, bm4d: bool) -> dict[str, np.ndarray]:
+def _images(row: BenchmarkRow, chosen_slices: tuple[int, int], denoise: Denoise, bm4d: bool) -> dict[str, np.ndarray]:
     """The chosen slices clean, noisy and as every method leaves them."""
     first, last = chosen_slices
     axis = row.volume.slice_axis

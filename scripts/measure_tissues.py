@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from command import chosen, command_given, run, volumes_of
+from command import Data, JsonFile, ModelFolder, ModelMethod, chosen, command_given, run, volumes_of
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -35,12 +35,12 @@ VERSIONS = ("noisy", "best blur", "denoised")
 
 
 def main(
-    data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
-    bundle: Annotated[Path | None, typer.Option(help="model to measure; the bundled one by default")] = None,
-    method: Annotated[str | None, typer.Option(help="method of the model; its default one when not given")] = None,
+    data: Data,
+    bundle: ModelFolder = None,
+    method: ModelMethod = None,
     rows: Annotated[str, typer.Option(help="noises, with commas between")] = "M0.10",
     subjects: Annotated[str, typer.Option(help="whose volumes, with commas between; by default the test patients'")] = "",
-    json_file: Annotated[Path | None, typer.Option("--json", help="also write the numbers here")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Print the table."""
     cases = list(product([row.file for row in volumes_of(data, subjects)], chosen(rows, BENCHMARK_ROWS, "noise")))

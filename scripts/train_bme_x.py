@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from command import command_given, run
+from command import Data, command_given, run
 from rich.console import Console
 from rich.progress import Progress
 
@@ -41,7 +41,7 @@ VALIDATION = "ms04"
 
 
 def train(
-    data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
+    data: Data,
     cache: Annotated[Path, typer.Option(help="checkpoints, curves and segmentations are kept in this folder")],
     out: Annotated[Path | None, typer.Option(help="folder to make for the trained network")] = None,
     steps: Annotated[int, typer.Option(help="optimiser steps", min=1)] = 1500,

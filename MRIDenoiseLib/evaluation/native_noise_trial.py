@@ -9,6 +9,8 @@ import numpy as np
 
 from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.evaluation.native_noise import Grain, Places, Removal, equal_blur
+from MRIDenoiseLib.inference import Denoiser, ModelSet, Settings
+from MRIDenoiseLib.inference.normalise import intensity_scale
 from MRIDenoiseLib.volume import Volume
 
 DENOISED, BM4D, BLURRED = "denoised", "BM4D", "equal blur"
@@ -19,6 +21,9 @@ BORDER = 16
 
 Filter = Callable[[np.ndarray, float], np.ndarray]
 """Noisy (slices, rows, columns) and the standard deviation of its noise -> filtered."""
+Denoise = Callable[[Volume, tuple[int, int]], tuple[Volume, float]]
+"""Scan and half-open range of slices -> the scan with these slices denoised, and the standard deviation of its noise as reported,
+in its units."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,24 +65,32 @@ def middle_slices(count: int, limit: int) -> tuple[int, int]:
     return first, min(count, first + limit)
 
 
-def scan_trial(
-    scan: Volume, denoise: Callable[[Volume, tuple[int, int]], tuple[Volume, float]], *, limit: int, told_filter: Filter | None = None
-) -> ScanOutcome:
+def denoise_with(model: ModelSet, method: str | None = None, samples: int | None = None) -> Denoise:
+    """What users get of a model, with a method and a number of views or samples of theirs."""
+    denoiser = Denoiser(model)
+
+    def denoise(scan: Volume, slices: tuple[int, int]) -> tuple[Volume, float]:
+        result = denoiser(scan, Settings(method=method, samples=samples, slices=slices))
+        return result.volume, result.noise_level
+
+    return denoise
+
+
+def scan_trial(scan: Volume, denoise: Denoise, *, limit: int, told_filter: Filter | None = None) -> ScanOutcome:
     """Denoise the middle slices of a scan and measure what was taken away.
 
     Args:
         scan: as it came from the scanner.
-        denoise: scan and half-open range of slices -> the scan with these slices denoised, and the standard deviation of its
-            noise as reported, in its units.
+        denoise: see :func:`denoise_with`.
         limit: how many middle slices.
         told_filter: BM4D or alike; it is told the fine grain as the standard deviation of the noise.
 
     Raises:
-        InputError: the slices show no body.
+        InputError: the scan or its middle slices show no body.
     """
     slices = np.moveaxis(scan.voxels, scan.slice_axis, 0)
     body = body_mask(slices)
-    scale = float(np.percentile(slices[body], 99.5))
+    scale = intensity_scale(slices, body)
     first, last = middle_slices(len(slices), limit)
     noisy = np.ascontiguousarray(slices[first:last] / scale)
     places = Places.of(noisy, body[first:last])

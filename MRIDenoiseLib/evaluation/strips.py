@@ -15,6 +15,8 @@ ZOOM = 2
 GAP, TITLE, FOOT = 8, 26, 26
 """Pixels between panels, above and below them."""
 DPI = 100
+AMPLIFIED = 5
+"""What was removed is drawn around grey zero at one part in so many of the window."""
 
 
 class Panel(NamedTuple):
