@@ -18,17 +18,19 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 UNPACKED = HERE / "unpacked"
+LIST = "portions.json"
+"""Of the portions with their hashes; the unpacked ones keep it."""
 
 
 def main() -> int:
-    """Unpack once, then hand over to ``mridenoise train``; gives its exit status."""
+    """Unpack what is not unpacked yet, then hand over to ``mridenoise train``; gives its exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="the folder of the training")
     parser.add_argument("--minutes", type=float, help="the time to be used, for all networks together")
     parser.add_argument("--steps", type=int, help="so many steps for each network instead")
     parser.add_argument("--out", type=Path, help="write the finished model here")
     given = parser.parse_args()
-    if not UNPACKED.is_dir():
+    if not _is_unpacked():
         _unpack()
     environment = dict(os.environ)
     places = [str(UNPACKED / name) for name in ("code", "libraries")]
@@ -45,6 +47,14 @@ def main() -> int:
     return subprocess.run([sys.executable, "-c", program, *words], env=environment).returncode
 
 
+def _is_unpacked() -> bool:
+    """Whether these very portions are; others may have been brought here since."""
+    try:
+        return (UNPACKED / LIST).read_bytes() == (HERE / LIST).read_bytes()
+    except OSError:
+        return False
+
+
 def _unpack() -> None:
     """The portions joined, in a folder that only appears when it is whole."""
     begun = HERE / "unpacking"
@@ -52,7 +62,7 @@ def _unpack() -> None:
     begun.mkdir()
     archive = begun / "training.tar"
     with archive.open("wb") as joined:
-        for portion in json.loads((HERE / "portions.json").read_text(encoding="utf-8")):
+        for portion in json.loads((HERE / LIST).read_text(encoding="utf-8")):
             path = HERE / portion["name"]
             content = path.read_bytes() if path.is_file() else b""
             if hashlib.sha256(content).hexdigest() != portion["sha256"]:
@@ -70,6 +80,9 @@ def _unpack() -> None:
         done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", *target, *wheels])
         if done.returncode != 0:
             sys.exit("The wheels could not be installed; pip's message above says why.")
+    shutil.copy(HERE / LIST, begun)
+    if UNPACKED.is_dir():
+        shutil.rmtree(UNPACKED)
     begun.rename(UNPACKED)
 
 

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
+from begin_training import LIST
 from command import run
 
 from MRIDenoiseLib.errors import InputError, SettingsError
@@ -27,7 +28,6 @@ ROOT = Path(__file__).resolve().parent.parent
 BEGIN = ROOT / "scripts" / "begin_training.py"
 PARTS = ("MRIDenoiseLib", "pyproject.toml")
 """Of this checkout: what training needs."""
-LIST = "portions.json"
 
 
 def main(
@@ -42,6 +42,9 @@ def main(
     if out.exists():
         raise SettingsError(f"{out} is there already; name a new folder")
     Recipe.read(recipe)
+    for folder in (from_bundle, wheels):
+        if folder is not None and not folder.is_dir():
+            raise InputError(f"{folder} is no folder")
     with TemporaryDirectory() as temporary:
         staged = Path(temporary)
         opened = open_data(data)
@@ -57,12 +60,19 @@ def main(
         with tarfile.open(archive, "w") as tar:
             for part in sorted(staged.iterdir()):
                 if part != archive:
-                    tar.add(part, part.name)
+                    tar.add(part, part.name, filter=_anonymous)
         out.mkdir(parents=True)
         count = _split(archive, out, portion << 20)
     shutil.copy(BEGIN, out)
     print(f"{len(opened.volumes)} volumes, {count} portions of at most {portion} MiB in {out}")
     print(f"Bring the folder to the machine; there: python {BEGIN.name} RUN --minutes M")
+
+
+def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Whose file it is here is nobody's business there."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
 
 
 def _copy_code(folder: Path) -> None:
