@@ -64,7 +64,7 @@ def coarser(slices: np.ndarray, factor: float) -> np.ndarray:
     Returns:
         float32 with an even number of rows and columns.
     """
-    sizes = [min(size, 2 * round(size / factor / 2)) for size in slices.shape[1:]]
+    sizes = [2 * min(size // 2, round(size / factor / 2)) for size in slices.shape[1:]]
     kspace = np.fft.fftshift(np.fft.fft2(slices, norm="forward"), axes=(1, 2))
     inner = tuple(slice(size // 2 - new // 2, size // 2 - new // 2 + new) for size, new in zip(slices.shape[1:], sizes, strict=True))
     image = np.fft.ifft2(np.fft.ifftshift(kspace[(slice(None), *inner)], axes=(1, 2)), norm="forward")

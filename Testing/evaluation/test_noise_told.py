@@ -59,3 +59,8 @@ def test_a_coarser_grid_keeps_anatomy_and_lowers_noise_by_its_factor(shape):
     rows, columns = (np.arange(size) / size for size in image.shape[1:])
     expected = 0.6 + 0.2 * np.sin(4 * np.pi * rows)[:, None] * np.cos(6 * np.pi * columns)
     assert image[0] == pytest.approx(expected, abs=1e-4), "the first pixel stays the first"
+
+
+@pytest.mark.parametrize(("size", "factor", "expected"), [(7, 1.0, 6), (8, 1.0, 8), (9, 1.0, 8), (255, 1.0, 254), (255, 2.0, 128)])
+def test_a_coarser_grid_has_an_even_number_of_rows_and_columns(size, factor, expected):
+    assert coarser(np.ones((1, size, size), np.float32), factor).shape == (1, expected, expected)
