@@ -75,9 +75,9 @@ class Settings:
             raise SettingsError(f"unknown method {self.method!r}: choose one of {', '.join(METHODS)}")
         if self.mode is not None and self.mode not in FIDELITY:
             raise SettingsError(f"unknown mode {self.mode!r}: choose one of {', '.join(FIDELITY)}")
-        for name, value in (("steps", self.steps), ("samples", self.samples), ("batch size", self.batch_size)):
+        for name, value in (("number of steps", self.steps), ("number of samples", self.samples), ("batch size", self.batch_size)):
             if value is not None and not 1 <= value <= 1000:
-                raise SettingsError(f"the number of {name} must be between 1 and 1000, not {value}")
+                raise SettingsError(f"the {name} must be between 1 and 1000, not {value}")
         if self.fidelity is not None and not 0 <= self.fidelity < float("inf"):
             raise SettingsError(f"the fidelity weight must be zero or a positive number, not {self.fidelity}")
         if self.sharpness is not None and not 0 <= self.sharpness <= 1:

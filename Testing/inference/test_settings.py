@@ -114,3 +114,9 @@ def test_a_slice_is_seen_once_on_a_processor_and_four_times_on_a_gpu_unless_some
         assert [settings.resolved("regression", {}, on_gpu=gpu).samples for gpu in (False, True)] == [1, 4]
         assert settings.resolved("regression", {"samples": 2}, on_gpu=True).samples == 2
     assert Settings(method="posterior-mean").resolved("regression", {}, on_gpu=True).samples == 1
+
+
+@pytest.mark.parametrize(("given", "said"), [({"steps": 0}, "the number of steps must"), ({"batch_size": 0}, "the batch size must")])
+def test_a_number_out_of_range_is_called_what_it_is(given, said):
+    with pytest.raises(SettingsError, match=said):
+        Settings(**given)
