@@ -12,10 +12,11 @@ comparison the images that are finished. Afterwards: ``python scripts/test.py --
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,10 +25,12 @@ from card_tables import fill_readme
 from command import chosen, run
 from rich.console import Console
 
-from MRIDenoiseLib.card import CARD, bundled_model
+from MRIDenoiseLib.card import CARD, DIFFUSION, bundled_model, needed
 from MRIDenoiseLib.errors import MRIDenoiseError
+from MRIDenoiseLib.inference import METHODS
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle_files import INDEX
 from MRIDenoiseLib.models.bundle_writing import is_bundle
 from MRIDenoiseLib.training.card import DETAILS
 
@@ -47,6 +50,8 @@ MEASUREMENTS: dict[str, Sequence[str]] = {
     "methods": ("measure_methods.py",),
 }
 """Name in the card -> script and options, the quickest first."""
+OF_EVERY_METHOD = ("noise_estimator", "scheduler", "text_encoder", "tokenizer")
+"""Parts of a model beside the networks of a method."""
 PICTURES = ("Testing/panel/draw_screenshots.py",)
 
 
@@ -59,16 +64,18 @@ def adopt(
 ) -> None:
     """Measure, put into the card, and redo README's tables and pictures."""
     names = chosen(only, MEASUREMENTS, "measurement")
+    model, data, work = model.resolve(), data.resolve(), work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     files = Bundle.load(model).card["files"]
     console = Console(stderr=True)
     measured: dict[str, Any] = {}
     for name in names:
         path = work / f"{name}.json"
-        if not _is_of(path, files):
+        script, *options = MEASUREMENTS[name]
+        options += ["--so-far"] if name == "methods" and left_over else []
+        if not _is_done(path, shlex.join(["python", f"scripts/{script}", "--data", "DIR", *options]), files):
             console.print(f"measuring {name}")
-            script, *options = MEASUREMENTS[name]
-            _run(f"scripts/{script}", *options, *_places(name, model, data, work, left_over), "--json", str(path))
+            _run(f"scripts/{script}", *options, *_places(name, model, data, work), "--json", str(path))
         numbers = json.loads(path.read_text(encoding="utf-8"))
         measured[name] = {key: value for key, value in numbers.items() if key not in ("files", DETAILS)}
     place(model, measured, bundled_model())
@@ -96,20 +103,35 @@ def place(model: Path, measured: dict[str, Any], target: Path) -> None:
         Bundle.verify(folder)
 
 
-def _is_of(path: Path, files: dict[str, str]) -> bool:
-    """Whether a file of numbers is there and was measured on these very weights."""
+def _is_done(path: Path, command: str, files: dict[str, str]) -> bool:
+    """Whether a file of numbers is there that this very command gave, on all weights that it used.
+
+    A comparison of which images are missing is gone on with.
+    """
     try:
-        return bool(json.loads(path.read_text(encoding="utf-8"))["files"] == files)
-    except (OSError, ValueError, KeyError, TypeError):
+        numbers = json.loads(path.read_text(encoding="utf-8"))
+        used = _used(numbers.get("method"))
+        same = {name: digest for name, digest in numbers["files"].items() if used(name)} == {
+            name: digest for name, digest in files.items() if used(name)
+        }
+        return bool(same and numbers["command"] == command and not numbers.get("not_finished"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
-def _places(name: str, model: Path, data: Path, work: Path, left_over: bool) -> list[str]:
+def _used(method: str | None) -> Callable[[str], bool]:
+    """Which of a model's files a measurement of one method has used; all, where it does not say which method."""
+    if method not in METHODS or method in DIFFUSION:
+        return lambda name: True
+    networks = {*needed(method, informed=True), *OF_EVERY_METHOD}
+    return lambda name: name != INDEX and (name.split("/")[0] in networks or "/" not in name)
+
+
+def _places(name: str, model: Path, data: Path, work: Path) -> list[str]:
     """Where a script finds the model and the data, and where it may write."""
     places = ["--data", str(data), "--bundle", str(model)]
-    if name == "methods":
-        return [*places, "--out", str(work / "comparison"), *(["--so-far"] if left_over else [])]
-    return [*places, "--out", str(work / "sheets")] if name == "sheets" else places
+    where = {"methods": work / "comparison", "sheets": work / "sheets"}
+    return [*places, "--out", str(where[name])] if name in where else places
 
 
 def _run(script: str, *words: str) -> None:

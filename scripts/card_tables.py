@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from MRIDenoiseLib.card import bundled_model
+from MRIDenoiseLib.evaluation.posterior import SEEDED
 from MRIDenoiseLib.io.atomic import replacing
 
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -55,7 +56,7 @@ def methods(told: Mapping[str, Any]) -> str:
     names = [name for name in SHORT if any(method["name"] == name for method in told["methods"])]
     rows = []
     for noise, scores in told["psnr_foreground"].items():
-        best = max(scores[name] for name in names if scores.get(name) is not None)
+        best = max((scores[name] for name in names if scores.get(name) is not None), default=None)
         rows.append([noise, *(_bold(scores.get(name), best) for name in names)])
     table = _table(["noise", *(SHORT[name] for name in names)], rows)
     ahead = {(one["of"], one["figure"]): one for one in told["ahead"]}
@@ -77,7 +78,7 @@ def native_noise(told: Mapping[str, Any]) -> str:
     for scan in told["scans"]:
         removed = scan["removed"]
         ours, bm4d = removed["denoised"], removed.get("BM4D")
-        edges = f"{ours['edge_ratio']:.2f} ({removed['equal blur']['edge_ratio']:.2f})"
+        edges = f"{_number(ours['edge_ratio'])} ({_number(removed['equal blur']['edge_ratio'])})"
         rows.append([_words(scan["scan"]), f"{1000 * scan['grain']['fine']:.0f}", _removed(ours), _removed(bm4d), edges])
     head = ["scan", "grain, per mille of P99.5", "removed, fine and coarse", "BM4D told the grain", "edge ratio (equal blur)"]
     clean = ", ".join(f"{_words(scan['scan'])} {1000 * scan['removed']['denoised']['change']:.1f}" for scan in told["clean"])
@@ -111,7 +112,8 @@ def posterior(told: Mapping[str, Any]) -> str:
         for way, mean in ways.items():
             # Regression is the same whatever the denoiser has learned.
             if model == next(iter(told["means"])) or mean != told["means"][next(iter(told["means"]))][way]:
-                rows.append([f"{way}, {model}", f"{mean['psnr']:.2f}", f"{mean['edges']:.3f}", f"{mean['calibration']:.2f}"])
+                spread = _number(mean["calibration"]) if way in SEEDED else "-"
+                rows.append([f"{way}, {model}", f"{mean['psnr']:.2f}", _number(mean["edges"], 3), spread])
     return _table(["way", "PSNR, dB", "edge width, of the default's", "variance of samples / squared error"], rows)
 
 
@@ -130,14 +132,22 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _bold(value: float | None, best: float) -> str:
+def _bold(value: float | None, best: float | None) -> str:
     if value is None:
         return "-"
     return f"**{value:.2f}**" if value == best else f"{value:.2f}"
 
 
 def _interval(one: Mapping[str, Any], digits: int) -> str:
-    return f"{one['mean']:+.{digits}f} ({one['low']:+.{digits}f} to {one['high']:+.{digits}f})"
+    if one["mean"] is None:
+        return "-"
+    interval = "" if one["low"] is None or one["high"] is None else f" ({one['low']:+.{digits}f} to {one['high']:+.{digits}f})"
+    return f"{one['mean']:+.{digits}f}{interval}"
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    """Zero is what stands for a number that is not known."""
+    return f"{value:.{digits}f}" if value else "-"
 
 
 def _removed(removal: Mapping[str, Any] | None) -> str:

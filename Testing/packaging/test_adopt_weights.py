@@ -64,14 +64,22 @@ def test_what_was_measured_goes_into_card_and_readme_and_what_was_not_goes_out(b
     ]
 
 
-def test_what_was_measured_on_other_weights_is_measured_again(tiny_bundle, tmp_path):
+def test_what_was_measured_on_other_weights_or_otherwise_is_measured_again(tiny_bundle, tmp_path):
     files = Bundle.load(tiny_bundle).card["files"]
-    path = tmp_path / "lesions.json"
-    assert not adopt_weights._is_of(path, files)
-    path.write_text(json.dumps({"files": files}))
-    assert adopt_weights._is_of(path, files)
-    path.write_text(json.dumps({"files": files | {"restoration/config.json": "0" * 64}}))
-    assert not adopt_weights._is_of(path, files)
+    path, command = tmp_path / "lesions.json", LESIONS["command"]
+
+    def is_done(changed: str = "", **told: object) -> bool:
+        content = {"command": command, "method": "regression", "files": files | ({changed: "0" * 64} if changed else {})}
+        path.write_text(json.dumps(content | told))
+        return adopt_weights._is_done(path, command, files)
+
+    assert not adopt_weights._is_done(path, command, files)
+    assert is_done() and not is_done(command=f"{command} --count 2") and not is_done(not_finished=3)
+    weights = "diffusion_pytorch_model.safetensors"
+    assert not is_done(f"restoration/{weights}") and not is_done(f"noise_estimator/{weights}") and not is_done("text_encoder/config.json")
+    assert is_done(f"flow/{weights}"), "regression does without"
+    assert not is_done(f"flow/{weights}", method="sharpened") and not is_done(f"flow/{weights}", method=None)
+    assert not is_done(f"denoiser/{weights}", method="posterior-mean")
 
 
 def test_a_damaged_model_takes_no_place(bundled, tiny_bundle, tmp_path):
