@@ -30,19 +30,18 @@ from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.inference import METHODS
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.models.bundle_files import INDEX
 from MRIDenoiseLib.models.bundle_writing import is_bundle
 from MRIDenoiseLib.training.card import DETAILS
 
 ROOT = Path(__file__).resolve().parent.parent
 MEASUREMENTS: dict[str, Sequence[str]] = {
-    "native_noise": ("measure_native_noise.py", "--bm4d"),
+    "native_noise": ("measure_native_noise.py", "--limit", "2", "--bm4d"),
     "noise_told": ("measure_noise_told.py",),
     "lesions": ("measure_lesions.py",),
     "lesions_sharpened": ("measure_lesions.py", "--method", "sharpened", "--sharpness", "1.0"),
-    "through_plane": ("measure_through_plane.py", "--bm4d"),
-    "posterior": ("measure_posterior.py",),
-    "repeats": ("measure_repeats.py",),
+    "through_plane": ("measure_through_plane.py", "--rows", "L2-2", "--limit", "2", "--slab", "12", "--bm4d"),
+    "posterior": ("measure_posterior.py", "--rows", "M0.10,L2-2", "--slices", "1"),
+    "repeats": ("measure_repeats.py", "--limit", "4"),
     "tissues": ("measure_tissues.py",),
     "sharpening_grain": ("measure_grain.py",),
     "text": ("measure_text.py",),
@@ -123,8 +122,8 @@ def _used(method: str | None) -> Callable[[str], bool]:
     """Which of a model's files a measurement of one method has used; all, where it does not say which method."""
     if method not in METHODS or method in DIFFUSION:
         return lambda name: True
-    networks = {*needed(method, informed=True), *OF_EVERY_METHOD}
-    return lambda name: name != INDEX and (name.split("/")[0] in networks or "/" not in name)
+    # What lies beside the folders is a list of them and embeddings that are kept ready: neither decides a result.
+    return lambda name: name.split("/")[0] in {*needed(method, informed=True), *OF_EVERY_METHOD}
 
 
 def _places(name: str, model: Path, data: Path, work: Path) -> list[str]:

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from MRIDenoiseLib.card import bundled_model
@@ -109,12 +110,46 @@ def posterior(told: Mapping[str, Any]) -> str:
     """Regression and the ways of the diffusion model, beside a denoiser that has learned nothing."""
     rows = []
     for model, ways in told["means"].items():
-        for way, mean in ways.items():
+        for way, means in ways.items():
             # Regression is the same whatever the denoiser has learned.
-            if model == next(iter(told["means"])) or mean != told["means"][next(iter(told["means"]))][way]:
-                spread = _number(mean["calibration"]) if way in SEEDED else "-"
-                rows.append([f"{way}, {model}", f"{mean['psnr']:.2f}", _number(mean["edges"], 3), spread])
+            if model == next(iter(told["means"])) or means != told["means"][next(iter(told["means"]))][way]:
+                spread = _number(means["calibration"]) if way in SEEDED else "-"
+                rows.append([f"{way}, {model}", f"{means['psnr']:.2f}", _number(means["edges"], 3), spread])
     return _table(["way", "PSNR, dB", "edge width, of the default's", "variance of samples / squared error"], rows)
+
+
+def through_plane(told: Mapping[str, Any]) -> str:
+    """Flicker between slices, means over volumes and noises, and what is left of thin bright structures in a projection."""
+    names = list(told["flicker"][0]["flicker"])
+    means = [f"{100 * mean(row['flicker'][name] for row in told['flicker']):.2f}" for name in names]
+    table = _table(["flicker, per cent of what the anatomy changes", *names], [[f"mean of {len(told['flicker'])}", *means]])
+    kept = [
+        f"{name} {100 * part:.0f} % (of the fine grain {100 * scan['fine'][name]:.0f} % removed)"
+        for scan in told["vessels"]
+        for name, part in scan["kept"].items()
+    ]
+    return f"{table}\n\nContrast left of thin bright structures in a maximum-intensity projection: {', '.join(kept)}."
+
+
+def repeats(told: Mapping[str, Any]) -> str:
+    """Single repeats against the mean of the others."""
+    rows = [
+        [
+            name,
+            *(f"{found[which]['psnr']:.2f}" for which in ("noisy", "best_blur", "denoised")),
+            f"{found['closer_than_noisy']} of {found['repeats']}",
+        ]
+        for name, found in told["sets"].items()
+    ]
+    return _table(["repeats", "noisy, dB", "best blur", "denoised", "closer than the noisy one"], rows)
+
+
+def tissues(told: Mapping[str, Any]) -> str:
+    """Dice with the clean image's segmentation, means over the classes."""
+    names = ("noisy", "best blur", "denoised")
+    rows = [[_words(row["volume"]), *(f"{mean(row[name]):.3f}" for name in names)] for row in told["rows"]]
+    means = [f"**{mean(mean(row[name]) for row in told['rows']):.3f}**" for name in names]
+    return _table(["Dice", *names], [*rows, ["mean", *means]])
 
 
 TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
@@ -122,7 +157,10 @@ TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "native_noise": native_noise,
     "lesions": lesions,
     "noise_told": noise_told,
+    "through_plane": through_plane,
     "posterior": posterior,
+    "repeats": repeats,
+    "tissues": tissues,
 }
 """Name in the card -> what makes README's table of it."""
 
