@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MEASUREMENTS: dict[str, Sequence[str]] = {
     "native_noise": ("measure_native_noise.py", "--limit", "2", "--bm4d"),
     "noise_told": ("measure_noise_told.py",),
-    "lesions": ("measure_lesions.py",),
+    "lesions": ("measure_lesions.py", "--rows", "R,M0.10,L2-2", "--count", "96"),
     "lesions_sharpened": ("measure_lesions.py", "--method", "sharpened", "--sharpness", "1.0"),
     "through_plane": ("measure_through_plane.py", "--rows", "L2-2", "--limit", "2", "--slab", "12", "--bm4d"),
     "posterior": ("measure_posterior.py", "--rows", "M0.10,L2-2", "--slices", "1"),

@@ -11,7 +11,7 @@ from torch import nn
 from MRIDenoiseLib.body import find_body
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.inference.disturbances import Disturbances, find_wiped, occupied
-from MRIDenoiseLib.inference.noise_level import estimate_noise_level, measured_noise_levels
+from MRIDenoiseLib.inference.noise_level import air_level, estimate_noise_level, measured_noise_levels
 from MRIDenoiseLib.inference.normalise import intensity_scale
 from MRIDenoiseLib.inference.reception import find_reception
 from MRIDenoiseLib.inference.slices import NetworkSlices, Window, content_window
@@ -78,7 +78,11 @@ def analyse(stack: np.ndarray, noise_estimator: nn.Module | None) -> Analysis:
     if noise_estimator is None:
         told = np.full(len(stack), 2 * estimate_noise_level(even, mask) / scale)
     else:
-        told = measured_noise_levels(noise_estimator, NetworkSlices(even, window, scale), window.of(mask))
+
+        def air(index: int) -> float | None:
+            return None if body.noisy_air else air_level(stack[index], body.mask[index], wiped)
+
+        told = measured_noise_levels(noise_estimator, NetworkSlices(even, window, scale), window.of(mask), air)
     amplification = 1.0 if reception is None else reception.amplification
     found = Analysis(
         window=window,

@@ -6,6 +6,8 @@ measured ring by ring in k-space, in places where the anatomy is flat, and the r
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -29,7 +31,14 @@ SLICES = 12
 MINIMUM_PIXELS = 200
 """Flat pixels that a median takes; small bodies are measured on several slices together."""
 DIFFERING = 1.5
-"""Times the noise of other slices: then a slice's own is told."""
+"""Times the noise of other slices: then a slice's own is told, if the air says so, too."""
+UNANIMOUS = 25
+"""The percentile that holds for all slices where they are told differently and the air says that their noise is one: what differs
+is anatomy, and fine anatomy is taken for noise, never noise for anatomy."""
+AWAY = 6
+"""Pixels from the body: air that is nearer holds what blurs out of it."""
+LEAST_AIR = 300
+"""Pixels of air that tell its noise."""
 FEWEST_PIXELS = 20
 """Flat pixels that a slice must have to be counted in with others."""
 
@@ -43,16 +52,20 @@ def told_noise_level(estimator: nn.Module, image: Tensor, body: Tensor) -> Tenso
     return estimator(image, body).clamp_min(SMALLEST_TOLD)
 
 
-def measured_noise_levels(estimator: nn.Module, slices: Slices, mask: np.ndarray) -> np.ndarray:
+def measured_noise_levels(
+    estimator: nn.Module, slices: Slices, mask: np.ndarray, air: Callable[[int], float | None] = lambda index: None
+) -> np.ndarray:
     """The standard deviation of the noise inside the body of every slice, as a network measures it.
 
-    Up to twelve slices are measured. Where they agree, their median holds for all; where they differ (a coil at one end, a
-    bright slab), a smooth course through them.
+    Up to twelve slices are measured. Where they agree, their median holds for all. Where they differ and their air does so, too
+    (a coil at one end, slices of another series), a smooth course through them; where the air explains less than half of it, or
+    there is none to ask, the lower quartile holds for all.
 
     Args:
         estimator: a :class:`MRIDenoiseLib.models.noise_estimator.NoiseEstimator`.
         slices: float32 (slices, rows, columns) in network units, 2 I / scale - 1.
         mask: bool, the body, same shape.
+        air: index of a slice -> how strong the noise of its air is, in any unit, see :func:`air_level`; None where that is not known.
 
     Returns:
         (slices,), in network units.
@@ -67,9 +80,33 @@ def measured_noise_levels(estimator: nn.Module, slices: Slices, mask: np.ndarray
         with torch.no_grad():
             found.append(float(told_noise_level(estimator, image, body)))
     course = ndimage.median_filter(found, 3, mode="nearest")
-    if course.max() <= DIFFERING * course.min():
+    if _spread(course) <= DIFFERING:
         return np.full(len(mask), np.median(found))
+    of_air = np.array([np.nan if (level := air(int(z))) is None else level for z in chosen])
+    unexplained = course / ndimage.median_filter(of_air, 3, mode="nearest")
+    if np.isnan(of_air).any() or _spread(unexplained) > math.sqrt(_spread(course)):
+        return np.full(len(mask), np.percentile(found, UNANIMOUS))
     return np.exp(np.interp(np.arange(len(mask)), chosen, np.log(course)))
+
+
+def _spread(values: np.ndarray) -> float:
+    return float(values.max() / values.min())
+
+
+def air_level(image: np.ndarray, body: np.ndarray, wiped: float | None) -> float | None:
+    """How strong the noise in the air of a slice is, in its own units: the mean of the fainter half of it, which ghosts hardly reach.
+
+    Args:
+        image: (rows, columns).
+        body: bool, where there is tissue.
+        wiped: the value that stands where air was wiped out.
+
+    Returns:
+        None where too little air is left to tell.
+    """
+    air = image[~ndimage.binary_dilation(body, iterations=AWAY)]
+    air = air[(air > 0) & (air != wiped)]
+    return float(air[air <= np.median(air)].mean()) if air.size >= LEAST_AIR else None
 
 
 def estimate_noise_level(slices: np.ndarray, mask: np.ndarray | None = None) -> float:

@@ -11,7 +11,7 @@ from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.inference import Denoiser, Settings, denoiser
 from MRIDenoiseLib.inference.analysis import analyse, fingerprint
 from MRIDenoiseLib.inference.disturbances import find_wiped, occupied
-from MRIDenoiseLib.inference.noise_level import measured_noise_levels
+from MRIDenoiseLib.inference.noise_level import air_level, measured_noise_levels
 from MRIDenoiseLib.inference.normalise import intensity_scale
 from MRIDenoiseLib.inference.slices import BRIGHTEST_SHOWN, NetworkSlices, content_window
 from MRIDenoiseLib.volume import Volume
@@ -89,14 +89,33 @@ class Loud(torch.nn.Module):
         return torch.stack([one[mask > 0].std() for one, mask in zip(image, body, strict=True)])
 
 
-def test_slices_that_differ_in_noise_are_each_told_their_own():
+def test_slices_whose_air_differs_as_their_tissue_does_are_each_told_their_own():
     rng = np.random.default_rng(0)
     strength = np.where(np.arange(12) < 6, 5.0, 25.0)
     stack = (100 + strength[:, None, None] * rng.standard_normal((12, 64, 64))).astype(np.float32)
-    told = measured_noise_levels(Loud(), stack, np.ones(stack.shape, bool))
+    body = np.ones(stack.shape, bool)
+    told = measured_noise_levels(Loud(), stack, body, lambda index: strength[index])
     assert told[:5] == pytest.approx(5, rel=0.1) and told[7:] == pytest.approx(25, rel=0.1)
+    for air in (lambda index: 1 + 0.02 * index, lambda index: None, lambda index: None if index == 3 else strength[index]):
+        told = measured_noise_levels(Loud(), stack, body, air)
+        assert told == pytest.approx(np.full(12, 5.0), rel=0.1), "fine anatomy can only seem to add noise"
     even = (100 + 5 * rng.standard_normal((12, 64, 64))).astype(np.float32)
-    assert len(set(measured_noise_levels(Loud(), even, np.ones(even.shape, bool)))) == 1
+    assert len(set(measured_noise_levels(Loud(), even, body))) == 1
+
+
+def test_the_noise_of_the_air_is_told_beside_ghosts_and_wiped_pixels():
+    rng = np.random.default_rng(0)
+    body = np.zeros((80, 80), bool)
+    body[25:55, 25:55] = True
+    noise = np.hypot(*rng.normal(0, 3, (2, 80, 80)))
+    image = np.where(body, 500, noise)
+    faint = air_level(image, body, None)
+    image[:8] += 200
+    assert air_level(image, body, None) == pytest.approx(faint, rel=0.25)
+    assert air_level(np.where(body, 500, 2 * noise), body, None) == pytest.approx(2 * faint)
+    image[:40] = -7
+    assert air_level(image, body, -7) == pytest.approx(faint, rel=0.1)
+    assert air_level(np.where(body, 500, 0), body, 0) is None
 
 
 def test_wiped_out_air_is_found_and_bright_tissue_at_the_end_of_the_scale_is_not():
