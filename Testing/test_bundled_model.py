@@ -145,4 +145,4 @@ def test_wiped_out_air_and_a_stripped_skull_change_nothing_inside_the_head(bundl
         return float(np.sqrt(((found - clean.voxels)[middle][depth > 34] ** 2).mean()))
 
     # Networks that have never seen wiped air are off by half where it is shown to them as it is.
-    assert error(wiped) == pytest.approx(error(noisy), rel=0.08)
+    assert error(wiped) == pytest.approx(error(noisy), rel=0.05)
