@@ -91,8 +91,9 @@ def lesions(told: Mapping[str, Any]) -> str:
     rows = []
     for name, groups in told["summary"].items():
         group = groups["all"]
-        rows.append([name, f"{100 * group['median']:.0f} %", f"{100 * group['fifth_percentile']:.0f} %", str(group["missing"])])
-    return _table(["image", "half keep", "nineteen of twenty keep", "lost (under 25 %)"], rows)
+        kept = [f"{100 * group[part]:.0f} %" for part in ("median", "fifth_percentile")]
+        rows.append([name, *kept, str(group["missing"]), str(group["lost"])])
+    return _table(["image", "half keep", "nineteen of twenty keep", "keep under 50 %", "under 25 % (lost)"], rows)
 
 
 def noise_told(told: Mapping[str, Any]) -> str:

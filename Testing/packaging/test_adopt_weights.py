@@ -16,7 +16,7 @@ from MRIDenoiseLib.models.bundle import Bundle
 LESIONS = {
     "command": "python scripts/measure_lesions.py --data DIR",
     "what": "lesions",
-    "summary": {"noisy": {"all": {"median": 0.99, "fifth_percentile": 0.95, "missing": 0}}},
+    "summary": {"noisy": {"all": {"median": 0.99, "fifth_percentile": 0.95, "missing": 1, "lost": 0}}},
 }
 
 
@@ -45,6 +45,7 @@ def test_what_was_measured_goes_into_card_and_readme_and_what_was_not_goes_out(b
             Path(words[words.index("--json") + 1]).write_text(json.dumps(LESIONS | {"files": files, "details": {"many": 1}}))
 
     monkeypatch.setattr(adopt_weights, "_run", measure)
+    monkeypatch.setitem(adopt_weights.MEASUREMENTS, "lesions", ("measure_lesions.py",))
     words = [str(tiny_bundle), "--data", str(tmp_path), "--work", str(tmp_path / "work"), "--only", "lesions"]
     for _ in range(2):
         done = CliRunner().invoke(command_line(adopt_weights.adopt), words, catch_exceptions=False)
@@ -52,9 +53,9 @@ def test_what_was_measured_goes_into_card_and_readme_and_what_was_not_goes_out(b
     assert asked == ["measure_lesions.py", "draw_screenshots.py", "draw_screenshots.py"], "nothing is measured twice"
     assert Bundle.load(bundled).card["measured"] == {"lesions": LESIONS}
     table = [
-        "| image | half keep | nineteen of twenty keep | lost (under 25 %) |",
-        "| --- | --- | --- | --- |",
-        "| noisy | 99 % | 95 % | 0 |",
+        "| image | half keep | nineteen of twenty keep | keep under 50 % | under 25 % (lost) |",
+        f"|{' --- |' * 5}",
+        "| noisy | 99 % | 95 % | 1 | 0 |",
     ]
     assert card_tables.README.read_text().splitlines() == [
         "Before.",
