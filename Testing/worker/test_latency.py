@@ -49,4 +49,4 @@ def test_a_second_preview_does_not_measure_the_volume_again():
     voxels = np.hypot(body + rng.normal(0, 30, body.shape), rng.normal(0, 30, body.shape)).astype(np.float32)
     first, *later = preview_seconds(Volume(voxels, np.diag([1.0, 1.0, 4.0, 1.0])), times=4, method="regression", samples=1)
     assert min(waited.processor for waited in later) < 0.5 * first.processor
-    assert min(waited.processor for waited in later) < 1
+    assert min(waited.processor for waited in later) < 3, "a slice of 60, on a slow processor"

