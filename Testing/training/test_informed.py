@@ -160,7 +160,7 @@ def test_an_older_model_is_given_one_and_all_the_rest_stays_as_it_is(tiny_bundle
     assert changed == ["denoiser/diffusion_pytorch_model.safetensors"]
 
 
-@pytest.mark.parametrize("name", ["site-finetune", "m4raw-finetune", "fastmri-fewshot", "flow", "informed"])
+@pytest.mark.parametrize("name", ["site-finetune", "m4raw-finetune", "fastmri-fewshot", "after_regression"])
 def test_the_recipes_that_start_from_a_model_suit_one_with_an_informed_denoiser_and_one_without(name, tiny_bundle, tmp_path):
     recipe = replace(Recipe.read(RECIPES / f"{name}.yaml"), config="tiny")
     check_plan(recipe, begin_from_bundle(tiny_bundle, recipe))
