@@ -1,11 +1,11 @@
 """New weights become the bundled model, and all that rests on them is done again:
 
-    python scripts/adopt_weights.py NEW_MODEL --data DIR --work DIR [--only methods,lesions] [--left-over]
+    python scripts/adopt_weights.py NEW_MODEL --data DIR --work DIR [--only methods,lesions] [--so-far]
 
 Every measurement of the card is run on the new model and kept in ``--work``, so that the command may be stopped and goes on where
 it was; what was measured on these very weights is not measured again. Then the model, with a card of these numbers, takes the place
 of the bundled one, README's tables are filled in from it, and README's pictures are drawn anew. The whole takes hours on two cores.
-With ``--only`` other measurements are left out of card and README rather than kept from older weights. ``--left-over`` takes of the
+With ``--only`` other measurements are left out of card and README rather than kept from older weights. ``--so-far`` takes of the
 comparison the images that are finished. Afterwards: ``python scripts/test.py --data DIR``, and look at the pictures.
 """
 
@@ -34,11 +34,12 @@ from MRIDenoiseLib.models.bundle_writing import is_bundle
 from MRIDenoiseLib.training.card import DETAILS
 
 ROOT = Path(__file__).resolve().parent.parent
+LESIONS = ("--rows", "R,M0.10,L2-2", "--count", "96")
 MEASUREMENTS: dict[str, Sequence[str]] = {
     "native_noise": ("measure_native_noise.py", "--limit", "2", "--bm4d"),
     "noise_told": ("measure_noise_told.py",),
-    "lesions": ("measure_lesions.py", "--rows", "R,M0.10,L2-2", "--count", "96"),
-    "lesions_sharpened": ("measure_lesions.py", "--method", "sharpened", "--sharpness", "1.0"),
+    "lesions": ("measure_lesions.py", *LESIONS),
+    "lesions_sharpened": ("measure_lesions.py", "--method", "sharpened", "--sharpness", "1.0", *LESIONS),
     "through_plane": ("measure_through_plane.py", "--rows", "L2-2", "--limit", "2", "--slab", "12", "--bm4d"),
     "posterior": ("measure_posterior.py", "--rows", "M0.10,L2-2", "--slices", "1"),
     "repeats": ("measure_repeats.py", "--limit", "4"),
@@ -48,7 +49,7 @@ MEASUREMENTS: dict[str, Sequence[str]] = {
     "sheets": ("draw_sheets.py",),
     "methods": ("measure_methods.py",),
 }
-"""Name in the card -> script and options, the quickest first."""
+"""Name in the card -> script and options, which differ from the script's own where those take too long for every new model."""
 OF_EVERY_METHOD = ("noise_estimator", "scheduler", "text_encoder", "tokenizer")
 """Parts of a model beside the networks of a method."""
 PICTURES = ("Testing/panel/draw_screenshots.py",)
@@ -59,7 +60,7 @@ def adopt(
     data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
     work: Annotated[Path, typer.Option(help="folder where what was measured is kept")],
     only: Annotated[str, typer.Option(help="measurements, with commas between")] = ",".join(MEASUREMENTS),
-    left_over: Annotated[bool, typer.Option("--left-over", help="of the comparison, take the images that are finished")] = False,
+    so_far: Annotated[bool, typer.Option("--so-far", help="of the comparison, take the images that are finished")] = False,
 ) -> None:
     """Measure, put into the card, and redo README's tables and pictures."""
     names = chosen(only, MEASUREMENTS, "measurement")
@@ -71,7 +72,7 @@ def adopt(
     for name in names:
         path = work / f"{name}.json"
         script, *options = MEASUREMENTS[name]
-        options += ["--so-far"] if name == "methods" and left_over else []
+        options += ["--so-far"] if name == "methods" and so_far else []
         if not _is_done(path, shlex.join(["python", f"scripts/{script}", "--data", "DIR", *options]), files):
             console.print(f"measuring {name}")
             _run(f"scripts/{script}", *options, *_places(name, model, data, work), "--json", str(path))

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from MRIDenoiseLib.card import bundled_model
+from MRIDenoiseLib.card import CARD, bundled_model
 from MRIDenoiseLib.evaluation.posterior import SEEDED
 from MRIDenoiseLib.io.atomic import replacing
 
@@ -110,10 +110,11 @@ def noise_told(told: Mapping[str, Any]) -> str:
 def posterior(told: Mapping[str, Any]) -> str:
     """Regression and the ways of the diffusion model, beside a denoiser that has learned nothing."""
     rows = []
+    ours, *_ = told["means"]
     for model, ways in told["means"].items():
         for way, means in ways.items():
             # Regression is the same whatever the denoiser has learned.
-            if model == next(iter(told["means"])) or means != told["means"][next(iter(told["means"]))][way]:
+            if model == ours or means != told["means"][ours][way]:
                 spread = _number(means["calibration"]) if way in SEEDED else "-"
                 rows.append([f"{way}, {model}", f"{means['psnr']:.2f}", _number(means["edges"], 3), spread])
     return _table(["way", "PSNR, dB", "edge width, of the default's", "variance of samples / squared error"], rows)
@@ -207,7 +208,7 @@ def fill_readme() -> None:
     Raises:
         OutputError: README cannot be written.
     """
-    measured = json.loads((bundled_model() / "card.json").read_text(encoding="utf-8")).get("measured", {})
+    measured = json.loads((bundled_model() / CARD).read_text(encoding="utf-8")).get("measured", {})
     text = filled(README.read_text(encoding="utf-8"), measured)
     with replacing(README, True) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A model against everything a user could take instead, on patients that no training saw; prints the tables of the model's card.
+"""The older contest of a model with everything a user could take instead; the card's numbers are those of ``measure_methods.py``.
 
     python scripts/compare_methods.py --data DIR [--bundle DIR] [--cache FILE] [--json FILE] [--jobs N]
     python scripts/compare_methods.py --data DIR --cache FILE --only-peers          the others' numbers, to use many times

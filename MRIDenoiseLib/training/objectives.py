@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 
 import torch
@@ -33,7 +34,7 @@ DROP_MEASURED = 0.1
 DROP_TEXT = 0.1
 
 
-class Objective(nn.Module):
+class Objective(nn.Module, ABC):
     """The losses of one stage.
 
     Args:
@@ -45,10 +46,11 @@ class Objective(nn.Module):
         self.text = text
 
     @property
+    @abstractmethod
     def network(self) -> nn.Module:
         """What the stage trains and the bundle gets."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(self, batch: Batch, generator: torch.Generator, progress: float = 0.0) -> dict[str, Tensor]:
         """The losses by name, to be added up; the generator decides times, noise and what is dropped.
 
@@ -57,7 +59,6 @@ class Objective(nn.Module):
             generator: on the CPU.
             progress: part of the training done, 0..1.
         """
-        raise NotImplementedError
 
     def probe(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
         """What is worth watching beside the losses, on a batch that is the same every time."""
