@@ -26,7 +26,7 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a complete bundle with a few thousand random weights; read it, never change it."""
     import torch
 
-    from MRIDenoiseLib.models.bundle_writing import write_bundle
+    from MRIDenoiseLib.models.bundle.writing import write_bundle
     from MRIDenoiseLib.models.configs import build_networks, tiny
 
     with torch.random.fork_rng(devices=[]):

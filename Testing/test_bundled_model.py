@@ -10,9 +10,9 @@ from scipy import ndimage
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.card import bundled_model
-from MRIDenoiseLib.evaluation.metrics import FOREGROUND_THRESHOLD, psnr
+from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD, psnr
 from MRIDenoiseLib.inference import METHODS, Denoiser, Settings
-from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.prompt import describe
 from MRIDenoiseLib.volume import Volume
 

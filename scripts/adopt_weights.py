@@ -29,8 +29,8 @@ from MRIDenoiseLib.card import CARD, DIFFUSION, bundled_model, needed
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.inference import METHODS
 from MRIDenoiseLib.io.atomic import replacing
-from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.models.bundle_writing import is_bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.models.bundle.writing import is_bundle
 from MRIDenoiseLib.training.card import DETAILS
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,7 +13,7 @@ from statistics import mean
 from typing import Any
 
 from MRIDenoiseLib.card import CARD, bundled_model
-from MRIDenoiseLib.evaluation.posterior import SEEDED
+from MRIDenoiseLib.evaluation.claims.posterior import SEEDED
 from MRIDenoiseLib.io.atomic import replacing
 
 README = Path(__file__).resolve().parent.parent / "README.md"

@@ -19,11 +19,11 @@ from rich.console import Console
 from rich.table import Table
 
 from MRIDenoiseLib import io
+from MRIDenoiseLib.data.manifest import read_manifest
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.evaluation.segmenters import in_order_of_brightness, n4_corrected, segmenters, without_outliers
+from MRIDenoiseLib.evaluation.claims.segmenters import in_order_of_brightness, n4_corrected, segmenters, without_outliers
 from MRIDenoiseLib.evaluation.tissue_picture import draw_segmentations
 from MRIDenoiseLib.segmentation import dice, make_mask
-from MRIDenoiseLib.training.volumes import read_manifest
 
 CLASSES = 3
 TISSUES = ("CSF", "grey", "white")

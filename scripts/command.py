@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
+from MRIDenoiseLib.data.manifest import MANIFEST, ManifestRow, read_manifest
 from MRIDenoiseLib.errors import InputError, MRIDenoiseError, SettingsError
-from MRIDenoiseLib.training.volumes import MANIFEST, ManifestRow, read_manifest
 
 NOT_FOR_THE_CARD = ("data", "bundle", "cache", "jobs", "out", "pictures", "json_file")
 """Options that say where things lie; none of them changes a number that belongs to the model."""

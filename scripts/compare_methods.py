@@ -3,7 +3,7 @@
     python scripts/compare_methods.py --data DIR [--bundle DIR] [--cache FILE] [--json FILE] [--jobs N]
     python scripts/compare_methods.py --data DIR --cache FILE --only-peers          the others' numbers, to use many times
 
-A row is a volume with a noise (see ``MRIDenoiseLib.training.noise.benchmark_row``, seed 11). The 12 middle slices count, in the
+A row is a volume with a noise (see ``MRIDenoiseLib.simulation.noise.benchmark_row``, seed 11). The 12 middle slices count, in the
 foreground, with L = the volume's P99.5. Filters and peers see three more slices on either side and stand at their best
 setting for that very row, chosen on the clean volume: an advantage no user has. The model gets the noisy volume with what
 its file tells of organ and contrast, as a user's would. The plain regression network and the posterior mean of the
@@ -27,14 +27,14 @@ from rich.progress import Progress
 from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation.benchmark import MEASURES, BenchmarkRow
+from MRIDenoiseLib.evaluation.claims.claim import write_measured
 from MRIDenoiseLib.evaluation.contest import Case, RowResult, earlier_results, fill_store, row_result, volume_name
-from MRIDenoiseLib.evaluation.measured import write_measured
 from MRIDenoiseLib.evaluation.rival_store import RivalStore
 from MRIDenoiseLib.evaluation.rivals import RIVALS, STRONGEST
 from MRIDenoiseLib.evaluation.table import BEST_OTHER, card_content, comparisons, print_comparisons, print_means, print_rows
 from MRIDenoiseLib.inference import METHODS, Denoiser, Settings
-from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.simulation.noise import BENCHMARK_ROWS
 from MRIDenoiseLib.volume import Volume
 
 ALWAYS = ("regression", "posterior-mean")

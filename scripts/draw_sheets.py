@@ -2,7 +2,7 @@
 
 Every organ and contrast of the patients that no training saw with the noise of a benchmark row, and two echoes of the knee
 series both with that noise and as they were scanned. The printed numbers say what the residual has to do with the anatomy,
-beside the noise that really was there and a blur; see ``MRIDenoiseLib.evaluation.residual_check``. The pictures show
+beside the noise that really was there and a blur; see ``MRIDenoiseLib.evaluation.figures.residual``. The pictures show
 patients: keep them in a folder that is never committed.
 """
 
@@ -21,15 +21,15 @@ from rich.table import Table
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.card import bundled_model
+from MRIDenoiseLib.data.manifest import ManifestRow
 from MRIDenoiseLib.evaluation.benchmark import with_noise
-from MRIDenoiseLib.evaluation.measured import write_measured
-from MRIDenoiseLib.evaluation.residual_check import ResidualCheck
+from MRIDenoiseLib.evaluation.claims.claim import write_measured
+from MRIDenoiseLib.evaluation.figures.residual import ResidualCheck
 from MRIDenoiseLib.evaluation.sheets import draw_sheet
 from MRIDenoiseLib.inference import Denoiser, Settings
-from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
-from MRIDenoiseLib.training.simulation import clean_scale
-from MRIDenoiseLib.training.volumes import ManifestRow
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.simulation.noise import BENCHMARK_ROWS
+from MRIDenoiseLib.simulation.simulate import clean_scale
 from MRIDenoiseLib.volume import Volume
 
 WHAT = (

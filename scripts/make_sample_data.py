@@ -13,7 +13,7 @@ import typer
 from command import run
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.training.simulation import Simulation, simulate_volume
+from MRIDenoiseLib.simulation.simulate import Simulation, simulate_volume
 
 SOURCE = "volumes/head_T1w_ms12_study1.nii.gz"
 ABOVE_THE_EYES = slice(27, 43)

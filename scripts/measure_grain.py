@@ -1,7 +1,7 @@
 """How much of what sharpening adds is grain: python scripts/measure_grain.py --data DIR [--bundle DIR] [--json FILE]
 
 The middle slice of volumes of patients that no training saw is made noisy and sharpened with several seeds. What differs between
-seeds is no anatomy; see ``MRIDenoiseLib.evaluation.grain``. What sharpening costs and how sharp it makes edges is told by
+seeds is no anatomy; see ``MRIDenoiseLib.evaluation.claims.grain``. What sharpening costs and how sharp it makes edges is told by
 ``mridenoise compare``, and what it leaves of small lesions by ``scripts/measure_lesions.py --method sharpened``.
 """
 
@@ -20,12 +20,12 @@ from rich.table import Table
 
 from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.evaluation.benchmark import BenchmarkRow
-from MRIDenoiseLib.evaluation.grain import grain
-from MRIDenoiseLib.evaluation.measured import write_measured
-from MRIDenoiseLib.evaluation.metrics import FOREGROUND_THRESHOLD
+from MRIDenoiseLib.evaluation.claims.claim import write_measured
+from MRIDenoiseLib.evaluation.claims.grain import grain
+from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD
 from MRIDenoiseLib.inference import Denoiser, Settings
-from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.simulation.noise import BENCHMARK_ROWS
 
 WHAT = (
     "what sharpening changes in the foreground of a middle slice; share: part of its mean square that follows the seed and not "

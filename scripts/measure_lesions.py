@@ -1,7 +1,7 @@
 """What denoising leaves of small lesions: python scripts/measure_lesions.py --data DIR [--bundle DIR] [--json FILE]
 
 Lesions of 3 to 8 pixels and 2 to 5 standard deviations of the noise around them are put into volumes of patients that no
-training saw, before the noise of each benchmark row is added. See ``MRIDenoiseLib.evaluation.lesions`` for what "kept" means.
+training saw, before the noise of each benchmark row is added. See ``MRIDenoiseLib.evaluation.claims.lesions`` for what "kept" means.
 Shown beside the model: the noisy image itself, the Gaussian blur of smallest error on that very slice, the blur that leaves as
 much noise in flat tissue as the model does, and the model told a wrong organ and a wrong contrast.
 """
@@ -24,12 +24,20 @@ from rich.table import Table
 from MRIDenoiseLib import io
 from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.evaluation.lesion_trial import BLURRED, EQUALLY_BLURRED, NOISY, LesionOutcome, lesion_trial, misdescribed, summaries
-from MRIDenoiseLib.evaluation.lesions import WANTED_FIFTH_PERCENTILE, WANTED_MEDIAN
-from MRIDenoiseLib.evaluation.measured import write_measured
+from MRIDenoiseLib.evaluation.claims.claim import write_measured
+from MRIDenoiseLib.evaluation.claims.lesion_trial import (
+    BLURRED,
+    EQUALLY_BLURRED,
+    NOISY,
+    LesionOutcome,
+    lesion_trial,
+    misdescribed,
+    summaries,
+)
+from MRIDenoiseLib.evaluation.claims.lesions import WANTED_FIFTH_PERCENTILE, WANTED_MEDIAN
 from MRIDenoiseLib.inference import Denoiser, Settings
-from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.simulation.noise import BENCHMARK_ROWS
 from MRIDenoiseLib.volume import Volume
 
 WHAT = (

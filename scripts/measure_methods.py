@@ -20,15 +20,15 @@ from rich.table import Table
 
 from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.cli.progress import ProgressDisplay
-from MRIDenoiseLib.evaluation.compare.config import DEFAULT_MODEL, read_config
-from MRIDenoiseLib.evaluation.compare.peer_cache import FOLDER as PEERS
-from MRIDenoiseLib.evaluation.compare.plan import Entrant, Plan
-from MRIDenoiseLib.evaluation.compare.run import Findings, kept
-from MRIDenoiseLib.evaluation.compare.run import compare as compared
-from MRIDenoiseLib.evaluation.compare.summary import OURS, against, groups, noise_alone, rows
-from MRIDenoiseLib.evaluation.measured import write_measured
+from MRIDenoiseLib.evaluation.claims.claim import write_measured
+from MRIDenoiseLib.evaluation.comparison.config import DEFAULT_MODEL, read_config
+from MRIDenoiseLib.evaluation.comparison.peer_cache import FOLDER as PEERS
+from MRIDenoiseLib.evaluation.comparison.plan import Entrant, Plan
+from MRIDenoiseLib.evaluation.comparison.run import Findings, kept
+from MRIDenoiseLib.evaluation.comparison.run import compare as compared
+from MRIDenoiseLib.evaluation.comparison.summary import OURS, against, groups, noise_alone, rows
 from MRIDenoiseLib.json_ready import json_ready
-from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 
 CONFIG = Path(__file__).resolve().parent / "benchmarks" / "honest.yaml"
 FIGURES = ("psnr_foreground", "ssim_foreground")

@@ -1,7 +1,7 @@
 """Real scans as they are: python scripts/measure_native_noise.py --data DIR [--bundle DIR] [--bm4d] [--json FILE] [--pictures DIR]
 
 Nothing is simulated. The grain in flat tissue, fine and coarse, before and after; how much more was removed on steep edges than
-in flat tissue; and how much clean scans were changed. See ``MRIDenoiseLib.evaluation.native_noise``. Grain of the anatomy counts,
+in flat tissue; and how much clean scans were changed. See ``MRIDenoiseLib.image.native_noise``. Grain of the anatomy counts,
 too, so no method removes all: with --bm4d (extra ``peers``) BM4D told the fine grain stands beside, and always the Gaussian blur
 that removes as much fine grain as the model. Scans are those of the manifest with split ``as-scanned`` and two grainy ones of
 test patients; the pictures are to be looked at, first of all what was removed.
@@ -23,16 +23,16 @@ from rich.table import Table
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.card import bundled_model
+from MRIDenoiseLib.data.manifest import ManifestRow, read_manifest
 from MRIDenoiseLib.errors import SettingsError
+from MRIDenoiseLib.evaluation.claims.claim import write_measured
+from MRIDenoiseLib.evaluation.claims.native_noise_trial import BLURRED, BM4D, DENOISED, ScanOutcome, denoise_with, scan_trial
 from MRIDenoiseLib.evaluation.contest import volume_name
-from MRIDenoiseLib.evaluation.measured import write_measured
-from MRIDenoiseLib.evaluation.methods.bm4d import block_matching
-from MRIDenoiseLib.evaluation.native_noise import LARGEST_CHANGE, Removal, verdict
-from MRIDenoiseLib.evaluation.native_noise_trial import BLURRED, BM4D, DENOISED, ScanOutcome, denoise_with, scan_trial
+from MRIDenoiseLib.evaluation.denoisers.bm4d import block_matching
 from MRIDenoiseLib.evaluation.pictures import display_window, framed, oriented_slice
 from MRIDenoiseLib.evaluation.strips import AMPLIFIED, Panel, draw_strip
-from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.training.volumes import ManifestRow, read_manifest
+from MRIDenoiseLib.image.native_noise import LARGEST_CHANGE, Removal, verdict
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.volume import Volume
 
 GRAINY = ("head_T2-FLAIR_ms12_study1", "prostate_T2w_ProstateX-0000_5_t2tsec")

@@ -2,7 +2,7 @@
 
 White (Rician) noise, noise of interpolated images and of SENSE, of known strength from 0.005 to 0.15 of P99.5, on volumes of
 patients that no training saw, brought to a coarser grid where their own noise is small. Wanted is what the model tells within
-15 % of the truth. See ``MRIDenoiseLib.evaluation.noise_told``; a row in brackets has too much noise of its own to count.
+15 % of the truth. See ``MRIDenoiseLib.evaluation.claims.noise_told``; a row in brackets has too much noise of its own to count.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from rich.table import Table
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.card import bundled_model
+from MRIDenoiseLib.evaluation.claims.claim import write_measured
+from MRIDenoiseLib.evaluation.claims.native_noise_trial import middle_slices
+from MRIDenoiseLib.evaluation.claims.noise_told import KINDS, LARGEST_DEVIATION, STRENGTHS, Told, coarser, told_row
 from MRIDenoiseLib.evaluation.contest import volume_name
-from MRIDenoiseLib.evaluation.measured import write_measured
-from MRIDenoiseLib.evaluation.native_noise_trial import middle_slices
-from MRIDenoiseLib.evaluation.noise_told import KINDS, LARGEST_DEVIATION, STRENGTHS, Told, coarser, told_row
 from MRIDenoiseLib.inference.analysis import analyse
-from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.training.simulation import clean_scale
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.simulation.simulate import clean_scale
 
 WHAT = (
     "noise told by the model over the true noise, for noise of known kind and strength (part of P99.5) on volumes brought to a coarser "

@@ -18,13 +18,13 @@ from rich.progress import track
 from rich.table import Table
 
 from MRIDenoiseLib.card import bundled_model
-from MRIDenoiseLib.evaluation.measured import write_measured
-from MRIDenoiseLib.evaluation.prepared_pairs import NOISY, PairScore, score_pairs
+from MRIDenoiseLib.data.records import RecordStore
+from MRIDenoiseLib.data.split import Split
+from MRIDenoiseLib.evaluation.claims.claim import write_measured
+from MRIDenoiseLib.evaluation.claims.pairs import NOISY, PairScore, score_pairs
 from MRIDenoiseLib.inference import Denoiser
-from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.statistics import Comparison, compare
-from MRIDenoiseLib.training.preparation.records import RecordStore
-from MRIDenoiseLib.training.preparation.split import Split
 from MRIDenoiseLib.volume import Volume
 
 WHAT = (

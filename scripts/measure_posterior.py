@@ -3,7 +3,7 @@
 The middle slices of volumes of patients that no training saw are made noisy and denoised by regression, by the posterior mean,
 by single samples and by fidelity-guided sampling. Beside the model stands one whose denoiser has learned nothing: one that
 starts where regression ends is then as good as regression without doing anything, but its samples do not differ.
-See ``MRIDenoiseLib.evaluation.posterior``.
+See ``MRIDenoiseLib.evaluation.claims.posterior``.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from rich.table import Table
 
 from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.evaluation.benchmark import BenchmarkRow
+from MRIDenoiseLib.evaluation.claims.claim import write_measured
+from MRIDenoiseLib.evaluation.claims.posterior import DEFAULT, SEEDED, WAYS, Sampled, Untrained, measure_posterior
 from MRIDenoiseLib.evaluation.contest import volume_name
-from MRIDenoiseLib.evaluation.measured import write_measured
-from MRIDenoiseLib.evaluation.posterior import DEFAULT, SEEDED, WAYS, Sampled, Untrained, measure_posterior
-from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.simulation.noise import BENCHMARK_ROWS
 
 WHAT = (
     "means over the images: PSNR in the foreground, dB; edges: their width in parts of that of the model's default; calibration: "

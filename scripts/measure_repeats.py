@@ -3,7 +3,7 @@
 In the repeats of the data folder the same thing was measured several times. Single measurements are denoised, each is
 compared with the mean of all others, and so are the single measurement itself and its best Gaussian blur, and with --bm4d
 (extra ``peers``) BM4D at the best of several strengths. "Noise alone" are repeats of the mean of many with simulated noise as
-strong and as grainy, which nothing but noise makes differ. See ``MRIDenoiseLib.evaluation.repeats``.
+strong and as grainy, which nothing but noise makes differ. See ``MRIDenoiseLib.evaluation.claims.repeats``.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from rich.table import Table
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.card import bundled_model
-from MRIDenoiseLib.evaluation.measured import write_measured
+from MRIDenoiseLib.evaluation.claims.claim import write_measured
+from MRIDenoiseLib.evaluation.claims.repeats import LARGEST_BIAS, NOTE, REPEAT_SETS, Closeness, RepeatResult, Rival, measure_repeats
+from MRIDenoiseLib.evaluation.claims.synthetic_repeats import ENOUGH, synthetic_repeats
 from MRIDenoiseLib.evaluation.peers import bm4d_trials
-from MRIDenoiseLib.evaluation.repeats import LARGEST_BIAS, NOTE, REPEAT_SETS, Closeness, RepeatResult, Rival, measure_repeats
-from MRIDenoiseLib.evaluation.synthetic_repeats import ENOUGH, synthetic_repeats
 from MRIDenoiseLib.inference import Denoiser, Settings
-from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.volume import Volume
 
 WHAT = (

@@ -1,7 +1,7 @@
 """Does the text help? python scripts/measure_text.py --data DIR [--bundle DIR] [--json FILE]
 
 Simulated crops of patients that no training saw go through the networks with their own text, with the text of another crop,
-without text, and with a wrong acceleration number; see ``MRIDenoiseLib.evaluation.text_usefulness``.
+without text, and with a wrong acceleration number; see ``MRIDenoiseLib.evaluation.claims.text``.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from MRIDenoiseLib.card import bundled_model
-from MRIDenoiseLib.evaluation.measured import write_measured
-from MRIDenoiseLib.evaluation.text_usefulness import draw_crops, measure_text
-from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.training.volumes import load_clean_volumes
+from MRIDenoiseLib.data.manifest import load_clean_volumes
+from MRIDenoiseLib.evaluation.claims.claim import write_measured
+from MRIDenoiseLib.evaluation.claims.text import draw_crops, measure_text
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 
 WHAT = "PSNR and loss of simulated crops told the truth, and told something else; gain: what the truth brings, dB, with its 95 % interval"
 

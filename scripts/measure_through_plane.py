@@ -5,7 +5,7 @@ that no training saw, with the noise of the comparisons; beside it the noisy ima
 tissue, and with --bm4d (extra ``peers``) BM4D in three dimensions, told the true noise.
 Vessels: a slab of 3-D scans as they are is denoised, and the contrast of the brightest thin structures of its maximum-intensity
 projection is compared before and after, beside the blur that removes as much fine grain. The pictures show that projection and
-reformats across the acquired plane, and are to be looked at. See ``MRIDenoiseLib.evaluation.through_plane``.
+reformats across the acquired plane, and are to be looked at. See ``MRIDenoiseLib.evaluation.claims.through_plane``.
 """
 
 from __future__ import annotations
@@ -23,16 +23,13 @@ from rich.progress import track
 from rich.table import Table
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.card import bundled_model
+from MRIDenoiseLib.data.manifest import ManifestRow, read_manifest
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation.benchmark import BenchmarkRow
 from MRIDenoiseLib.evaluation.blur import equally_clean_blur
-from MRIDenoiseLib.evaluation.contest import volume_name
-from MRIDenoiseLib.evaluation.measured import write_measured
-from MRIDenoiseLib.evaluation.methods.bm4d import block_matching
-from MRIDenoiseLib.evaluation.metrics import FOREGROUND_THRESHOLD, flicker_of_anatomy
-from MRIDenoiseLib.evaluation.native_noise_trial import (
+from MRIDenoiseLib.evaluation.claims.claim import write_measured
+from MRIDenoiseLib.evaluation.claims.native_noise_trial import (
     BLURRED,
     BM4D,
     DENOISED,
@@ -43,12 +40,15 @@ from MRIDenoiseLib.evaluation.native_noise_trial import (
     middle_slices,
     scan_trial,
 )
+from MRIDenoiseLib.evaluation.claims.through_plane import ThinStructures, maximum_projection
+from MRIDenoiseLib.evaluation.contest import volume_name
+from MRIDenoiseLib.evaluation.denoisers.bm4d import block_matching
+from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD, flicker_of_anatomy
 from MRIDenoiseLib.evaluation.pictures import display_window, framed, oriented_slice
 from MRIDenoiseLib.evaluation.strips import AMPLIFIED, Panel, draw_strip
-from MRIDenoiseLib.evaluation.through_plane import ThinStructures, maximum_projection
-from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.training.noise import BENCHMARK_ROWS
-from MRIDenoiseLib.training.volumes import ManifestRow, read_manifest
+from MRIDenoiseLib.image.body import body_mask
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.simulation.noise import BENCHMARK_ROWS
 from MRIDenoiseLib.volume import Volume
 
 NOISY = "noisy"

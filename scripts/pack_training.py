@@ -19,9 +19,9 @@ import typer
 from begin_training import LIST
 from command import run
 
+from MRIDenoiseLib.data.packed import write_packed
 from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.training.data import open_data
-from MRIDenoiseLib.training.packed import write_packed
 from MRIDenoiseLib.training.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -22,10 +22,11 @@ from rich.console import Console
 from rich.progress import Progress
 
 from MRIDenoiseLib import io
+from MRIDenoiseLib.data.manifest import ManifestRow, clean_volume, kept_out_subjects, read_manifest, training_rows
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.evaluation.bme_x.network import BmeX
-from MRIDenoiseLib.evaluation.bme_x.store import CONFIG_NAMES, save
-from MRIDenoiseLib.evaluation.bme_x.training import BmeXObjective, LabelledVolume, TissuePairSampler, tissue_labels
+from MRIDenoiseLib.evaluation.denoisers.bme_x.network import BmeX
+from MRIDenoiseLib.evaluation.denoisers.bme_x.store import CONFIG_NAMES, save
+from MRIDenoiseLib.evaluation.denoisers.bme_x.training import BmeXObjective, LabelledVolume, TissuePairSampler, tissue_labels
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.operations import parameter_count
 from MRIDenoiseLib.segmentation import segment
@@ -33,7 +34,6 @@ from MRIDenoiseLib.segmentation.tissues import ORGAN_WITH_TISSUES
 from MRIDenoiseLib.training.checkpoint import make_folder
 from MRIDenoiseLib.training.loop import StageRun, train_stage
 from MRIDenoiseLib.training.recipe import Stage
-from MRIDenoiseLib.training.volumes import ManifestRow, clean_volume, kept_out_subjects, read_manifest, training_rows
 
 SEED = 0
 VALIDATION = "ms04"

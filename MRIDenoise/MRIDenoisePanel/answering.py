@@ -9,8 +9,8 @@ import qt
 from slicer.i18n import tr as _
 
 from MRIDenoiseLib.mrml.case_regions import CaseRegions
-from MRIDenoiseLib.reader_study.forms import Choice, Field
-from MRIDenoiseLib.reader_study.sheet import Sheet
+from MRIDenoiseLib.reader_study.reading.answers import Sheet
+from MRIDenoiseLib.reader_study.reading.forms import Choice, Field
 
 CURRENT = "background-color: palette(highlight); color: palette(highlighted-text)"
 """Not bold: wider letters would move what stands below."""

@@ -10,8 +10,8 @@ from slicer.i18n import tr as _
 
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.mrml.reading_room import ReadingRoom
-from MRIDenoiseLib.reader_study.folder import read_plan, reading_folder
-from MRIDenoiseLib.reader_study.reading import Reading
+from MRIDenoiseLib.reader_study.reading.folder import read_plan, reading_folder
+from MRIDenoiseLib.reader_study.reading.reading import Reading
 from MRIDenoisePanel.answering import AnswerForm, Wishes
 from MRIDenoisePanel.views import MILLISECONDS_FOR_NEW_VIEWS, renderersOf
 

@@ -22,7 +22,7 @@ from MRIDenoiseLib.json_ready import json_ready
 if TYPE_CHECKING:
     from MRIDenoiseLib.cli.waiting import Wait
     from MRIDenoiseLib.evaluation.speed.row import Measured, Row
-    from MRIDenoiseLib.inference.pace import Progress, ShouldStop
+    from MRIDenoiseLib.progress import Progress, ShouldStop
 
 WHAT = "What to time"
 HOW = "How"

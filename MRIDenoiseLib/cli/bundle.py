@@ -14,7 +14,7 @@ from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.errors import OutputError
 
 if TYPE_CHECKING:
-    from MRIDenoiseLib.models.bundle import Bundle
+    from MRIDenoiseLib.models.bundle.bundle import Bundle
 
 bundle_app = typer.Typer(help="Make a model of a training run, look at one, and check it.", no_args_is_help=True)
 
@@ -27,7 +27,7 @@ _LONG = {"files"}
 def info(folder: Folder = None) -> None:
     """Show a model's card: what it was trained on, how, what it reaches and what it is not for."""
     from MRIDenoiseLib.card import bundled_model
-    from MRIDenoiseLib.models.bundle import Bundle
+    from MRIDenoiseLib.models.bundle.bundle import Bundle
 
     bundle = Bundle.load(folder or bundled_model())
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -48,7 +48,7 @@ def info(folder: Folder = None) -> None:
 def verify(folder: Folder = None) -> None:
     """Check every file of a model against its card, and every configuration against its weights."""
     from MRIDenoiseLib.card import bundled_model
-    from MRIDenoiseLib.models.bundle import Bundle
+    from MRIDenoiseLib.models.bundle.bundle import Bundle
 
     where = folder or bundled_model()
     found = Bundle.verify(where)
@@ -86,7 +86,7 @@ def check_model_place(out: Path, run: Path, *, overwrite: bool) -> None:
         OutputError: what is there may not be replaced, or the run would be replaced with it.
     """
     from MRIDenoiseLib.io.atomic import check_target
-    from MRIDenoiseLib.models.bundle_writing import is_bundle
+    from MRIDenoiseLib.models.bundle.writing import is_bundle
 
     model, training = out.resolve(), run.resolve()
     if model == training or model in training.parents or training in model.parents:

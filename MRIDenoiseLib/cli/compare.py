@@ -14,7 +14,7 @@ from rich.text import Text
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 
 if TYPE_CHECKING:
-    from MRIDenoiseLib.evaluation.compare.cells import Cell, Outcome
+    from MRIDenoiseLib.evaluation.comparison.cells import Cell, Outcome
 
 
 def compare(
@@ -42,13 +42,13 @@ def compare(
     Every method that has settings chooses them on the same images, of subjects that are not compared on; or, if the configuration says
     so, other people's methods stand at their best on each image. A method that fails does not stop the others.
     """
-    from MRIDenoiseLib.evaluation.compare.config import read_config
-    from MRIDenoiseLib.evaluation.compare.estimate import expected
-    from MRIDenoiseLib.evaluation.compare.peer_cache import FOLDER as PEERS
-    from MRIDenoiseLib.evaluation.compare.plan import Plan
-    from MRIDenoiseLib.evaluation.compare.report import Report
-    from MRIDenoiseLib.evaluation.compare.run import compare as run
-    from MRIDenoiseLib.evaluation.compare.store import check_folder
+    from MRIDenoiseLib.evaluation.comparison.config import read_config
+    from MRIDenoiseLib.evaluation.comparison.estimate import expected
+    from MRIDenoiseLib.evaluation.comparison.peer_cache import FOLDER as PEERS
+    from MRIDenoiseLib.evaluation.comparison.plan import Plan
+    from MRIDenoiseLib.evaluation.comparison.report import Report
+    from MRIDenoiseLib.evaluation.comparison.run import compare as run
+    from MRIDenoiseLib.evaluation.comparison.store import check_folder
     from MRIDenoiseLib.time_left import duration
 
     console = Console(stderr=True)

@@ -103,11 +103,11 @@ def denoise(
         progress(0.0, None, "Loading the networks")
         # Torch takes seconds to load: only after the input is known to be good.
         from MRIDenoiseLib.card import bundled_model
-        from MRIDenoiseLib.models.quick_import import import_diffusers
+        from MRIDenoiseLib.models.bundle.quick_import import import_diffusers
 
         import_diffusers()
         from MRIDenoiseLib.inference import Denoiser, Settings
-        from MRIDenoiseLib.models.bundle import Bundle
+        from MRIDenoiseLib.models.bundle.bundle import Bundle
 
         chosen = _given(method=method, steps=steps, samples=samples, fidelity=fidelity, mode=mode, sharpness=sharpness, strength=strength)
         settings = Settings(**chosen, seed=seed, device=device, precision=precision, compiled=compiled, slices=wanted)

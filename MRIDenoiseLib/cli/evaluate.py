@@ -23,9 +23,9 @@ from MRIDenoiseLib.json_ready import json_ready
 if TYPE_CHECKING:
     import numpy as np
 
-    from MRIDenoiseLib.evaluation.assessment import Yardstick
-    from MRIDenoiseLib.evaluation.honest_reference import ReferenceNoise
-    from MRIDenoiseLib.evaluation.inclusive_reference import Inclusion
+    from MRIDenoiseLib.evaluation.comparison.honest_reference import ReferenceNoise
+    from MRIDenoiseLib.evaluation.figures.inclusive_reference import Inclusion
+    from MRIDenoiseLib.evaluation.figures.yardstick import Yardstick
     from MRIDenoiseLib.volume import Volume
 
 CHOICE = "Which image, where an input holds several"
@@ -71,9 +71,9 @@ def evaluate(
     with ProgressDisplay() as progress:
         progress(0.0, None, "Starting")
         # Torch, which some of these load, takes seconds: only after the input is known to be good.
-        from MRIDenoiseLib.evaluation.assessment import Yardstick
-        from MRIDenoiseLib.evaluation.honest_reference import measure_reference_noise
-        from MRIDenoiseLib.evaluation.inclusive_reference import find_inclusion
+        from MRIDenoiseLib.evaluation.comparison.honest_reference import measure_reference_noise
+        from MRIDenoiseLib.evaluation.figures.inclusive_reference import find_inclusion
+        from MRIDenoiseLib.evaluation.figures.yardstick import Yardstick
 
         perceptual, left_out = _lpips(lpips)
         yardstick = Yardstick.of(_slices(target.voxels, target), spacing=_spacing(target), mask=where)
@@ -120,7 +120,7 @@ def _on_grid(image: Volume, reference: Volume, name: str) -> np.ndarray:
 
 def _lpips(wanted: bool | None) -> tuple[bool, str]:
     """Whether LPIPS is computed, and why not where the user left the choice to us."""
-    from MRIDenoiseLib.evaluation.metrics.perceptual import check_at_hand
+    from MRIDenoiseLib.evaluation.figures.perceptual import check_at_hand
 
     if wanted is False:
         return False, ""
@@ -141,8 +141,8 @@ def _names(images: list[Path], noisy: Path | None) -> list[str]:
 
 
 def _show(names: list[str], figures: list[dict[str, float]], yardstick: Yardstick, noise: ReferenceNoise, *, masked: bool) -> None:
-    from MRIDenoiseLib.evaluation.assessment import DEFINITIONS, shortfall
-    from MRIDenoiseLib.evaluation.honest_reference import HOW
+    from MRIDenoiseLib.evaluation.comparison.honest_reference import HOW
+    from MRIDenoiseLib.evaluation.figures.yardstick import DEFINITIONS, shortfall
 
     console = Console()
     told = [name for name in DEFINITIONS if any(name in each for each in figures)]
@@ -192,9 +192,9 @@ def _account(
     masked: bool,
 ) -> dict[str, Any]:
     """A JSON-ready account, free of names and paths; null stands for what is infinite (equal images) or unknown."""
-    from MRIDenoiseLib.evaluation.assessment import DEFINITIONS
-    from MRIDenoiseLib.evaluation.honest_reference import HOW
-    from MRIDenoiseLib.evaluation.metrics import noise_power_spectrum
+    from MRIDenoiseLib.evaluation.comparison.honest_reference import HOW
+    from MRIDenoiseLib.evaluation.figures import noise_power_spectrum
+    from MRIDenoiseLib.evaluation.figures.yardstick import DEFINITIONS
 
     rows = []
     for label, image, each in zip(labels, slices, figures, strict=True):

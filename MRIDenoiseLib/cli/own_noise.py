@@ -30,7 +30,7 @@ def own_noise(
     with ProgressDisplay() as progress, StopRequest() as should_stop:
         progress(0.0, None, "Starting")
         from MRIDenoiseLib.card import bundled_model
-        from MRIDenoiseLib.models.bundle import Bundle
+        from MRIDenoiseLib.models.bundle.bundle import Bundle
         from MRIDenoiseLib.training.own_noise import Estimator, measure
         from MRIDenoiseLib.training.own_noise import write as write_down
 
@@ -47,7 +47,7 @@ def own_noise(
 
 
 def _show(found: list[OwnNoise]) -> None:
-    from MRIDenoiseLib.training.volumes import COARSEST, coarsening
+    from MRIDenoiseLib.data.manifest import COARSEST, coarsening
 
     table = Table(Column("file", overflow="fold"), "own noise", "", "as a target", box=None, padding=(0, 2, 0, 0))
     for one in found:

@@ -17,8 +17,8 @@ from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
-    from MRIDenoiseLib.training.preparation.pipeline import Find
-    from MRIDenoiseLib.training.preparation.report import Summary
+    from MRIDenoiseLib.data.pipeline import Find
+    from MRIDenoiseLib.data.report import Summary
 
 KIND = "What the folder holds (one folder then, instead of FAST and FULL)"
 DETAILS = "Details"
@@ -84,7 +84,7 @@ def prepare(
     try:
         with ProgressDisplay() as progress, StopRequest() as should_stop:
             progress(0.0, None, "Starting")
-            from MRIDenoiseLib.training.preparation.pipeline import prepare as prepare_records
+            from MRIDenoiseLib.data.pipeline import prepare as prepare_records
 
             summary = prepare_records(
                 _reader(kind, sources, seed, details),
@@ -117,18 +117,18 @@ def _kind(count: int, **asked: bool) -> Kind:
 
 def _reader(kind: Kind, sources: list[Path], seed: int, details: dict[str, Any]) -> Find:
     if kind == "pairs":
-        from MRIDenoiseLib.training.preparation.pairs import find_pairs
+        from MRIDenoiseLib.data.pairs import find_pairs
 
         return partial(find_pairs, sources[0], sources[1], details["acceleration"], details["inclusive"])
     if kind == "repeats":
-        from MRIDenoiseLib.training.preparation.repeats import find_repeats
+        from MRIDenoiseLib.data.repeats import find_repeats
 
         return partial(find_repeats, sources[0], details["volumes"], details["cycle"])
     if kind == "m4raw":
-        from MRIDenoiseLib.training.preparation.m4raw import find_m4raw
+        from MRIDenoiseLib.data.m4raw import find_m4raw
 
         return partial(find_m4raw, sources[0])
-    from MRIDenoiseLib.training.preparation.fastmri import Noise, find_fastmri
+    from MRIDenoiseLib.data.fastmri import Noise, find_fastmri
 
     noise = Noise(level=2 if details["level"] is None else details["level"], acceleration=details["acceleration"], seed=seed)
     return partial(find_fastmri, sources[0], noise)

@@ -52,9 +52,9 @@ def _acquisition(source: Path, series: int | None, echo: int | None, volume: int
     too. Only a chosen echo or volume goes through the whole reading, which knows which slices belong to it.
     """
     from MRIDenoiseLib import io
-    from MRIDenoiseLib.io.dicom_files import choose_series
-    from MRIDenoiseLib.io.dicom_frames import frames_of
-    from MRIDenoiseLib.io.dicom_stack import stack
+    from MRIDenoiseLib.io.dicom.files import choose_series
+    from MRIDenoiseLib.io.dicom.frames import frames_of
+    from MRIDenoiseLib.io.dicom.stack import stack
     from MRIDenoiseLib.io.images import ending
     from MRIDenoiseLib.prompt import read_acquisition
     from MRIDenoiseLib.prompt.headers import Header

@@ -20,7 +20,7 @@ from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import Cancelled, OutputError, SettingsError
 
 if TYPE_CHECKING:
-    from MRIDenoiseLib.evaluation.tissue_agreement import TissueAgreement
+    from MRIDenoiseLib.evaluation.figures.tissues import TissueAgreement
     from MRIDenoiseLib.segmentation import Segmentation, TissueClass, TissueSettings
     from MRIDenoiseLib.volume import Volume
 
@@ -126,7 +126,7 @@ def _compare(
     volumes = [(f"image {number}", _read(source, facts, choice)) for number, source in enumerate(sources, start=1)]
     with ProgressDisplay() as progress, StopRequest() as should_stop:
         progress(0.0, None, "Segmenting")
-        from MRIDenoiseLib.evaluation.tissue_agreement import compare_tissues
+        from MRIDenoiseLib.evaluation.figures.tissues import compare_tissues
 
         where = None if mask is None else read_mask(mask, target)
         found, rows = compare_tissues(volumes, target, settings, where, lambda done: progress(done, None, "Segmenting"), should_stop)

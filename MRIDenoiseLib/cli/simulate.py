@@ -41,7 +41,7 @@ def simulate(
     with ProgressDisplay() as progress, StopRequest() as should_stop:
         progress(0.0, None, "Starting")
         # Torch takes seconds to load: only after the input is known to be good.
-        from MRIDenoiseLib.training.simulation import Simulation, simulate_volume
+        from MRIDenoiseLib.simulation.simulate import Simulation, simulate_volume
 
         simulation = Simulation(level=level, acceleration=acceleration, sigma=sigma, seed=seed)  # type: ignore[arg-type]
         noisy = simulate_volume(clean, simulation, lambda done: progress(done, None, "Simulating"), should_stop)

@@ -18,7 +18,7 @@ from MRIDenoiseLib.cli.study_analyse import analyse, power
 from MRIDenoiseLib.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
-    from MRIDenoiseLib.reader_study.reading import Presentation, Progress
+    from MRIDenoiseLib.reader_study.reading.reading import Presentation, Progress
 
 study_app = typer.Typer(help="Make a blinded reader study, read it, take out its ratings, and analyse them.", no_args_is_help=True)
 
@@ -35,8 +35,8 @@ def create(
     out: Annotated[Path, typer.Option(metavar="DIR", help="The study's folder; must not exist yet.")],
 ) -> None:
     """Draw the reading lists, write the blinded volumes, and check that nothing but the images tells the arms."""
-    from MRIDenoiseLib.reader_study.creation import create_study
-    from MRIDenoiseLib.reader_study.folder import read_plan
+    from MRIDenoiseLib.reader_study.reading.folder import read_plan
+    from MRIDenoiseLib.reader_study.running.creation import create_study
 
     with ProgressDisplay() as progress, StopRequest() as should_stop:
         folder = create_study(config, out, lambda done, what: progress(done, None, what), should_stop)
@@ -53,7 +53,7 @@ def create(
 @study_app.command("next")
 def show_next(study: ReadingFolder, reader: Reader, as_json: Json = False) -> None:
     """Show what a reader reads next: blinded volumes, how to window them, and the questions."""
-    from MRIDenoiseLib.reader_study.reading import Reading
+    from MRIDenoiseLib.reader_study.reading.reading import Reading
 
     reading = Reading(study, reader)
     shown = reading.next()
@@ -88,8 +88,8 @@ def rate(
     seconds: Annotated[float | None, typer.Option(min=0.0, help="Time spent on each case.")] = None,
 ) -> None:
     """Answer the next case, or by --script all cases that are open."""
-    from MRIDenoiseLib.reader_study.reading import Reading
-    from MRIDenoiseLib.reader_study.scripted import Script, parsed, read_with
+    from MRIDenoiseLib.reader_study.reading.reading import Reading
+    from MRIDenoiseLib.reader_study.reading.scripted import Script, parsed, read_with
 
     if (script is None) == (not answers):
         raise SettingsError("give answers such as image_quality=3, or --script FILE, one of the two")
@@ -113,8 +113,8 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Show how far the readers are."""
-    from MRIDenoiseLib.reader_study.folder import CONSENSUS, read_plan, reading_folder
-    from MRIDenoiseLib.reader_study.reading import Reading
+    from MRIDenoiseLib.reader_study.reading.folder import CONSENSUS, read_plan, reading_folder
+    from MRIDenoiseLib.reader_study.reading.reading import Reading
 
     plan = read_plan(reading_folder(study))
     readers = [reader] if reader is not None else [*plan.readers, *([CONSENSUS] if plan.items_of(CONSENSUS) else [])]
@@ -138,8 +138,8 @@ def export(
     overwrite: Overwrite = False,
 ) -> None:
     """Write the ratings as a table, blinded unless asked otherwise."""
-    from MRIDenoiseLib.reader_study.export import dictionary_path, export_ratings, export_scores
-    from MRIDenoiseLib.reader_study.folder import reading_folder
+    from MRIDenoiseLib.reader_study.reading.folder import reading_folder
+    from MRIDenoiseLib.reader_study.running.export import dictionary_path, export_ratings, export_scores
 
     count = export_scores(study, out, overwrite=overwrite) if unblind else export_ratings(reading_folder(study), out, overwrite=overwrite)
     Console(soft_wrap=True).print(Text(f"{count} answers: {out}, explained in {dictionary_path(out)}"))
@@ -151,8 +151,8 @@ def collect(
     copies: Annotated[list[Path], typer.Argument(metavar="COPY...", help="Copies of its reading folder, in which others have read.")],
 ) -> None:
     """Take the ratings of copies of the reading folder into the study; what is there already is not taken twice."""
-    from MRIDenoiseLib.reader_study.folder import read_plan, reading_folder
-    from MRIDenoiseLib.reader_study.store import RatingStore
+    from MRIDenoiseLib.reader_study.reading.folder import read_plan, reading_folder
+    from MRIDenoiseLib.reader_study.reading.store import RatingStore
 
     own = reading_folder(study)
     plan = read_plan(own)
@@ -168,7 +168,7 @@ def consensus(
     make: Annotated[bool, typer.Option("--make", help="Make the session in which they are read again.")] = False,
 ) -> None:
     """List where the readers disagree, without the arms; --make has it read again by the reader 'consensus'."""
-    from MRIDenoiseLib.reader_study.consensus import judgements, make_consensus_session
+    from MRIDenoiseLib.reader_study.running.consensus import judgements, make_consensus_session
 
     discordant = [judgement for judgement in judgements(study) if judgement.discordant]
     console = Console(soft_wrap=True)
@@ -190,9 +190,9 @@ def consensus(
 @study_app.command("audit")
 def audit_study(study: Study) -> None:
     """Check again that nothing in the reading folder but the images tells the arms."""
-    from MRIDenoiseLib.reader_study.audit import audit
-    from MRIDenoiseLib.reader_study.folder import StudyFolder
-    from MRIDenoiseLib.reader_study.key import read_key
+    from MRIDenoiseLib.reader_study.reading.folder import StudyFolder
+    from MRIDenoiseLib.reader_study.running.audit import audit
+    from MRIDenoiseLib.reader_study.running.key import read_key
 
     folder = StudyFolder.of(study)
     leaks = audit(folder.reading, read_key(folder.key))

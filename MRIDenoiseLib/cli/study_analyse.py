@@ -17,7 +17,7 @@ from MRIDenoiseLib.cli.places import check_json, refuse_places_that_collide
 from MRIDenoiseLib.errors import OutputError, SettingsError
 
 if TYPE_CHECKING:
-    from MRIDenoiseLib.reader_study.power import Power
+    from MRIDenoiseLib.reader_study.analysis.power import Power
     from MRIDenoiseLib.statistics import Rate
 
 READERS = "How readers perceive"
@@ -33,7 +33,7 @@ def analyse(
 ) -> None:
     """Lift the blinding and analyse a study: tests, agreement, equivalence, figures and conclusions, in one report."""
     from MRIDenoiseLib.io.atomic import check_target
-    from MRIDenoiseLib.reader_study.folder import READING
+    from MRIDenoiseLib.reader_study.reading.folder import READING
 
     refuse_places_that_collide(study, {"--out": out, "--json": json_file})
     for place in (out, json_file):
@@ -92,8 +92,8 @@ def power(
     scores, numbers = _arms(arms), _numbers(subjects)
     if json_file is not None:
         check_json(json_file, overwrite=overwrite)
-    from MRIDenoiseLib.reader_study.power import power as simulate
-    from MRIDenoiseLib.reader_study.simulation import SimulatedReaders
+    from MRIDenoiseLib.reader_study.analysis.power import power as simulate
+    from MRIDenoiseLib.reader_study.running.simulation import SimulatedReaders
 
     model = SimulatedReaders(agreement, of_subject, strictness, spread, lowest, highest)
     console = Console(soft_wrap=True)

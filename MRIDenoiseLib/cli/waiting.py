@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from MRIDenoiseLib.errors import Cancelled
 
 if TYPE_CHECKING:
-    from MRIDenoiseLib.inference.pace import Progress, ShouldStop
+    from MRIDenoiseLib.progress import Progress, ShouldStop
 
 PREVIEWED = {"256 x 256, 48 slices": (256, 48), "512 x 512, 100 slices": (512, 100)}
 
@@ -40,7 +40,7 @@ def waiting_times(progress: Progress, should_stop: ShouldStop) -> Iterator[Wait]
     """
     from MRIDenoiseLib.evaluation.speed.latency import LARGE, command_seconds, import_seconds, streamed_memory
     from MRIDenoiseLib.evaluation.speed.volumes import phantom
-    from MRIDenoiseLib.worker.latency import preview_seconds, ready_seconds
+    from MRIDenoiseLib.evaluation.speed.waiting import preview_seconds, ready_seconds
 
     def say(what: str) -> None:
         if should_stop():

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.evaluation.metrics import FOREGROUND_THRESHOLD, noise_corrected_psnr, psnr, ssim
-from MRIDenoiseLib.evaluation.reference_noise import reference_noise
-from MRIDenoiseLib.training.noise import benchmark_row
-from MRIDenoiseLib.training.simulation import clean_scale
-from MRIDenoiseLib.training.volumes import ManifestRow, clean_volume
+from MRIDenoiseLib.data.manifest import ManifestRow, clean_volume
+from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD, noise_corrected_psnr, psnr, ssim
+from MRIDenoiseLib.image.noise import reference_noise
+from MRIDenoiseLib.simulation.noise import benchmark_row
+from MRIDenoiseLib.simulation.simulate import clean_scale
 from MRIDenoiseLib.volume import Volume
 
 SLICES = 12
@@ -31,7 +31,7 @@ MEASURES = ("psnr", "corrected", "ssim")
 
 
 def with_noise(volume: Volume, noise: str) -> Volume:
-    """A clean volume with a benchmark noise, in units of its P99.5; see :func:`MRIDenoiseLib.training.noise.benchmark_row`."""
+    """A clean volume with a benchmark noise, in units of its P99.5; see :func:`MRIDenoiseLib.simulation.noise.benchmark_row`."""
     slices = np.moveaxis(volume.voxels, volume.slice_axis, 0)
     clean = np.ascontiguousarray(slices / clean_scale(slices), dtype=np.float32)
     noisy = benchmark_row(noise, torch.from_numpy(clean)).numpy()
@@ -44,7 +44,7 @@ class BenchmarkRow:
 
     Args:
         source: where the volume came from.
-        noise: name of the noise, see :func:`MRIDenoiseLib.training.noise.benchmark_row`.
+        noise: name of the noise, see :func:`MRIDenoiseLib.simulation.noise.benchmark_row`.
         volume: the whole noisy volume, in units of the clean volume's P99.5; what a model gets.
         clean: the whole clean volume, float32 (slices, rows, columns), in the same units.
     """

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from MRIDenoiseLib.evaluation.native_noise import Places
+from MRIDenoiseLib.image.native_noise import Places
 
 TRUNCATE = 3.0
 """Standard deviations at which the Gaussian ends."""

@@ -14,12 +14,12 @@ from typing import Any
 
 import torch
 
+from MRIDenoiseLib.data.manifest import ManifestRow
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.benchmark import BenchmarkRow
 from MRIDenoiseLib.evaluation.rival_store import RivalStore, same_image
 from MRIDenoiseLib.evaluation.rivals import RIVALS, Best, at_its_best
-from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.training.volumes import ManifestRow
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.volume import Volume
 
 NOISY = "noisy"

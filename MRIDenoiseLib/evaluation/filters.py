@@ -10,8 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from MRIDenoiseLib.evaluation.methods.anisotropic_diffusion import Diffusion, Kind
-from MRIDenoiseLib.evaluation.methods.median import median
+from MRIDenoiseLib.evaluation.denoisers.anisotropic_diffusion import Diffusion, Kind
+from MRIDenoiseLib.evaluation.denoisers.median import median
 
 CONDUCTANCES = (0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
 ITERATIONS = (1, 2, 3, 4, 6, 8)

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import ndimage
 
-from MRIDenoiseLib.evaluation.methods.ants import denoise_image
-from MRIDenoiseLib.evaluation.methods.bm4d import block_matching
-from MRIDenoiseLib.evaluation.methods.nlm import non_local_means
+from MRIDenoiseLib.evaluation.denoisers.ants import denoise_image
+from MRIDenoiseLib.evaluation.denoisers.bm4d import block_matching
+from MRIDenoiseLib.evaluation.denoisers.nlm import non_local_means
 
 NLM_STRENGTHS = (0.7, 0.85, 1.0, 1.2, 1.5)
 """Times the true noise."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.evaluation.pictures import display_window, oriented_slice
+from MRIDenoiseLib.image.body import body_mask
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.volume import Volume
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from MRIDenoiseLib.body import Body, noise_without_signal
+from MRIDenoiseLib.image.body import Body, noise_without_signal
 from MRIDenoiseLib.inference.reception import Reception
 
 SLICES = 12
@@ -23,7 +23,7 @@ class Disturbances:
 
     Args:
         wiped: the value of air, skull or face that somebody wiped out; None where nobody did.
-        noisy_air: whether there is noise as bright as tissue beside the body, see :class:`MRIDenoiseLib.body.Body`.
+        noisy_air: whether there is noise as bright as tissue beside the body, see :class:`MRIDenoiseLib.image.body.Body`.
         ceiling: what is brighter is letters or spikes, in the volume's units; infinite where nothing is.
         reception: the profile of brightness that has to be divided out, or None.
     """

@@ -1,4 +1,4 @@
-"""What inference needs of a loaded bundle; :class:`MRIDenoiseLib.models.bundle.Bundle` has it, and so may a test's own."""
+"""What inference needs of a loaded bundle; :class:`MRIDenoiseLib.models.bundle.bundle.Bundle` has it, and so may a test's own."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor, nn
 
-from MRIDenoiseLib.body import body_mask
+from MRIDenoiseLib.image.body import body_mask
 from MRIDenoiseLib.inference.slices import Slices
 
 RING_EDGES = (0.4, 0.6, 0.8)

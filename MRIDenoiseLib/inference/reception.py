@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from MRIDenoiseLib.body import BRIGHTEST, faint_threshold
+from MRIDenoiseLib.image.body import BRIGHTEST, faint_threshold
 
 CELLS = 64
 """Cells along the longer side of a slice, in which the brightness is averaged before anything else."""
@@ -53,7 +53,7 @@ def find_reception(voxels: np.ndarray, ceiling: float) -> Reception | None:
 
     Args:
         voxels: float array (slices, rows, columns).
-        ceiling: what is brighter counts as this bright, see :class:`MRIDenoiseLib.body.Body`.
+        ceiling: what is brighter counts as this bright, see :class:`MRIDenoiseLib.image.body.Body`.
     """
     cell = max(1, -(-max(voxels.shape[1:]) // CELLS))
     cells = np.stack([_averaged(np.minimum(image, ceiling), cell) for image in voxels])

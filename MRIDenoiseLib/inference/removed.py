@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 from scipy import ndimage
 
-from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.image.body import body_mask
 from MRIDenoiseLib.inference.noise_level import FLAT_FRACTION, MAD_TO_STD, MINIMUM_PIXELS, SLICES, steepness
 
 GRAIN_SMOOTHING = 1.5

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
-from MRIDenoiseLib.inference.methods import Method
+from MRIDenoiseLib.inference.batch import Method
 from MRIDenoiseLib.inference.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from pathlib import Path
 from MRIDenoiseLib.errors import InputError, OutputError
 from MRIDenoiseLib.io.atomic import check_target, replacing
 from MRIDenoiseLib.io.derivation import Derivation
-from MRIDenoiseLib.io.dicom_files import Series, find_series
-from MRIDenoiseLib.io.dicom_read import read_dicom
-from MRIDenoiseLib.io.dicom_read import read_slices as read_dicom_slices
-from MRIDenoiseLib.io.dicom_write import check_source, is_our_series, write_series
+from MRIDenoiseLib.io.dicom.files import Series, find_series
+from MRIDenoiseLib.io.dicom.read import read_dicom
+from MRIDenoiseLib.io.dicom.read import read_slices as read_dicom_slices
+from MRIDenoiseLib.io.dicom.write import check_source, is_our_series, write_series
 from MRIDenoiseLib.io.images import ENDINGS, ending, read_image, write_image
 from MRIDenoiseLib.prompt import read_acquisition
 from MRIDenoiseLib.volume import Volume
@@ -55,7 +55,7 @@ def read(path: str | Path, *, series: int | None = None, echo: int | None = None
 
 
 def read_slices(slices: Iterable[tuple[Path, int | None]]) -> Volume:
-    """Read one volume from DICOM slices that are known, see :func:`MRIDenoiseLib.io.dicom_read.read_slices`.
+    """Read one volume from DICOM slices that are known, see :func:`MRIDenoiseLib.io.dicom.read.read_slices`.
 
     Raises:
         InputError: it cannot be used; the one sentence says why.
@@ -100,7 +100,7 @@ def write(volume: Volume, path: str | Path, *, overwrite: bool = False, derivati
 
     The ending of ``path`` decides: ``.nii``, ``.nii.gz``, ``.nrrd`` and ``.mha`` are image files in the source's pixel
     type (a wider one where the values do not fit) and geometry; a name without a known ending is a folder that gets a
-    derived DICOM series, see :func:`MRIDenoiseLib.io.dicom_write.write_series`. An existing folder is replaced only if
+    derived DICOM series, see :func:`MRIDenoiseLib.io.dicom.write.write_series`. An existing folder is replaced only if
     ``overwrite`` is set and it holds nothing but a derived series of ours.
 
     Args:

@@ -18,8 +18,8 @@ from torch.nn import functional
 
 from MRIDenoiseLib.models.conditioning import NUMBERS, Conditioning, fourier_features
 from MRIDenoiseLib.models.last_convolution import LastConvolution
+from MRIDenoiseLib.models.layers import project_on_subspace
 from MRIDenoiseLib.models.padding import pad_to_multiple
-from MRIDenoiseLib.models.subspace_attention import project_on_subspace
 
 ConditioningMode = Literal["film", "plane", "none"]
 ResidualUnit = Literal["intensity", "noise"]

@@ -11,7 +11,7 @@ import vtk
 
 from MRIDenoiseLib.mrml.case_views import leave_no_trace
 from MRIDenoiseLib.mrml.volumes import grid_of, slice_axis_of
-from MRIDenoiseLib.reader_study.forms import Field
+from MRIDenoiseLib.reader_study.reading.forms import Field
 
 RADIUS = 3.0
 """Millimetres that a circle begins with."""

@@ -16,8 +16,8 @@ from MRIDenoiseLib.mrml.layouts import CASE_VIEWS, CaseLayout, View, register_la
 from MRIDenoiseLib.mrml.planes import show_acquired_plane
 from MRIDenoiseLib.mrml.views import empty_view, put_in_view
 from MRIDenoiseLib.mrml.window_level import InStep, WindowLevel
-from MRIDenoiseLib.reader_study.reading import Panel
-from MRIDenoiseLib.reader_study.regions import read_blinded
+from MRIDenoiseLib.reader_study.reading.reading import Panel
+from MRIDenoiseLib.reader_study.reading.regions import read_blinded
 from MRIDenoiseLib.volume import Volume
 
 NAME = "Case image {}"

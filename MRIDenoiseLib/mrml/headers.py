@@ -12,9 +12,9 @@ import slicer
 
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.io import read_slices
-from MRIDenoiseLib.io.dicom_files import DicomFile, load, quiet, whole_number
-from MRIDenoiseLib.io.dicom_frames import Frame, frames_in
-from MRIDenoiseLib.io.dicom_stack import Stack, stack
+from MRIDenoiseLib.io.dicom.files import DicomFile, load, quiet, whole_number
+from MRIDenoiseLib.io.dicom.frames import Frame, frames_in
+from MRIDenoiseLib.io.dicom.stack import Stack, stack
 from MRIDenoiseLib.io.geometry import same_grid
 
 INSTANCES = "DICOM.instanceUIDs"

@@ -15,8 +15,8 @@ import slicer
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.mrml.case_regions import CaseRegions
 from MRIDenoiseLib.mrml.case_views import CaseViews
-from MRIDenoiseLib.reader_study.reading import Presentation, Progress, Reading, now
-from MRIDenoiseLib.reader_study.sheet import Sheet
+from MRIDenoiseLib.reader_study.reading.answers import Sheet
+from MRIDenoiseLib.reader_study.reading.reading import Presentation, Progress, Reading, now
 
 _Circles = Mapping[str, Mapping[str, Sequence[float]]]
 """Question -> region -> [r, a, s, radius]."""

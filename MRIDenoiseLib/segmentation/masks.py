@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from MRIDenoiseLib.body import body_mask, otsu_threshold
 from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.image.body import body_mask, otsu_threshold
 
 GRID = 2.0
 """Voxel size of the morphology, mm."""

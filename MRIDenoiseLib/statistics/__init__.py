@@ -9,8 +9,8 @@ from MRIDenoiseLib.statistics.intraclass import IntraclassCorrelation, band, int
 from MRIDenoiseLib.statistics.measurements import BlandAltman, Correlation, bland_altman, lins_concordance, spearman
 from MRIDenoiseLib.statistics.multiplicity import bonferroni, holm
 from MRIDenoiseLib.statistics.proportions import Accuracy, CurveArea, Rate, SignTest, accuracy, curve_area, rate, sign_test, wilson
+from MRIDenoiseLib.statistics.rank_tests import SignedRank, signed_rank
 from MRIDenoiseLib.statistics.result import Result, subject_means
-from MRIDenoiseLib.statistics.signed_rank import SignedRank, signed_rank
 
 __all__ = [
     "Accuracy",

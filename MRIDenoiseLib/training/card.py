@@ -12,17 +12,17 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
+from MRIDenoiseLib.data.manifest import CLEAN_ENOUGH
 from MRIDenoiseLib.errors import InputError, SettingsError
-from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.models.bundle_files import read_card
-from MRIDenoiseLib.models.bundle_writing import write_bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.models.bundle.files import read_card
+from MRIDenoiseLib.models.bundle.writing import write_bundle
 from MRIDenoiseLib.training.leak_probe import verdict
 from MRIDenoiseLib.training.loop import StageRun
 from MRIDenoiseLib.training.recipe import Recipe, Stage
 from MRIDenoiseLib.training.run import trained_so_far
 from MRIDenoiseLib.training.run_folder import Account, kept_start, read_account, read_recipe
 from MRIDenoiseLib.training.start import NETWORKS, Start
-from MRIDenoiseLib.training.volumes import CLEAN_ENOUGH
 
 INTENDED_USE = "Research on denoising accelerated magnitude MR volumes before a person reads them."
 TUNED = ", fine-tuned"

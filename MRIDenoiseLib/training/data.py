@@ -8,17 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from MRIDenoiseLib.errors import Cancelled, InputError, SettingsError
-from MRIDenoiseLib.models.bundle_files import sha256
-from MRIDenoiseLib.prompt import describe
-from MRIDenoiseLib.prompt.acceleration import DEFAULT_ACCELERATION
-from MRIDenoiseLib.training.batches import Batches
-from MRIDenoiseLib.training.packed import INDEX as PACKED
-from MRIDenoiseLib.training.packed import read_packed
-from MRIDenoiseLib.training.preparation.records import INDEX, RecordMeta, RecordStore
-from MRIDenoiseLib.training.record_samples import MixedSampler, RecordSampler, record_acquisition
-from MRIDenoiseLib.training.samples import PairSampler
-from MRIDenoiseLib.training.volumes import (
+from MRIDenoiseLib.data.manifest import (
     MANIFEST,
     CleanVolume,
     LeftOut,
@@ -29,6 +19,16 @@ from MRIDenoiseLib.training.volumes import (
     read_manifest,
     training_rows,
 )
+from MRIDenoiseLib.data.packed import INDEX as PACKED
+from MRIDenoiseLib.data.packed import read_packed
+from MRIDenoiseLib.data.records import INDEX, RecordMeta, RecordStore
+from MRIDenoiseLib.errors import Cancelled, InputError, SettingsError
+from MRIDenoiseLib.models.bundle.files import sha256
+from MRIDenoiseLib.prompt import describe
+from MRIDenoiseLib.prompt.acceleration import DEFAULT_ACCELERATION
+from MRIDenoiseLib.training.batches import Batches
+from MRIDenoiseLib.training.record_samples import MixedSampler, RecordSampler, record_acquisition
+from MRIDenoiseLib.training.samples import PairSampler
 from MRIDenoiseLib.volume import Acquisition
 
 _TOLD_OF_FILES = ("file", "source", "licence", "organ", "contrast", "subject", "own_noise")

@@ -18,13 +18,13 @@ import numpy as np
 from torch import nn
 
 from MRIDenoiseLib import io
+from MRIDenoiseLib.data.manifest import MANIFEST, check_columns, manifest_row, measured_matrix
+from MRIDenoiseLib.data.records import INDEX, OWN_NOISE, OWN_NOISE_BY, RecordStore
 from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.inference.analysis import analyse
-from MRIDenoiseLib.inference.pace import Pace, Progress, ShouldStop
 from MRIDenoiseLib.io.atomic import replacing
-from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.training.preparation.records import INDEX, OWN_NOISE, OWN_NOISE_BY, RecordStore
-from MRIDenoiseLib.training.volumes import MANIFEST, check_columns, manifest_row, measured_matrix
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.progress import Pace, Progress, ShouldStop
 
 WHAT = "standard deviation of an image's own noise in the body, part of the body's P99.5"
 WEIGHTS = "noise_estimator/diffusion_pytorch_model.safetensors"

@@ -13,7 +13,7 @@ import yaml
 
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.inference.settings import METHOD_DEFAULTS, Settings
-from MRIDenoiseLib.models.bundle_components import LATER
+from MRIDenoiseLib.models.bundle.components import LATER
 from MRIDenoiseLib.models.configs import CONFIGS
 
 StageName = Literal["noise_estimator", "restoration", "denoiser", "degradation", "flow"]

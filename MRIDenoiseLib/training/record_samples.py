@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from MRIDenoiseLib.data.records import Record, RecordMeta, RecordStore
+from MRIDenoiseLib.data.split import Split
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.inference.noise_level import estimate_noise_level
 from MRIDenoiseLib.inference.slices import neighbours
 from MRIDenoiseLib.prompt.acceleration import told_acceleration
 from MRIDenoiseLib.training.augment import random_crop, random_flip
 from MRIDenoiseLib.training.batches import Batches
-from MRIDenoiseLib.training.preparation.records import Record, RecordMeta, RecordStore
-from MRIDenoiseLib.training.preparation.split import Split
 from MRIDenoiseLib.training.samples import (
     SMALLEST_NOISE,
     Batch,

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from MRIDenoiseLib.data.manifest import CleanVolume
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.prompt import describe
 from MRIDenoiseLib.training.augment import random_crop, random_flip
 from MRIDenoiseLib.training.slabs import REACH, TARGETS, Slab, simulated_slab
-from MRIDenoiseLib.training.volumes import CleanVolume
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 
 T = TypeVar("T")

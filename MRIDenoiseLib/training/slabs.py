@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from MRIDenoiseLib.prompt.acceleration import told_acceleration
-from MRIDenoiseLib.training.acquisition_model import AcquisitionModel
+from MRIDenoiseLib.simulation.acquisition_model import AcquisitionModel
+from MRIDenoiseLib.simulation.noise import acquire_pair, rician
 from MRIDenoiseLib.training.augment import random_contrast, random_lesions, random_reception
-from MRIDenoiseLib.training.noise import acquire_pair, rician
 from MRIDenoiseLib.training.wiping import random_outline
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 

@@ -16,8 +16,8 @@ from transformers import CLIPTextModel, PreTrainedTokenizerBase
 from MRIDenoiseLib.card import CARD, needed
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.io.atomic import replacing
-from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.models.bundle_components import NETWORKS as KINDS
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.models.bundle.components import NETWORKS as KINDS
 from MRIDenoiseLib.models.configs import CONFIGS, Networks, build_networks
 from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.models.text_encoder import load_text_tower

@@ -67,17 +67,17 @@ class Jobs:
     def prepare(self) -> None:
         """Do ahead what a later job may need, while nobody waits: import the libraries of the text encoder, which take seconds."""
         if self._ready is not None:
-            import MRIDenoiseLib.models.bundle_text  # noqa: F401
+            import MRIDenoiseLib.models.bundle.text  # noqa: F401
 
     def _denoiser(self, bundle: str | None, device: str, progress: Report) -> Denoiser:
         if self._ready is None or self._ready[0] != (bundle, device):
             progress(0.0, None, "Loading the networks")
             from MRIDenoiseLib.card import bundled_model
-            from MRIDenoiseLib.models.quick_import import import_diffusers
+            from MRIDenoiseLib.models.bundle.quick_import import import_diffusers
 
             import_diffusers()
             from MRIDenoiseLib.inference import Denoiser
-            from MRIDenoiseLib.models.bundle import Bundle
+            from MRIDenoiseLib.models.bundle.bundle import Bundle
 
             self._ready = None  # two models at once may not fit
             self._ready = (bundle, device), Denoiser(Bundle.load(bundle or bundled_model(), text_later=True), device=device)

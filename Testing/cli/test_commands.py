@@ -10,7 +10,7 @@ import pytest
 from MRIDenoiseLib import __version__
 from MRIDenoiseLib.cli import main
 from MRIDenoiseLib.cli.app import COMMANDS, GROUPS
-from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 
 HEAVY = {"torch", "diffusers", "transformers", "peft", "SimpleITK", "pydicom", "numpy", "scipy", "matplotlib", "dask"}
 

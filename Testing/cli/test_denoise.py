@@ -11,7 +11,7 @@ from pydicom.uid import generate_uid
 from MRIDenoiseLib import RESEARCH_USE_ONLY, io
 from MRIDenoiseLib.cli import main
 from MRIDenoiseLib.inference import Denoiser, Settings
-from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 
 
 def noisy_head(path: Path) -> Path:

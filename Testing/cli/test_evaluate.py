@@ -12,7 +12,7 @@ from damage import dicom_folder
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, io
 from MRIDenoiseLib.cli import main
-from MRIDenoiseLib.evaluation.assessment import DEFINITIONS, Yardstick
+from MRIDenoiseLib.evaluation.figures.yardstick import DEFINITIONS, Yardstick
 
 SHAPE = (12, 80, 72)
 SIGMA = 30.0

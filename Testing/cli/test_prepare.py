@@ -11,8 +11,8 @@ from pair_files import body, coils, complex_noise, hdf5, ismrmrd, kspace_of, nif
 from typer.testing import CliRunner
 
 from MRIDenoiseLib.cli.prepare import prepare
+from MRIDenoiseLib.data.records import RecordStore
 from MRIDenoiseLib.errors import InputError, OutputError, SettingsError
-from MRIDenoiseLib.training.preparation.records import RecordStore
 
 TRUTH = body(6, 64)
 
@@ -121,6 +121,6 @@ def test_when_no_pair_could_be_used_the_user_is_sent_to_the_report(tmp_path: Pat
 
 
 def test_a_library_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "MRIDenoiseLib.training.preparation.pairs", None)
+    monkeypatch.setitem(sys.modules, "MRIDenoiseLib.data.pairs", None)
     with pytest.raises(SettingsError, match="install the extra 'train'"):
         run(*pair_folders(tmp_path), tmp_path / "out", "--acceleration", "2")

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.cli import main
-from MRIDenoiseLib.evaluation.tissue_phantom import phantom
+from MRIDenoiseLib.evaluation.claims.tissue_phantom import phantom
 
 DIRECTION = (0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
 

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from MRIDenoiseLib.cli.simulate import simulate
 from MRIDenoiseLib.errors import Cancelled, InputError, OutputError, SettingsError
-from MRIDenoiseLib.training.noise import benchmark_row
-from MRIDenoiseLib.training.simulation import Simulation, clean_scale, simulate_volume
+from MRIDenoiseLib.simulation.noise import benchmark_row
+from MRIDenoiseLib.simulation.simulate import Simulation, clean_scale, simulate_volume
 from MRIDenoiseLib.volume import Volume
 
 

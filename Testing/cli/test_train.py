@@ -13,7 +13,7 @@ import yaml
 from training_cases import data_folder, record, record_folder, text_tower
 
 from MRIDenoiseLib.cli import main
-from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.training.checkpoint import load_checkpoint
 from MRIDenoiseLib.training.log import read_log
 

@@ -7,10 +7,10 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from MRIDenoiseLib.data.manifest import ManifestRow
 from MRIDenoiseLib.evaluation.benchmark import BenchmarkRow
 from MRIDenoiseLib.inference import Denoiser
 from MRIDenoiseLib.models.configs import build_networks, tiny
-from MRIDenoiseLib.training.volumes import ManifestRow
 from MRIDenoiseLib.volume import Volume
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from MRIDenoiseLib.evaluation.benchmark import BenchmarkRow
-from MRIDenoiseLib.evaluation.metrics import noise_corrected_psnr, psnr, ssim
-from MRIDenoiseLib.evaluation.reference_noise import reference_noise
-from MRIDenoiseLib.training.noise import benchmark_row
+from MRIDenoiseLib.evaluation.figures import noise_corrected_psnr, psnr, ssim
+from MRIDenoiseLib.image.noise import reference_noise
+from MRIDenoiseLib.simulation.noise import benchmark_row
 
 
 @pytest.fixture(scope="module")

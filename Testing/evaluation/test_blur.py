@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from MRIDenoiseLib.evaluation.blur import BLURS, Blur, equally_clean_blur, remaining_noise
-from MRIDenoiseLib.evaluation.native_noise import Places
+from MRIDenoiseLib.image.native_noise import Places
 
 
 @pytest.mark.parametrize("index", [0, 1, 4, 8])

@@ -11,14 +11,14 @@ import torch
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.card import bundled_model, sample_data
-from MRIDenoiseLib.evaluation.metrics import psnr
+from MRIDenoiseLib.evaluation.figures import psnr
 from MRIDenoiseLib.evaluation.speed.rows import CHANGE
 from MRIDenoiseLib.inference import METHODS, Denoiser, Method, Settings, SliceBatch
 from MRIDenoiseLib.inference.backend import BUCKET, NOT_COMPILED, Backend, choose_precision
+from MRIDenoiseLib.inference.batch import method_of
 from MRIDenoiseLib.inference.device import KeepUp
-from MRIDenoiseLib.inference.methods import method_of
 from MRIDenoiseLib.inference.slices import Window
-from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.last_convolution import LastConvolution
 
 CPU = torch.device("cpu")

@@ -7,11 +7,11 @@ import torch
 from MRIDenoiseLib import io
 from MRIDenoiseLib.card import bundled_model, sample_data
 from MRIDenoiseLib.errors import Cancelled
-from MRIDenoiseLib.evaluation.metrics import psnr
+from MRIDenoiseLib.evaluation.figures import psnr
 from MRIDenoiseLib.evaluation.speed.rows import CHANGE
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.inference.backend import NOT_COMPILED
-from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

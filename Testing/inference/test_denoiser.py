@@ -8,11 +8,11 @@ import pytest
 import torch
 from scipy import ndimage
 
-from MRIDenoiseLib.body import body_mask
 from MRIDenoiseLib.errors import BundleError, Cancelled, InputError, MRIDenoiseError, SettingsError
+from MRIDenoiseLib.image.body import body_mask
+from MRIDenoiseLib.image.scale import intensity_scale
 from MRIDenoiseLib.inference import METHODS, Denoiser, Settings
-from MRIDenoiseLib.inference.methods import Method, method_of
-from MRIDenoiseLib.inference.normalise import intensity_scale
+from MRIDenoiseLib.inference.batch import Method, method_of
 from MRIDenoiseLib.volume import AcquisitionField, Volume
 
 SHORT = {"fidelity-guided": {"steps": 2, "fidelity": 0.2}, "ddim": {"steps": 2}}
@@ -280,7 +280,7 @@ def test_slices_outside_the_volume_and_networks_that_are_not_there_are_refused(m
 
 
 def test_a_bundle_from_disk_runs(tiny_bundle, volume):
-    from MRIDenoiseLib.models.bundle import Bundle
+    from MRIDenoiseLib.models.bundle.bundle import Bundle
 
     bundle = Bundle.load(tiny_bundle)
     result = Denoiser(bundle, "cpu")(volume, Settings(slices=(3, 4)))

@@ -8,7 +8,7 @@ import torch
 
 from MRIDenoiseLib.card import DIFFUSION
 from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.evaluation.compared_samplers import SAMPLERS, sampler
+from MRIDenoiseLib.evaluation.denoisers.compared_samplers import SAMPLERS, sampler
 from MRIDenoiseLib.inference import METHODS, Denoiser, Settings
 from MRIDenoiseLib.models.configs import build_networks, tiny
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from MRIDenoiseLib.body import body_mask
+from MRIDenoiseLib.image.body import body_mask
 from MRIDenoiseLib.inference.noise_level import estimate_noise_level
 from MRIDenoiseLib.inference.removed import removal_warnings, removed_in_flat_tissue
 

@@ -12,7 +12,7 @@ from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEGLSLossl
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.errors import AmbiguousInputError, InputError
-from MRIDenoiseLib.io.dicom_files import sift
+from MRIDenoiseLib.io.dicom.files import sift
 
 
 def expected_point(i: float, j: float, k: float) -> np.ndarray:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from MRIDenoiseLib.errors import BundleError
-from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.models.bundle_files import read_json, sha256, write_json
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.models.bundle.files import read_json, sha256, write_json
 
 CACHED, UNCACHED = "siemens knee t2w", "ge head t1w 2x"
 CARD = {

@@ -7,7 +7,7 @@ import pytest
 import torch
 from bundle_cases import CACHED, CARD
 
-from MRIDenoiseLib.models.bundle_writing import write_bundle
+from MRIDenoiseLib.models.bundle.writing import write_bundle
 from MRIDenoiseLib.models.configs import Networks, build_networks, tiny
 
 

@@ -11,10 +11,11 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTokenizer
 
 from MRIDenoiseLib.errors import BundleError, OutputError
-from MRIDenoiseLib.models import bundle_components, bundle_text
-from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.models.bundle_files import read_json, sha256, write_json
-from MRIDenoiseLib.models.bundle_writing import write_bundle
+from MRIDenoiseLib.models.bundle import components as bundle_components
+from MRIDenoiseLib.models.bundle import text as bundle_text
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.models.bundle.files import read_json, sha256, write_json
+from MRIDenoiseLib.models.bundle.writing import write_bundle
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.configs import Networks, build_networks, tiny
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser

@@ -9,10 +9,10 @@ import torch
 from bundle_cases import CACHED, CARD, accept, refusal, rewrite_json
 
 from MRIDenoiseLib.errors import BundleError
-from MRIDenoiseLib.models.bundle_files import read_json, write_json
-from MRIDenoiseLib.models.bundle_writing import write_bundle
+from MRIDenoiseLib.models.bundle.files import read_json, write_json
+from MRIDenoiseLib.models.bundle.prompts import PromptEmbeddings
+from MRIDenoiseLib.models.bundle.writing import write_bundle
 from MRIDenoiseLib.models.configs import Networks
-from MRIDenoiseLib.models.prompt_embeddings import PromptEmbeddings
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import sys
 from MRIDenoiseLib.models import quick_import
 {before}
 import torch
-from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 print("heavy", *(name for name in ("torch._dynamo", "peft", "transformers", "accelerate", "scipy.stats") if name in sys.modules))
 bundle = Bundle.load(sys.argv[1])
 text, mask = bundle.encode(["an uncached prompt"])

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.reader_study.folder import VOLUMES, Item, ReadingPlan, Window, volume_path, write_plan
-from MRIDenoiseLib.reader_study.forms import form_of
+from MRIDenoiseLib.reader_study.reading.folder import VOLUMES, Item, ReadingPlan, Window, volume_path, write_plan
+from MRIDenoiseLib.reader_study.reading.forms import form_of
 from MRIDenoiseLib.volume import Volume
 
 GRID = np.array([[-1.0, 0, 0, 10], [0, -1.0, 0, 20], [0, 0, 4.0, -30], [0, 0, 0, 1]])

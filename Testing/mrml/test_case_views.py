@@ -14,7 +14,7 @@ from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.mrml.case_views import CaseViews
 from MRIDenoiseLib.mrml.layouts import CASE_VIEWS, CaseLayout
 from MRIDenoiseLib.mrml.planes import grid_in_scene
-from MRIDenoiseLib.reader_study.reading import Panel, Reading
+from MRIDenoiseLib.reader_study.reading.reading import Panel, Reading
 
 
 @pytest.fixture

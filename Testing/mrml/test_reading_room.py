@@ -9,8 +9,8 @@ from small_study import DISC, GRID, Day, phantom, singles, small_study
 
 from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.mrml.reading_room import ReadingRoom
-from MRIDenoiseLib.reader_study.folder import read_plan, volume_path
-from MRIDenoiseLib.reader_study.store import RatingStore
+from MRIDenoiseLib.reader_study.reading.folder import read_plan, volume_path
+from MRIDenoiseLib.reader_study.reading.store import RatingStore
 
 QUALITY, CONFIDENCE = "image_quality", "diagnostic_confidence"
 

@@ -23,7 +23,7 @@ TOLERANCE = 0.005
 @pytest.fixture(scope="module")
 def identity_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model whose regression network gives back what it gets: its last layer is still zero."""
-    from MRIDenoiseLib.models.bundle_writing import write_bundle
+    from MRIDenoiseLib.models.bundle.writing import write_bundle
     from MRIDenoiseLib.models.configs import build_networks, tiny
 
     folder = tmp_path_factory.mktemp("bundles") / "identity"

@@ -11,7 +11,7 @@ from command import command_line
 from typer.testing import CliRunner
 
 from MRIDenoiseLib.card import bundled_model
-from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 
 LESIONS = {
     "command": "python scripts/measure_lesions.py --data DIR",

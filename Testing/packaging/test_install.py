@@ -91,7 +91,7 @@ def test_the_installed_library_finds_the_installed_model(installed: Path, tmp_pa
 def test_the_installed_model_is_whole(installed: Path, root: Path, tmp_path: Path) -> None:
     code = """
 from MRIDenoiseLib.card import bundled_model
-from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 print(Bundle.load(bundled_model()).hash)
 """
     card = root / "Resources" / "Models" / "compact" / "card.json"

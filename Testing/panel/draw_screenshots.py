@@ -23,7 +23,7 @@ from offscreen import OffscreenView  # noqa: E402
 from stand_in.desk import Desk  # noqa: E402
 from vtk import vtkMatrix4x4  # noqa: E402
 
-from MRIDenoiseLib.reader_study.creation import create_study  # noqa: E402
+from MRIDenoiseLib.reader_study.running.creation import create_study  # noqa: E402
 
 VIEW = 525
 TALL_VIEW = 820

@@ -66,7 +66,7 @@ def test_every_text_that_is_shown_can_be_translated(file):
 
 
 @pytest.mark.parametrize(
-    "line", ["import torch", "from MRIDenoiseLib.inference import Denoiser", "import MRIDenoiseLib.models.bundle", "import requests"]
+    "line", ["import torch", "from MRIDenoiseLib.inference import Denoiser", "import MRIDenoiseLib.models.bundle.bundle", "import requests"]
 )
 def test_an_import_that_has_no_place_there_is_noticed(line):
     assert wrong_imports(ast.parse(line))

@@ -11,8 +11,8 @@ pytest.importorskip("vtk", reason="the panel's tests need slicer-core")
 from panel_driving import MODULE, add_volume, nodes
 from small_study import DISC, PREFERENCE, SCALES, phantom, singles, small_study
 
-from MRIDenoiseLib.reader_study.folder import CONSENSUS_PLAN, read_plan, write_list
-from MRIDenoiseLib.reader_study.store import RatingStore
+from MRIDenoiseLib.reader_study.reading.folder import CONSENSUS_PLAN, read_plan, write_list
+from MRIDenoiseLib.reader_study.reading.store import RatingStore
 
 OTHERS = ("setupCollapsible", "inputCollapsible", "acquisitionCollapsible", "modelCollapsible", "compareCollapsible")
 FINDINGS = ({"kind": "findings", "field": "knee", "findings": ["meniscal tear", "effusion", "ligament tear"]},)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from study_cases import Day, make_study
 
-from MRIDenoiseLib.reader_study.folder import StudyFolder
+from MRIDenoiseLib.reader_study.reading.folder import StudyFolder
 
 
 @pytest.fixture(scope="session")

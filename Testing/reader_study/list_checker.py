@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import product
 
-from MRIDenoiseLib.reader_study.design import Design, Lists
+from MRIDenoiseLib.reader_study.running.design import Design, Lists
 
 
 def faults(plan: Design, lists: Lists) -> list[str]:

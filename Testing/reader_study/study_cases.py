@@ -11,10 +11,10 @@ import numpy as np
 import yaml
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.reader_study.creation import create_study
-from MRIDenoiseLib.reader_study.folder import StudyFolder
-from MRIDenoiseLib.reader_study.forms import Field
-from MRIDenoiseLib.reader_study.reading import Presentation
+from MRIDenoiseLib.reader_study.reading.folder import StudyFolder
+from MRIDenoiseLib.reader_study.reading.forms import Field
+from MRIDenoiseLib.reader_study.reading.reading import Presentation
+from MRIDenoiseLib.reader_study.running.creation import create_study
 from MRIDenoiseLib.volume import Volume
 
 ARMS = ("noisy", "ours", "reference")

@@ -17,9 +17,9 @@ from MRIDenoiseLib.reader_study.analysis.plan import ALL, Question, questions_of
 from MRIDenoiseLib.reader_study.analysis.readings import readings_of
 from MRIDenoiseLib.reader_study.analysis.report import as_json, html, write_json, write_report
 from MRIDenoiseLib.reader_study.analysis.words import conclusions, number, p_value
-from MRIDenoiseLib.reader_study.forms import form_of
-from MRIDenoiseLib.reader_study.scores import Score
-from MRIDenoiseLib.reader_study.simulation import as_scores
+from MRIDenoiseLib.reader_study.reading.forms import form_of
+from MRIDenoiseLib.reader_study.running.scores import Score
+from MRIDenoiseLib.reader_study.running.simulation import as_scores
 
 SUBJECTS = 32
 

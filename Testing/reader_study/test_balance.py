@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from MRIDenoiseLib.reader_study.balance import deal
-from MRIDenoiseLib.reader_study.lots import Lots
+from MRIDenoiseLib.reader_study.running.balance import deal
+from MRIDenoiseLib.reader_study.running.lots import Lots
 
 
 def readings(lots: Lots) -> list[tuple[str, str]]:

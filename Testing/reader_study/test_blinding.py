@@ -20,12 +20,12 @@ from study_cases import ARMS, GRID, NOISE, configuration, make_study, phantom, w
 
 from MRIDenoiseLib.errors import Cancelled, InputError, OutputError
 from MRIDenoiseLib.io.images import read_image, write_sitk
-from MRIDenoiseLib.reader_study.audit import audit
-from MRIDenoiseLib.reader_study.blinding import blind, equalise_dates
-from MRIDenoiseLib.reader_study.creation import create_study
-from MRIDenoiseLib.reader_study.folder import PLAN, VOLUMES, StudyFolder, read_plan, volume_path, write_plan
-from MRIDenoiseLib.reader_study.key import Key, read_key, write_key
-from MRIDenoiseLib.reader_study.scores import unblinded
+from MRIDenoiseLib.reader_study.reading.folder import PLAN, VOLUMES, StudyFolder, read_plan, volume_path, write_plan
+from MRIDenoiseLib.reader_study.running.audit import audit
+from MRIDenoiseLib.reader_study.running.blinding import blind, equalise_dates
+from MRIDenoiseLib.reader_study.running.creation import create_study
+from MRIDenoiseLib.reader_study.running.key import Key, read_key, write_key
+from MRIDenoiseLib.reader_study.running.scores import unblinded
 
 
 def found(study: StudyFolder) -> str:
@@ -299,7 +299,7 @@ import sys
 from pathlib import Path
 opened = []
 sys.addaudithook(lambda event, arguments: opened.append(str(arguments[0])) if event in ("open", "sqlite3.connect", "os.listdir") else None)
-from MRIDenoiseLib.reader_study.reading import Reading
+from MRIDenoiseLib.reader_study.reading.reading import Reading
 folder = Path(sys.argv[1])
 reading = Reading(folder, "R1")
 while (shown := reading.next()) is not None:
@@ -311,7 +311,7 @@ while (shown := reading.next()) is not None:
 print(reading.status().sentence)
 print([name for name in opened if str(folder) in name and not name.startswith(str(folder / "reading"))])
 print([name for name in opened if "ratings" in name][:1])
-print([name for name in sys.modules if name in ("MRIDenoiseLib.reader_study.key", "MRIDenoiseLib.reader_study.configuration", "torch")])
+print([name for name in sys.modules if name == "torch" or name.startswith("MRIDenoiseLib.reader_study.running")])
 """
 
 

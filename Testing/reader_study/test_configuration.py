@@ -10,9 +10,9 @@ from list_checker import faults
 from study_cases import configuration
 
 from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.reader_study.configuration import StudyConfiguration, self_contained
-from MRIDenoiseLib.reader_study.design import reading_lists
-from MRIDenoiseLib.reader_study.forms import fields_for
+from MRIDenoiseLib.reader_study.reading.forms import fields_for
+from MRIDenoiseLib.reader_study.running.configuration import StudyConfiguration, self_contained
+from MRIDenoiseLib.reader_study.running.design import reading_lists
 
 STUDIES = Path(__file__).resolve().parents[2] / "scripts" / "studies"
 

@@ -9,13 +9,13 @@ import pytest
 from study_cases import Day, configuration, make_study
 
 from MRIDenoiseLib.errors import InputError, OutputError, SettingsError
-from MRIDenoiseLib.reader_study.audit import audit
-from MRIDenoiseLib.reader_study.consensus import agreed, judgements, make_consensus_session
-from MRIDenoiseLib.reader_study.folder import StudyFolder, read_plan
-from MRIDenoiseLib.reader_study.key import read_key
-from MRIDenoiseLib.reader_study.reading import Presentation, Reading
-from MRIDenoiseLib.reader_study.scores import unblinded
-from MRIDenoiseLib.reader_study.scripted import read_with
+from MRIDenoiseLib.reader_study.reading.folder import StudyFolder, read_plan
+from MRIDenoiseLib.reader_study.reading.reading import Presentation, Reading
+from MRIDenoiseLib.reader_study.reading.scripted import read_with
+from MRIDenoiseLib.reader_study.running.audit import audit
+from MRIDenoiseLib.reader_study.running.consensus import agreed, judgements, make_consensus_session
+from MRIDenoiseLib.reader_study.running.key import read_key
+from MRIDenoiseLib.reader_study.running.scores import unblinded
 
 FORMS = [
     {"kind": "findings", "field": "knee", "findings": ["tear", "effusion"]},

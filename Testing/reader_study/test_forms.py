@@ -7,8 +7,8 @@ import json
 import pytest
 
 from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.reader_study.forms import Form, check_answers, fields_for, form_of
-from MRIDenoiseLib.reader_study.sheet import Sheet
+from MRIDenoiseLib.reader_study.reading.answers import Sheet
+from MRIDenoiseLib.reader_study.reading.forms import Form, check_answers, fields_for, form_of
 
 KNEE = {"kind": "findings", "field": "knee", "groups": ["knee"], "findings": ["meniscal tear", "joint effusion"]}
 QUALITY, CONFIDENCE = {"kind": "likert", "field": "image_quality"}, {"kind": "likert", "field": "diagnostic_confidence"}

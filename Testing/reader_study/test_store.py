@@ -14,9 +14,9 @@ import pytest
 
 from MRIDenoiseLib import __version__
 from MRIDenoiseLib.errors import InputError, OutputError
-from MRIDenoiseLib.reader_study import store as module
-from MRIDenoiseLib.reader_study.folder import ReadingPlan
-from MRIDenoiseLib.reader_study.store import RATINGS, RatingStore, network_mount
+from MRIDenoiseLib.reader_study.reading import store as module
+from MRIDenoiseLib.reader_study.reading.folder import ReadingPlan
+from MRIDenoiseLib.reader_study.reading.store import RATINGS, RatingStore, network_mount
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=timezone.utc)
 
@@ -152,8 +152,8 @@ RATING = """
 import os, random, signal, sys, time
 from datetime import datetime, timezone
 from pathlib import Path
-from MRIDenoiseLib.reader_study.folder import ReadingPlan
-from MRIDenoiseLib.reader_study.store import RatingStore
+from MRIDenoiseLib.reader_study.reading.folder import ReadingPlan
+from MRIDenoiseLib.reader_study.reading.store import RatingStore
 folder, reader, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 plan = ReadingPlan("study", "name", ("R1", "R2"), 14, "none", False, (), {}, {})
 now = datetime(2026, 3, 2, tzinfo=timezone.utc)

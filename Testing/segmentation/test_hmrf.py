@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from MRIDenoiseLib.errors import InputError, SettingsError
-from MRIDenoiseLib.evaluation.tissue_phantom import SPACING, phantom
+from MRIDenoiseLib.evaluation.claims.tissue_phantom import SPACING, phantom
 from MRIDenoiseLib.segmentation import dice
 from MRIDenoiseLib.segmentation.hmrf import Tissues, TissueSettings, segment_tissues
 from MRIDenoiseLib.segmentation.mixture import Mixture, posteriors

@@ -13,7 +13,7 @@ from dicom_factory import COLUMNS, NORMAL, ORIGIN, ROWS, put_pixels, save, slice
 from scipy import fft, ndimage
 from scipy.special import j1
 
-from MRIDenoiseLib.training.preparation.records import Record, RecordMeta
+from MRIDenoiseLib.data.records import Record, RecordMeta
 from MRIDenoiseLib.volume import Volume
 
 

@@ -10,7 +10,7 @@ import torch
 from training_cases import QuickBatches
 
 from MRIDenoiseLib.errors import InputError, SettingsError
-from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.training.card import build_bundle, model_card
 from MRIDenoiseLib.training.loop import StageRun
 from MRIDenoiseLib.training.recipe import Recipe, Stage

@@ -9,8 +9,8 @@ from torch import nn
 from training_cases import QuickBatches, tiny_networks, trained_before, weights
 
 from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.models.bundle_writing import write_bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.models.bundle.writing import write_bundle
 from MRIDenoiseLib.training.flow import FlowObjective
 from MRIDenoiseLib.training.recipe import Recipe, Stage
 from MRIDenoiseLib.training.run import train, trained_so_far

@@ -12,8 +12,8 @@ from training_cases import QuickBatches, trained_before, weights
 
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.inference import METHODS, Denoiser, Settings
-from MRIDenoiseLib.models.bundle import Bundle
-from MRIDenoiseLib.models.bundle_writing import write_bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.models.bundle.writing import write_bundle
 from MRIDenoiseLib.models.configs import CONFIGS, Networks, build_networks, tiny
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.training.objectives import DenoiserObjective, answer

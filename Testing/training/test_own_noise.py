@@ -10,11 +10,11 @@ from torch import nn
 from training_cases import phantom, record, record_folder
 
 from MRIDenoiseLib.cli import main
+from MRIDenoiseLib.data.manifest import training_rows
+from MRIDenoiseLib.data.records import OWN_NOISE_BY, RecordStore, is_store
+from MRIDenoiseLib.data.zero_fill import resize
 from MRIDenoiseLib.errors import Cancelled, InputError
 from MRIDenoiseLib.training.own_noise import Estimator, measure, write
-from MRIDenoiseLib.training.preparation.records import OWN_NOISE_BY, RecordStore, is_store
-from MRIDenoiseLib.training.volumes import training_rows
-from MRIDenoiseLib.training.zero_fill import resize
 
 HEADER = "file,source,licence,organ,contrast,vendor,subject,split,remark,interpolated"
 

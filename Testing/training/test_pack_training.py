@@ -10,8 +10,8 @@ from command import command_line
 from training_cases import data_folder
 from typer.testing import CliRunner
 
+from MRIDenoiseLib.data.packed import read_packed
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.training.packed import read_packed
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import pytest
 import torch
 from pair_files import body, record, rician
 
+from MRIDenoiseLib.data.records import Record, RecordStore, RecordWriter
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.prompt.vocabulary import WORDS
-from MRIDenoiseLib.training.preparation.records import Record, RecordStore, RecordWriter
 from MRIDenoiseLib.training.record_samples import MixedSampler, RecordSampler, record_acquisition
 from MRIDenoiseLib.training.samples import Batch
 

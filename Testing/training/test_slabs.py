@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from MRIDenoiseLib.simulation.acquisition_model import AcquisitionModel
+from MRIDenoiseLib.simulation.noise import Scene, acquire
 from MRIDenoiseLib.training import slabs
-from MRIDenoiseLib.training.acquisition_model import AcquisitionModel
-from MRIDenoiseLib.training.noise import Scene, acquire
 from MRIDenoiseLib.training.slabs import WIPED, Slab, random_acquisition, resampled, simulated_slab
 from MRIDenoiseLib.volume import Acquisition
 

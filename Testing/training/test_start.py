@@ -8,7 +8,7 @@ import torch
 from training_cases import text_tower, weights
 
 from MRIDenoiseLib.errors import BundleError, SettingsError
-from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.configs import CONFIGS, tiny
 from MRIDenoiseLib.training.recipe import Recipe, Stage
 from MRIDenoiseLib.training.start import NETWORKS, Start, begin_anew, begin_as_kept, begin_from_bundle, begin_with_tower, check_plan

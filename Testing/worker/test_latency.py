@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from MRIDenoiseLib.evaluation.speed.latency import import_seconds
+from MRIDenoiseLib.evaluation.speed.waiting import preview_seconds, ready_seconds
 from MRIDenoiseLib.volume import Volume
-from MRIDenoiseLib.worker.latency import preview_seconds, ready_seconds
 
 NEEDLESS = ("torch._dynamo", "transformers", "peft", "accelerate", "sympy", "scipy.stats", "SimpleITK")
 """What a worker can have its model ready without."""

@@ -16,7 +16,7 @@ from worker_listener import Listener, head
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.inference import Denoiser, Settings
-from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.segmentation import TissueSettings, dice, segment
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 from MRIDenoiseLib.worker.client import DenoisedVolume, SegmentedImages, State, WorkerError

@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from MRIDenoiseLib.card import bundled_model
-from MRIDenoiseLib.evaluation.peak_memory import peak_memory
+from MRIDenoiseLib.evaluation.speed.peak_memory import peak_memory
 from MRIDenoiseLib.evaluation.speed.volumes import phantom
 from MRIDenoiseLib.inference import Denoiser, Method, SliceBatch
-from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 
 LARGE = (300, 512)
 """Slices, and rows and columns of each, of the largest volume that users are promised."""

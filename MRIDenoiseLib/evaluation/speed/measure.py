@@ -14,26 +14,26 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
-from MRIDenoiseLib.body import body_mask, find_body
 from MRIDenoiseLib.errors import MRIDenoiseError
-from MRIDenoiseLib.evaluation.metrics import psnr
-from MRIDenoiseLib.evaluation.peak_memory import peak_memory
+from MRIDenoiseLib.evaluation.figures import psnr
+from MRIDenoiseLib.evaluation.speed.peak_memory import peak_memory
 from MRIDenoiseLib.evaluation.speed.peers import measure_peer
 from MRIDenoiseLib.evaluation.speed.row import Measured, Row, Times
 from MRIDenoiseLib.evaluation.speed.volumes import phantom, sample_head
 from MRIDenoiseLib.evaluation.speed.work import Work, device_memory, work_of
+from MRIDenoiseLib.image.body import body_mask, find_body
+from MRIDenoiseLib.image.scale import intensity_scale
 from MRIDenoiseLib.inference import Denoiser, Method, ModelSet, Result, Settings, SliceBatch
+from MRIDenoiseLib.inference.batch import method_of
 from MRIDenoiseLib.inference.device import choose_device, forget_peak, synchronise
 from MRIDenoiseLib.inference.disturbances import find_wiped, occupied
-from MRIDenoiseLib.inference.methods import method_of
-from MRIDenoiseLib.inference.normalise import intensity_scale
 from MRIDenoiseLib.inference.slices import NetworkSlices, Window, content_window
-from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.models.bundle.prompts import encode_prompt
 from MRIDenoiseLib.models.configs import CONFIGS, build_scheduler
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.models.flow import FlowNetwork
 from MRIDenoiseLib.models.nbnet import NBNet
-from MRIDenoiseLib.models.prompt_embeddings import encode_prompt
 from MRIDenoiseLib.sampling import SharedNoise
 from MRIDenoiseLib.volume import Volume
 

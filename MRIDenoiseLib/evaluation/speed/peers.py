@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from MRIDenoiseLib.evaluation.methods.ants import denoise_image
-from MRIDenoiseLib.evaluation.methods.bm4d import block_matching
-from MRIDenoiseLib.evaluation.peak_memory import peak_memory
+from MRIDenoiseLib.evaluation.denoisers.ants import denoise_image
+from MRIDenoiseLib.evaluation.denoisers.bm4d import block_matching
+from MRIDenoiseLib.evaluation.speed.peak_memory import peak_memory
 from MRIDenoiseLib.evaluation.speed.row import Measured, Row, Times
 from MRIDenoiseLib.evaluation.speed.volumes import NOISE, phantom
 

@@ -12,7 +12,7 @@ from itertools import product
 
 from MRIDenoiseLib.errors import Cancelled, MRIDenoiseError
 from MRIDenoiseLib.evaluation.speed.row import Measured, Row
-from MRIDenoiseLib.inference.pace import Progress, ShouldStop
+from MRIDenoiseLib.progress import Progress, ShouldStop
 
 CHILD = "MRIDenoiseLib.evaluation.speed.measure"
 BETWEEN_LOOKS = 0.1

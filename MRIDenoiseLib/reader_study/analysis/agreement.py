@@ -10,7 +10,7 @@ import numpy as np
 
 from MRIDenoiseLib.reader_study.analysis.plan import ALL, AnalysisPlan, Question
 from MRIDenoiseLib.reader_study.analysis.readings import Readings, repeated_readings
-from MRIDenoiseLib.reader_study.scores import Score
+from MRIDenoiseLib.reader_study.running.scores import Score
 from MRIDenoiseLib.statistics import CategoryAgreement, IntraclassCorrelation, Rate, gwet_ac2, intraclass, rate, weighted_kappa
 
 

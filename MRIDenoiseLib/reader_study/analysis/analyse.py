@@ -20,7 +20,7 @@ from MRIDenoiseLib.reader_study.analysis.plan import AnalysisPlan, Kind
 from MRIDenoiseLib.reader_study.analysis.preference import PreferenceResult, preferences
 from MRIDenoiseLib.reader_study.analysis.readings import Missing, Readings, missing_ratings, readings_of
 from MRIDenoiseLib.reader_study.analysis.signal_index import IndexAgreement, index_agreement
-from MRIDenoiseLib.reader_study.scores import Score
+from MRIDenoiseLib.reader_study.running.scores import Score
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import numpy as np
 
 from MRIDenoiseLib.reader_study.analysis.plan import DETECTION_MARGIN, AnalysisPlan
 from MRIDenoiseLib.reader_study.analysis.readings import Readings
-from MRIDenoiseLib.reader_study.forms import PRESENT
-from MRIDenoiseLib.reader_study.scores import Score
+from MRIDenoiseLib.reader_study.reading.forms import PRESENT
+from MRIDenoiseLib.reader_study.running.scores import Score
 from MRIDenoiseLib.statistics import (
     Accuracy,
     CurveArea,

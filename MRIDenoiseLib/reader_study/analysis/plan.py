@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from MRIDenoiseLib.reader_study.configuration import StudyConfiguration
-from MRIDenoiseLib.reader_study.forms import Field, Form
+from MRIDenoiseLib.reader_study.reading.forms import Field, Form
+from MRIDenoiseLib.reader_study.running.configuration import StudyConfiguration
 
 Kind = Literal["scale", "fazekas", "index", "finding", "preference"]
 

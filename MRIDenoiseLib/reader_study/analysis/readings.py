@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from MRIDenoiseLib.reader_study.analysis.plan import ALL, AnalysisPlan, Question
-from MRIDenoiseLib.reader_study.scores import Score
+from MRIDenoiseLib.reader_study.running.scores import Score
 from MRIDenoiseLib.statistics import subject_means
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from MRIDenoiseLib.reader_study.analysis.analyse import Analysis, analyse
 from MRIDenoiseLib.reader_study.analysis.plan import plan_of
-from MRIDenoiseLib.reader_study.configuration import StudyConfiguration
-from MRIDenoiseLib.reader_study.creation import CONFIGURATION
-from MRIDenoiseLib.reader_study.folder import StudyFolder
-from MRIDenoiseLib.reader_study.scores import adjudicated, unblinded
+from MRIDenoiseLib.reader_study.reading.folder import StudyFolder
+from MRIDenoiseLib.reader_study.running.configuration import StudyConfiguration
+from MRIDenoiseLib.reader_study.running.creation import CONFIGURATION
+from MRIDenoiseLib.reader_study.running.scores import adjudicated, unblinded
 
 
 def analyse_study(folder: Path) -> Analysis:

@@ -1,0 +1,1 @@
+"""Pairs and volumes to learn from and to measure on; knows no network."""

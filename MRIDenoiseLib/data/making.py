@@ -1,0 +1,188 @@
+"""One pair as a reader gives it made into the voxels of a record: on the noisy grid, aligned, equally bright, and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from MRIDenoiseLib.data.alignment_check import residual_motion
+from MRIDenoiseLib.data.cases import Check, Pair, Step, unasked
+from MRIDenoiseLib.data.gain import match_gain
+from MRIDenoiseLib.data.records import Alignment
+from MRIDenoiseLib.data.references import GtKind, from_inclusive
+from MRIDenoiseLib.data.registration import (
+    LARGEST_FLOW,
+    LEAST_COVERED,
+    Registration,
+    coverage,
+    register,
+    resample,
+    slices_first,
+)
+from MRIDenoiseLib.data.zero_fill import fill_factor, matching_matrix, resize_volume
+from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.image.body import body_mask
+from MRIDenoiseLib.image.scale import intensity_scale
+from MRIDenoiseLib.inference.noise_level import estimate_noise_level
+from MRIDenoiseLib.volume import Volume
+
+STILL_PIXELS, STILL_DEGREES = 0.1, 0.1
+"""A smaller movement lies within the error of registration; undoing it would only cost the clean volume sharpness."""
+LEAST_AGREEMENT = 0.6
+"""Correlation of gradients from which the headers' alignment may be kept where registration found none."""
+LIKE_BRIGHTNESS = 1.25
+"""Repeats of one measurement differ in brightness by less than this factor."""
+SAME_VALUE = 1e-3
+"""Of the intensity scale: voxels of one image that was stored twice, in other types or units, differ by less; noise by more."""
+
+Look = Callable[[Volume, np.ndarray, np.ndarray, Registration], None]
+"""Shown the noisy volume, the clean voxels on its grid, the mask of the same shape and the registration, accepted or not."""
+
+
+class Refused(Exception):
+    """A pair that cannot become a record.
+
+    Args:
+        step: see :class:`~.cases.Dropped`.
+        reason: one sentence without names.
+    """
+
+    def __init__(self, step: Step, reason: str) -> None:
+        super().__init__(reason)
+        self.step = step
+        self.reason = reason
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """The voxels of a record, slices first, and what was measured on the way; see :class:`~.records.RecordMeta`."""
+
+    noisy: np.ndarray
+    clean: np.ndarray
+    mask: np.ndarray
+    gt_kind: GtKind
+    gain: float
+    scale: float
+    noise_level: float
+    own_noise: float
+    alignment: Alignment | None
+    fill_factor: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class _Laid:
+    """A clean volume on the noisy one's grid.
+
+    Args:
+        clean: slices first.
+        covered: bool, where it shows something.
+        fill_factor: how its matrix was changed.
+        interpolated: False where every voxel still has the value that was read.
+        registration: None for a simulated pair.
+    """
+
+    clean: np.ndarray
+    covered: np.ndarray
+    fill_factor: tuple[float, float] = (1.0, 1.0)
+    interpolated: bool = False
+    registration: Registration | None = None
+
+
+def make(pair: Pair, seed: int, look: Look, check: Check = unasked) -> Made:
+    """Make the voxels of one record. The noisy volume's voxels come out as they came in.
+
+    Args:
+        pair: as read.
+        seed: of the registration.
+        look: called once for a pair that had to be aligned.
+        check: called often; raises :class:`Cancelled` to stop.
+
+    Raises:
+        Refused: the pair cannot be used.
+        Cancelled: by ``check``.
+    """
+    noisy = slices_first(pair.noisy.voxels, pair.noisy)
+    if pair.noise == "simulated":
+        laid = _Laid(slices_first(pair.clean.voxels, pair.noisy), np.ones(noisy.shape, bool))
+    else:
+        laid = _laid(pair, seed, look, check)
+    try:
+        mask = body_mask(laid.clean) & laid.covered
+        body = body_mask(noisy)
+        scale, noise_level = intensity_scale(noisy, body), estimate_noise_level(noisy, body)
+        gain, clean = _equally_bright(pair, laid.clean, noisy, mask)
+    except InputError as error:
+        raise Refused("brightness", str(error)) from error
+    if pair.noise == "measured" and mask.any() and np.abs(clean - noisy)[mask].max() <= SAME_VALUE * scale:
+        raise Refused("reference", "the full image is the accelerated one once more, so it cannot be its reference")
+    gt_kind = pair.gt_kind
+    if gt_kind == "leave_one_out" and not 1 / LIKE_BRIGHTNESS < gain < LIKE_BRIGHTNESS:
+        raise Refused("brightness", "its repeats differ too much in brightness to be repeats of one measurement; choose those that are")
+    if gt_kind == "inclusive" and not laid.interpolated:
+        # Interpolated, the average would no longer hold the very noise that is to be taken out of it.
+        clean, gt_kind = np.maximum(from_inclusive(clean, noisy, pair.repeats), 0), "leave_one_out"
+    own_noise = estimate_noise_level(clean, mask) if mask.any() else 0.0
+    return Made(noisy, clean, mask, gt_kind, gain, scale, noise_level, own_noise, _alignment(laid.registration), laid.fill_factor)
+
+
+def _equally_bright(pair: Pair, clean: np.ndarray, noisy: np.ndarray, mask: np.ndarray) -> tuple[float, np.ndarray]:
+    """The gain and the clean slices divided by it; 1 where both come from one scan that is too noisy to compare."""
+    if pair.noise == "simulated":
+        return 1.0, clean
+    try:
+        return match_gain(clean, noisy, mask)
+    except InputError:
+        if pair.gt_kind == "leave_one_out":
+            return 1.0, clean
+        raise
+
+
+def _alignment(registration: Registration | None) -> Alignment | None:
+    return None if registration is None else Alignment(**{field.name: getattr(registration, field.name) for field in fields(Alignment)})
+
+
+def _laid(pair: Pair, seed: int, look: Look, check: Check) -> _Laid:
+    """The clean volume resized to the noisy one's resolution and moved onto it."""
+    noisy, clean = pair.noisy, pair.clean
+    try:
+        matrix = matching_matrix(clean, noisy)
+        fill = fill_factor(clean, matrix)
+        if fill != (1.0, 1.0):
+            clean = resize_volume(clean, matrix)
+        registration = _judged(register(clean, noisy, seed=seed, check=check), clean, noisy, check)
+        moved, covered = resample(clean, noisy, registration, check).voxels, coverage(clean, noisy, registration)
+        body = np.moveaxis(body_mask(slices_first(noisy.voxels, noisy)), 0, noisy.slice_axis)
+    except InputError as error:
+        raise Refused("alignment", str(error)) from error
+    look(noisy, moved, body & covered, registration)
+    if not registration.accepted:
+        raise Refused("alignment", registration.reason)
+    one_grid = clean.voxels.shape == noisy.voxels.shape and np.allclose(clean.ijk_to_ras, noisy.ijk_to_ras, atol=0.01)
+    interpolated = not (one_grid and fill == (1.0, 1.0) and np.array_equal(registration.noisy_to_clean, np.eye(4)))
+    laid = slices_first(moved if interpolated else clean.voxels, noisy)
+    return _Laid(laid, slices_first(covered, noisy), fill, interpolated, registration)
+
+
+def _judged(found: Registration, clean: Volume, noisy: Volume, check: Check) -> Registration:
+    """The registration, or the headers' own alignment where that is as good: the better pair is the one interpolated less.
+
+    Between repeats there is often no movement at all, and registration then finds what noise suggests.
+    """
+    steps = np.abs(found.translation) / np.array(noisy.spacing)
+    still = steps.max() < STILL_PIXELS and np.linalg.norm(found.rotation) < STILL_DEGREES
+    if not still and found.ncc_after > found.ncc_before:
+        return found
+    headers = replace(found, noisy_to_clean=np.eye(4), rotation=(0.0, 0.0, 0.0), translation=(0.0, 0.0, 0.0), through_plane_fraction=0.0)
+    covered = slices_first(coverage(clean, noisy, headers), noisy)
+    voxels = slices_first(noisy.voxels, noisy)
+    body = body_mask(voxels)
+    share = float(covered[body].mean())
+    # The flow is measured within slices only: edges that hardly agree may lie a slice apart.
+    if share < LEAST_COVERED or found.ncc_before < LEAST_AGREEMENT:
+        return found
+    motion = residual_motion(voxels, slices_first(resample(clean, noisy, headers, check).voxels, noisy), body & covered, check)
+    if motion > LARGEST_FLOW:
+        return found
+    return replace(headers, covered=share, ncc_after=found.ncc_before, flow_p95=motion, accepted=True, reason="")

@@ -1,0 +1,172 @@
+"""What a noisy image is compared with, and whether that shares the image's own noise.
+
+A mean over all repeats contains the noisy repeat itself. A network trained or measured against it learns that part of the
+noise is anatomy: with N repeats the expected reference is x + (y - x) / N, and whoever returns his input does too well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.image.body import body_mask
+
+GtKind = Literal["independent", "leave_one_out", "inclusive"]
+"""A separate acquisition, the mean of all other repeats, or an average that contains the noisy image's own data."""
+
+ALLOWED_SHARE = 1 / 3
+"""Of the noise that was added, what a reference may have of its own where figures are to count."""
+
+
+def counts(own: float, added: float) -> bool:
+    """Whether a comparison with a reference counts.
+
+    Args:
+        own: standard deviation of the reference's own noise in the body.
+        added: that of the noise that was added, in the same place and units.
+    """
+    return own <= ALLOWED_SHARE * added
+
+
+def refuse_copies(repeats: Iterable[np.ndarray]) -> None:
+    """Raise InputError where two repeats are one image twice: its own noise would be part of its reference."""
+    seen: set[bytes] = set()
+    for repeat in repeats:
+        digest = hashlib.sha256(np.ascontiguousarray(repeat).data).digest()
+        if digest in seen:
+            raise InputError("two of its repeats are the same image, which would be its own reference; take the copy away")
+        seen.add(digest)
+
+
+def leave_one_out(repeats: np.ndarray) -> np.ndarray:
+    """For every repeat the mean of all others, which shares no noise with it.
+
+    Args:
+        repeats: real or complex (repeats, ...), at least two.
+
+    Returns:
+        An array of the same shape and type.
+
+    Raises:
+        InputError: fewer than two repeats.
+    """
+    count = _count(repeats)
+    # In double precision: what rounding leaves of a repeat in "sum minus itself" would be shared noise.
+    wide = repeats.astype(np.result_type(repeats.dtype, np.float64))
+    return ((wide.sum(axis=0) - wide) / (count - 1)).astype(repeats.dtype)
+
+
+def complex_leave_one_out(repeats: np.ndarray) -> np.ndarray:
+    """:func:`leave_one_out` for raw data, before coils are combined and magnitudes are taken.
+
+    The noise of complex data averages out. That of magnitudes does not where there is little signal: their floor stays.
+
+    Args:
+        repeats: complex (repeats, ...), for example (repeats, coils, rows, columns), k-space or coil images, equal in phase.
+
+    Raises:
+        InputError: fewer than two repeats, or magnitudes.
+    """
+    if not np.iscomplexobj(repeats):
+        raise InputError("the repeats are magnitudes; average the complex images of each coil")
+    return leave_one_out(repeats)
+
+
+def from_inclusive(inclusive: np.ndarray, noisy: np.ndarray, repeats: int) -> np.ndarray:
+    """The leave-one-out reference, (N GT - y) / (N - 1), from a mean that contains the noisy image.
+
+    Args:
+        inclusive: mean of all repeats.
+        noisy: one of them, in the same units.
+        repeats: N, how many were averaged.
+
+    Raises:
+        InputError: N is below two.
+    """
+    if repeats < 2:
+        raise InputError(f"a mean over {repeats} repeat(s) holds nothing but the noisy image")
+    return ((repeats * inclusive.astype(np.float64) - noisy) / (repeats - 1)).astype(inclusive.dtype)
+
+
+def reference_noise(repeats: np.ndarray, mask: np.ndarray | None = None) -> float:
+    """The standard deviation of the noise of a leave-one-out reference, from what differs between the repeats.
+
+    Root of the mean variance over the mask, divided by sqrt(N - 1): its square is what the reference itself adds to a mean
+    squared error over the same mask. Movement and pulsation between the repeats count as noise.
+
+    Args:
+        repeats: real (repeats, ...), at least two.
+        mask: bool, the shape of one repeat; everything when not given.
+
+    Raises:
+        InputError: fewer than two repeats, or an empty mask.
+    """
+    count = _count(repeats)
+    variance = repeats.var(axis=0, ddof=1, dtype=np.float64)
+    inside = variance if mask is None else variance[mask]
+    if inside.size == 0:
+        raise InputError("the mask holds no voxel, so the noise of the reference cannot be found")
+    return float(np.sqrt(inside.mean() / (count - 1)))
+
+
+@dataclass(frozen=True)
+class SharedNoise:
+    """How much of a noisy image's noise its reference repeats.
+
+    Args:
+        correlation: between the noise of the two; 0 for an honest reference.
+        slope: of the reference's noise on the noisy image's; 1 / N for a mean over N repeats that contains it.
+    """
+
+    correlation: float
+    slope: float
+
+
+def shared_noise(
+    noisy: np.ndarray,
+    reference: np.ndarray,
+    clean: np.ndarray,
+    second_clean: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
+) -> SharedNoise:
+    """Measure whether a reference is independent of the noisy image: the regression of (reference - x) on (noisy - x).
+
+    The clean image x is known for synthetic data. For measured repeats two estimates of it do, each the mean of repeats that
+    went into nothing else: every product is taken between differences from one and from the other, so that the estimates'
+    own noise drops out. Two images alone cannot tell, because what they have in common may be anatomy or noise. Movement and
+    drift between repeats count as noise, so of measured repeats only the mean over several choices of ``noisy`` says much.
+
+    Args:
+        noisy: float array (slices, rows, columns).
+        reference: the same shape and units.
+        clean: what both would be without noise, or an estimate of it.
+        second_clean: another estimate, independent of the first; the first where it is exact.
+        mask: bool, where to look; the noisy image's body when not given.
+
+    Raises:
+        InputError: one of the two has no noise to compare.
+    """
+    mask = body_mask(noisy) if mask is None else mask
+    truths = [image[mask].astype(np.float64) for image in (clean, clean if second_clean is None else second_clean)]
+    own, other = ([_centred(image[mask] - truth) for truth in truths] for image in (noisy, reference))
+    own_power, other_power = (float(np.mean(one * two)) for one, two in (own, other))
+    if own_power <= 0 or other_power <= 0:
+        raise InputError("no noise can be seen in one of the two images, so it cannot be told whether they share any")
+    shared = float(np.mean(own[0] * other[1]) + np.mean(own[1] * other[0])) / 2
+    return SharedNoise(shared / math.sqrt(own_power * other_power), shared / own_power)
+
+
+def _centred(values: np.ndarray) -> np.ndarray:
+    return values - values.mean()
+
+
+def _count(repeats: np.ndarray) -> int:
+    if len(repeats) < 2:
+        raise InputError(f"a reference needs at least two repeats of the image, not {len(repeats)}")
+    return len(repeats)

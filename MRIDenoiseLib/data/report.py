@@ -1,0 +1,193 @@
+"""The page that tells what came of a preparation: one HTML file with everything in it, and nobody's name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from MRIDenoiseLib.data.cases import Dropped
+from MRIDenoiseLib.data.pictures import Picture
+from MRIDenoiseLib.data.records import RecordMeta
+from MRIDenoiseLib.data.references import counts
+from MRIDenoiseLib.page import figure, heading, page, paragraph, table
+
+PAIR_STEPS = ("reading", "acceleration", "alignment", "brightness", "reference")
+"""Steps at which a pair that was found is given up; the other steps concern what never became a pair."""
+_LABELS_SHOWN = 12
+_PAIRS_SHOWN = 40
+_HOW = (
+    "Measured by the spectrum of flat tissue, like the noisy image's. In a nearly clean volume it takes texture for noise, so these "
+    "figures are upper bounds; mridenoise own-noise measures the noise alone."
+)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a preparation has come to.
+
+    Args:
+        site: the name the user gave.
+        records: what was written, in order.
+        slices: how many each of them has.
+        dropped: what was not.
+        reunited: patients who were put into another split because they share an image with a patient there.
+        accepted: pictures of the records that lie worst on each other, the worst first.
+        refused: the same of pairs that were given up.
+    """
+
+    site: str
+    records: Sequence[RecordMeta]
+    slices: Sequence[int]
+    dropped: Sequence[Dropped]
+    reunited: int
+    accepted: Sequence[Picture]
+    refused: Sequence[Picture]
+
+    @property
+    def pairs_dropped(self) -> int:
+        """Pairs that were found and given up."""
+        return sum(dropped.step in PAIR_STEPS for dropped in self.dropped)
+
+    @property
+    def drop_rate(self) -> float:
+        """Their part of all pairs found, 0 to 1."""
+        return self.pairs_dropped / max(len(self.records) + self.pairs_dropped, 1)
+
+
+def write_report(path: Path, summary: Summary) -> None:
+    """Write the page.
+
+    Args:
+        path: an HTML file that does not exist yet.
+        summary: of the preparation.
+    """
+    body = [
+        *_overview(summary),
+        *_dropped(summary.dropped),
+        *_contents(summary),
+        *_measured(summary.records),
+        *_own_noise(summary.records),
+        *_pictures("The records that lie worst on each other", summary.accepted),
+        *_pictures("Pairs given up", summary.refused),
+    ]
+    note = "The pictures show patients: keep this page where the images may be kept."
+    path.write_text(page("Prepared pairs", note, body), encoding="utf-8")
+
+
+def _overview(summary: Summary) -> list[str]:
+    patients = len({meta.subject for meta in summary.records})
+    pairs = len(summary.records) + summary.pairs_dropped
+    rows: list[tuple[object, ...]] = [
+        ("site", summary.site),
+        ("pairs found", pairs),
+        ("pairs written", f"{len(summary.records)} ({sum(summary.slices)} slices of {patients} patients)"),
+        ("pairs given up", f"{summary.pairs_dropped} ({summary.drop_rate:.0%} at this site)"),
+        ("images that are in no pair", len(summary.dropped) - summary.pairs_dropped),
+    ]
+    if summary.reunited:
+        rows.append(("patients moved to another split, because they share an image with a patient there", summary.reunited))
+    parts = [table((), rows)]
+    if any(meta.gt_kind == "inclusive" for meta in summary.records):
+        parts.append(
+            paragraph(
+                "Some clean volumes contain the noise of their noisy partner, as an average does that the fast scan is part of. They are "
+                "marked inclusive and not trained on.",
+                "warning",
+            )
+        )
+    return parts
+
+
+def _dropped(dropped: Sequence[Dropped]) -> list[str]:
+    if not dropped:
+        return ["<h2>Dropped</h2><p>Nothing.</p>"]
+    labels: dict[tuple[str, str], list[str]] = {}
+    for one in dropped:
+        labels.setdefault((one.step, one.reason), []).append(one.label)
+    rows = [
+        (step, reason, len(names), ", ".join(names[:_LABELS_SHOWN]) + (" ..." if len(names) > _LABELS_SHOWN else ""))
+        for (step, reason), names in sorted(labels.items(), key=lambda item: -len(item[1]))
+    ]
+    note = paragraph("Numbers count images, folders (the one that was given is the first) and files in the order of their names.", "note")
+    return [heading("Dropped"), table(("at", "why", "how many", "which"), rows), note]
+
+
+def _contents(summary: Summary) -> list[str]:
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for number, meta in enumerate(summary.records):
+        groups.setdefault((meta.split, meta.organ or "unknown", meta.contrast or "unknown", meta.acceleration_group), []).append(number)
+    rows = [
+        (*key, len({summary.records[k].subject for k in found}), len(found), sum(summary.slices[k] for k in found))
+        for key, found in sorted(groups.items())
+    ]
+    return [heading("Written"), table(("split", "organ", "contrast", "acceleration", "patients", "pairs", "slices"), rows)]
+
+
+def _measured(records: Sequence[RecordMeta]) -> list[str]:
+    aligned = [meta.alignment for meta in records if meta.alignment is not None]
+    measures: list[tuple[str, Iterable[float | None], str]] = [
+        ("acceleration", (meta.acceleration for meta in records), ".2f"),
+        ("noise level, part of the bright tissue", (meta.noise_level / meta.scale or None for meta in records), ".1%"),
+        ("clean image's own noise, part of the bright tissue", ((meta.own_noise or 0) / meta.scale or None for meta in records), ".1%"),
+        ("brightness of clean against noisy", (meta.gain for meta in records), ".3f"),
+        ("movement undone, mm", (float(np.linalg.norm(a.translation)) for a in aligned), ".2f"),
+        ("rotation undone, degrees", (float(np.linalg.norm(a.rotation)) for a in aligned), ".2f"),
+        ("movement left (95th percentile), pixels", (a.flow_p95 for a in aligned), ".2f"),
+        ("agreement of edges before", (a.ncc_before for a in aligned), ".2f"),
+        ("agreement of edges after", (a.ncc_after for a in aligned), ".2f"),
+    ]
+    rows = []
+    for name, values, form in measures:
+        known = [value for value in values if value is not None]
+        if known:
+            rows.append((name, *(format(value, form) for value in (min(known), float(np.median(known)), max(known))), len(known)))
+    kinds = Counter((meta.gt_kind.replace("_", " "), meta.noise) for meta in records)
+    return [
+        heading("Measured"),
+        table(("", "least", "median", "most", "pairs"), rows),
+        table(("reference", "noise", "pairs"), [(*key, count) for key, count in sorted(kinds.items())]),
+    ]
+
+
+def _own_noise(records: Sequence[RecordMeta]) -> list[str]:
+    """Each pair whose clean volume was measured, the noisiest against its partner first, and in words what that means."""
+    shares = [
+        (meta.own_noise / meta.noise_level, number, meta)
+        for number, meta in enumerate(records, 1)
+        if meta.own_noise is not None and meta.noise_level > 0
+    ]
+    if not shares:
+        return []
+    shares.sort(key=lambda share: -share[0])
+    apart = [number for _, number, meta in shares if not counts(meta.own_noise or 0.0, meta.noise_level)]
+    rows = [
+        (number, meta.split, meta.contrast or "unknown", f"{(meta.own_noise or 0) / meta.scale:.1%}", f"{share:.0%}")
+        for share, number, meta in shares[:_PAIRS_SHOWN]
+    ]
+    parts = [heading("Noise of the clean volumes"), paragraph(_HOW, "note")]
+    if apart:
+        named = ", ".join(map(str, sorted(apart)[:_PAIRS_SHOWN])) + (" ..." if len(apart) > _PAIRS_SHOWN else "")
+        parts.append(
+            paragraph(
+                f"In {len(apart)} of {len(shares)} pairs the clean volume's own noise may be more than a third of the noisy image's: "
+                f"figures measured against it would reward keeping noise. Pairs {named}.",
+                "warning",
+            )
+        )
+    if len(shares) > _PAIRS_SHOWN:
+        parts.append(paragraph(f"The {_PAIRS_SHOWN} noisiest of {len(shares)} pairs.", "note"))
+    return [*parts, table(("pair", "split", "contrast", "own noise, part of the bright tissue", "part of the noisy image's"), rows)]
+
+
+def _pictures(title: str, pictures: Sequence[Picture]) -> list[str]:
+    if not pictures:
+        return []
+    parts = [heading(title), paragraph("Noisy; clean, aligned; noisy minus clean; edges of the clean on the noisy image.", "note")]
+    for picture in pictures:
+        verdict = f"; {picture.verdict}" if picture.verdict else ""
+        parts.append(figure(picture.png, f"{picture.label}: {picture.flow_p95:.2f} pixels of movement left{verdict}"))
+    return parts

@@ -1,0 +1,1 @@
+"""What README claims, each measured by one file."""

@@ -1,0 +1,30 @@
+"""Files of measured numbers, as ``mridenoise bundle build --measured`` puts them into a model's card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from MRIDenoiseLib.io.atomic import replacing
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.training.card import DETAILS
+
+
+def write_measured(path: Path, model: Bundle, command: str, numbers: Mapping[str, Any], details: Mapping[str, Any] | None = None) -> None:
+    """Write what was measured on a model; a file that is there is replaced.
+
+    Args:
+        path: the JSON file; its name without ``.json`` is the name in the card.
+        model: what was measured; its card's ``files`` say later which weights these numbers belong to.
+        command: what gives the numbers again.
+        numbers: for the card; ``what`` says in a sentence what they are.
+        details: what a card has no room for.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    content = {"command": command, "files": model.card["files"], **numbers} | ({DETAILS: dict(details)} if details else {})
+    with replacing(path, True) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")

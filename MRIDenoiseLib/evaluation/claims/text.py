@@ -1,0 +1,200 @@
+"""Is the text of any use? The same noisy crops with the right words, another crop's words, none, and a wrong acceleration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from MRIDenoiseLib.data.manifest import CleanVolume
+from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.evaluation.figures import psnr
+from MRIDenoiseLib.inference.models import ModelSet, is_informed
+from MRIDenoiseLib.inference.noise_level import told_noise_level
+from MRIDenoiseLib.models.conditioning import Conditioning
+from MRIDenoiseLib.prompt.acceleration import LEAST, MOST
+from MRIDenoiseLib.sampling import Schedule, SharedNoise, posterior_mean, regression
+from MRIDenoiseLib.sampling.interfaces import informed
+from MRIDenoiseLib.statistics import clustered_interval
+from MRIDenoiseLib.training.objectives import in_noise_units, neighbourhood
+from MRIDenoiseLib.training.samples import Batch, PairSampler
+
+SMALLEST_USE = 0.02
+"""Decibels; what helps less than that is called useless even where it can be measured."""
+
+CHUNK = 8
+"""Crops a network call."""
+
+SHUFFLED, DROPPED, WRONG_ACCELERATION = "another crop's text", "no text", "wrong acceleration number"
+"""What is told instead of the truth."""
+
+TOLD = {SHUFFLED: "text", DROPPED: "presence of a text", WRONG_ACCELERATION: "acceleration number"}
+"""What each of them is a test of. Only another crop's text shows whether the words are understood: a network may get worse
+without any text although it takes no notice of what the text says."""
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Simulated pairs to measure on.
+
+    Args:
+        pairs: noisy and clean crops with what the networks are told about them.
+        subjects: of each pair, whose it is: crops of one patient are no independent evidence.
+    """
+
+    pairs: Batch
+    subjects: list[str]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one change of the things told does to one method.
+
+    Args:
+        method: ``regression`` or ``posterior-mean``.
+        change: what was told instead of the truth, a key of :data:`TOLD`.
+        psnr: mean PSNR in the body when everything is told rightly, dB.
+        gain: mean of PSNR told rightly - PSNR told otherwise, dB; positive where the truth helps.
+        interval: 95 % confidence interval of ``gain``, whole patients being drawn.
+        loss: mean training loss (squared error in units of the noise variance) told rightly.
+        changed_loss: the same told otherwise.
+    """
+
+    method: str
+    change: str
+    psnr: float
+    gain: float
+    interval: tuple[float, float]
+    loss: float
+    changed_loss: float
+
+    @property
+    def useful(self) -> bool:
+        """Whether telling the truth helps, beyond chance and by more than :data:`SMALLEST_USE`."""
+        return self.interval[0] > 0 and self.gain >= SMALLEST_USE
+
+    @property
+    def verdict(self) -> str:
+        """One sentence on what was told wrongly."""
+        low, high = self.interval
+        return (
+            f"{self.method}: the {TOLD[self.change]} lowers the error by {self.gain:+.3f} dB (95 % CI {low:+.3f} to {high:+.3f}): "
+            f"{'useful' if self.useful else 'not useful'}"
+        )
+
+
+def draw_crops(volumes: Sequence[CleanVolume], *, per_volume: int, size: int = 128, seed: int = 0) -> Crops:
+    """The same number of simulated training-type pairs of each volume.
+
+    Args:
+        volumes: of patients that no network was trained on.
+        per_volume: pairs of each.
+        size: rows and columns of a crop.
+        seed: of every choice.
+
+    Raises:
+        InputError: as :meth:`PairSampler.batch`.
+    """
+    parts = [PairSampler([volume], size, seed).batch(number, per_volume) for number, volume in enumerate(volumes)]
+    return Crops(Batch.joined(parts), [volume.row.subject for volume in volumes for _ in range(per_volume)])
+
+
+def measure_text(models: ModelSet, crops: Crops, *, seed: int = 0) -> tuple[Effect, ...]:
+    """The effect of every change on every method the model has.
+
+    Args:
+        models: networks in evaluation mode, on the CPU.
+        crops: what to denoise.
+        seed: of whose text a crop gets, of the denoiser's noise, and of the bootstrap.
+
+    Raises:
+        InputError: all crops have the same text, so that nothing can be shuffled.
+    """
+    pairs = crops.pairs
+    generator = np.random.default_rng(seed)
+    right = _conditioning(models, pairs, pairs.prompts)
+    changes = {
+        SHUFFLED: _conditioning(models, pairs, _shuffled(pairs.prompts, generator)),
+        DROPPED: right.without_text(),
+        WRONG_ACCELERATION: replace(right, acceleration=_wrong(pairs.acceleration)),
+    }
+    effects = []
+    for method, estimate in _methods(models, pairs, seed).items():
+        losses, decibels = _judged(estimate, pairs, right)
+        for change, conditioning in changes.items():
+            changed_losses, changed_decibels = _judged(estimate, pairs, conditioning)
+            gains = decibels - changed_decibels
+            effects.append(
+                Effect(
+                    method=method,
+                    change=change,
+                    psnr=float(decibels.mean()),
+                    gain=float(gains.mean()),
+                    interval=clustered_interval(gains, crops.subjects, seed),
+                    loss=float(losses.mean()),
+                    changed_loss=float(changed_losses.mean()),
+                )
+            )
+    return tuple(effects)
+
+
+Estimate = Callable[[slice, Conditioning], Tensor]
+"""Which pairs, and what is told about them -> the clean estimate, B x 1 x H x W."""
+
+
+def _methods(models: ModelSet, pairs: Batch, seed: int) -> dict[str, Estimate]:
+    """The two ways to estimate the posterior mean, each in one network call."""
+    schedule = Schedule.from_scheduler(models.scheduler)
+    shape = pairs.clean.shape[-2], pairs.clean.shape[-1]
+
+    def by_regression(part: slice, conditioning: Conditioning) -> Tensor:
+        assert models.restoration is not None
+        config: Any = models.restoration.config
+        return regression(models.restoration, neighbourhood(pairs[part], config.in_channels), conditioning)
+
+    def by_diffusion(part: slice, conditioning: Conditioning) -> Tensor:
+        config: Any = models.denoiser.config
+        denoiser = informed(models.denoiser, by_regression(part, conditioning)) if is_informed(models) else models.denoiser
+        measured = neighbourhood(pairs[part], 2 * config.neighbours + 1)
+        noise = SharedNoise(shape, seed, measured.device)
+        return posterior_mean(denoiser, measured, conditioning, schedule, noise=noise)
+
+    methods: dict[str, Estimate] = {"posterior-mean": by_diffusion}
+    return methods if models.restoration is None else {"regression": by_regression, **methods}
+
+
+def _conditioning(models: ModelSet, pairs: Batch, prompts: list[str]) -> Conditioning:
+    text, text_mask = models.encode(prompts)
+    noise_level = pairs.noise_level
+    if models.noise_estimator is not None:
+        noise_level = told_noise_level(models.noise_estimator, neighbourhood(pairs, 1), pairs.body)
+    return Conditioning(text, text_mask, pairs.acceleration, noise_level, pairs.slice_spacing)
+
+
+def _shuffled(prompts: list[str], generator: np.random.Generator) -> list[str]:
+    """For every prompt that of another pair, drawn among those that say something else."""
+    if len(set(prompts)) < 2:
+        raise InputError("all crops have the same text, so it cannot be shuffled; take volumes of several organs or contrasts")
+    return [str(generator.choice([other for other in prompts if other != prompt])) for prompt in prompts]
+
+
+def _wrong(acceleration: Tensor) -> Tensor:
+    """The end of the trained range that is farther away, by ratio."""
+    return torch.where(acceleration.square() < LEAST * MOST, MOST, LEAST)
+
+
+def _judged(estimate: Estimate, pairs: Batch, conditioning: Conditioning) -> tuple[np.ndarray, np.ndarray]:
+    """Training loss and PSNR in the body (dB) of every pair."""
+    losses, decibels = [], []
+    for first in range(0, len(pairs.prompts), CHUNK):
+        part = slice(first, min(first + CHUNK, len(pairs.prompts)))
+        images = estimate(part, conditioning[part])
+        for offset, index in enumerate(range(part.start, part.stop)):
+            pair, image = pairs[index : index + 1], images[offset : offset + 1]
+            losses.append(float(in_noise_units(image, pair, pair.noise_level)))
+            decibels.append(psnr(image.numpy(), pair.clean.numpy(), data_range=2.0, mask=pair.body.numpy() > 0))
+    return np.array(losses), np.array(decibels)

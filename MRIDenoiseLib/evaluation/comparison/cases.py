@@ -1,0 +1,300 @@
+"""The images of a comparison: a noisy volume, what it is held against, and where and how it is scored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from MRIDenoiseLib import io
+from MRIDenoiseLib.data import references
+from MRIDenoiseLib.data.manifest import ManifestRow, read_manifest
+from MRIDenoiseLib.data.records import RecordStore
+from MRIDenoiseLib.data.references import leave_one_out
+from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.evaluation.benchmark import BRIGHT, with_noise
+from MRIDenoiseLib.evaluation.claims.pairs import noisy_volume
+from MRIDenoiseLib.evaluation.claims.repeats import REPEAT_SETS
+from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD
+from MRIDenoiseLib.image.body import body_mask
+from MRIDenoiseLib.image.noise import reference_noise
+from MRIDenoiseLib.inference.noise_level import estimate_noise_level
+from MRIDenoiseLib.segmentation import make_mask
+from MRIDenoiseLib.simulation.simulate import clean_scale
+from MRIDenoiseLib.volume import Volume
+
+MEASURED = "measured"
+"""The noise that the scanner itself left."""
+
+Kind = Literal["volume", "repeat", "record"]
+_NONE = (np.empty(0), np.empty(0))
+
+
+@dataclass(frozen=True)
+class CaseSpec:
+    """Which image; small, and the same on every machine that sees the same data.
+
+    Args:
+        kind: ``volume`` (a clean volume and simulated noise), ``repeat`` (the first of several measurements of one thing, held
+            against the mean of the others) or ``record`` (a prepared pair).
+        folder: of the data, or of the prepared pairs.
+        source: file below the folder, name of the repeats, or number of the record.
+        noise: name of a simulated noise, or :data:`MEASURED`.
+        subject: whose it is.
+        organ, contrast: as the data's list has them.
+        slices: how many middle slices are scored.
+        echo: of a folder of DICOM files with several, from 1.
+        own_noise: standard deviation of the clean volume's own noise, part of its P99.5; None where it is to be measured.
+    """
+
+    kind: Kind
+    folder: str
+    source: str
+    noise: str
+    subject: str
+    organ: str
+    contrast: str
+    slices: int
+    echo: int | None = None
+    own_noise: float | None = None
+
+    @property
+    def name(self) -> str:
+        """For tables and files; free of folders, and of what is not a letter, a figure, a dot or a dash."""
+        stem = Path(self.source).name.removesuffix(".nii.gz")
+        echo = f" echo {self.echo}" if self.echo else ""
+        words = f"{'pair ' if self.kind == 'record' else ''}{stem}{echo} {self.noise}"
+        return "".join(letter if letter.isalnum() or letter in ".-" else "_" for letter in words)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A loaded image. Arrays are (slices, rows, columns), of the scored slices, in the units of ``volume``.
+
+    Args:
+        spec: which it is.
+        volume: the whole noisy volume, all that a method gets.
+        clean: the whole reference, on the same grid.
+        scored: the slices that count, along the acquired axis.
+        twins: two measurements of the truth, whose agreement is the most that can be asked of a method: the reference and the
+            same with fresh noise of its own strength; of repeats, the means of two halves.
+        true_noise: standard deviation of the noise in bright tissue, where it was added to the reference; else None.
+        own_noise: standard deviation of the reference's own noise in the body, part of its P99.5.
+        inclusive: whether the data's list says that the reference holds the noisy volume's own noise.
+    """
+
+    spec: CaseSpec
+    volume: Volume
+    clean: Volume
+    scored: range
+    twins: tuple[np.ndarray, np.ndarray]
+    true_noise: float | None
+    own_noise: float = math.nan
+    inclusive: bool = False
+
+    @cached_property
+    def reference(self) -> np.ndarray:
+        """The reference."""
+        return self.cut(self.clean.voxels)
+
+    @cached_property
+    def noisy(self) -> np.ndarray:
+        """The noisy image."""
+        return self.cut(self.volume.voxels)
+
+    @cached_property
+    def scale(self) -> float:
+        """P99.5 of the whole reference's positive voxels: the data range L of the tables."""
+        return clean_scale(self.clean.voxels)
+
+    @cached_property
+    def foreground(self) -> np.ndarray:
+        """Where it counts, bool: the reference is brighter than :data:`FOREGROUND_THRESHOLD` of its scale."""
+        return self.reference > FOREGROUND_THRESHOLD * self.scale
+
+    @cached_property
+    def added_noise(self) -> float:
+        """Root mean square of noisy - reference in the reference's body, part of its P99.5."""
+        body = body_mask(np.moveaxis(self.clean.voxels, self.clean.slice_axis, 0))[self.scored.start : self.scored.stop]
+        return float(np.sqrt(np.square(self.noisy - self.reference)[body].mean()) / self.scale)
+
+    @cached_property
+    def tissue(self) -> tuple[np.ndarray, str]:
+        """Where it is segmented, bool, and what that is: ``brain`` or ``body``; found in the whole reference."""
+        mask, kind = make_mask(self.clean)
+        return self.cut(mask), kind
+
+    def cut(self, voxels: np.ndarray) -> np.ndarray:
+        """The scored slices of an array with the volume's axes."""
+        return np.ascontiguousarray(np.moveaxis(voxels, self.volume.slice_axis, 0)[self.scored.start : self.scored.stop])
+
+    def as_volume(self, slices: np.ndarray) -> Volume:
+        """Scored slices as a volume of their own, of the reference's organ and contrast."""
+        axis = self.volume.slice_axis
+        return replace(
+            self.clean, voxels=np.ascontiguousarray(np.moveaxis(slices, 0, axis), dtype=np.float32), headers=(), acquired_axis=axis
+        )
+
+
+def volume_specs(
+    folder: Path,
+    subjects: Sequence[str],
+    noises: Sequence[str],
+    slices: int,
+    contains: str = "",
+    *,
+    split: str = "test",
+    echoes: Mapping[int, float] | None = None,
+) -> list[CaseSpec]:
+    """Clean volumes of a data folder's list, each with every noise.
+
+    Args:
+        folder: with MANIFEST.csv.
+        subjects: whose.
+        noises: see :func:`MRIDenoiseLib.simulation.noise.benchmark_row`.
+        slices: scored of each.
+        contains: only files whose name holds this.
+        split: of the list: ``test`` for what is compared on, ``train`` for what settings are chosen on.
+        echoes: of a DICOM series in the list, from 1 -> the own noise of each, part of its P99.5, as :attr:`CaseSpec.own_noise`.
+
+    Raises:
+        InputError: there is no list, or a subject has no volume of that split in it.
+    """
+    listed = read_manifest(folder, "dicom" if echoes else "volumes", split)
+    rows = [row for row in listed if row.subject in subjects and contains in row.file]
+    for subject in subjects:
+        if not any(row.subject == subject for row in rows) and not contains:
+            raise InputError(f"{folder / 'MANIFEST.csv'} lists no volume of subject {subject} with the split {split}")
+    if not rows:
+        raise InputError(f"{folder / 'MANIFEST.csv'} lists no volume {contains!r} of {', '.join(subjects)} with the split {split}")
+    specs = [_spec("volume", folder, row.file, noise, row, slices) for noise in noises for row in rows]
+    if not echoes:
+        return specs
+    return [replace(spec, echo=echo, own_noise=own) for spec in specs for echo, own in echoes.items()]
+
+
+def repeat_specs(folder: Path, names: Sequence[str], slices: int) -> list[CaseSpec]:
+    """True repeats of a data folder: the first measurement of each set, against the mean of the others.
+
+    Raises:
+        InputError: there is no list, or no set of that name.
+    """
+    rows = {row.file: row for row in read_manifest(folder, "repeats")}
+    known = {one.name: one for one in REPEAT_SETS}
+    specs = []
+    for name in names:
+        if name not in known:
+            raise InputError(f"there are no repeats called {name!r}; there are {', '.join(known)}")
+        if known[name].file not in rows:
+            raise InputError(f"{folder / 'MANIFEST.csv'} does not list {known[name].file}")
+        specs.append(_spec("repeat", folder, name, MEASURED, rows[known[name].file], slices))
+    return specs
+
+
+def record_specs(folder: Path, noises: Sequence[str], slices: int, split: str = "test") -> list[CaseSpec]:
+    """Prepared pairs of a split, with the noise that was measured or with others put on their clean volumes.
+
+    Raises:
+        InputError: the folder holds no prepared pairs, or none of that split.
+    """
+    store = RecordStore(folder)
+    found = [
+        CaseSpec("record", str(folder), str(number), noise, meta.subject, meta.organ or "unknown", meta.contrast or "unknown", slices)
+        for noise in noises
+        for number, meta in enumerate(store.metas)
+        if meta.split == split
+    ]
+    if not found:
+        raise InputError(f"{folder} holds no pair of the {split} split")
+    return found
+
+
+def load(spec: CaseSpec) -> Case:
+    """Read a case and make its noise.
+
+    Raises:
+        InputError: a file cannot be read, or holds something else than the spec says.
+    """
+    return {"volume": _volume_case, "repeat": _repeat_case, "record": _record_case}[spec.kind](spec)
+
+
+def _spec(kind: Kind, folder: Path, source: str, noise: str, row: ManifestRow, slices: int) -> CaseSpec:
+    return CaseSpec(kind, str(folder), source, noise, row.subject, row.organ, row.contrast, slices, own_noise=row.own_noise)
+
+
+def _volume_case(spec: CaseSpec) -> Case:
+    return _simulated(spec, io.read(Path(spec.folder) / spec.source, echo=spec.echo))
+
+
+def _simulated(spec: CaseSpec, volume: Volume, own: float | None = None) -> Case:
+    """``own``: the clean volume's own noise in its units, where repeats tell it."""
+    scale = clean_scale(volume.voxels)
+    clean = volume.with_voxels(volume.voxels / np.float32(scale))
+    noisy = with_noise(clean, spec.noise)
+    scored = _middle(clean, spec.slices)
+    case = Case(spec, noisy, clean, scored, _NONE, None)
+    bright = case.reference > BRIGHT
+    noise = float((case.noisy - case.reference)[bright].std())
+    return replace(case, twins=_twins(case), true_noise=noise, own_noise=_own_noise(case) if own is None else own / scale)
+
+
+def _repeat_case(spec: CaseSpec) -> Case:
+    chosen = next(one for one in REPEAT_SETS if one.name == spec.source)
+    path = Path(spec.folder) / chosen.file
+    volumes = [io.read(path, volume=number + 1) for number in chosen.groups[0]]
+    voxels = np.stack([volume.voxels for volume in volumes])
+    noisy = volumes[0]
+    clean = noisy.with_voxels(leave_one_out(voxels)[0])
+    case = Case(spec, noisy, clean, _middle(noisy, spec.slices), _NONE, None)
+    body = body_mask(np.moveaxis(clean.voxels, clean.slice_axis, 0))
+    own = references.reference_noise(voxels, np.moveaxis(body, 0, clean.slice_axis)) / case.scale
+    return replace(case, twins=(case.cut(voxels[1::2].mean(axis=0)), case.cut(voxels[2::2].mean(axis=0))), own_noise=own)
+
+
+def _record_case(spec: CaseSpec) -> Case:
+    record = RecordStore(Path(spec.folder)).read(int(spec.source))
+    noisy = noisy_volume(record)
+    clean = noisy.with_voxels(record.clean)
+    if spec.noise != MEASURED:
+        return _simulated(spec, clean, record.meta.reference_noise)
+    case = Case(spec, noisy, clean, _middle(noisy, spec.slices), _NONE, None, inclusive=record.meta.gt_kind == "inclusive")
+    known = record.meta.reference_noise
+    return replace(case, twins=_twins(case, known), own_noise=_own_noise(case) if known is None else known / case.scale)
+
+
+def _own_noise(case: Case) -> float:
+    """Of a clean volume that no repeats tell it of: as it was written down for the image, or measured, part of its P99.5."""
+    if case.spec.own_noise is not None:
+        return case.spec.own_noise
+    return estimate_noise_level(np.moveaxis(case.clean.voxels, case.clean.slice_axis, 0)) / case.scale
+
+
+def _twins(case: Case, own: float | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The reference, and the same with fresh noise as strong as its own, which is measured where it is not known."""
+    sigma = reference_noise(case.reference, case.foreground) if own is None else own
+    fresh = np.random.default_rng(0).standard_normal(case.reference.shape).astype(np.float32)
+    return case.reference, case.reference + np.float32(sigma) * fresh
+
+
+def _middle(volume: Volume, count: int) -> range:
+    total = volume.voxels.shape[volume.slice_axis]
+    first = max(0, total // 2 - count // 2)
+    return range(first, min(total, first + count))
+
+
+def by_case(specs: Sequence[CaseSpec]) -> Iterator[tuple[str, CaseSpec]]:
+    """Name and spec, every name once.
+
+    Raises:
+        InputError: two different cases have one name.
+    """
+    seen: dict[str, CaseSpec] = {}
+    for spec in specs:
+        if seen.setdefault(spec.name, spec) != spec:
+            raise InputError(f"two different images are called {spec.name}; compare them in two runs")
+    yield from seen.items()

@@ -1,0 +1,168 @@
+"""From a configuration to cells: first those that choose every method's setting, then those that are scored."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from MRIDenoiseLib.card import needed
+from MRIDenoiseLib.evaluation.comparison.cases import MEASURED, CaseSpec
+from MRIDenoiseLib.evaluation.comparison.cells import LIMITS, TRIAL, Cell, Outcome
+from MRIDenoiseLib.evaluation.comparison.config import Config
+from MRIDenoiseLib.evaluation.denoisers import METHODS, default
+from MRIDenoiseLib.evaluation.denoisers.contender import Setting
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.models.bundle.files import INDEX
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A method with the model it takes its networks from; methods without networks take part once.
+
+    Args:
+        method: name of one of :data:`METHODS`.
+        model: the name the model goes by.
+    """
+
+    method: str
+    model: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared with what.
+
+    Args:
+        config: where it comes from.
+        cases: name -> image that is compared on.
+        tuning: name -> image that settings are chosen on.
+        folders: name -> folder of each model.
+        hashes: name -> its hash, which changes with every word of its card.
+        weights: name -> for every method a mark of what decides its results with that model, see :func:`_weights`.
+        entrants: who takes part.
+    """
+
+    config: Config
+    cases: Mapping[str, CaseSpec]
+    tuning: Mapping[str, CaseSpec]
+    folders: Mapping[str, Path]
+    hashes: Mapping[str, str]
+    weights: Mapping[str, Mapping[str, str]]
+    entrants: tuple[Entrant, ...]
+
+    @classmethod
+    def of(cls, config: Config, data: Path | None) -> Plan:
+        """Find the images and check the models.
+
+        Raises:
+            BundleError: a model is damaged.
+            InputError: images are missing.
+            SettingsError: the configuration asks for what cannot be.
+        """
+        folders = config.folders()
+        models = {name: Bundle.load(folder) for name, folder in folders.items()}
+        hashes = {name: model.hash for name, model in models.items()}
+        weights = {name: {method: _weights(model, method) for method in config.chosen} for name, model in models.items()}
+        first = next(iter(folders))
+        entrants = tuple(Entrant(method, model) for method in config.chosen for model in (folders if METHODS[method].trained else (first,)))
+        return cls(config, config.specs(data), config.tuning_specs(data), folders, hashes, weights, entrants)
+
+    def trials(self) -> list[Cell]:
+        """The cells that choose settings: of every method that has a choice, on every image for that; none with choices on each image."""
+        if self.config.on_each_image:
+            return []
+        allowed = self.config.tuning.trials if self.config.tuning else 0
+        return [
+            self._cell(spec, entrant, setting, trial=True)
+            for spec in self.tuning.values()
+            for entrant in self.entrants
+            if METHODS[entrant.method].tunable
+            for setting in METHODS[entrant.method].grid(self.config.grid)[:allowed]
+            if _fits(entrant, spec)
+        ]
+
+    def choose(self, outcomes: Mapping[str, Outcome]) -> dict[Entrant, Setting]:
+        """The setting of each method with the highest mean :data:`TRIAL` over the images for tuning; of equal ones the first.
+
+        A setting that failed on one of them is out; a method of which none is left keeps its customary one.
+
+        Args:
+            outcomes: name of a cell -> what came out.
+        """
+        chosen: dict[Entrant, Setting] = {}
+        for entrant in self.entrants:
+            settings = METHODS[entrant.method].grid(self.config.grid)
+            means: list[tuple[float, Setting]] = []
+            for setting in settings:
+                names = [self._cell(spec, entrant, setting, trial=True).name for spec in self.tuning.values() if _fits(entrant, spec)]
+                found = [outcomes[name] for name in names if name in outcomes]
+                if found and all(not outcome.error for outcome in found):
+                    means.append((sum(outcome.figures[TRIAL] for outcome in found) / len(found), setting))
+            chosen[entrant] = max(means, key=lambda mean: mean[0])[1] if means else METHODS[entrant.method].settings[0]
+        return chosen
+
+    def scored(self, settings: Mapping[Entrant, Setting]) -> list[Cell]:
+        """The cells of the comparison, image by image, and of each image its :data:`.cells.LIMITS`."""
+        cells: list[Cell] = []
+        for spec in self.cases.values():
+            cells.append(Cell(spec, LIMITS, {}, "", "", "", steps=0))
+            for entrant in self.entrants:
+                if _fits(entrant, spec):
+                    choices = self.choices(entrant)
+                    cells.append(self._cell(spec, entrant, {} if choices else settings[entrant], choices=choices))
+        return cells
+
+    def choices(self, entrant: Entrant) -> tuple[Setting, ...]:
+        """Of what a method takes the best on each image, chosen on the truth. Empty for the model's own methods, which never see it."""
+        method = METHODS[entrant.method]
+        grid = method.grid(self.config.grid)
+        return grid if self.config.on_each_image and method.is_peer and len(grid) > 1 else ()
+
+    def _cell(self, spec: CaseSpec, entrant: Entrant, setting: Setting, *, trial: bool = False, choices: tuple[Setting, ...] = ()) -> Cell:
+        method = METHODS[entrant.method]
+        needs_model = method.needs_model(choices or (setting,), noise_known=spec.noise != MEASURED)
+        return Cell(
+            case=spec,
+            method=entrant.method,
+            setting=setting,
+            model=entrant.model,
+            folder=str(self.folders[entrant.model]),
+            bundle=self.weights[entrant.model][entrant.method] if needs_model else "",
+            steps=self.config.steps,
+            seed=self.config.seed,
+            other=_other(spec, [*self.cases.values(), *self.tuning.values()]) if method.needs_other else ("", ""),
+            trial=trial,
+            choices=choices,
+        )
+
+
+def _fits(entrant: Entrant, spec: CaseSpec) -> bool:
+    method = METHODS[entrant.method]
+    return (not method.organs or spec.organ in method.organs) and (not method.told or spec.kind == "volume")
+
+
+def _weights(model: Bundle, method: str) -> str:
+    """A mark of the model's files, default method and settings, without what no result of the method depends on.
+
+    That is the list of the components, and the networks that only other methods use: a model that is given one more of those
+    keeps all the results it has.
+    """
+    # One network too many costs a result that was kept; one too few would keep a wrong one.
+    used = {*METHODS[method].networks, *(needed(model.default_method, informed=True) if method == default.METHOD.name else ())}
+    others = {network for one in METHODS.values() for network in one.networks} - used
+    unused = {INDEX, *others}
+    files = {name: digest for name, digest in model.card["files"].items() if name.split("/")[0] not in unused}
+    decisive = files, model.default_method, model.default_settings
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def _other(spec: CaseSpec, every: Sequence[CaseSpec]) -> tuple[str, str]:
+    """Organ and contrast of the first image of another organ, or else of another contrast."""
+    for differs in (lambda one: one.organ != spec.organ, lambda one: one.contrast != spec.contrast):
+        for one in every:
+            if differs(one):
+                return one.organ, one.contrast
+    return "", ""

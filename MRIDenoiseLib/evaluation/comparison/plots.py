@@ -1,0 +1,164 @@
+"""The plots of a comparison, as PNG bytes: scores by organ and noise, error against sharpness, time, and slices against each other."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from MRIDenoiseLib.evaluation.comparison.run import Findings
+from MRIDenoiseLib.evaluation.comparison.summary import FIGURES, OURS, MethodRow, organ_and_noise
+from MRIDenoiseLib.evaluation.denoisers import GROUPS, METHODS
+from MRIDenoiseLib.evaluation.denoisers.contender import Group
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS: dict[Group, str] = {"control": "#888888", "tools": "#4c78a8", "paper": "#e6a23c", "ablation": "#b279a2", "ours": "#2a9d5c"}
+DPI = 110
+_COLUMNS = 3
+
+
+def box_plots(findings: Findings, rows: Sequence[MethodRow], figure: str) -> bytes:
+    """A box a method, a panel an organ and noise; every image is a dot."""
+    panels: dict[str, dict[str, list[float]]] = {}
+    for cell, outcome in findings.cells:
+        value = outcome.figures.get(figure, math.nan)
+        if math.isfinite(value):
+            panels.setdefault(organ_and_noise(cell.case), {}).setdefault(f"{cell.method}/{cell.model}", []).append(value)
+    height = 0.26 * len(rows) + 0.9
+    columns = min(_COLUMNS, max(len(panels), 1))
+    drawing = _figure(4.6 * columns + 1.2, height * math.ceil(len(panels) / columns))
+    axes = drawing.subplots(math.ceil(len(panels) / columns), columns, squeeze=False, sharey=True)
+    names = [f"{row.entrant.method}/{row.entrant.model}" for row in rows]
+    for place, (title, found) in zip(axes.flat, panels.items(), strict=False):
+        for height_at, (name, row) in enumerate(zip(names, rows, strict=True)):
+            colour = COLOURS[METHODS[row.entrant.method].group]
+            values = found.get(name, [])
+            if len(values) > 1:
+                place.boxplot(
+                    values,
+                    positions=[height_at],
+                    orientation="horizontal",
+                    widths=0.6,
+                    showfliers=False,
+                    medianprops={"color": colour},
+                    boxprops={"color": colour},
+                    whiskerprops={"color": colour},
+                    capprops={"color": colour},
+                )
+            place.plot(values, [height_at] * len(values), ".", color=colour, markersize=5)
+        place.set_title(title, fontsize=10)
+        place.set_yticks(range(len(rows)), [row.title for row in rows], fontsize=8)
+        place.grid(axis="x", alpha=0.3)
+        place.tick_params(axis="x", labelsize=8)
+    axes[0, 0].invert_yaxis()
+    for place in list(axes.flat)[len(panels) :]:
+        place.set_axis_off()
+    definition = FIGURES[figure]
+    drawing.supxlabel(f"{definition.title}{f', {definition.unit}' if definition.unit else ''}", fontsize=10)
+    return _png(drawing)
+
+
+def trade_off(rows: Sequence[MethodRow], across: str, upward: str) -> bytes:
+    """One point a method by two figures."""
+    drawing = _figure(10, 6)
+    place = drawing.subplots()
+    _points(place, [(row, row.figures[across], row.figures[upward]) for row in rows])
+    for group, colour in COLOURS.items():
+        place.plot([], [], "o", color=colour, label=GROUPS[group])
+    place.legend(fontsize=8, loc="best")
+    _label(place, across, upward)
+    return _png(drawing)
+
+
+def cost(rows: Sequence[MethodRow], figure: str) -> bytes:
+    """A figure against processor seconds a slice."""
+    drawing = _figure(10, 5)
+    place = drawing.subplots()
+    place.set_xscale("log")
+    _points(place, [(row, row.processor, row.figures[figure]) for row in rows if row.processor > 0])
+    place.set_xlabel("processor seconds a slice")
+    place.set_ylabel(f"{FIGURES[figure].title} {FIGURES[figure].unit}")
+    place.grid(alpha=0.3)
+    return _png(drawing)
+
+
+def _points(place: Axes, points: Sequence[tuple[MethodRow, float, float]]) -> None:
+    """A point a method; its name stands right of the axes, the names in the order of the points' heights, and a line leads to it.
+
+    A method that did not run on all images is hollow, with how many it ran on: its place among the others says little.
+    """
+    finite = sorted((point for point in points if math.isfinite(point[1]) and math.isfinite(point[2])), key=lambda point: -point[2])
+    all_images = max((row.images for row, _, _ in finite), default=0)
+    for number, (row, x, y) in enumerate(finite):
+        colour = COLOURS[METHODS[row.entrant.method].group]
+        whole = row.images == all_images
+        size = 9 if row.entrant.method == OURS else 6
+        place.plot(x, y, "o", color=colour, markersize=size, markerfacecolor=colour if whole else "none", zorder=3)
+        place.annotate(
+            row.title if whole else f"{row.title} ({row.images} of {all_images} images)",
+            (x, y),
+            xytext=(1.05, 1 - (number + 0.5) / len(finite)),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=8,
+            arrowprops={"arrowstyle": "-", "relpos": (0, 0.5), "color": colour, "linewidth": 0.5, "alpha": 0.6},
+        )
+
+
+def evolution(curves: Sequence[tuple[str, Sequence[float], Sequence[float]]]) -> bytes:
+    """PSNR of state and estimate over a sampler's steps; (title, of the state, of the estimate) a sampler."""
+    drawing = _figure(9, 4.5)
+    place = drawing.subplots()
+    for number, (title, state, estimate) in enumerate(curves):
+        steps = np.arange(1, len(state) + 1)
+        place.plot(steps, estimate, "-", color=f"C{number}", label=f"{title}: denoiser's estimate")
+        place.plot(steps, state, ":", color=f"C{number}", label=f"{title}: what the sampler holds")
+    place.locator_params(axis="x", integer=True)
+    place.set_xlabel("step")
+    place.set_ylabel("foreground PSNR, dB")
+    place.legend(fontsize=7, ncols=2)
+    place.grid(alpha=0.3)
+    return _png(drawing)
+
+
+def clusters(points: np.ndarray, organs: Sequence[str], contrasts: Sequence[str], shares: Sequence[float]) -> bytes:
+    """Text embeddings on their first two principal axes; colour by organ, sign by contrast."""
+    drawing = _figure(8, 6)
+    place = drawing.subplots()
+    colours = {organ: f"C{number}" for number, organ in enumerate(dict.fromkeys(organs))}
+    signs = dict(zip(dict.fromkeys(contrasts), "osD^v<>PX*h8dp", strict=False))
+    for (x, y), organ, contrast in zip(points, organs, contrasts, strict=True):
+        place.plot(x, y, signs[contrast], color=colours[organ], alpha=0.8)
+    for organ, colour in colours.items():
+        place.plot([], [], "o", color=colour, label=organ)
+    for contrast, sign in signs.items():
+        place.plot([], [], sign, color="black", label=contrast)
+    place.legend(fontsize=8, bbox_to_anchor=(1.01, 1), loc="upper left")
+    place.set_xlabel(f"first principal axis ({shares[0]:.0%} of the variance)")
+    place.set_ylabel(f"second principal axis ({shares[1]:.0%})")
+    place.grid(alpha=0.3)
+    return _png(drawing)
+
+
+def _label(place: Axes, across: str, upward: str) -> None:
+    place.set_xlabel(f"{FIGURES[across].title} {FIGURES[across].unit}")
+    place.set_ylabel(f"{FIGURES[upward].title} {FIGURES[upward].unit}")
+    place.grid(alpha=0.3)
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=DPI, format="png")
+    return buffer.getvalue()

@@ -1,0 +1,200 @@
+"""The whole comparison: choose settings, score, and keep every cell, with progress, and from where the last run stopped."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean
+
+from MRIDenoiseLib.errors import SettingsError
+from MRIDenoiseLib.evaluation.comparison.cells import ADDED, LIMITS, OWN, Cell, Outcome
+from MRIDenoiseLib.evaluation.comparison.engine import ShouldStop, run_cells
+from MRIDenoiseLib.evaluation.comparison.honest_reference import counts
+from MRIDenoiseLib.evaluation.comparison.plan import Entrant, Plan
+from MRIDenoiseLib.evaluation.comparison.store import CellStore
+from MRIDenoiseLib.evaluation.denoisers.contender import Setting
+
+Progress = Callable[[float, float | None, str], None]
+"""Part done, seconds left or None, what is being done."""
+
+
+@dataclass(frozen=True)
+class Noises:
+    """How noisy an image and its reference are.
+
+    Args:
+        own: standard deviation of the reference's own noise in the body, part of its P99.5.
+        added: root mean square of noisy - reference there.
+    """
+
+    own: float
+    added: float
+
+    @property
+    def counts(self) -> bool:
+        """Whether figures of the image mean anything, see :mod:`MRIDenoiseLib.evaluation.comparison.honest_reference`."""
+        return counts(self.own, self.added)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a comparison has found.
+
+    Args:
+        plan: what was compared with what.
+        settings: the setting of each method.
+        trials: name of a tuning cell -> cell and outcome.
+        cells: of the comparison, with their outcomes.
+        limits: name of an image -> between what its Dice lies, see :data:`.cells.LIMITS`.
+        noises: name of an image -> that of its reference and that which was added.
+    """
+
+    plan: Plan
+    settings: Mapping[Entrant, Setting]
+    trials: Mapping[str, tuple[Cell, Outcome]]
+    cells: Sequence[tuple[Cell, Outcome]]
+    limits: Mapping[str, Mapping[str, float]]
+    noises: Mapping[str, Noises]
+
+    @property
+    def apart(self) -> Findings:
+        """Of the images that do not count, because their references are too noisy themselves."""
+        return self._of({name for name, noises in self.noises.items() if not noises.counts})
+
+    @property
+    def counted(self) -> Findings:
+        """Of the images that count: all that means, tests, tables and plots are made of. One on which every method failed is here."""
+        return self._of({name for name in self.plan.cases if name not in self.noises or self.noises[name].counts})
+
+    def _of(self, names: set[str]) -> Findings:
+        return replace(
+            self,
+            plan=replace(self.plan, cases={name: spec for name, spec in self.plan.cases.items() if name in names}),
+            cells=[(cell, outcome) for cell, outcome in self.cells if cell.case.name in names],
+            limits={name: limits for name, limits in self.limits.items() if name in names},
+        )
+
+
+def compare(
+    plan: Plan,
+    folder: Path,
+    *,
+    jobs: int,
+    scheduler: str | None = None,
+    progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
+    failed: Callable[[Cell, Outcome], None] | None = None,
+    peers: Path | None = None,
+) -> Findings:
+    """Do what is not done yet.
+
+    Args:
+        plan: what to compare.
+        folder: where cells are kept.
+        jobs: processes on this machine.
+        scheduler: of a Dask cluster instead.
+        progress: called after every cell.
+        should_stop: asked often.
+        failed: called for each cell that failed; the others go on.
+        peers: where results of other people's methods are kept for several comparisons.
+
+    Raises:
+        Paused: when told to stop; what is done is kept.
+        OutputError: the folder cannot be written.
+        SettingsError: Dask is not installed, or the scheduler does not answer.
+    """
+    store = CellStore(folder)
+
+    def fill(cells: Sequence[Cell], what: str) -> dict[str, Outcome]:
+        known = {cell.name: outcome for cell in cells if (outcome := store.get(cell)) is not None}
+        missing = [cell for cell in cells if cell.name not in known]
+        pace = _Pace(missing, [(cell, known[cell.name]) for cell in cells if cell.name in known], jobs)
+        if progress is not None:
+            progress(len(known) / max(len(cells), 1), None, what)
+        if missing:
+            for cell, outcome in run_cells(missing, jobs=jobs, scheduler=scheduler, should_stop=should_stop, peers=peers):
+                store.put(cell, outcome)
+                known[cell.name] = outcome
+                pace.done(cell, outcome)
+                if outcome.error and failed is not None:
+                    failed(cell, outcome)
+                if progress is not None:
+                    progress(len(known) / len(cells), pace.seconds_left(), f"{what}: {cell.title}, {cell.case.name}")
+        return known
+
+    trials = plan.trials()
+    tried = fill(trials, "Choosing settings")
+    settings = plan.choose(tried)
+    scored = plan.scored(settings)
+    return _findings(plan, settings, trials, scored, tried | fill(scored, "Comparing"))
+
+
+def kept(plan: Plan, folder: Path) -> Findings:
+    """What an unfinished comparison can tell already: of the images on which every method has run, whether it failed or not.
+
+    Args:
+        plan: what is compared.
+        folder: where cells are kept.
+
+    Raises:
+        SettingsError: settings are still being chosen, or no image is finished.
+    """
+    store = CellStore(folder)
+    trials = plan.trials()
+    tried = {cell.name: outcome for cell in trials if (outcome := store.get(cell, failed=True)) is not None}
+    if any(cell.name not in tried for cell in trials):
+        raise SettingsError("the comparison is still choosing settings; let it go on first")
+    settings = plan.choose(tried)
+    scored = plan.scored(settings)
+    found = {cell.name: outcome for cell in scored if (outcome := store.get(cell, failed=True)) is not None}
+    unfinished = {cell.case.name for cell in scored if cell.name not in found}
+    finished = {name: spec for name, spec in plan.cases.items() if name not in unfinished}
+    if not finished:
+        raise SettingsError("the comparison has no image on which every method has run; let it go on first")
+    # Cells of the whole plan: which other image's text a method is shown depends on all of its images.
+    of_finished = [cell for cell in scored if cell.case.name in finished]
+    return _findings(replace(plan, cases=finished), settings, trials, of_finished, tried | found)
+
+
+def _findings(
+    plan: Plan, settings: Mapping[Entrant, Setting], trials: Sequence[Cell], scored: Sequence[Cell], found: Mapping[str, Outcome]
+) -> Findings:
+    return Findings(
+        plan=plan,
+        settings=settings,
+        trials={cell.name: (cell, found[cell.name]) for cell in trials},
+        cells=[(cell, found[cell.name]) for cell in scored if cell.method != LIMITS],
+        noises={
+            cell.case.name: Noises(outcome.figures[OWN], outcome.figures[ADDED])
+            for cell in scored
+            if OWN in (outcome := found[cell.name]).figures
+        },
+        limits={cell.case.name: found[cell.name].figures for cell in scored if cell.method == LIMITS},
+    )
+
+
+class _Pace:
+    """Seconds left, from what a slice has taken each method so far: methods differ a thousandfold, so cells cannot be counted alike."""
+
+    def __init__(self, missing: Sequence[Cell], known: Sequence[tuple[Cell, Outcome]], jobs: int) -> None:
+        self._left: dict[str, int] = defaultdict(int)
+        self._taken: dict[str, list[float]] = defaultdict(list)
+        self._jobs = jobs
+        for cell in missing:
+            self._left[cell.method] += cell.case.slices * cell.runs
+        for cell, outcome in known:
+            self._taken[cell.method].append(outcome.seconds / cell.case.slices)
+
+    def done(self, cell: Cell, outcome: Outcome) -> None:
+        """Note a cell that has ended."""
+        self._left[cell.method] -= cell.case.slices * cell.runs
+        self._taken[cell.method].append(outcome.seconds / cell.case.slices)
+
+    def seconds_left(self) -> float | None:
+        """None while there is a method to come of which nothing is known."""
+        waiting = {method: slices for method, slices in self._left.items() if slices}
+        if any(not self._taken[method] for method in waiting):
+            return None
+        return sum(slices * mean(self._taken[method]) for method, slices in waiting.items()) / self._jobs

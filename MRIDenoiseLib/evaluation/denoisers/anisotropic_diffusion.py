@@ -1,0 +1,80 @@
+"""Slicer's *Gradient* and *Curvature Anisotropic Diffusion*: smoothing that halts at edges."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import SimpleITK as sitk
+
+from MRIDenoiseLib.evaluation.denoisers.contender import Method, Setting, Task
+
+Kind = Literal["gradient", "curvature"]
+"""After Perona & Malik 1990, or Whitaker & Xue 2001."""
+
+_FILTERS = {"gradient": sitk.GradientAnisotropicDiffusion, "curvature": sitk.CurvatureAnisotropicDiffusion}
+
+
+class Diffusion:
+    """An image on which diffusion goes on, slice by slice or in three dimensions.
+
+    ITK rescales the conductance in every iteration, so going on from an earlier result equals starting anew.
+
+    Args:
+        voxels: float32 (slices, rows, columns).
+        spacing: mm along them; three-dimensional diffusion runs in physical space as Slicer's does.
+        kind: which diffusion.
+        three_dimensional: whether slices touch each other.
+        conductance: how strong an edge has to be to stop it.
+    """
+
+    def __init__(
+        self, voxels: np.ndarray, spacing: tuple[float, float, float], kind: Kind, *, three_dimensional: bool, conductance: float
+    ) -> None:
+        self._run = _FILTERS[kind]
+        self._conductance = conductance
+        self._three_dimensional = three_dimensional
+        self._step = 0.0625 if three_dimensional else 0.125
+        self._images = [sitk.GetImageFromArray(part) for part in ([voxels] if three_dimensional else voxels)]
+        if three_dimensional:
+            # In units of the in-plane pixel, so that the time step is stable at any resolution.
+            # Rounded: ITK would call the time step unstable for a spacing that is a millionth below one.
+            depth = max(spacing[0] / spacing[2], 1.0)
+            self._images[0].SetSpacing((1.0, max(1.0, round(spacing[1] / spacing[2], 4)), depth))
+
+    def go_on(self, iterations: int) -> np.ndarray:
+        """The (slices, rows, columns) after so many more iterations."""
+        self._images = [self._run(image, self._step, self._conductance, 1, iterations) for image in self._images]
+        arrays = [sitk.GetArrayFromImage(image) for image in self._images]
+        return arrays[0] if self._three_dimensional else np.stack(arrays)
+
+
+def _method(kind: Kind, author: str) -> Method:
+    def run(task: Task, setting: Setting) -> np.ndarray:
+        dimensions, conductance = setting["dimensions"], setting["conductance"]
+        diffusion = Diffusion(task.image, task.spacing, kind, three_dimensional=dimensions == 3, conductance=conductance)
+        return task.filtered(diffusion.go_on(setting["iterations"]))
+
+    return Method(
+        name=kind,
+        title=f"{kind.capitalize()} anisotropic diffusion",
+        group="tools",
+        source=f"{author}; Slicer's module, the ITK filter through SimpleITK (Apache-2.0)",
+        run=run,
+        packages=("SimpleITK",),
+        settings=tuple(
+            {"dimensions": dimensions, "conductance": conductance, "iterations": iterations}
+            for dimensions in (3, 2)
+            for conductance, iterations in ((1.0, 4), (1.0, 8), (2.0, 2), (2.0, 4))
+        ),
+        wide=tuple(
+            {"dimensions": dimensions, "conductance": conductance, "iterations": iterations}
+            for dimensions in (3, 2)
+            for conductance in (1.0, 0.5, 2.0, 4.0)
+            for iterations in (4, 2, 8)
+        ),
+    )
+
+
+GRADIENT = _method("gradient", "Perona and Malik 1990")
+CURVATURE = _method("curvature", "Whitaker and Xue 2001")

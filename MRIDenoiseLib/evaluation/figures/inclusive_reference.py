@@ -1,0 +1,163 @@
+"""Whether a reference contains the noise of the image it is to judge, told from the two images alone.
+
+A mean over all repeats contains the noisy repeat: part of its noise looks like truth, and who returns his input does too well.
+What two images have in common may be anatomy or noise. Looked at is the slope of the reference's fine detail R on the noisy
+image's Y, sum(Y R) / sum(Y Y): for a mean of N repeats that contains the noisy one 1 / N, for an honest reference 0, plus what
+is anatomy. Three things tell anatomy from noise:
+
+- It lies in some places. Only the flattest blocks are looked at, in tissue and in air. A block is called flat by its coarse detail
+  and compared in its fine detail, so that the choice does not bend the result. Where blocks of tissue of middling flatness have
+  clearly more in common, anatomy speaks.
+- It fades towards the finest detail, while of noise much the same share is common at every frequency. The share is taken where it
+  is least, over bands and over tissue and air; where bands differ much, anatomy speaks.
+- It may be all that is there: a mean of two images has no more than half of each one's noise.
+
+Where anatomy speaks, nothing is claimed. Ten real volumes on which no limit here was chosen stood for the truth, at two resolutions
+and with white and grained noise of 1 to 10 % of P99.5. With air that still has its noise, means of 2, 3 and 8 repeats were found in
+95 % of 480 cases and honest references accused in 1.6 % of 320, all of one prostate; with blanked air in 25 % and 0.3 %, and
+mostly nothing was claimed. No inclusive reference was called honest.
+
+A mean of complex images shares less in air than in tissue, about N^(-3/2), so that the share is "at least".
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import fft, ndimage
+
+from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.image.body import body_mask
+
+BLOCK = 8
+"""Rows and columns of the blocks whose detail is looked at."""
+COARSE = 2.5
+"""Cosine waves half a period long count 1: up to here detail is coarse and tells how flat a block is."""
+BANDS = (COARSE, 4.0, 5.5, 7.0, np.inf)
+"""Limits of the bands of fine detail, in the same."""
+FLATTEST, MIDDLING = (0.0, 0.1), (0.4, 0.6)
+"""Parts of the blocks of a zone, in the order of their coarse detail."""
+FEWEST = 64
+"""Blocks that are looked at at least; a zone with fewer tells nothing."""
+FAINTEST = 0.1
+"""Of the strongest band's power: with less, a band was left empty (zero filling) and holds rounding alone."""
+BORDER = 2
+"""Pixels between tissue and what counts as air."""
+BLANKED = 0.1
+"""Part of a block that may be exactly zero; with more, somebody masked it, and the mask's border is common to both."""
+SMOOTH = 2.0
+"""Pixels over which both are smoothed to match their brightness."""
+
+LEAST = 0.05
+"""Share that counts as inclusive: 1 / 20. Ghosts in air of honest repeats come to 0.03."""
+MOST = 0.6
+"""Share above which it must be anatomy: a mean of two has 1 / 2."""
+EVEN_BANDS, EVEN_PLACES = 2.5, 1.35
+"""How much the odds share / (1 - share) may differ between bands, and be greater in middling blocks than in flat ones."""
+CERTAIN = 4.0
+"""Standard errors between a share and zero."""
+
+
+@dataclass(frozen=True)
+class Inclusion:
+    """How much of the noisy image's own noise is in the reference.
+
+    Args:
+        share: at least so much; 1 / N for a mean of N repeats that contains the noisy one.
+        standard_error: of the share.
+        inclusive: True or False, or None where anatomy is everywhere and nothing can be told.
+    """
+
+    share: float
+    standard_error: float
+    inclusive: bool | None
+
+    @property
+    def sentence(self) -> str:
+        """The finding for the user."""
+        if self.inclusive is None:
+            return "It cannot be told whether the reference contains the noisy image's own noise: no place is flat enough."
+        if not self.inclusive:
+            return "The reference does not contain the noisy image's own noise."
+        return (
+            f"The reference contains at least {self.share:.0%} of the noisy image's own noise: it is a mean that includes this "
+            "image, or the noisy image was made from it. Figures against it flatter whoever keeps noise; take a reference of other scans."
+        )
+
+
+def find_inclusion(noisy: np.ndarray, reference: np.ndarray) -> Inclusion:
+    """Find out whether a reference contains the noise of a noisy image.
+
+    Args:
+        noisy: (slices, rows, columns), magnitudes.
+        reference: the same shape; its brightness may differ by a factor.
+
+    Raises:
+        InputError: shapes that differ, or an image that shows nothing.
+    """
+    if reference.shape != noisy.shape:
+        raise InputError("the noisy image and the reference differ in shape; compare images of one grid")
+    body = body_mask(reference)
+    alive = np.logical_and.reduce([_blocks(image == 0).mean(axis=(1, 2)) <= BLANKED for image in (noisy, reference)])
+    ours, theirs = (
+        fft.dctn(_blocks(image)[alive], axes=(1, 2), norm="ortho") for image in (noisy.astype(np.float64), _matched(reference, noisy, body))
+    )
+    near = ndimage.binary_dilation(body, np.ones((1, 3, 3)), iterations=BORDER)
+    tissue, air = _blocks(body)[alive].all(axis=(1, 2)), ~_blocks(near)[alive].any(axis=(1, 2))
+    zones = ((tissue, True), (air, False))
+    found = [_in_zone(ours[zone], theirs[zone], anatomy=anatomy) for zone, anatomy in zones if zone.sum() >= FEWEST]
+    return min(found, key=lambda one: one.share, default=Inclusion(math.nan, math.nan, None))
+
+
+def _in_zone(noisy: np.ndarray, reference: np.ndarray, *, anatomy: bool) -> Inclusion:
+    """What the cosine coefficients (blocks, BLOCK, BLOCK) of one zone say.
+
+    With ``anatomy`` it may be in all of the flattest blocks; in air ghosts are in some blocks, and those are not the flattest.
+    """
+    order = np.hypot(*np.mgrid[0:BLOCK, 0:BLOCK])
+    coarse = (order > 0) & (order <= COARSE)
+    flatness = np.argsort(np.square((noisy + reference)[:, coarse]).sum(axis=1), kind="stable")
+    flat, middling = (_part(flatness, *limits) for limits in (FLATTEST, MIDDLING))
+    bands = [(order > low) & (order <= high) for low, high in zip(BANDS[:-1], BANDS[1:], strict=True)]
+    power = [float(np.square(noisy[flat][:, band]).mean()) for band in bands]
+    kept = [band for band, strength in zip(bands, power, strict=True) if strength > FAINTEST * max(power)]
+    shares = [_share(noisy[flat][:, band], reference[flat][:, band]) for band in kept]
+    share, error = min(shares)
+    if share < max(LEAST, CERTAIN * error):
+        return Inclusion(share, error, False)
+    odds = np.array([_odds(each) for each, _ in shares])
+    elsewhere = np.array([_odds(_share(noisy[middling][:, band], reference[middling][:, band])[0]) for band in kept])
+    even = odds.max() <= EVEN_BANDS * odds.min() and (not anatomy or np.median(elsewhere / odds) <= EVEN_PLACES)
+    return Inclusion(share, error, True if share <= MOST and even else None)
+
+
+def _part(order: np.ndarray, first: float, last: float) -> np.ndarray:
+    """A part of a list, no fewer than :data:`FEWEST` from its beginning on."""
+    start = min(round(first * len(order)), len(order) - FEWEST)
+    return order[start : max(round(last * len(order)), start + FEWEST)]
+
+
+def _share(noisy: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
+    """The slope over (blocks, coefficients) with its standard error, blocks being independent."""
+    common, own = (noisy * reference).sum(axis=1), np.square(noisy).sum(axis=1)
+    share = float(common.sum() / own.sum())
+    return share, float(np.sqrt(np.square(common - share * own).sum()) / own.sum())
+
+
+def _odds(share: float) -> float:
+    return share / (1 - share) if share < 1 else math.inf
+
+
+def _matched(image: np.ndarray, like: np.ndarray, body: np.ndarray) -> np.ndarray:
+    """An image at the brightness of another."""
+    values, wanted = (ndimage.gaussian_filter(each.astype(np.float64), (0, SMOOTH, SMOOTH))[body] for each in (image, like))
+    return image * float(values @ wanted / (values @ values))
+
+
+def _blocks(slices: np.ndarray) -> np.ndarray:
+    """(blocks, BLOCK, BLOCK) of all slices; what does not fill a block is left out."""
+    count, rows, columns = len(slices), slices.shape[1] // BLOCK, slices.shape[2] // BLOCK
+    cut = slices[:, : rows * BLOCK, : columns * BLOCK].reshape(count, rows, BLOCK, columns, BLOCK)
+    return cut.transpose(0, 1, 3, 2, 4).reshape(-1, BLOCK, BLOCK)

@@ -1,0 +1,1 @@
+"""What an image tells by itself: where the body is, its scale, its noise."""

@@ -1,0 +1,166 @@
+"""One acquired slice as DICOM describes it, the same for a classic file and for a frame of an enhanced multi-frame file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from pydicom import Dataset
+from pydicom.multival import MultiValue
+
+from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.io.dicom.files import ENHANCED, DicomFile, Series, text, whole_number
+
+_UIH_TILES = 0x00651051
+"""MR VFrame Sequence (0065,1051) of United Imaging: one item for every tile of a mosaic."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """Where one slice lies, and where to look up more about it.
+
+    Args:
+        file: the file it is stored in.
+        index: its place in a multi-frame file, from 0; None for a classic file.
+        groups: data sets to look a value up in, from the most specific to the file's own header.
+        position: Image Position (Patient) (0020,0032), LPS mm.
+        axes: Image Orientation (Patient) (0020,0037): 2x3, direction of increasing column, then of increasing row.
+        pixel_spacing: Pixel Spacing (0028,0030): mm between rows, mm between columns.
+    """
+
+    file: DicomFile
+    index: int | None
+    groups: tuple[Dataset, ...] = field(repr=False)
+    position: np.ndarray
+    axes: np.ndarray
+    pixel_spacing: np.ndarray
+
+    def get(self, *keywords: str) -> Any:
+        """The first value that is there and not empty, as a hashable (several values as a tuple), or None."""
+        for keyword in keywords:
+            for group in self.groups:
+                value = group.get(keyword)
+                if value is None or value == "":
+                    continue
+                if isinstance(value, MultiValue):
+                    return tuple(_plain(v) for v in value)
+                return _plain(value)
+        return None
+
+    @property
+    def label(self) -> str:
+        """How to name it in front of the user: its instance number, or frame number in a multi-frame file."""
+        if self.index is not None:
+            return f"frame {self.index + 1}"
+        number = whole_number(self.file.header, "InstanceNumber")
+        return f"image {number}" if number is not None else self.file.path.name
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Its place in the order in which the scanner numbered the images."""
+        return whole_number(self.file.header, "InstanceNumber") or 0, self.index or 0
+
+
+def is_enhanced(header: Dataset) -> bool:
+    """Whether a header describes its frames in functional groups."""
+    return text(header, "SOPClassUID") in ENHANCED or "PerFrameFunctionalGroupsSequence" in header
+
+
+def frames_of(series: Series) -> list[Frame]:
+    """Every slice of a series.
+
+    Raises:
+        InputError: not MR, not grey, a mosaic, or a slice without position, orientation or pixel spacing.
+    """
+    return frames_in(series.files)
+
+
+def frames_in(files: Iterable[DicomFile]) -> list[Frame]:
+    """Every slice in some files; errors as in :func:`frames_of`."""
+    found: list[Frame] = []
+    for file in files:
+        _check_kind(file)
+        if is_enhanced(file.header):
+            found.extend(_enhanced_frames(file))
+        elif (whole_number(file.header, "NumberOfFrames") or 1) > 1:
+            raise InputError(f"{file.path.name} holds several frames without saying where they lie; export it as classic or enhanced MR")
+        else:
+            found.append(_frame(file, None, (file.header,)))
+    return found
+
+
+def _check_kind(file: DicomFile) -> None:
+    header, what = file.header, file.path.name
+    modality = text(header, "Modality")
+    if modality != "MR":
+        raise InputError(f"{what} is {modality or 'of no stated modality'}, not MR; only MR images can be denoised")
+    photometric = text(header, "PhotometricInterpretation")
+    if (whole_number(header, "SamplesPerPixel") or 1) != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2", ""):
+        raise InputError(f"{what} is a colour image ({photometric[:16]}); only grey MR images can be denoised")
+    tiles = header.get(_UIH_TILES)
+    if "MOSAIC" in (header.get("ImageType") or ()) or (tiles is not None and tiles.VR == "SQ" and len(tiles.value) > 1):
+        raise InputError(f"{what} packs many slices into one picture (a mosaic), which is not read; export single or enhanced images")
+    if not (whole_number(header, "Rows") or 0) > 0 or not (whole_number(header, "Columns") or 0) > 0:
+        raise InputError(f"{what} holds no pixels; export the image again")
+
+
+def lookup_groups(header: Dataset) -> Iterator[tuple[Dataset, ...]]:
+    """For each slice of a header the data sets to look a value up in, the most specific first (one slice if classic)."""
+    if not is_enhanced(header):
+        yield (header,)
+        return
+    shared = header.get("SharedFunctionalGroupsSequence") or []
+    common = tuple(_macros(shared[0])) if len(shared) else ()
+    for item in header.get("PerFrameFunctionalGroupsSequence") or []:
+        yield (*_macros(item), *common, header)
+
+
+def _enhanced_frames(file: DicomFile) -> Iterator[Frame]:
+    count = whole_number(file.header, "NumberOfFrames") or 0
+    groups = list(lookup_groups(file.header))
+    if count < 1 or len(groups) != count:
+        raise InputError(f"{file.path.name} promises {count} frames and describes {len(groups)}; copy or export it again")
+    for index, of_frame in enumerate(groups):
+        yield _frame(file, index, of_frame)
+
+
+def _macros(item: Dataset) -> Iterator[Dataset]:
+    """The items one level, and for diffusion directions two levels, below a functional-groups item."""
+    for element in item:
+        if element.VR == "SQ" and len(element.value):
+            yield element.value[0]
+            for inner in element.value[0]:
+                if inner.VR == "SQ" and len(inner.value) and not inner.tag.is_private:
+                    yield inner.value[0]
+
+
+def _frame(file: DicomFile, index: int | None, groups: tuple[Dataset, ...]) -> Frame:
+    frame = Frame(file, index, groups, np.zeros(3), np.zeros((2, 3)), np.zeros(2))
+    position = _numbers(frame, "ImagePositionPatient", 3)
+    axes = _numbers(frame, "ImageOrientationPatient", 6).reshape(2, 3)
+    spacing = _numbers(frame, "PixelSpacing", 2)
+    lengths = np.linalg.norm(axes, axis=1)
+    if np.abs(lengths - 1).max() > 1e-2 or abs(float(axes[0] @ axes[1])) > 1e-2:
+        raise InputError(f"{file.path.name} ({frame.label}) has an impossible orientation (0020,0037); copy or export it again")
+    if spacing.min() <= 0:
+        raise InputError(f"{file.path.name} ({frame.label}) has an impossible pixel spacing (0028,0030); copy or export it again")
+    return Frame(file, index, groups, position, axes / lengths[:, None], spacing)
+
+
+def _numbers(frame: Frame, keyword: str, count: int) -> np.ndarray:
+    value = frame.get(keyword)
+    values = value if isinstance(value, tuple) else (value,)
+    try:
+        numbers = np.array([float(v) for v in values])
+    except (TypeError, ValueError):
+        numbers = np.array([])
+    if numbers.size != count or not np.isfinite(numbers).all():
+        raise InputError(f"{frame.file.path.name} ({frame.label}) does not say where its slice lies ({keyword}); export the series again")
+    return numbers
+
+
+def _plain(value: Any) -> Any:
+    """A number as float, anything else as text."""
+    return float(value) if isinstance(value, (int, float)) else str(value)

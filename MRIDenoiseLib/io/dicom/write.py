@@ -1,0 +1,189 @@
+"""A Volume that came from DICOM to a derived DICOM series that goes back beside its source in the same study."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
+from MRIDenoiseLib.errors import OutputError
+from MRIDenoiseLib.io.derivation import Derivation
+from MRIDenoiseLib.io.dicom.account import MANUFACTURER, account, code, derivation_code, derived_type, source_image
+from MRIDenoiseLib.io.dicom.encoding import Encoding, choose_encoding, put_private_scale, put_rescale
+from MRIDenoiseLib.io.dicom.enhanced import describe_frames
+from MRIDenoiseLib.io.dicom.files import PARSING_FAULTS, is_dicom, quiet, shallow, text, whole_number
+from MRIDenoiseLib.io.dicom.frames import is_enhanced, lookup_groups
+from MRIDenoiseLib.io.dicom.pixels import scaling
+from MRIDenoiseLib.volume import Volume
+
+_SERIES_OFFSET = 1000
+_STALE = (
+    "IconImageSequence",
+    "DigitalSignaturesSequence",
+    "MACParametersSequence",
+    "DataSetTrailingPadding",
+    "ConcatenationUID",
+    "InConcatenationNumber",
+    "InConcatenationTotalNumber",
+    "ConcatenationFrameOffsetNumber",
+    "SOPInstanceUIDOfConcatenationSource",
+)
+"""Attributes that describe the source's pixels or file and would be untrue of the result."""
+
+_WORD_BYTES = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+
+
+def check_source(volume: Volume) -> None:
+    """Raise OutputError unless a derived series can be made: the volume came from DICOM and still has its slices."""
+    if not volume.headers:
+        raise OutputError("a folder of DICOM images can be written only when the input was DICOM; choose a .nii.gz, .nrrd or .mha file")
+    slices = _slice_count(volume)
+    if slices != volume.voxels.shape[0]:
+        raise OutputError(
+            f"the result has {volume.voxels.shape[0]} slices and its source {slices}, so no DICOM series can be derived from it"
+        )
+    identifiers = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+    if not all(text(header, keyword) for header in volume.headers for keyword in identifiers):
+        raise OutputError(
+            "the source's DICOM headers lack an identifier, so no series can be derived; choose a .nii.gz, .nrrd or .mha file"
+        )
+
+
+def is_our_series(folder: Path) -> bool:
+    """Whether everything in a folder is a derived series of ours, which ``--overwrite`` may replace."""
+    return all(_is_ours(path) for path in folder.iterdir())
+
+
+def write_series(volume: Volume, folder: Path, derivation: Derivation | None = None) -> None:
+    """Write a derived series: the source's headers with new pixels, new UIDs and an account of what was done.
+
+    A classic source gives one file a slice. An enhanced multi-frame source gives one enhanced multi-frame file that
+    holds the chosen frames in slice order. Patient, study, frame of reference, position, orientation and window stay.
+    Pixels are uncompressed (Explicit VR Little Endian) in the source's bit depth and rescale slope. Where a voxel would
+    not fit: in all allocated bits, else signed, else with a new rescale slope for the whole series (and a matching
+    Philips scale slope), so that no bright voxel is clipped.
+
+    Args:
+        volume: what to write; ``headers`` are its source's.
+        folder: a folder that does not exist yet.
+        derivation: what was done.
+
+    Raises:
+        OutputError: the volume did not come from DICOM, or its headers cannot be written.
+    """
+    check_source(volume)
+    with quiet():
+        _write_files(volume, folder, derivation)
+
+
+def _write_files(volume: Volume, folder: Path, derivation: Derivation | None) -> None:
+    slices = [groups for header in volume.headers for groups in lookup_groups(header)]
+    scalings = [scaling(groups, "the source") for groups in slices]
+    encoding = choose_encoding(volume.voxels, scalings, volume.headers[0])
+    folder.mkdir()
+    series = generate_uid(prefix=None)
+    now = datetime.now().astimezone()
+    enhanced = is_enhanced(volume.headers[0])
+    for index, source in enumerate(volume.headers):
+        header = _copy(source)
+        _describe(header, derivation, series, index + 1, now)
+        if enhanced:
+            describe_frames(header, source, encoding, derivation)
+            pixels = np.stack([encoding.encode(v, k) for k, v in enumerate(volume.voxels)])
+        else:
+            _describe_slice(header, source, encoding, index, derivation)
+            pixels = encoding.encode(volume.voxels[index], index)
+        had_range = "SmallestImagePixelValue" in header and "LargestImagePixelValue" in header
+        encoding.describe_pixels(header)
+        if had_range and encoding.bits <= 16:
+            kind = "SS" if encoding.signed else "US"
+            header.add_new("SmallestImagePixelValue", kind, int(pixels.min()))
+            header.add_new("LargestImagePixelValue", kind, int(pixels.max()))
+        header.add_new("PixelData", "OW", _even(pixels.tobytes()))
+        _save(header, folder / f"IM{index + 1:05d}.dcm")
+
+
+def _slice_count(volume: Volume) -> int:
+    if is_enhanced(volume.headers[0]):
+        return whole_number(volume.headers[0], "NumberOfFrames") or 0
+    return len(volume.headers)
+
+
+def _copy(source: Dataset) -> Dataset:
+    """A header whose elements may be replaced without touching the source's, words in little-endian order."""
+    big = source.original_encoding[1] is False
+    header = shallow(source)
+    for element in list(header):
+        if element.keyword in _STALE:
+            del header[element.tag]
+            continue
+        size = _WORD_BYTES.get(element.VR)
+        if big and size and isinstance(element.value, bytes) and len(element.value) % size == 0:
+            header.add_new(element.tag, element.VR, np.frombuffer(element.value, f">u{size}").astype(f"<u{size}").tobytes())
+    return header
+
+
+def _describe(header: Dataset, derivation: Derivation | None, series: str, number: int, now: datetime) -> None:
+    """Everything that makes a header a derived one, whatever its kind."""
+    suffix = derivation.suffix if derivation else "derived"
+    header.SOPInstanceUID = generate_uid(prefix=None)
+    header.SeriesInstanceUID = series
+    header.SeriesNumber = (whole_number(header, "SeriesNumber") or 0) + _SERIES_OFFSET
+    header.SeriesDescription = f"{text(header, 'SeriesDescription')[: 63 - len(suffix)]} {suffix}".strip()
+    header.InstanceNumber = number
+    header.InstanceCreationDate = now.strftime("%Y%m%d")
+    header.InstanceCreationTime = now.strftime("%H%M%S")
+    header.ImageType = derived_type(header.get("ImageType"))
+    header.ImageComments = " ".join(filter(None, (RESEARCH_USE_ONLY, text(header, "ImageComments"))))[:10240]
+    equipment = Dataset()
+    equipment.PurposeOfReferenceCodeSequence = code("109102", "DCM", "Processing Equipment")
+    equipment.Manufacturer = MANUFACTURER
+    equipment.ManufacturerModelName = "MRIDenoiseLib"
+    equipment.SoftwareVersions = __version__
+    equipment.ContributionDateTime = now.strftime("%Y%m%d%H%M%S%z")
+    equipment.ContributionDescription = account(derivation)
+    header.ContributingEquipmentSequence = Sequence([*(header.get("ContributingEquipmentSequence") or []), equipment])
+
+
+def _describe_slice(header: Dataset, source: Dataset, encoding: Encoding, index: int, derivation: Derivation | None) -> None:
+    header.DerivationDescription = account(derivation)
+    header.DerivationCodeSequence = derivation_code()
+    header.SourceImageSequence = Sequence([source_image(source.SOPClassUID, source.SOPInstanceUID)])
+    if encoding.rescaled:
+        put_rescale(header, encoding.scalings[index])
+        put_private_scale(header, encoding.scalings[index])
+
+
+def _even(data: bytes) -> bytes:
+    return data + b"\0" * (len(data) % 2)
+
+
+def _save(header: Dataset, path: Path) -> None:
+    header.file_meta = FileMetaDataset()
+    header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
+    header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
+    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    try:
+        header.save_as(path, enforce_file_format=True)
+    except OSError:
+        raise  # a full disk, not a bad header: the caller says so
+    except PARSING_FAULTS as error:
+        raise OutputError("the source's DICOM header cannot be written again; choose a .nii.gz, .nrrd or .mha file instead") from error
+
+
+def _is_ours(path: Path) -> bool:
+    if not path.is_file() or not is_dicom(path):
+        return False
+    with quiet():
+        try:
+            header = dcmread(path, stop_before_pixels=True, specific_tags=["ContributingEquipmentSequence"])
+            equipment = header.get("ContributingEquipmentSequence") or []
+            return any(text(item, "Manufacturer") == MANUFACTURER for item in equipment)
+        except PARSING_FAULTS:
+            return False

@@ -1,0 +1,210 @@
+"""A model on disk: one folder that holds every network, its configuration, and a card that says what it is.
+
+The layout is a diffusers pipeline's (``model_index.json`` and a folder a component) plus ``card.json``, which holds the
+SHA-256 of every other file. Nothing is used before it has been checked, nothing is unpickled, and no network connection is
+made.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from diffusers import DDIMScheduler
+from torch import Tensor
+
+from MRIDenoiseLib.card import CARD, needed, trained_on
+from MRIDenoiseLib.errors import BundleError
+from MRIDenoiseLib.models.bundle import components
+from MRIDenoiseLib.models.bundle.files import PROMPTS, check_files, sha256
+from MRIDenoiseLib.models.bundle.prompts import PromptEmbeddings, encode_prompt, encoder_hash
+from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
+from MRIDenoiseLib.models.flow import FlowNetwork
+from MRIDenoiseLib.models.nbnet import NBNet
+from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import CLIPTextModel, PreTrainedTokenizerBase
+
+
+class Bundle:
+    """A checked model. Make one with :meth:`load`.
+
+    The networks are read when first asked for, as float32, frozen, and in evaluation mode.
+
+    Attributes:
+        path: its folder.
+        card: what ``card.json`` says.
+        hash: SHA-256 of ``card.json``, which by the hashes in it stands for the whole folder.
+        device: where the networks are put when they are read.
+        notes: sentences on what a newer program put into the model and this one does without.
+    """
+
+    def __init__(self, path: Path, card: dict[str, Any], classes: dict[str, str], device: torch.device, *, text_checked: bool) -> None:
+        self.path = path
+        self.card = card
+        self.hash = sha256(path / CARD)
+        self.device = device
+        self.notes = components.unknown_keys(path, classes)
+        self._classes = classes
+        self._text_checked = text_checked
+        self._encoded: dict[str, tuple[Tensor, Tensor]] = {}
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | torch.device = "cpu", *, text_later: bool = False) -> Bundle:
+        """Check everything in the folder, then give the model.
+
+        Args:
+            path: the folder.
+            device: where the networks are put when they are read.
+            text_later: match the files of the text encoder and the tokenizer with the card like all others, but look into them
+                only when a prompt first needs them. Their libraries take longer to import than everything else together.
+
+        Raises:
+            BundleError: a file is missing, changed, unlisted, a link or of a dangerous kind, or a configuration does not fit.
+        """
+        path = Path(path)
+        card, classes = _checked(path, text=not text_later)
+        return cls(path, card, classes, torch.device(device), text_checked=not text_later)
+
+    @staticmethod
+    def verify(path: str | Path) -> str:
+        """Check everything that :meth:`load` checks and give the bundle's hash.
+
+        Raises:
+            BundleError: as :meth:`load`.
+        """
+        path = Path(path)
+        _checked(path, text=True)
+        return sha256(path / CARD)
+
+    @cached_property
+    def denoiser(self) -> DiffusionDenoiser:
+        """The conditional diffusion denoiser g."""
+        network = components.load_network(self.path, "denoiser")
+        assert isinstance(network, DiffusionDenoiser)
+        return network.to(self.device)
+
+    @cached_property
+    def degradation(self) -> NBNet:
+        """The degradation network f_phi: clean slice to what the fast scan would show; one input channel."""
+        network = components.load_network(self.path, "degradation")
+        assert isinstance(network, NBNet)
+        return network.to(self.device)
+
+    @cached_property
+    def restoration(self) -> NBNet | None:
+        """The regression network f_psi, or None where the bundle has none."""
+        if "restoration" not in self._classes:
+            return None
+        network = components.load_network(self.path, "restoration")
+        assert isinstance(network, NBNet)
+        return network.to(self.device)
+
+    @cached_property
+    def noise_estimator(self) -> NoiseEstimator | None:
+        """The network that measures the noise, or None where the bundle has none."""
+        if "noise_estimator" not in self._classes:
+            return None
+        network = components.load_network(self.path, "noise_estimator")
+        assert isinstance(network, NoiseEstimator)
+        return network.to(self.device)
+
+    @cached_property
+    def flow(self) -> FlowNetwork | None:
+        """The network that sharpens the regression network's answers, or None where the bundle has none."""
+        if "flow" not in self._classes:
+            return None
+        network = components.load_network(self.path, "flow")
+        assert isinstance(network, FlowNetwork)
+        return network.to(self.device)
+
+    @cached_property
+    def text_encoder(self) -> CLIPTextModel | PeftModel:
+        """The text encoder; needed only for prompts that are not cached."""
+        from MRIDenoiseLib.models.bundle.text import load_text_encoder
+
+        self._check_text()
+        return load_text_encoder(self.path).to(self.device)
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer that belongs to the text encoder."""
+        from MRIDenoiseLib.models.bundle.text import load_tokenizer
+
+        self._check_text()
+        return load_tokenizer(self.path)
+
+    @cached_property
+    def scheduler(self) -> DDIMScheduler:
+        """The forward process the denoiser was trained on."""
+        return components.load_scheduler(self.path)
+
+    @property
+    def default_method(self) -> str:
+        """The sampling method to use when the user names none."""
+        return self.card["default_method"]
+
+    @property
+    def trained_on(self) -> dict[str, frozenset[str]]:
+        """``organ`` and ``contrast`` -> the values the training data had, as the card's ``training`` lists them."""
+        return trained_on(self.card)
+
+    @property
+    def default_settings(self) -> dict[str, Any]:
+        """That method's settings."""
+        return dict(self.card.get("default_settings", {}))
+
+    @cached_property
+    def prompt_embeddings(self) -> PromptEmbeddings:
+        """The prompts computed when the bundle was made."""
+        return PromptEmbeddings.load(self.path / PROMPTS, encoder_hash(self.card["files"]))
+
+    def encode(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+        """What the networks are told for each prompt.
+
+        Cached prompts need no text encoder. Every prompt is encoded alone, so its embedding does not depend on the others.
+
+        Returns:
+            B x L x E float32 embeddings and B x L bool, True where a token counts; on ``device``.
+
+        Raises:
+            BundleError: a prompt has more tokens than this model takes.
+        """
+        for text in texts:
+            if text not in self._encoded:
+                known = self.prompt_embeddings.get(text)
+                self._encoded[text] = known if known is not None else encode_prompt(self.tokenizer, self.text_encoder, text)
+        found = [self._encoded[text] for text in texts]
+        embeddings = torch.stack([embedding for embedding, _ in found]).to(self.device)
+        return embeddings, torch.stack([mask for _, mask in found]).to(self.device)
+
+    def _check_text(self) -> None:
+        if not self._text_checked:
+            from MRIDenoiseLib.models.bundle.text import check_text
+
+            check_text(self.path)
+            self._text_checked = True
+
+
+def _checked(path: Path, *, text: bool) -> tuple[dict[str, Any], dict[str, str]]:
+    card = check_files(path)
+    classes = components.check_components(path)
+    if text:
+        from MRIDenoiseLib.models.bundle.text import check_text
+
+        check_text(path)
+    components.check_text_width(path, classes)
+    method, settings = card.get("default_method"), card.get("default_settings", {})
+    if not isinstance(method, str) or not isinstance(settings, dict):
+        raise BundleError(f"{path}: card.json must name its default_method and give default_settings as an object.")
+    informed = bool(components.network_config(path, "denoiser").get("informed"))
+    for network in needed(method, informed=informed):
+        if network not in classes:
+            raise BundleError(f"{path}: card.json has the default_method {method!r}, but there is no {network} network.")
+    if (path / PROMPTS).exists():
+        PromptEmbeddings.check(path, components.prompt_length(path), components.text_width(path))
+    return card, classes

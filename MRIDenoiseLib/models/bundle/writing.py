@@ -1,0 +1,155 @@
+"""Write a bundle: every component in float16, its card with the hash of every file, all or nothing."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTokenizer, PreTrainedTokenizerBase
+
+from MRIDenoiseLib.card import CARD
+from MRIDenoiseLib.io.atomic import replacing
+from MRIDenoiseLib.models.bundle import components
+from MRIDenoiseLib.models.bundle import text as texts
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.models.bundle.files import FORMAT, INDEX, PROMPTS, list_files, read_json, sha256, write_json
+from MRIDenoiseLib.models.bundle.prompts import PromptEmbeddings, encode_prompt, encoder_hash
+from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
+from MRIDenoiseLib.models.flow import FlowNetwork
+from MRIDenoiseLib.models.nbnet import NBNet
+from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
+from MRIDenoiseLib.models.operations import parameter_count
+
+_LOCAL_KEYS = ("_name_or_path", "name_or_path", "is_local", "local_files_only", "_commit_hash")
+"""Where libraries note from which folder something was read: it would tell a path of the machine that wrote the bundle."""
+
+
+def write_bundle(
+    path: str | Path,
+    *,
+    denoiser: DiffusionDenoiser,
+    degradation: NBNet,
+    text_encoder: CLIPTextModel | PeftModel,
+    tokenizer: PreTrainedTokenizerBase,
+    scheduler: DDIMScheduler,
+    restoration: NBNet | None = None,
+    noise_estimator: NoiseEstimator | None = None,
+    flow: FlowNetwork | None = None,
+    prompt_embeddings: Iterable[str] = (),
+    card: dict[str, Any],
+    overwrite: bool = False,
+) -> Bundle:
+    """Write a bundle and give it back as loaded from there. The networks passed in stay as they are.
+
+    Args:
+        path: the folder to make.
+        denoiser: g.
+        degradation: f_phi, one input channel.
+        text_encoder: a CLIP text model, or one with a LoRA adapter, which is kept apart in ``text_encoder/lora``.
+        tokenizer: the one of the text encoder; prompts are padded to its ``model_max_length``.
+        scheduler: the forward process, with ``prediction_type="sample"``.
+        restoration: f_psi, optional.
+        noise_estimator: optional; without it the noise is measured from the spectrum.
+        flow: optional; without it nothing can be sharpened.
+        prompt_embeddings: prompts whose embeddings the bundle is to carry ready.
+        card: must hold ``default_method``; ``default_settings`` and what there is to say about training, results, use
+            and limits. ``format``, ``files`` and ``parameters`` are added.
+        overwrite: replace a bundle that is there.
+
+    Raises:
+        ValueError: the card already has a key that is added here, or a weight has no finite float16 value.
+        BundleError: the components do not fit each other.
+        OutputError: the folder cannot be written.
+    """
+    if reserved := {"format", "files", "parameters"} & card.keys():
+        raise ValueError(f"the card may not bring {sorted(reserved)} itself")
+    given: dict[str, nn.Module | None] = {
+        "denoiser": denoiser,
+        "degradation": degradation,
+        "restoration": restoration,
+        "noise_estimator": noise_estimator,
+        "flow": flow,
+    }
+    networks: dict[str, nn.Module] = {name: network for name, network in given.items() if network is not None}
+    with replacing(path, overwrite, is_ours=is_bundle) as folder:
+        folder.mkdir()
+        for name, network in networks.items():
+            _write_network(folder / name, network)
+        _write_text_encoder(folder, text_encoder)
+        tokenizer.save_pretrained(folder / "tokenizer")
+        scheduler.save_config(folder / "scheduler")
+        kind = "CLIPTokenizer" if isinstance(tokenizer, CLIPTokenizer) else "PreTrainedTokenizerFast"
+        classes = {name: type(network).__name__ for name, network in networks.items()}
+        classes |= {"text_encoder": "CLIPTextModel", "tokenizer": kind, "scheduler": "DDIMScheduler"}
+        write_json(folder / INDEX, components.index_of(classes))
+        for name in list_files(folder):
+            if name.endswith(".json"):
+                _forget_where(folder, name)
+        _write_prompts(folder, prompt_embeddings)
+        files = {name: sha256(folder / name) for name in list_files(folder)}
+        for name in files:
+            # safetensors writes files that only their owner may read.
+            (folder / name).chmod(0o644)
+        parameters = {name: parameter_count(part) for name, part in {**networks, "text_encoder": text_encoder}.items()}
+        write_json(folder / CARD, {**card, "format": FORMAT, "parameters": parameters, "files": files})
+        Bundle.verify(folder)
+    return Bundle.load(path)
+
+
+def _write_network(folder: Path, network: nn.Module) -> None:
+    assert isinstance(network, DiffusionDenoiser | NBNet | NoiseEstimator | FlowNetwork)
+    network.save_config(folder)
+    _save_half(network.state_dict(), folder / components.NETWORK_WEIGHTS)
+
+
+def _write_text_encoder(folder: Path, encoder: CLIPTextModel | PeftModel) -> None:
+    base = encoder
+    if isinstance(encoder, PeftModel):
+        adapter = encoder.peft_config[encoder.active_adapter]
+        adapter.save_pretrained(folder / texts.LORA)
+        _save_half(get_peft_model_state_dict(encoder), folder / texts.LORA_WEIGHTS)
+        base = copy.deepcopy(encoder).unload()
+    own = folder / "text_encoder"
+    own.mkdir(exist_ok=True)
+    base.config.save_pretrained(own)
+    _save_half(base.state_dict(), own / texts.TEXT_WEIGHTS)
+
+
+def _save_half(weights: dict[str, Tensor], path: Path) -> None:
+    halves = {name: weight.detach().cpu().to(torch.float16).contiguous() for name, weight in weights.items()}
+    for name, weight in halves.items():
+        if not torch.isfinite(weight).all():
+            raise ValueError(f"{path.parent.name}: the weight {name!r} has no finite value in float16; training went astray")
+    save_file(halves, path, metadata={"format": "pt"})
+
+
+def _forget_where(folder: Path, name: str) -> None:
+    content = read_json(folder, name)
+    kept = {key: value for key, value in content.items() if key not in _LOCAL_KEYS}
+    if "base_model_name_or_path" in kept:
+        kept["base_model_name_or_path"] = None
+    if kept != content:
+        write_json(folder / name, kept)
+
+
+def _write_prompts(folder: Path, prompts: Iterable[str]) -> None:
+    """Embed the prompts by what was just written, so that they are what the bundle's own encoder would give."""
+    wanted = sorted(set(prompts))
+    if not wanted:
+        return
+    tokenizer, encoder = texts.load_tokenizer(folder), texts.load_text_encoder(folder)
+    known = {prompt: encode_prompt(tokenizer, encoder, prompt) for prompt in wanted}
+    files = {name: sha256(folder / name) for name in list_files(folder)}
+    PromptEmbeddings(known).save(folder / PROMPTS, encoder_hash(files))
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder is a bundle, whole or not, so that it may be replaced by another."""
+    return (folder / CARD).is_file() and (folder / INDEX).is_file()

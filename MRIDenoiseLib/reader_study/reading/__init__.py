@@ -1,0 +1,1 @@
+"""What a blinded reader runs; nothing here may open the key."""

@@ -1,0 +1,1 @@
+"""Making, balancing, checking and exporting a study."""

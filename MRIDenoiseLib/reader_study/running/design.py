@@ -1,0 +1,158 @@
+"""Who reads what, when and in which order: the reading lists of a study, drawn from its seed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+from MRIDenoiseLib.errors import SettingsError
+from MRIDenoiseLib.reader_study.running.balance import deal
+from MRIDenoiseLib.reader_study.running.lots import Lots
+
+ATTEMPTS = 100
+"""How often a reader's lists are drawn before two readers' are called bound to be alike."""
+
+
+@dataclass(frozen=True)
+class CaseName:
+    """A case: a patient, and the group (organ, contrast) that tells the patient's cases apart."""
+
+    subject: str
+    group: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One presentation on a reading list, with what the reader must not know.
+
+    Args:
+        case: what is shown.
+        arms: in which versions, one a panel, in the order of the panels.
+        practice: whether it never counts.
+    """
+
+    case: CaseName
+    arms: tuple[str, ...]
+    practice: bool = False
+
+
+Lists = Mapping[str, tuple[tuple[Entry, ...], ...]]
+"""Reader -> sessions -> entries, in the order in which they are read."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """What decides the reading lists.
+
+    Args:
+        seed: decides all draws.
+        readers: their codes.
+        sessions: how many each reader has.
+        arms: names of the versions of a case.
+        cases: all different.
+        practice: cases of other patients, shown first in the first session.
+        repeats: how many cases each reader reads once more in another session, for the agreement with himself.
+        side_by_side: all arms at once on random panels, instead of one after another in different sessions.
+    """
+
+    seed: int
+    readers: tuple[str, ...]
+    sessions: int
+    arms: tuple[str, ...]
+    cases: tuple[CaseName, ...]
+    practice: tuple[CaseName, ...] = ()
+    repeats: int = 0
+    side_by_side: bool = False
+
+
+def reading_lists(design: Design) -> Lists:
+    """The lists of every reader.
+
+    No patient comes twice in a session of a reader. In every session of a reader each arm comes equally often, give or take one, and
+    all sessions are equally long, give or take one. Each reader has an order of his own. Practice cases come first.
+
+    Raises:
+        SettingsError: no lists can be like that; the reason is said.
+    """
+    _check(design)
+    lists: dict[str, tuple[tuple[Entry, ...], ...]] = {}
+    for reader in design.readers:
+        for attempt in range(ATTEMPTS):
+            drawn = _list(design, Lots(design.seed, reader, attempt))
+            if drawn not in lists.values():
+                break
+        else:
+            raise SettingsError(f"{len(design.readers)} readers cannot each have an order of their own: there are too few cases")
+        lists[reader] = drawn
+    return lists
+
+
+def _readings_of(design: Design) -> Counter[str]:
+    """How often each patient is seen, without repeats."""
+    each = 1 if design.side_by_side else len(design.arms)
+    return Counter({subject: each * count for subject, count in Counter(case.subject for case in design.cases).items()})
+
+
+def _check(design: Design) -> None:
+    readings = _readings_of(design)
+    subject, most = readings.most_common(1)[0]
+    if most > design.sessions:
+        cases = most if design.side_by_side else most // len(design.arms)
+        times = "" if design.side_by_side else f" in {len(design.arms)} arms"
+        raise SettingsError(
+            f"the patient {subject} has {cases} case{'s' if cases > 1 else ''}{times}, {most} readings, and no patient may come twice in a "
+            f"session: at least {most} sessions are needed, not {design.sessions}"
+        )
+    room = len(_repeatable(design, design.cases))
+    if design.repeats > room:
+        raise SettingsError(
+            f"{design.repeats} cases cannot be read once more: with {design.sessions} sessions, and no patient twice in a session, "
+            f"there is room for {room}; add a session or ask for fewer repeats"
+        )
+    total = sum(readings.values()) + design.repeats
+    if total < design.sessions:
+        raise SettingsError(f"{total} readings cannot fill {design.sessions} sessions; there would be an empty one")
+    shared = {case.subject for case in design.practice} & set(readings)
+    if shared:
+        raise SettingsError(f"the patient {min(shared)} is a practice case and a case of the study; practise on other patients")
+
+
+def _repeatable(design: Design, cases: Sequence[CaseName]) -> list[CaseName]:
+    """Of the cases in this order those that can be read once more: a patient has as many repeats as sessions to spare."""
+    spare = {subject: design.sessions - count for subject, count in _readings_of(design).items()}
+    found = []
+    for case in cases:
+        if spare[case.subject] > 0:
+            spare[case.subject] -= 1
+            found.append(case)
+    return found
+
+
+def _list(design: Design, lots: Lots) -> tuple[tuple[Entry, ...], ...]:
+    """One reader's sessions."""
+    again = _repeatable(design, lots.shuffled(design.cases))[: design.repeats]
+    if design.side_by_side:
+        readings = [(case, "") for case in (*design.cases, *again)]
+        shown = _panel_orders(design.arms, len(readings) + len(design.practice), lots)
+        entries = [Entry(case, shown.pop()) for case, _ in readings]
+        practice = [Entry(case, shown.pop(), practice=True) for case in design.practice]
+    else:
+        arms = lots.shuffled(design.arms)
+        # Taken in turn, so that repeats keep the arms equally frequent.
+        readings = [(case, arm) for case in design.cases for arm in design.arms]
+        readings += [(case, arms[number % len(arms)]) for number, case in enumerate(again)]
+        entries = [Entry(case, (arm,)) for case, arm in readings]
+        practice = [Entry(case, (arms[number % len(arms)],), practice=True) for number, case in enumerate(lots.shuffled(design.practice))]
+    dealt = deal([(entry.case.subject, arm) for entry, (_, arm) in zip(entries, readings, strict=True)], design.sessions, lots)
+    names = lots.shuffled(range(design.sessions))
+    sessions = [[entry for entry, session in zip(entries, dealt, strict=True) if names[session] == number] for number in range(len(names))]
+    ordered = [tuple(lots.shuffled(session)) for session in sessions]
+    return (tuple(practice) + ordered[0], *ordered[1:])
+
+
+def _panel_orders(arms: Sequence[str], number: int, lots: Lots) -> list[tuple[str, ...]]:
+    """That many orders of the arms; each possible one comes equally often, give or take one."""
+    orders = list(permutations(arms))
+    return lots.shuffled([order for _ in range(-(-number // len(orders))) for order in lots.shuffled(orders)][:number])

@@ -1,0 +1,220 @@
+"""The scripts whose numbers go into a model's card, on phantoms and with a model that learned nothing."""
+
+import json
+import shutil
+from pathlib import Path
+
+import draw_sheets
+import measure_grain
+import measure_lesions
+import measure_native_noise
+import measure_noise_told
+import measure_pairs
+import measure_posterior
+import measure_repeats
+import measure_text
+import measure_through_plane
+import measure_tissues
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from command import command_line, volumes_of
+from scipy import ndimage
+from training_cases import record, record_folder
+from typer.testing import CliRunner
+
+from MRIDenoiseLib.data.records import RecordStore
+from MRIDenoiseLib.errors import MRIDenoiseError
+from MRIDenoiseLib.evaluation.claims.pairs import score_pairs
+from MRIDenoiseLib.evaluation.claims.repeats import REPEAT_SETS
+
+
+@pytest.fixture
+def measure(data_folder, tiny_bundle, tmp_path):
+    """Run a script's command; give what it wrote to its JSON file, and what it printed, in one line."""
+
+    def run(script, *options: str, pictures: Path | None = None) -> tuple[dict, str]:
+        target = tmp_path / "measured.json"
+        common = ["--data", str(data_folder), "--bundle", str(tiny_bundle), "--json", str(target)]
+        common += ["--pictures", str(pictures)] if pictures else []
+        done = CliRunner().invoke(command_line(script.main), [*common, *options], catch_exceptions=False, env={"COLUMNS": "140"})
+        assert done.exit_code == 0, done.output
+        content = json.loads(target.read_text())
+        assert content["files"] == json.loads((tiny_bundle / "card.json").read_text())["files"] and content["what"]
+        assert content["command"] == " ".join([f"python scripts/{script.__name__}.py --data DIR", *options]), "what gives them again"
+        return content, " ".join(done.output.split())
+
+    return run
+
+
+def test_lesions(measure):
+    content, output = measure(measure_lesions, "--rows", "R", "--subjects", "s1,s2", "--count", "2")
+    assert content["summary"]["denoised"]["all"]["number"] == len(content["details"]["lesions"]) == 2
+    assert content["summary"].keys() == {"noisy", "best blur", "equal blur", "denoised", "wrong metadata"}
+    assert "5th percentile" in output and "equal blur" in output and "lost" in output
+
+
+def test_lesions_of_a_sharpened_image(measure):
+    content, _ = measure(measure_lesions, "--method", "sharpened", "--sharpness", "1.0", "--rows", "R", "--subjects", "s1", "--count", "1")
+    assert content["method"] == "sharpened" and content["summary"]["denoised"]["all"]["number"] == 1
+
+
+def test_grain(measure):
+    content, output = measure(measure_grain, "--seeds", "2", "--rows", "R", "--subjects", "s2")
+    [row] = content["rows"]
+    assert 0 < row["share"] <= 1 and 0 < row["deviation"] <= row["changed"], "the noise field that the flow starts from is the seed's"
+    assert content["means"]["share"] == row["share"] and "following the seed" in output
+
+
+def test_native_noise(measure, data_folder, request, monkeypatch, tmp_path):
+    """Grain of anatomy or not, what the model does is shown beside what a filter told the grain does, in numbers and pictures."""
+    manifest = data_folder / "MANIFEST.csv"
+    known = manifest.read_text()
+    request.addfinalizer(lambda: manifest.write_text(known))
+    first, *rows = known.splitlines()
+    grainy, clean = rows[0].replace("test,0.005", "as-scanned,0.03"), rows[1].replace("test", "train")
+    manifest.write_text("\n".join([first, grainy, clean]))
+    monkeypatch.setattr(measure_native_noise, "CLEAN", ("head_T1w_s2",))
+    monkeypatch.setattr(measure_native_noise, "block_matching", lambda noisy, level: ndimage.gaussian_filter(noisy, (0, 1, 1)))
+    content, output = measure(measure_native_noise, "--limit", "2", "--bm4d", pictures=tmp_path)
+    [scan], [clean] = content["scans"], content["clean"]
+    assert (scan["scan"], clean["scan"]) == ("head_T1w_s1", "head_T1w_s2")
+    assert scan["removed"].keys() == {"denoised", "BM4D", "equal blur"} and scan["removed"]["BM4D"]["fine"] > 0.1
+    assert (tmp_path / "head_T1w_s1.png").stat().st_size > 5000
+    assert "edge ratio" in output and "BM4D told the grain removes. It " in output and "Clean scans" in output
+
+
+def test_noise_told(measure):
+    content, output = measure(measure_noise_told, "--subjects", "s1", "--kinds", "white", "--limit", "2")
+    assert [row["kind"] for row in content["rows"]] == ["white"] * 6
+    assert all(row["ratio"] == pytest.approx(row["told"] / row["true"], abs=1e-3) for row in content["rows"])
+    assert f"{content['rows'][-1]['ratio']:.2f}" in output and "rows that count" in output
+
+
+def test_through_plane(measure, data_folder, request, monkeypatch, tmp_path):
+    """On a volume whose slices differ; in those of the other tests they are all alike."""
+    manifest, volume = data_folder / "MANIFEST.csv", data_folder / "volumes/head_T1w_s3.nii.gz"
+    known = manifest.read_text()
+    request.addfinalizer(lambda: manifest.write_text(known))
+    request.addfinalizer(volume.unlink)
+    z, y, x = np.mgrid[0:14, 0:48, 0:52]
+    image = sitk.GetImageFromArray(np.where(np.hypot(y - 24, x - 26) < 18, 500 + 90 * np.sin(x / 2 + z), 0).astype(np.float32))
+    image.SetSpacing((1.0, 1.0, 4.0))
+    sitk.WriteImage(image, str(volume))
+    manifest.write_text(known + known.splitlines()[1].replace("s1", "s3") + "\n")
+    monkeypatch.setattr(measure_through_plane, "block_matching", lambda noisy, level: ndimage.gaussian_filter(noisy, (1, 1, 1)))
+    options = ["--rows", "R", "--subjects", "s3", "--limit", "4", "--scans", "head_T1w_s2", "--slab", "6", "--bm4d"]
+    content, output = measure(measure_through_plane, *options, pictures=tmp_path)
+    [row], [scan] = content["flicker"], content["vessels"]
+    assert row["flicker"].keys() == {"noisy", "denoised", "BM4D", "equal blur"} and row["flicker"]["BM4D"] < row["flicker"]["noisy"]
+    assert scan["kept"].keys() == {"denoised", "BM4D", "equal blur"} and scan["slices"] == [4, 10]
+    assert {path.name for path in tmp_path.glob("*.png")} == {
+        f"head_T1w_s2_{what}.png" for what in ("reformat1", "reformat2", "projection")
+    }
+    assert "It holds" in output or "It does not hold" in output
+
+
+def test_posterior(measure):
+    content, output = measure(measure_posterior, "--rows", "R", "--subjects", "s2", "--slices", "1", "--seeds", "2")
+    ours, nothing = content["means"]["this model"], content["means"]["untrained"]
+    assert ours["regression"] == nothing["regression"] and ours["posterior mean"] != nothing["posterior mean"]
+    [image] = content["details"]["images"]
+    drawn = [image[name]["one sample"]["calibration"] for name in ("this model", "untrained")]
+    assert drawn[0] > drawn[1] == 0, "an untrained one knows one answer only"
+    assert ours["default"]["edges"] in (0, 1) and content["verdict"] in output and "one sample, untrained" in output
+
+
+def test_text(measure):
+    content, output = measure(measure_text, "--subjects", "s1,s2", "--per-volume", "2", "--size", "64")
+    assert content["crops"] == 4 and {effect["method"] for effect in content["effects"]} == {"regression", "posterior-mean"}
+    assert all(effect["verdict"] in output for effect in content["effects"])
+
+
+def test_tissues(measure):
+    content, output = measure(measure_tissues, "--rows", "R", "--subjects", "s2")
+    [row] = content["rows"]
+    assert row["noise"] == "R" and len(row["classes"]) == len(row["denoised"]) == 3
+    assert np.nanmean(row["best blur"]) > np.nanmean(row["noisy"]) and f"{np.nanmean(row['noisy']):.3f}" in output
+
+
+def test_repeats(measure, data_folder, request, monkeypatch):
+    truth = np.zeros((4, 40, 36), np.float32)
+    truth[:, 8:32, 6:30] = 700
+    rng = np.random.default_rng(0)
+    (data_folder / "repeats").mkdir()
+    request.addfinalizer(lambda: shutil.rmtree(data_folder / "repeats"))
+    for repeats in REPEAT_SETS:
+        number = 1 + max(max(group) for group in repeats.groups)
+        volumes = [sitk.GetImageFromArray(np.abs(truth + rng.normal(0, 40, truth.shape)).astype(np.float32)) for _ in range(number)]
+        sitk.WriteImage(sitk.JoinSeries(volumes), str(data_folder / repeats.file))
+    monkeypatch.setattr(measure_repeats, "bm4d_trials", lambda noisy, level: [("", ndimage.gaussian_filter(noisy, 5 * level))])
+    content, output = measure(measure_repeats, "--limit", "1", "--bm4d")
+    assert list(content["sets"]) == ["pCASL", "EPI", "EPI, noise alone", "DWI b0"]
+    assert all(numbers["best_blur"]["psnr"] > numbers["noisy"]["psnr"] for numbers in content["sets"].values())
+    assert all(numbers["others"]["BM4D"]["setting"].endswith("spread of the repeats") for numbers in content["sets"].values())
+    assert "best blur" in output and content["note"] in output
+
+
+def test_pairs(tiny_bundle, tmp_path, monkeypatch):
+    folder = record_folder(tmp_path / "pairs", record("train"), record("test"), record("test", subject="other", contrast="T2w"))
+
+    def smooth(volume):
+        return volume.with_voxels(ndimage.uniform_filter(volume.voxels, 3))
+
+    monkeypatch.setattr(measure_pairs, "_denoise", lambda model: smooth)
+    options = ["--data", str(folder), "--bundle", str(tiny_bundle), "--json", str(tmp_path / "pairs.json")]
+    done = CliRunner().invoke(command_line(measure_pairs.main), options, catch_exceptions=False)
+    content = json.loads((tmp_path / "pairs.json").read_text())
+    assert [pair["name"] for pair in content["details"]["pairs"]] == ["1 knee PDw", "2 knee T2w"], "no pair of the training"
+    gain = content["gains"]["noisy"]
+    assert (gain["rows"], gain["won"]) == (2, 2) and gain["mean"] > 2 and content["gains"]["bundled model"]["mean"] == 0
+    assert "resampling 2 patients" in " ".join(done.output.split())
+
+
+def test_a_pair_is_denoised_as_its_patients_file_would_be(tmp_path):
+    """Physical intensities, thick slices on axis 0, and what its headers told."""
+    made = record("test", slice_spacing=4.0)
+    store = RecordStore(record_folder(tmp_path / "pairs", made))
+    seen = []
+
+    def same(volume):
+        seen.append(volume)
+        return volume
+
+    [score] = score_pairs(store, "test", {"same": same})
+    assert np.array_equal(seen[0].voxels, made.noisy) and seen[0].spacing == (4.0, 0.5, 0.5) and seen[0].slice_axis == 0
+    assert seen[0].acquisition.organ.value == "knee"
+    limit = np.percentile(made.clean[made.mask], 99.5)
+    expected = 20 * np.log10(limit / np.sqrt(np.square(made.noisy - made.clean)[made.mask].mean()))
+    assert score.psnr == {"noisy": pytest.approx(expected, abs=1e-3), "same": pytest.approx(expected, abs=1e-3)}
+
+
+def test_where_no_patients_are_named_the_manifest_says_whose_volumes_are_measured_on(data_folder, tmp_path):
+    assert [row.subject for row in volumes_of(data_folder, "")] == ["s1", "s2"]
+    text = (data_folder / "MANIFEST.csv").read_text().replace("s1,test", "s1,train")
+    (tmp_path / "MANIFEST.csv").write_text(text)
+    assert [row.subject for row in volumes_of(tmp_path, "")] == ["s2"]
+    (tmp_path / "MANIFEST.csv").write_text(text.replace(",test,", ",train,"))
+    with pytest.raises(MRIDenoiseError, match="keeps no volume for tests"):
+        volumes_of(tmp_path, "")
+    assert [row.subject for row in volumes_of(tmp_path, "s1")] == ["s1"]
+
+
+@pytest.mark.parametrize(
+    ("script", "options", "said"),
+    [
+        (measure_repeats, [], r"head_pCASL_siemens\.nii\.gz"),
+        (measure_lesions, ["--subjects", "s1", "--rows", "M0.5"], "no noise 'M0.5'"),
+        (measure_native_noise, [], "no scan of the split as-scanned"),
+        (measure_noise_told, ["--subjects", "s1", "--kinds", "pink"], "no kind of noise 'pink'"),
+        (measure_through_plane, ["--subjects", "s1", "--scans", "s7"], "no scan 's7'"),
+        (measure_lesions, ["--subjects", "s1,s9"], "no volume of 's9'"),
+        (measure_text, ["--subjects", "s1,s9"], "no volume of 's9'"),
+        (measure_tissues, ["--subjects", "s1", "--rows", "M9"], "no noise 'M9'"),
+        (draw_sheets, ["--subjects", "s1", "--noise", "X"], "no noise 'X'"),
+    ],
+)
+def test_what_is_not_there_is_said_in_one_sentence(script, options, said, data_folder, tiny_bundle):
+    given = ["--data", str(data_folder), "--bundle", str(tiny_bundle), *options]
+    with pytest.raises(MRIDenoiseError, match=said):
+        CliRunner().invoke(command_line(script.main), given, catch_exceptions=False)
