@@ -1,4 +1,7 @@
-"""Progress with the time left, and a stop that is heard between any two network calls."""
+"""Progress with the time left, and a stop that is heard between any two network calls.
+
+A remaining time as a person says it.
+"""
 
 from __future__ import annotations
 
@@ -63,3 +66,16 @@ class Pace:
             left = elapsed * (1 - fraction) / fraction if fraction > 0 else None
             self._progress(self._furthest, left, what)
         self.check()
+
+
+def time_left(seconds: float | None) -> str:
+    """``about 40 s left``, ``about 3 min left``, ``about 2 h 05 min left``; nothing where nobody can tell."""
+    return "" if seconds is None else f"about {duration(seconds)} left"
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``3 min``, ``2 h 05 min``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from MRIDenoiseLib.evaluation.claims.segmenters import in_order_of_brightness, segmenters
 from MRIDenoiseLib.evaluation.claims.tissue_phantom import phantom
-from MRIDenoiseLib.evaluation.speed.peak_memory import peak_memory
+from MRIDenoiseLib.evaluation.speed.machine import peak_memory
 from MRIDenoiseLib.segmentation import dice
 
 SHAPE = (48, 256, 256)

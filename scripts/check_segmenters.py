@@ -22,7 +22,7 @@ from MRIDenoiseLib import io
 from MRIDenoiseLib.data.manifest import read_manifest
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.claims.segmenters import in_order_of_brightness, n4_corrected, segmenters, without_outliers
-from MRIDenoiseLib.evaluation.tissue_picture import draw_segmentations
+from MRIDenoiseLib.evaluation.pictures import draw_segmentations
 from MRIDenoiseLib.segmentation import dice, make_mask
 
 CLASSES = 3

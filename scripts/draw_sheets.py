@@ -25,7 +25,7 @@ from MRIDenoiseLib.data.manifest import ManifestRow
 from MRIDenoiseLib.evaluation.benchmark import with_noise
 from MRIDenoiseLib.evaluation.claims.claim import write_measured
 from MRIDenoiseLib.evaluation.figures.residual import ResidualCheck
-from MRIDenoiseLib.evaluation.sheets import draw_sheet
+from MRIDenoiseLib.evaluation.pictures import draw_sheet
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.simulation.noise import BENCHMARK_ROWS

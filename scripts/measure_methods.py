@@ -27,7 +27,7 @@ from MRIDenoiseLib.evaluation.comparison.plan import Entrant, Plan
 from MRIDenoiseLib.evaluation.comparison.run import Findings, kept
 from MRIDenoiseLib.evaluation.comparison.run import compare as compared
 from MRIDenoiseLib.evaluation.comparison.summary import OURS, against, groups, noise_alone, rows
-from MRIDenoiseLib.json_ready import json_ready
+from MRIDenoiseLib.io.atomic import json_ready
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 
 CONFIG = Path(__file__).resolve().parent / "benchmarks" / "honest.yaml"

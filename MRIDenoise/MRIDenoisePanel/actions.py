@@ -10,9 +10,8 @@ from slicer.i18n import tr as _
 
 from MRIDenoiseLib.mrml.headers import INSTANCES, source_files
 from MRIDenoiseLib.mrml.placing import source_of
-from MRIDenoiseLib.mrml.regions import region_of
+from MRIDenoiseLib.mrml.planes import region_of, slice_in_view
 from MRIDenoiseLib.mrml.results import Account, add_preview, add_results, remove_previews, settings_of
-from MRIDenoiseLib.mrml.slices import slice_in_view
 from MRIDenoiseLib.mrml.volumes import slice_axis_of, to_volume
 from MRIDenoiseLib.volume import Volume
 from MRIDenoiseLib.worker.client import Answer, DenoisedVolume, SegmentedImages

@@ -20,7 +20,7 @@ from MRIDenoiseLib.mrml.layouts import register_layouts
 from MRIDenoiseLib.mrml.reading_room import ReadingRoom
 from MRIDenoiseLib.mrml.results import result_of
 from MRIDenoiseLib.mrml.volumes import acquisition_of
-from MRIDenoiseLib.time_left import time_left
+from MRIDenoiseLib.progress import time_left
 from MRIDenoiseLib.volume import Acquisition
 from MRIDenoiseLib.worker.client import Answer, WorkerClient
 from MRIDenoisePanel.acquisition import AcquisitionSection

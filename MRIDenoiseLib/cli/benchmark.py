@@ -17,11 +17,11 @@ from rich.text import Text
 from MRIDenoiseLib.cli.places import check_json
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import Cancelled, MRIDenoiseError, SettingsError
-from MRIDenoiseLib.json_ready import json_ready
+from MRIDenoiseLib.io.atomic import json_ready
 
 if TYPE_CHECKING:
     from MRIDenoiseLib.cli.waiting import Wait
-    from MRIDenoiseLib.evaluation.speed.row import Measured, Row
+    from MRIDenoiseLib.evaluation.speed.rows import Measured, Row
     from MRIDenoiseLib.progress import Progress, ShouldStop
 
 WHAT = "What to time"
@@ -89,8 +89,7 @@ def benchmark(
     from MRIDenoiseLib.evaluation.speed import table
     from MRIDenoiseLib.evaluation.speed.machine import facts, fast_bfloat16, limits_of
     from MRIDenoiseLib.evaluation.speed.networks import network_costs
-    from MRIDenoiseLib.evaluation.speed.row import Row
-    from MRIDenoiseLib.evaluation.speed.rows import METHODS, USUAL, ladder_rows, table_rows
+    from MRIDenoiseLib.evaluation.speed.rows import METHODS, USUAL, Row, ladder_rows, table_rows
     from MRIDenoiseLib.evaluation.speed.run import run
     from MRIDenoiseLib.inference.backend import PRECISIONS, choose_precision
     from MRIDenoiseLib.inference.device import choose_device

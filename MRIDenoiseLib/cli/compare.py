@@ -49,7 +49,7 @@ def compare(
     from MRIDenoiseLib.evaluation.comparison.report import Report
     from MRIDenoiseLib.evaluation.comparison.run import compare as run
     from MRIDenoiseLib.evaluation.comparison.store import check_folder
-    from MRIDenoiseLib.time_left import duration
+    from MRIDenoiseLib.progress import duration
 
     console = Console(stderr=True)
     processes = jobs or os.cpu_count() or 1

@@ -1,22 +1,61 @@
-"""The edge of the program: here, once, every error becomes one sentence and an exit status."""
+"""The edge of the program: here, once, every error becomes one sentence and an exit status.
+
+Image libraries written in C print their own complaints straight to the terminal; ours is the one the user needs.
+"""
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
 import threading
 import traceback
 import warnings
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from types import FrameType, TracebackType
 
 import typer
 from typer.exceptions import TyperException
 
 from MRIDenoiseLib import errors
-from MRIDenoiseLib.cli.native_noise import silenced
 from MRIDenoiseLib.errors import FAULT, WRONG_INPUT, Cancelled, one_line
+
+STDERR = 2
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Throw away what native code writes to standard error; what Python writes to ``sys.stderr`` still arrives.
+
+    Native libraries know only the process's descriptor 2, so that one is pointed at nothing, and Python's stream, where
+    it used the same descriptor, at a copy of it.
+    """
+    try:
+        shared = sys.stderr.fileno() == STDERR
+        copy = os.dup(STDERR)
+    except (AttributeError, OSError, io.UnsupportedOperation):
+        # No standard error at all, as in a windowed Python: nothing to silence.
+        yield
+        return
+    python, ours = sys.stderr, None
+    python.flush()
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, STDERR)
+        if shared:
+            ours = os.fdopen(os.dup(copy), "w", buffering=1, encoding=python.encoding, errors="backslashreplace")
+            sys.stderr = ours
+        yield
+    finally:
+        os.dup2(copy, STDERR)
+        sys.stderr = python
+        if ours is not None:
+            ours.close()
+        os.close(copy)
+        os.close(nothing)
+
 
 FOR_A_FAULT = "run again with --debug to see where, and report it"
 

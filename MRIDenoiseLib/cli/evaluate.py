@@ -18,7 +18,7 @@ from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.cli.places import check_json, refuse_places_that_collide
 from MRIDenoiseLib.cli.progress import ProgressDisplay
 from MRIDenoiseLib.errors import InputError, SettingsError
-from MRIDenoiseLib.json_ready import json_ready
+from MRIDenoiseLib.io.atomic import json_ready
 
 if TYPE_CHECKING:
     import numpy as np

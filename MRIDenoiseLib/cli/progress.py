@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 
-from MRIDenoiseLib.time_left import time_left
+from MRIDenoiseLib.progress import time_left
 
 SECONDS_BETWEEN_LINES = 15.0
 """How often progress is said where standard error is a file and a bar would only fill it."""

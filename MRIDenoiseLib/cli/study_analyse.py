@@ -47,8 +47,8 @@ def analyse(
     from MRIDenoiseLib.reader_study.analysis.figures import check_figures
 
     check_figures()
+    from MRIDenoiseLib.reader_study.analysis.analyse import analyse_study
     from MRIDenoiseLib.reader_study.analysis.report import write_json, write_report
-    from MRIDenoiseLib.reader_study.analysis.study import analyse_study
     from MRIDenoiseLib.reader_study.analysis.words import conclusions
 
     console = Console(soft_wrap=True)

@@ -2,22 +2,104 @@
 
 ``2022061003_T203.h5`` is repetition 3 of subject 2022061003's T2w scan. Each repetition becomes a noisy volume, and the
 complex average of the others its reference; the published labels, which include the input itself, are not used.
+
+Repeated raw acquisitions of one image: every repetition, and the complex average of the others as its reference.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
-from MRIDenoiseLib.data.cases import MEASURED_ONCE, Case, Check, Dropped, Pair, Say
-from MRIDenoiseLib.data.raw import RawHeader, acquisition_of, coil_images, dataset, opened, read_header, values
-from MRIDenoiseLib.data.repetitions import noisy_and_clean, repetition_pairs
+from MRIDenoiseLib.data.cases import MEASURED_ONCE, Acceleration, Case, Check, Dropped, Pair, Say, unasked
+from MRIDenoiseLib.data.raw import (
+    RawHeader,
+    acquisition_of,
+    coil_images,
+    dataset,
+    opened,
+    read_header,
+    root_sum_of_squares,
+    values,
+    volume_of,
+)
+from MRIDenoiseLib.data.references import complex_leave_one_out, reference_noise, refuse_copies
 from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.image.body import body_mask
+from MRIDenoiseLib.prompt.headers import positive
+from MRIDenoiseLib.volume import Acquisition
+
+PHASE_SMOOTHING = 4.0
+"""Pixels over which the phase between two repetitions is smooth."""
+
+
+def noisy_and_clean(slices: Iterable[np.ndarray], check: Check = unasked) -> tuple[np.ndarray, np.ndarray]:
+    """Magnitudes of each repetition and of its reference, from coil images.
+
+    The average is taken coil by coil and complex, before the root sum of squares: magnitudes have a noise floor that no
+    averaging takes away.
+
+    Args:
+        slices: one complex array (repetitions, coils, rows, columns) for each slice.
+        check: called for every slice; raises :class:`Cancelled` to stop.
+
+    Returns:
+        Two float32 arrays (repetitions, slices, rows, columns).
+    """
+    noisy, clean = [], []
+    for repetitions in slices:
+        check()
+        references = complex_leave_one_out(aligned_in_phase(repetitions, 0))
+        # What the first one is compared with must not have been aligned by it.
+        references[0] = complex_leave_one_out(aligned_in_phase(repetitions, 1))[0]
+        noisy.append(root_sum_of_squares(repetitions, axis=1))
+        clean.append(root_sum_of_squares(references, axis=1))
+    return np.stack(noisy, axis=1), np.stack(clean, axis=1)
+
+
+def repetition_pairs(noisy: np.ndarray, clean: np.ndarray, spacing: tuple[float, float, float], acquisition: Acquisition) -> Iterator[Pair]:
+    """Each repetition with its reference.
+
+    Args:
+        noisy, clean: (repetitions, slices, rows, columns), see :func:`noisy_and_clean`.
+        spacing: mm between slices, rows and columns.
+        acquisition: of all.
+
+    Raises:
+        InputError: two of them are equal.
+    """
+    refuse_copies(noisy)
+    count = float(len(noisy))
+    parallel = positive(acquisition.parallel_imaging.value)
+    acceleration = Acceleration(count, 1.0, count, parallel, parallel, source="one of all repetitions")
+    sigma = reference_noise(noisy, body_mask(noisy.mean(axis=0)))
+    for one, reference in zip(noisy, clean, strict=True):
+        pair = volume_of(one, spacing, acquisition), volume_of(reference, spacing, acquisition)
+        yield Pair(*pair, "leave_one_out", len(noisy), acceleration, reference_noise=sigma)
+
+
+def aligned_in_phase(repetitions: np.ndarray, to: int) -> np.ndarray:
+    """Coil images of repetitions, each turned so that its smooth phase is that of one of them.
+
+    The phase drifts between repetitions, and without this their complex average would lose signal.
+
+    Args:
+        repetitions: complex (repetitions, coils, rows, columns).
+        to: number of the one that stays as it is.
+    """
+    turned = []
+    for images in repetitions:
+        difference = (images * repetitions[to].conj()).sum(axis=0)
+        real, imaginary = (ndimage.gaussian_filter(part, PHASE_SMOOTHING) for part in (difference.real, difference.imag))
+        turned.append(images * np.exp(-1j * np.arctan2(imaginary, real)).astype(images.dtype))
+    return np.stack(turned)
+
 
 CONTRASTS = {"T1": "T1w", "T2": "T2w", "FLAIR": "T2-FLAIR"}
 FIELD_STRENGTH = 0.3

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from MRIDenoiseLib.data.acceleration_group import LEAST_RATIO, Acceleration
-from MRIDenoiseLib.data.cases import Case, Check, Dropped, Pair, Say
+from MRIDenoiseLib.data.cases import LEAST_RATIO, Acceleration, Case, Check, Dropped, Pair, Say
 from MRIDenoiseLib.data.images import Image, Slab
 from MRIDenoiseLib.data.listing import list_images
 from MRIDenoiseLib.data.manifest import folded

@@ -10,14 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from MRIDenoiseLib.data.acceleration_group import group
-from MRIDenoiseLib.data.cases import Case, Check, Dropped, Pair, Say, anonymous
+from MRIDenoiseLib.data.cases import Case, Check, Dropped, Pair, Say, anonymous, group
 from MRIDenoiseLib.data.making import Made, Refused, make
 from MRIDenoiseLib.data.manifest import folded
-from MRIDenoiseLib.data.pictures import Picture, WorstPictures, alignment_png
 from MRIDenoiseLib.data.records import DROPPED, REPORT, Pseudonyms, Record, RecordMeta, RecordWriter, is_store
 from MRIDenoiseLib.data.registration import Registration
-from MRIDenoiseLib.data.report import Summary, write_report
+from MRIDenoiseLib.data.report import Picture, Summary, WorstPictures, alignment_png, write_report
 from MRIDenoiseLib.data.split import HASHED_MATRIX, Split, near_duplicates, split_of
 from MRIDenoiseLib.data.zero_fill import resize
 from MRIDenoiseLib.errors import InputError, SettingsError

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from MRIDenoiseLib.data.acceleration_group import Acceleration
-from MRIDenoiseLib.data.cases import MEASURED_ONCE, Case, Check, Dropped, Pair, Say
+from MRIDenoiseLib.data.cases import MEASURED_ONCE, Acceleration, Case, Check, Dropped, Pair, Say
 from MRIDenoiseLib.data.images import Image
 from MRIDenoiseLib.data.listing import list_images
 from MRIDenoiseLib.data.references import leave_one_out, reference_noise, refuse_copies

@@ -1,19 +1,23 @@
 """Write under a temporary name beside the target, and rename only when everything is there.
 
 A run that fails, is cancelled or is interrupted then leaves either the old result or none, never half a one.
+
+Values as JSON can hold them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import platform
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from MRIDenoiseLib.errors import OutputError
 
@@ -135,3 +139,12 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def json_ready(value: Any) -> Any:
+    """The same with null for what is no finite number, at any depth: JSON has neither NaN nor infinity."""
+    if isinstance(value, Mapping):
+        return {str(key): json_ready(inner) for key, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [json_ready(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

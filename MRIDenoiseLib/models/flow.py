@@ -23,9 +23,8 @@ from torch.nn import functional
 
 from MRIDenoiseLib.models.conditioning import NUMBERS, Conditioning, fourier_features
 from MRIDenoiseLib.models.diffusion_denoiser import grain
-from MRIDenoiseLib.models.last_convolution import LastConvolution
+from MRIDenoiseLib.models.layers import LastConvolution, pad_to_multiple
 from MRIDenoiseLib.models.nbnet import ConvBlock
-from MRIDenoiseLib.models.padding import pad_to_multiple
 
 NOISE_FLOOR = 0.01
 """Network units added (in squares) to the noise level, so that a slice without noise still has a unit."""

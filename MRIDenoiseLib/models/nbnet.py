@@ -17,9 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from MRIDenoiseLib.models.conditioning import NUMBERS, Conditioning, fourier_features
-from MRIDenoiseLib.models.last_convolution import LastConvolution
-from MRIDenoiseLib.models.layers import project_on_subspace
-from MRIDenoiseLib.models.padding import pad_to_multiple
+from MRIDenoiseLib.models.layers import LastConvolution, pad_to_multiple, project_on_subspace
 
 ConditioningMode = Literal["film", "plane", "none"]
 ResidualUnit = Literal["intensity", "noise"]

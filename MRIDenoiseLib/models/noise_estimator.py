@@ -12,7 +12,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
-from MRIDenoiseLib.models.full_precision import full_precision
+from MRIDenoiseLib.models.layers import full_precision
 
 FILTER = 5
 """Rows and columns of the learned filters."""

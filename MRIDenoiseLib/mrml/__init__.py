@@ -9,9 +9,8 @@ from MRIDenoiseLib.mrml.comparison import Comparison
 from MRIDenoiseLib.mrml.headers import source_files
 from MRIDenoiseLib.mrml.layouts import DENOISED, NOISY, REFERENCE, RESIDUAL, Layout, View, register_layouts
 from MRIDenoiseLib.mrml.placing import source_of
-from MRIDenoiseLib.mrml.regions import region_of
+from MRIDenoiseLib.mrml.planes import region_of, slice_in_view
 from MRIDenoiseLib.mrml.results import Account, ResultNodes, add_preview, add_results, remove_previews, result_of, role_of, settings_of
-from MRIDenoiseLib.mrml.slices import slice_in_view
 from MRIDenoiseLib.mrml.tissues import Tissue, add_tissues
 from MRIDenoiseLib.mrml.volumes import acquisition_of, to_volume
 

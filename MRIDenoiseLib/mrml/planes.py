@@ -1,13 +1,20 @@
-"""Slice views on the plane that was acquired: the same plane, place and zoom in all of them."""
+"""Slice views on the plane that was acquired: the same plane, place and zoom in all of them.
+
+A box that the user has drawn, as voxels of an image.
+
+Which slice of an image the user is looking at.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 
 import numpy as np
 import slicer
 import vtk
 
+from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.mrml.volumes import grid_of, slice_axis_of
 from MRIDenoiseLib.prompt.plane import plane_of_geometry
 
@@ -81,3 +88,76 @@ def _aligned(preset: np.ndarray, grid: np.ndarray, across: int) -> np.ndarray:
     up = next(axis for axis in within if axis != right)
     order = (right, up, across)
     return np.stack([axes[:, axis] * np.copysign(1.0, axes[:, axis] @ preset[:, column]) for column, axis in enumerate(order)], axis=1)
+
+
+def region_of(roi: slicer.vtkMRMLMarkupsROINode, volume: slicer.vtkMRMLScalarVolumeNode) -> list[tuple[int, int]]:
+    """The voxels of a volume that a region touches: [first, last) along (z, y, x).
+
+    The smallest box along the volume's own axes that holds the region, which may be turned, cut to the volume.
+
+    Args:
+        roi: the region; it and the volume may lie under transforms.
+        volume: the image.
+
+    Raises:
+        InputError: the region lies outside the volume, or has no size yet.
+    """
+    size = np.array(roi.GetSize())
+    if not (size > 0).all():
+        raise InputError(f"the region {roi.GetName()} has no size yet; place it in the image")
+    to_world = vtk.vtkMatrix4x4()
+    to_world.DeepCopy(roi.GetObjectToWorldMatrix())
+    corners = np.array([[*(np.array(side) * size / 2), 1.0] for side in product((-1, 1), repeat=3)])
+    world = slicer.util.arrayFromVTKMatrix(to_world) @ corners.T
+    ijk = np.linalg.solve(grid_in_scene(volume), world)[:3]
+    dimensions = np.array(volume.GetImageData().GetDimensions())
+    # A voxel reaches half its size to either side of its centre; what a side merely touches is not inside.
+    first = np.clip(np.floor(ijk.min(axis=1) + 0.5 + 1e-6), 0, dimensions).astype(int)
+    last = np.clip(np.ceil(ijk.max(axis=1) + 0.5 - 1e-6), 0, dimensions).astype(int)
+    if (first >= last).any():
+        raise InputError(f"the region {roi.GetName()} lies outside {volume.GetName()}; move it into the image")
+    return [(int(a), int(b)) for a, b in zip(first[::-1], last[::-1], strict=True)]
+
+
+def slice_in_view(scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolumeNode, slice_axis: int) -> int:
+    """The index of the acquired slice shown, along ``slice_axis`` of the voxels (z, y, x), from 0.
+
+    Of the slice views in the layout (without a layout, of all) the one counts that cuts the volume most nearly along its
+    acquired plane (of equal ones the first). Where it lies outside the volume, or there is none, it is the nearest slice, or
+    the middle one.
+
+    Args:
+        scene: holds the views.
+        volume: the image.
+        slice_axis: see :attr:`MRIDenoiseLib.volume.Volume.slice_axis`.
+    """
+    grid = grid_in_scene(volume)
+    across = 2 - slice_axis
+    count = volume.GetImageData().GetDimensions()[across]
+    direction = grid[:3, across] / np.linalg.norm(grid[:3, across])
+    nodes = [scene.GetNthNodeByClass(place, "vtkMRMLSliceNode") for place in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceNode"))]
+    shown = [node for node in nodes if node.IsMappedInLayout()] or nodes
+    planes = [slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS()) for node in shown]
+    if not planes:
+        return count // 2
+    return index_of_plane(volume, slice_axis, max(planes, key=lambda matrix: round(abs(float(matrix[:3, 2] @ direction)), 3)))
+
+
+def index_of_plane(volume: slicer.vtkMRMLScalarVolumeNode, slice_axis: int, plane: np.ndarray) -> int:
+    """The slice of a volume nearest to where a view's plane meets the line through the middles of the slices.
+
+    Args:
+        volume: the image.
+        slice_axis: see :func:`slice_in_view`.
+        plane: the view's 4x4 SliceToRAS.
+    """
+    grid = grid_in_scene(volume)
+    dimensions = np.array(volume.GetImageData().GetDimensions())
+    across = 2 - slice_axis
+    count = dimensions[across]
+    centre = grid @ np.append((dimensions - 1) / 2, 1)
+    slope = float(plane[:3, 2] @ grid[:3, across])
+    if abs(slope) < 1e-9:
+        return int(count // 2)
+    steps = float(plane[:3, 2] @ (plane[:3, 3] - centre[:3])) / slope
+    return int(np.clip(round((count - 1) / 2 + steps), 0, count - 1))

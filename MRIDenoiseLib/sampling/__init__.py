@@ -1,9 +1,8 @@
 """From a denoiser to an image: one file and one function a sampler, and the schedule as an argument."""
 
-from MRIDenoiseLib.sampling.blind_dps import blind_dps
 from MRIDenoiseLib.sampling.ddim import ddim
 from MRIDenoiseLib.sampling.ddpm import ddpm
-from MRIDenoiseLib.sampling.dps import dps
+from MRIDenoiseLib.sampling.dps import blind_dps, dps
 from MRIDenoiseLib.sampling.fidelity_guided import fidelity_guided
 from MRIDenoiseLib.sampling.noise import SharedNoise
 from MRIDenoiseLib.sampling.posterior_mean import posterior_mean

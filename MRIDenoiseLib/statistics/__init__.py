@@ -4,12 +4,10 @@ from MRIDenoiseLib.statistics.bootstrap import clustered_interval, clustered_med
 from MRIDenoiseLib.statistics.categories import CategoryAgreement, gwet_ac2, weighted_kappa
 from MRIDenoiseLib.statistics.differences import Comparison, PairedDifference, compare, paired_difference
 from MRIDenoiseLib.statistics.equivalence import Equivalence, NonInferiority, bootstrap_equivalence, equivalence, non_inferiority
-from MRIDenoiseLib.statistics.friedman import Friedman, friedman
 from MRIDenoiseLib.statistics.intraclass import IntraclassCorrelation, band, intraclass
 from MRIDenoiseLib.statistics.measurements import BlandAltman, Correlation, bland_altman, lins_concordance, spearman
-from MRIDenoiseLib.statistics.multiplicity import bonferroni, holm
 from MRIDenoiseLib.statistics.proportions import Accuracy, CurveArea, Rate, SignTest, accuracy, curve_area, rate, sign_test, wilson
-from MRIDenoiseLib.statistics.rank_tests import SignedRank, signed_rank
+from MRIDenoiseLib.statistics.rank_tests import Friedman, SignedRank, bonferroni, friedman, holm, signed_rank
 from MRIDenoiseLib.statistics.result import Result, subject_means
 
 __all__ = [

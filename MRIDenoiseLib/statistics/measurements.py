@@ -13,7 +13,7 @@ import numpy as np
 from scipy import stats
 
 from MRIDenoiseLib.statistics.bootstrap import interval_of_draws, interval_of_sums
-from MRIDenoiseLib.statistics.ranks import without_rounding_noise
+from MRIDenoiseLib.statistics.rank_tests import without_rounding_noise
 from MRIDenoiseLib.statistics.result import CONFIDENCE, Result, complete, owners
 
 

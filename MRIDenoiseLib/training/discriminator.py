@@ -15,7 +15,7 @@ from torch.func import functional_call
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from MRIDenoiseLib.models.full_precision import full_precision
+from MRIDenoiseLib.models.layers import full_precision
 
 SLOPE = 0.2
 

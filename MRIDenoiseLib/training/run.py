@@ -17,10 +17,9 @@ from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
 from MRIDenoiseLib.training.batches import Batches
 from MRIDenoiseLib.training.checkpoint import load_checkpoint
-from MRIDenoiseLib.training.flow import FlowObjective
 from MRIDenoiseLib.training.loop import StageRun, load_average, train_stage
 from MRIDenoiseLib.training.multi_cycle import MultiCycleObjective
-from MRIDenoiseLib.training.objectives import DenoiserObjective, NoiseObjective, Objective, RestorationObjective
+from MRIDenoiseLib.training.objectives import DenoiserObjective, FlowObjective, NoiseObjective, Objective, RestorationObjective
 from MRIDenoiseLib.training.recipe import Recipe, Stage, StageName
 from MRIDenoiseLib.training.text import Conditioner
 

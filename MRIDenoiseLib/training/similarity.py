@@ -7,7 +7,7 @@ from pytorch_msssim import ssim
 from torch import Tensor
 from torch.nn import functional
 
-from MRIDenoiseLib.models.full_precision import full_precision
+from MRIDenoiseLib.models.layers import full_precision
 
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Wang, Simoncelli and Bovik, "Multiscale structural similarity for image quality assessment", 2003."""

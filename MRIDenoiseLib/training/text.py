@@ -9,7 +9,7 @@ from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
 from MRIDenoiseLib.inference.noise_level import told_noise_level
 from MRIDenoiseLib.models.conditioning import Conditioning
-from MRIDenoiseLib.models.full_precision import full_precision
+from MRIDenoiseLib.models.layers import full_precision
 from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
 from MRIDenoiseLib.models.text_encoder import add_lora
 from MRIDenoiseLib.training.recipe import TextTraining

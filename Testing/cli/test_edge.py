@@ -9,7 +9,7 @@ import pytest
 from MRIDenoiseLib.cli.edge import Edge, explain
 from MRIDenoiseLib.cli.progress import ProgressDisplay
 from MRIDenoiseLib.errors import AmbiguousInputError, Cancelled
-from MRIDenoiseLib.time_left import time_left
+from MRIDenoiseLib.progress import time_left
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from MRIDenoiseLib.data.acceleration_group import Acceleration, group
+from MRIDenoiseLib.data.cases import Acceleration, group
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 

@@ -8,8 +8,7 @@ import pytest
 from pair_files import body, rician, volume
 from scipy import ndimage
 
-from MRIDenoiseLib.data.acceleration_group import Acceleration
-from MRIDenoiseLib.data.cases import Pair
+from MRIDenoiseLib.data.cases import Acceleration, Pair
 from MRIDenoiseLib.data.making import Made, Refused, make
 from MRIDenoiseLib.data.zero_fill import resize
 

@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 from pair_files import body, rician, volume
 
-from MRIDenoiseLib.data.pictures import EDGE_COLOUR, PANEL, Picture, WorstPictures, alignment_png
+from MRIDenoiseLib.data.report import EDGE_COLOUR, PANEL, Picture, WorstPictures, alignment_png
 from MRIDenoiseLib.volume import Volume
 
 TRUTH = body(5, 60)

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from pair_files import body, dicom, nifti, rician, volume
 
-from MRIDenoiseLib.data.acceleration_group import Acceleration
-from MRIDenoiseLib.data.cases import Case, Dropped, Pair
+from MRIDenoiseLib.data.cases import Acceleration, Case, Dropped, Pair
 from MRIDenoiseLib.data.pairs import find_pairs
 from MRIDenoiseLib.data.pipeline import Find, prepare
 from MRIDenoiseLib.data.records import DROPPED, REPORT, RecordStore

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pair_files import disc
 
-from MRIDenoiseLib.data.radial import RadialGrid
+from MRIDenoiseLib.data.breast import RadialGrid
 
 SIZE, SPOKES = 48, 120
 

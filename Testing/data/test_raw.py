@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pair_files import body, coils, complex_noise, hdf5, ismrmrd, kspace_of
 
+from MRIDenoiseLib.data.m4raw import aligned_in_phase, noisy_and_clean, repetition_pairs
 from MRIDenoiseLib.data.raw import (
     RawHeader,
     acquisition_of,
@@ -19,7 +20,6 @@ from MRIDenoiseLib.data.raw import (
     root_sum_of_squares,
     values,
 )
-from MRIDenoiseLib.data.repetitions import aligned_in_phase, noisy_and_clean, repetition_pairs
 from MRIDenoiseLib.errors import InputError
 
 SIZE = 64

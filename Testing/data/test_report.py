@@ -9,9 +9,8 @@ import pytest
 from pair_files import record
 
 from MRIDenoiseLib.data.cases import Dropped
-from MRIDenoiseLib.data.pictures import Picture
 from MRIDenoiseLib.data.records import Alignment, RecordMeta
-from MRIDenoiseLib.data.report import Summary, write_report
+from MRIDenoiseLib.data.report import Picture, Summary, write_report
 
 MOVED = Alignment((0.0, 3.0, 4.0), (0.0, 0.6, 0.8), 0.0, 1.0, 0.5, 0.75, 0.25)
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from MRIDenoiseLib.evaluation.pictures import display_window
-from MRIDenoiseLib.evaluation.sheets import CROP, FOOT, GAP, TITLE, ZOOM, draw_sheet
+from MRIDenoiseLib.evaluation.pictures import CROP, FOOT, GAP, TITLE, ZOOM, display_window, draw_sheet
 from MRIDenoiseLib.volume import Volume
 
 SIDE = ZOOM * CROP

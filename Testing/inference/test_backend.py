@@ -19,7 +19,7 @@ from MRIDenoiseLib.inference.batch import method_of
 from MRIDenoiseLib.inference.device import KeepUp
 from MRIDenoiseLib.inference.slices import Window
 from MRIDenoiseLib.models.bundle.bundle import Bundle
-from MRIDenoiseLib.models.last_convolution import LastConvolution
+from MRIDenoiseLib.models.layers import LastConvolution
 
 CPU = torch.device("cpu")
 PLAIN = Backend(CPU, channels_last=False, inference_mode=False)

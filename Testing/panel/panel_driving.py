@@ -65,7 +65,7 @@ def slice_shown(volume) -> int:
     """Which slice the comparison's first view shows."""
     import slicer
 
-    from MRIDenoiseLib.mrml.slices import index_of_plane
+    from MRIDenoiseLib.mrml.planes import index_of_plane
 
     view = slicer.mrmlScene.GetSingletonNode("MRIDenoiseNoisy", "vtkMRMLSliceNode")
     return index_of_plane(volume, 0, slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS()))

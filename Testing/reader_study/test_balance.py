@@ -6,8 +6,7 @@ from collections import Counter
 
 import pytest
 
-from MRIDenoiseLib.reader_study.running.balance import deal
-from MRIDenoiseLib.reader_study.running.lots import Lots
+from MRIDenoiseLib.reader_study.running.balance import Lots, deal
 
 
 def readings(lots: Lots) -> list[tuple[str, str]]:

@@ -12,8 +12,8 @@ import pytest
 from list_checker import faults
 
 from MRIDenoiseLib.errors import SettingsError
+from MRIDenoiseLib.reader_study.running.balance import Lots
 from MRIDenoiseLib.reader_study.running.design import CaseName, Design, reading_lists
-from MRIDenoiseLib.reader_study.running.lots import Lots
 
 ARMS = ("noisy", "ours", "reference", "peer")
 

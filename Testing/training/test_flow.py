@@ -11,7 +11,7 @@ from training_cases import QuickBatches, tiny_networks, trained_before, weights
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.writing import write_bundle
-from MRIDenoiseLib.training.flow import FlowObjective
+from MRIDenoiseLib.training.objectives import FlowObjective
 from MRIDenoiseLib.training.recipe import Recipe, Stage
 from MRIDenoiseLib.training.run import train, trained_so_far
 from MRIDenoiseLib.training.start import begin_as_kept, begin_from_bundle, check_plan

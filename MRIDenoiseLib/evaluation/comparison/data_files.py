@@ -16,8 +16,7 @@ from MRIDenoiseLib.evaluation.comparison.honest_reference import WHY_APART
 from MRIDenoiseLib.evaluation.comparison.run import Findings
 from MRIDenoiseLib.evaluation.comparison.summary import FIGURES, Against, MethodRow
 from MRIDenoiseLib.evaluation.denoisers import METHODS
-from MRIDenoiseLib.io.atomic import replacing
-from MRIDenoiseLib.json_ready import json_ready
+from MRIDenoiseLib.io.atomic import json_ready, replacing
 
 ON_THE_TRUTH = (
     "Other people's methods stand at their best setting for the very image, chosen on the truth: an advantage that no user has. "

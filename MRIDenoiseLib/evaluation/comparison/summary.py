@@ -16,8 +16,7 @@ from MRIDenoiseLib.evaluation.denoisers.contender import Setting
 from MRIDenoiseLib.evaluation.figures.yardstick import DEFINITIONS, Definition
 from MRIDenoiseLib.statistics.differences import PairedDifference, paired_difference
 from MRIDenoiseLib.statistics.equivalence import Equivalence, equivalence
-from MRIDenoiseLib.statistics.multiplicity import holm
-from MRIDenoiseLib.statistics.rank_tests import SignedRank, signed_rank
+from MRIDenoiseLib.statistics.rank_tests import SignedRank, holm, signed_rank
 
 OURS = "ours"
 """The method that the others are held against."""

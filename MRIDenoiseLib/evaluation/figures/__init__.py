@@ -1,13 +1,11 @@
 """Figures of an image against its reference, one idea a file; every range, unit and convention is said, none is guessed."""
 
-from MRIDenoiseLib.evaluation.figures.across_slices import flicker_of_anatomy, reformatted_ssim, slice_flicker
 from MRIDenoiseLib.evaluation.figures.bias import Bias, bias
 from MRIDenoiseLib.evaluation.figures.edge_width import Edges
 from MRIDenoiseLib.evaluation.figures.noise_texture import autocorrelation, neighbour_correlation, noise_power_spectrum
-from MRIDenoiseLib.evaluation.figures.pairs import FOREGROUND_THRESHOLD
 from MRIDenoiseLib.evaluation.figures.perceptual import lpips_vgg
-from MRIDenoiseLib.evaluation.figures.psnr import mean_slice_psnr, noise_corrected_psnr, psnr
-from MRIDenoiseLib.evaluation.figures.ssim import FASTMRI, WANG, Convention, ssim
+from MRIDenoiseLib.evaluation.figures.psnr import FOREGROUND_THRESHOLD, mean_slice_psnr, noise_corrected_psnr, psnr
+from MRIDenoiseLib.evaluation.figures.ssim import FASTMRI, WANG, Convention, flicker_of_anatomy, reformatted_ssim, slice_flicker, ssim
 
 __all__ = [
     "FASTMRI",

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.evaluation.figures.pairs import check_pair
+from MRIDenoiseLib.evaluation.figures.psnr import check_pair
 from MRIDenoiseLib.extras import needed
 
 VERSION = "LPIPS v0.1, VGG16"

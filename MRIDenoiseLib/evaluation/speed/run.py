@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import product
 
 from MRIDenoiseLib.errors import Cancelled, MRIDenoiseError
-from MRIDenoiseLib.evaluation.speed.row import Measured, Row
+from MRIDenoiseLib.evaluation.speed.rows import Measured, Row
 from MRIDenoiseLib.progress import Progress, ShouldStop
 
 CHILD = "MRIDenoiseLib.evaluation.speed.measure"

@@ -9,8 +9,7 @@ from rich.table import Table
 
 from MRIDenoiseLib.evaluation.speed.machine import Limits
 from MRIDenoiseLib.evaluation.speed.networks import Cost
-from MRIDenoiseLib.evaluation.speed.row import Measured, Row
-from MRIDenoiseLib.evaluation.speed.rows import CHANGE
+from MRIDenoiseLib.evaluation.speed.rows import CHANGE, Measured, Row
 from MRIDenoiseLib.inference.backend import Precision
 
 Found = Sequence[tuple[Row, Measured]]

@@ -1,9 +1,13 @@
-"""The whole analysis of a study, from its scores and the plan it was read by."""
+"""The whole analysis of a study, from its scores and the plan it was read by.
+
+The analysis of a study on disk: here the blinding is lifted.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.reader_study.analysis.agreement import (
@@ -16,11 +20,14 @@ from MRIDenoiseLib.reader_study.analysis.agreement import (
 )
 from MRIDenoiseLib.reader_study.analysis.arms import ArmComparison, compare_arms
 from MRIDenoiseLib.reader_study.analysis.findings import FindingResult, finding_results
-from MRIDenoiseLib.reader_study.analysis.plan import AnalysisPlan, Kind
+from MRIDenoiseLib.reader_study.analysis.plan import AnalysisPlan, Kind, plan_of
 from MRIDenoiseLib.reader_study.analysis.preference import PreferenceResult, preferences
 from MRIDenoiseLib.reader_study.analysis.readings import Missing, Readings, missing_ratings, readings_of
 from MRIDenoiseLib.reader_study.analysis.signal_index import IndexAgreement, index_agreement
-from MRIDenoiseLib.reader_study.running.scores import Score
+from MRIDenoiseLib.reader_study.reading.folder import StudyFolder
+from MRIDenoiseLib.reader_study.running.configuration import StudyConfiguration
+from MRIDenoiseLib.reader_study.running.creation import CONFIGURATION
+from MRIDenoiseLib.reader_study.running.scores import Score, adjudicated, unblinded
 
 
 @dataclass(frozen=True)
@@ -111,3 +118,17 @@ def _together(tables: Sequence[Readings]) -> list[tuple[str, list[Readings]]]:
             found.append((f"{title} (all {len(part)})", part))
         found += [(table.question.name, [table]) for table in part]
     return found
+
+
+def analyse_study(folder: Path) -> Analysis:
+    """Unblind and analyse.
+
+    Args:
+        folder: the study's, with its key.
+
+    Raises:
+        InputError: there is no study or no key, they do not belong together, or nothing has been rated.
+        SettingsError: the configuration in the key's folder was damaged.
+    """
+    plan = plan_of(StudyConfiguration.read(StudyFolder.of(folder).key / CONFIGURATION))
+    return analyse(unblinded(folder), plan, adjudicated(folder))

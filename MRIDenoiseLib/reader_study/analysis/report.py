@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
-from MRIDenoiseLib.io.atomic import replacing
-from MRIDenoiseLib.json_ready import json_ready
+from MRIDenoiseLib.io.atomic import json_ready, replacing
 from MRIDenoiseLib.page import figure, heading, items, page, paragraph
 from MRIDenoiseLib.reader_study.analysis import tables
 from MRIDenoiseLib.reader_study.analysis.analyse import Analysis

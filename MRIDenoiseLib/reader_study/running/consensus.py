@@ -12,10 +12,9 @@ from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.reader_study.reading.folder import CONSENSUS, CONSENSUS_PLAN, Item, ReadingPlan, StudyFolder, read_plan, write_list
 from MRIDenoiseLib.reader_study.reading.forms import PRESENT
 from MRIDenoiseLib.reader_study.reading.store import RatingStore
-from MRIDenoiseLib.reader_study.running.balance import deal
+from MRIDenoiseLib.reader_study.running.balance import Lots, deal
 from MRIDenoiseLib.reader_study.running.configuration import StudyConfiguration
 from MRIDenoiseLib.reader_study.running.creation import CONFIGURATION
-from MRIDenoiseLib.reader_study.running.lots import Lots
 from MRIDenoiseLib.reader_study.running.scores import Score, adjudicated, unblinded
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.reader_study.running.balance import deal
-from MRIDenoiseLib.reader_study.running.lots import Lots
+from MRIDenoiseLib.reader_study.running.balance import Lots, deal
 
 ATTEMPTS = 100
 """How often a reader's lists are drawn before two readers' are called bound to be alike."""

@@ -5,7 +5,7 @@ import pytest
 
 from MRIDenoiseLib.evaluation.claims.segmenters import in_order_of_brightness, n4_corrected, segmenters, without_outliers
 from MRIDenoiseLib.evaluation.claims.tissue_phantom import phantom
-from MRIDenoiseLib.evaluation.tissue_picture import draw_segmentations
+from MRIDenoiseLib.evaluation.pictures import draw_segmentations
 from MRIDenoiseLib.segmentation import dice
 
 MODULES = {"Atropos": "ants"}

@@ -18,7 +18,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
-from MRIDenoiseLib.models.padding import pad_to_multiple
+from MRIDenoiseLib.models.layers import pad_to_multiple
 from MRIDenoiseLib.sampling.interfaces import centre
 
 TISSUES = ("background", "cerebrospinal fluid", "grey matter", "white matter")
