@@ -105,6 +105,39 @@ class Volume:
             return largest
         return int(np.argmin(self.voxels.shape))
 
+    @property
+    def stack(self) -> np.ndarray:
+        """The voxels as acquired slices, (slices, rows, columns): a view, nothing is copied."""
+        return self.stacked(self.voxels)
+
+    @property
+    def stack_spacing(self) -> tuple[float, float, float]:
+        """In mm along the axes of :attr:`stack`: between slices, between rows, between columns."""
+        across = self.slice_axis
+        rows, columns = (spacing for axis, spacing in enumerate(self.spacing) if axis != across)
+        return self.spacing[across], rows, columns
+
+    def stacked(self, voxels: np.ndarray) -> np.ndarray:
+        """A view of an array with the axes of ``voxels`` (and more behind them) as (slices, rows, columns)."""
+        return np.moveaxis(voxels, self.slice_axis, 0)
+
+    def unstacked(self, slices: np.ndarray) -> np.ndarray:
+        """A view of an array (slices, rows, columns) with the axes of ``voxels``."""
+        return np.moveaxis(slices, 0, self.slice_axis)
+
+    def with_stack(self, slices: np.ndarray) -> Volume:
+        """The same volume holding other slices (slices, rows, columns); where their number differs, the headers are dropped."""
+        voxels = np.ascontiguousarray(self.unstacked(slices), dtype=np.float32)
+        if voxels.shape == self.voxels.shape:
+            return replace(self, voxels=voxels)
+        return replace(self, voxels=voxels, headers=(), acquired_axis=self.slice_axis)
+
+    def middle(self, count: int) -> range:
+        """Up to ``count`` slices in the middle of :attr:`stack`."""
+        total = self.voxels.shape[self.slice_axis]
+        first = max(0, total // 2 - count // 2)
+        return range(first, min(total, first + count))
+
     def with_voxels(self, voxels: np.ndarray) -> Volume:
         """The same volume holding other voxels of the same shape."""
         if voxels.shape != self.voxels.shape:

@@ -49,11 +49,8 @@ def main(
     means: dict[tuple[str, str], list[float]] = {pair: [] for pair in pairs}
     for row in rows:
         volume = io.read(data / row.file)
-        axis = volume.slice_axis
-        mask = np.moveaxis(make_mask(volume)[0], axis, 0)
-        image = np.moveaxis(volume.voxels, axis, 0).astype(np.float64)
-        first, *others = (volume.spacing[axis], *np.delete(volume.spacing, axis))
-        spacing = (float(first), float(others[0]), float(others[1]))
+        mask = volume.stacked(make_mask(volume)[0])
+        image, spacing = volume.stack.astype(np.float64), volume.stack_spacing
         began = time.monotonic()
         corrected = without_outliers(n4_corrected(image, mask, spacing), mask)
         took = [time.monotonic() - began]

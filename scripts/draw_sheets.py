@@ -22,14 +22,13 @@ from rich.table import Table
 from MRIDenoiseLib import io
 from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.data.manifest import ManifestRow
-from MRIDenoiseLib.evaluation.benchmark import with_noise
 from MRIDenoiseLib.evaluation.claims.claim import write_measured
 from MRIDenoiseLib.evaluation.figures.residual import ResidualCheck
 from MRIDenoiseLib.evaluation.pictures import draw_sheet
+from MRIDenoiseLib.image.scale import clean_scale
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
-from MRIDenoiseLib.simulation.noise import BENCHMARK_ROWS
-from MRIDenoiseLib.simulation.simulate import clean_scale
+from MRIDenoiseLib.simulation.presets import BENCHMARK_ROWS, with_noise
 from MRIDenoiseLib.volume import Volume
 
 WHAT = (

@@ -8,7 +8,6 @@ seeds is no anatomy; see ``MRIDenoiseLib.evaluation.claims.grain``. What sharpen
 from __future__ import annotations
 
 from itertools import product
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -19,13 +18,13 @@ from rich.progress import track
 from rich.table import Table
 
 from MRIDenoiseLib.card import bundled_model
-from MRIDenoiseLib.evaluation.benchmark import BenchmarkRow
 from MRIDenoiseLib.evaluation.claims.claim import write_measured
 from MRIDenoiseLib.evaluation.claims.grain import grain
+from MRIDenoiseLib.evaluation.claims.noisy_volume import NoisyVolume
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
-from MRIDenoiseLib.simulation.noise import BENCHMARK_ROWS
+from MRIDenoiseLib.simulation.presets import BENCHMARK_ROWS
 
 WHAT = (
     "what sharpening changes in the foreground of a middle slice; share: part of its mean square that follows the seed and not "
@@ -48,19 +47,19 @@ def main(
     denoiser = Denoiser(model)
     found: list[dict[str, Any]] = []
     for source, noise in track(cases, "volumes and noises", console=Console(stderr=True)):
-        row = BenchmarkRow.read(data, source, noise)
+        row = NoisyVolume.read(data, source, noise)
         middle = len(row.clean) // 2
 
-        def sharpen(to: float, seed: int, row: BenchmarkRow = row, z: int = middle) -> np.ndarray:
+        def sharpen(to: float, seed: int, row: NoisyVolume = row, z: int = middle) -> np.ndarray:
             settings = Settings(method="sharpened", sharpness=to, seed=seed, slices=(z, z + 1))
             image = denoiser(row.volume, settings).volume
-            return np.moveaxis(image.voxels, image.slice_axis, 0)[z]
+            return image.stack[z]
 
         answers = [sharpen(sharpness, seed) for seed in range(seeds)]
         of_it = grain(answers, sharpen(0, 0), row.clean[middle] > FOREGROUND_THRESHOLD)
         found.append(
             {
-                "volume": Path(source.file).name.removesuffix(".nii.gz"),
+                "volume": source.name,
                 "noise": noise,
                 "share": round(of_it.share, 3),
                 "deviation": round(of_it.deviation / row.noise_level, 3),

@@ -37,7 +37,7 @@ from MRIDenoiseLib.evaluation.claims.lesion_trial import (
 from MRIDenoiseLib.evaluation.claims.lesions import WANTED_FIFTH_PERCENTILE, WANTED_MEDIAN
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
-from MRIDenoiseLib.simulation.noise import BENCHMARK_ROWS
+from MRIDenoiseLib.simulation.presets import BENCHMARK_ROWS
 from MRIDenoiseLib.volume import Volume
 
 WHAT = (

@@ -27,7 +27,6 @@ from MRIDenoiseLib.data.manifest import ManifestRow, read_manifest
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation.claims.claim import write_measured
 from MRIDenoiseLib.evaluation.claims.native_noise_trial import BLURRED, BM4D, DENOISED, ScanOutcome, denoise_with, scan_trial
-from MRIDenoiseLib.evaluation.contest import volume_name
 from MRIDenoiseLib.evaluation.denoisers.bm4d import block_matching
 from MRIDenoiseLib.evaluation.pictures import display_window, framed, oriented_slice
 from MRIDenoiseLib.evaluation.strips import AMPLIFIED, Panel, draw_strip
@@ -70,9 +69,9 @@ def main(
         outcome = scan_trial(scan, denoise, limit=limit, told_filter=block_matching if bm4d else None)
         if pictures:
             pictures.mkdir(parents=True, exist_ok=True)
-            _draw(scan, outcome, pictures / f"{volume_name(row)}.png", volume_name(row))
-        outcomes[volume_name(row)] = replace(outcome, images={})
-    of_grainy, of_clean = ({volume_name(row): outcomes[volume_name(row)] for row in rows} for rows in (grainy, clean))
+            _draw(scan, outcome, pictures / f"{row.name}.png", row.name)
+        outcomes[row.name] = replace(outcome, images={})
+    of_grainy, of_clean = ({row.name: outcomes[row.name] for row in rows} for rows in (grainy, clean))
     _print(of_grainy, of_clean)
     if json_file:
         told = {"method": method or model.default_method, "limit": limit}
@@ -86,15 +85,15 @@ def _chosen(rows: Sequence[ManifestRow], names: str | None) -> tuple[list[Manife
     Raises:
         SettingsError: there is none, or one of those named is not among them.
     """
-    grainy = [row for row in rows if row.split == AS_SCANNED or volume_name(row) in GRAINY]
-    clean = [row for row in rows if volume_name(row) in CLEAN]
-    known = [volume_name(row) for row in (*grainy, *clean)]
+    grainy = [row for row in rows if row.split == AS_SCANNED or row.name in GRAINY]
+    clean = [row for row in rows if row.name in CLEAN]
+    known = [row.name for row in (*grainy, *clean)]
     wanted = known if names is None else names.split(",")
     wrong = [name for name in wanted if name not in known]
     if wrong or not known:
         asked = f"'{wrong[0]}'" if wrong else f"of the split {AS_SCANNED}"
         raise SettingsError(f"the manifest has no scan {asked} to be measured as it is; there are: {', '.join(known) or 'none'}")
-    grainy, clean = ([row for row in group if volume_name(row) in wanted] for group in (grainy, clean))
+    grainy, clean = ([row for row in group if row.name in wanted] for group in (grainy, clean))
     return grainy, clean
 
 
@@ -155,12 +154,12 @@ def _rounded(values: dict[str, float | None]) -> dict[str, float | None]:
 def _draw(scan: Volume, outcome: ScanOutcome, path: Path, title: str) -> None:
     """The middle slice: noisy, denoised, what was removed, and what BM4D (without it, the blur) removed."""
     first, last = outcome.slices
-    middle, across = (first + last) // 2, scan.slice_axis
+    middle = (first + last) // 2
 
     def shown(image: np.ndarray) -> tuple[np.ndarray, float]:
-        voxels = np.moveaxis(scan.voxels, across, 0).copy()
+        voxels = scan.stack.copy()
         voxels[first:last] = image
-        return oriented_slice(scan.with_voxels(np.moveaxis(voxels, 0, across)), middle)
+        return oriented_slice(scan.with_stack(voxels), middle)
 
     noisy, aspect = shown(outcome.images["noisy"])
     window = display_window(noisy)

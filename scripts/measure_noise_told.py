@@ -23,10 +23,9 @@ from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.evaluation.claims.claim import write_measured
 from MRIDenoiseLib.evaluation.claims.native_noise_trial import middle_slices
 from MRIDenoiseLib.evaluation.claims.noise_told import KINDS, LARGEST_DEVIATION, STRENGTHS, Told, coarser, told_row
-from MRIDenoiseLib.evaluation.contest import volume_name
+from MRIDenoiseLib.image.scale import clean_scale
 from MRIDenoiseLib.inference.analysis import analyse
 from MRIDenoiseLib.models.bundle.bundle import Bundle
-from MRIDenoiseLib.simulation.simulate import clean_scale
 
 WHAT = (
     "noise told by the model over the true noise, for noise of known kind and strength (part of P99.5) on volumes brought to a coarser "
@@ -55,13 +54,13 @@ def main(
     found: dict[tuple[str, str, float], Told] = {}
     for row in track(volumes, "volumes", console=Console(stderr=True)):
         volume = io.read(data / row.file)
-        slices = np.moveaxis(volume.voxels, volume.slice_axis, 0)
+        slices = volume.stack
         first, last = middle_slices(len(slices), limit)
         clean = coarser(slices[first:last].clip(min=0), grid)
         clean /= np.float32(clean_scale(clean))
         for kind, sigma in product(wanted, STRENGTHS):
             own = (row.own_noise or 0.0) / grid
-            found[volume_name(row), kind, sigma] = told_row(clean, kind, sigma, tell, own_noise=own, seed=seed)
+            found[row.name, kind, sigma] = told_row(clean, kind, sigma, tell, own_noise=own, seed=seed)
     _print(found)
     if json_file:
         rows = [

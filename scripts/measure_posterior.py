@@ -20,12 +20,11 @@ from rich.progress import track
 from rich.table import Table
 
 from MRIDenoiseLib.card import bundled_model
-from MRIDenoiseLib.evaluation.benchmark import BenchmarkRow
 from MRIDenoiseLib.evaluation.claims.claim import write_measured
+from MRIDenoiseLib.evaluation.claims.noisy_volume import NoisyVolume
 from MRIDenoiseLib.evaluation.claims.posterior import DEFAULT, SEEDED, WAYS, Sampled, Untrained, measure_posterior
-from MRIDenoiseLib.evaluation.contest import volume_name
 from MRIDenoiseLib.models.bundle.bundle import Bundle
-from MRIDenoiseLib.simulation.noise import BENCHMARK_ROWS
+from MRIDenoiseLib.simulation.presets import BENCHMARK_ROWS
 
 WHAT = (
     "means over the images: PSNR in the foreground, dB; edges: their width in parts of that of the model's default; calibration: "
@@ -49,9 +48,9 @@ def main(
     models: dict[str, Any] = {OURS: model, NOTHING: Untrained(model)}
     found: list[tuple[str, str, dict[str, dict[str, Sampled]]]] = []
     for source, noise in track(cases, "volumes and noises", console=Console(stderr=True)):
-        row = BenchmarkRow.read(data, source, noise)
+        row = NoisyVolume.read(data, source, noise)
         of_it = {name: measure_posterior(each, row, slices=slices, seeds=seeds) for name, each in models.items()}
-        found.append((volume_name(source), noise, of_it))
+        found.append((source.name, noise, of_it))
     means = {name: {way: _mean([of_it[name] for _, _, of_it in found], way) for way in WAYS} for name in models}
     _print(means, len(found))
     if json_file:

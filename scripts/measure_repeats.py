@@ -24,7 +24,7 @@ from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.evaluation.claims.claim import write_measured
 from MRIDenoiseLib.evaluation.claims.repeats import LARGEST_BIAS, NOTE, REPEAT_SETS, Closeness, RepeatResult, Rival, measure_repeats
 from MRIDenoiseLib.evaluation.claims.synthetic_repeats import ENOUGH, synthetic_repeats
-from MRIDenoiseLib.evaluation.peers import bm4d_trials
+from MRIDenoiseLib.evaluation.denoisers.bm4d import block_matching
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.volume import Volume
@@ -77,8 +77,7 @@ def main(
 
 def _bm4d_at_every_strength(noisy: np.ndarray, spread: float) -> Iterator[tuple[str, np.ndarray]]:
     for strength in BM4D_STRENGTHS:
-        for _, image in bm4d_trials(noisy, strength * spread):
-            yield f"{strength:g} x the spread of the repeats", image
+        yield f"{strength:g} x the spread of the repeats", block_matching(noisy, strength * spread)
 
 
 def _print(results: Mapping[str, RepeatResult]) -> None:

@@ -26,7 +26,6 @@ from MRIDenoiseLib import io
 from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.data.manifest import ManifestRow, read_manifest
 from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.evaluation.benchmark import BenchmarkRow
 from MRIDenoiseLib.evaluation.blur import equally_clean_blur
 from MRIDenoiseLib.evaluation.claims.claim import write_measured
 from MRIDenoiseLib.evaluation.claims.native_noise_trial import (
@@ -40,15 +39,15 @@ from MRIDenoiseLib.evaluation.claims.native_noise_trial import (
     middle_slices,
     scan_trial,
 )
+from MRIDenoiseLib.evaluation.claims.noisy_volume import NoisyVolume
 from MRIDenoiseLib.evaluation.claims.through_plane import ThinStructures, maximum_projection
-from MRIDenoiseLib.evaluation.contest import volume_name
 from MRIDenoiseLib.evaluation.denoisers.bm4d import block_matching
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD, flicker_of_anatomy
 from MRIDenoiseLib.evaluation.pictures import display_window, framed, oriented_slice
 from MRIDenoiseLib.evaluation.strips import AMPLIFIED, Panel, draw_strip
 from MRIDenoiseLib.image.body import body_mask
 from MRIDenoiseLib.models.bundle.bundle import Bundle
-from MRIDenoiseLib.simulation.noise import BENCHMARK_ROWS
+from MRIDenoiseLib.simulation.presets import BENCHMARK_ROWS
 from MRIDenoiseLib.volume import Volume
 
 NOISY = "noisy"
@@ -86,19 +85,19 @@ def main(
     progress = Console(stderr=True)
     flicker: list[dict[str, Any]] = []
     for source, noise in track(cases, "volumes and noises", console=progress):
-        row = BenchmarkRow.read(data, source, noise)
+        row = NoisyVolume.read(data, source, noise)
         images = _images(row, middle_slices(len(row.clean), limit), denoise, bm4d)
         clean = images.pop("clean")
         numbers = {name: round(flicker_of_anatomy(image, clean, clean > FOREGROUND_THRESHOLD), 5) for name, image in images.items()}
-        flicker.append({"volume": volume_name(source), "noise": noise, "flicker": numbers})
+        flicker.append({"volume": source.name, "noise": noise, "flicker": numbers})
     vessels: list[dict[str, Any]] = []
     for source in track(three_dimensional, "3-D scans", console=progress):
         scan = io.read(data / source.file)
         outcome = scan_trial(scan, denoise, limit=slab, told_filter=told_filter)
-        vessels.append({"scan": volume_name(source), "slices": list(outcome.slices), **_vessels(outcome)})
+        vessels.append({"scan": source.name, "slices": list(outcome.slices), **_vessels(outcome)})
         if pictures:
             pictures.mkdir(parents=True, exist_ok=True)
-            _draw(scan, outcome, pictures, volume_name(source))
+            _draw(scan, outcome, pictures, source.name)
     _print(flicker, vessels)
     if json_file:
         told = {"what": WHAT, "method": method or model.default_method, "limit": limit, "slab": slab}
@@ -107,20 +106,19 @@ def main(
 
 def _named(rows: list[ManifestRow], names: str) -> list[ManifestRow]:
     wanted = [name for name in names.split(",") if name]
-    found = [row for row in rows if volume_name(row) in wanted]
-    missing = set(wanted) - {volume_name(row) for row in found}
+    found = [row for row in rows if row.name in wanted]
+    missing = set(wanted) - {row.name for row in found}
     if missing:
         raise SettingsError(f"the manifest has no scan '{min(missing)}'")
     return found
 
 
-def _images(row: BenchmarkRow, chosen_slices: tuple[int, int], denoise: Denoise, bm4d: bool) -> dict[str, np.ndarray]:
+def _images(row: NoisyVolume, chosen_slices: tuple[int, int], denoise: Denoise, bm4d: bool) -> dict[str, np.ndarray]:
     """The chosen slices clean, noisy and as every method leaves them."""
     first, last = chosen_slices
-    axis = row.volume.slice_axis
-    whole = np.moveaxis(row.volume.voxels, axis, 0)
+    whole = row.volume.stack
     clean, noisy = row.clean[first:last], whole[first:last]
-    denoised = np.moveaxis(denoise(row.volume, chosen_slices)[0].voxels, axis, 0)[first:last]
+    denoised = denoise(row.volume, chosen_slices)[0].stack[first:last]
     tissue = row.clean > FOREGROUND_THRESHOLD
     images = {"clean": clean, NOISY: noisy, DENOISED: denoised}
     if bm4d:
@@ -164,22 +162,16 @@ def _print(flicker: list[dict[str, Any]], vessels: list[dict[str, Any]]) -> None
 
 def _draw(scan: Volume, outcome: ScanOutcome, folder: Path, name: str) -> None:
     """Reformats through the middle of the slab in both planes across the acquired one, and its maximum-intensity projection."""
-    axis = scan.slice_axis
     denoised, noisy = (outcome.images[which] for which in (DENOISED, NOISY))
     # Of scanner images nothing but the direction of the axes matters here, so a slab may stand for the scan.
-    slabs = [_as_volume(scan, image) for image in (noisy, denoised)]
-    for number, across in enumerate(other for other in range(3) if other != axis):
+    slabs = [scan.with_stack(image) for image in (noisy, denoised)]
+    for number, across in enumerate(other for other in range(3) if other != scan.slice_axis):
         (before, aspect), (after, _) = (oriented_slice(replace(each, acquired_axis=across)) for each in slabs)
         window = display_window(before)
         _strip(folder / f"{name}_reformat{number + 1}.png", f"{name}, across the acquired plane", before, after, aspect, window)
-    (before, aspect), (after, _) = (oriented_slice(_as_volume(scan, maximum_projection(image)[None]), 0) for image in (noisy, denoised))
+    (before, aspect), (after, _) = (oriented_slice(scan.with_stack(maximum_projection(image)[None]), 0) for image in (noisy, denoised))
     window = float(np.percentile(before, BRIGHTEST))
     _strip(folder / f"{name}_projection.png", f"{name}, maximum-intensity projection of {len(noisy)} slices", before, after, aspect, window)
-
-
-def _as_volume(scan: Volume, slices: np.ndarray) -> Volume:
-    axis = scan.slice_axis
-    return replace(scan, voxels=np.ascontiguousarray(np.moveaxis(slices, 0, axis), np.float32), headers=(), acquired_axis=axis)
 
 
 def _strip(path: Path, title: str, noisy: np.ndarray, denoised: np.ndarray, aspect: float, window: float) -> None:

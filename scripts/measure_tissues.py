@@ -20,12 +20,11 @@ from rich.table import Table
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.card import bundled_model
-from MRIDenoiseLib.evaluation.benchmark import with_noise
 from MRIDenoiseLib.evaluation.claims.claim import write_measured
 from MRIDenoiseLib.evaluation.figures.tissues import compare_tissues
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
-from MRIDenoiseLib.simulation.noise import BENCHMARK_ROWS
+from MRIDenoiseLib.simulation.presets import BENCHMARK_ROWS, with_noise
 
 WHAT = (
     "Dice of the segmentation of noisy, best blurred and denoised images against that of the clean image, three classes, dark to "

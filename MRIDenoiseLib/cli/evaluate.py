@@ -63,7 +63,7 @@ def evaluate(
         return io.read(source, series=series, echo=echo, volume=volume)
 
     target = read(reference)
-    where = None if mask is None else _slices(read_mask(mask, target), target)
+    where = None if mask is None else target.stacked(read_mask(mask, target))
     sources = ([] if noisy is None else [noisy]) + images
     slices = [_on_grid(read(source), target, source.name) for source in sources]
     before = None if noisy is None else slices[0]
@@ -76,7 +76,7 @@ def evaluate(
         from MRIDenoiseLib.evaluation.figures.yardstick import Yardstick
 
         perceptual, left_out = _lpips(lpips)
-        yardstick = Yardstick.of(_slices(target.voxels, target), spacing=_spacing(target), mask=where)
+        yardstick = Yardstick.of(target.stack, spacing=target.stack_spacing, mask=where)
         figures = []
         for number, image in enumerate(slices):
             progress(number / len(slices), None, f"Image {number + 1} of {len(slices)}")
@@ -94,19 +94,6 @@ def evaluate(
     Console(soft_wrap=True).print(Text(RESEARCH_USE_ONLY, style="bold"))
 
 
-def _slices(voxels: np.ndarray, like: Volume) -> np.ndarray:
-    """(slices, rows, columns)."""
-    import numpy as np
-
-    return np.ascontiguousarray(np.moveaxis(voxels, like.slice_axis, 0))
-
-
-def _spacing(volume: Volume) -> tuple[float, float, float]:
-    across = volume.slice_axis
-    rows, columns = (spacing for axis, spacing in enumerate(volume.spacing) if axis != across)
-    return volume.spacing[across], rows, columns
-
-
 def _on_grid(image: Volume, reference: Volume, name: str) -> np.ndarray:
     """The slices of an image in the order of the reference's; programs store one grid in several orders."""
     from MRIDenoiseLib.io.geometry import on_grid_of
@@ -115,7 +102,7 @@ def _on_grid(image: Volume, reference: Volume, name: str) -> np.ndarray:
         voxels = on_grid_of(image.voxels, image.ijk_to_ras, reference.ijk_to_ras, reference.voxels.shape)
     except InputError as error:
         raise InputError(f"{name} and the reference lie on different grids; resample it on the reference's grid first") from error
-    return _slices(voxels, reference)
+    return reference.stacked(voxels)
 
 
 def _lpips(wanted: bool | None) -> tuple[bool, str]:

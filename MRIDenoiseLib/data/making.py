@@ -22,7 +22,6 @@ from MRIDenoiseLib.data.registration import (
     coverage,
     register,
     resample,
-    slices_first,
 )
 from MRIDenoiseLib.data.zero_fill import fill_factor, matching_matrix, resize_volume
 from MRIDenoiseLib.errors import InputError
@@ -140,9 +139,9 @@ def make(pair: Pair, seed: int, look: Look, check: Check = unasked) -> Made:
         Refused: the pair cannot be used.
         Cancelled: by ``check``.
     """
-    noisy = slices_first(pair.noisy.voxels, pair.noisy)
+    noisy = pair.noisy.stack
     if pair.noise == "simulated":
-        laid = _Laid(slices_first(pair.clean.voxels, pair.noisy), np.ones(noisy.shape, bool))
+        laid = _Laid(pair.noisy.stacked(pair.clean.voxels), np.ones(noisy.shape, bool))
     else:
         laid = _laid(pair, seed, look, check)
     try:
@@ -190,7 +189,7 @@ def _laid(pair: Pair, seed: int, look: Look, check: Check) -> _Laid:
             clean = resize_volume(clean, matrix)
         registration = _judged(register(clean, noisy, seed=seed, check=check), clean, noisy, check)
         moved, covered = resample(clean, noisy, registration, check).voxels, coverage(clean, noisy, registration)
-        body = np.moveaxis(body_mask(slices_first(noisy.voxels, noisy)), 0, noisy.slice_axis)
+        body = noisy.unstacked(body_mask(noisy.stack))
     except InputError as error:
         raise Refused("alignment", str(error)) from error
     look(noisy, moved, body & covered, registration)
@@ -198,8 +197,8 @@ def _laid(pair: Pair, seed: int, look: Look, check: Check) -> _Laid:
         raise Refused("alignment", registration.reason)
     one_grid = clean.voxels.shape == noisy.voxels.shape and np.allclose(clean.ijk_to_ras, noisy.ijk_to_ras, atol=0.01)
     interpolated = not (one_grid and fill == (1.0, 1.0) and np.array_equal(registration.noisy_to_clean, np.eye(4)))
-    laid = slices_first(moved if interpolated else clean.voxels, noisy)
-    return _Laid(laid, slices_first(covered, noisy), fill, interpolated, registration)
+    laid = noisy.stacked(moved if interpolated else clean.voxels)
+    return _Laid(laid, noisy.stacked(covered), fill, interpolated, registration)
 
 
 def _judged(found: Registration, clean: Volume, noisy: Volume, check: Check) -> Registration:
@@ -212,14 +211,14 @@ def _judged(found: Registration, clean: Volume, noisy: Volume, check: Check) -> 
     if not still and found.ncc_after > found.ncc_before:
         return found
     headers = replace(found, noisy_to_clean=np.eye(4), rotation=(0.0, 0.0, 0.0), translation=(0.0, 0.0, 0.0), through_plane_fraction=0.0)
-    covered = slices_first(coverage(clean, noisy, headers), noisy)
-    voxels = slices_first(noisy.voxels, noisy)
+    covered = noisy.stacked(coverage(clean, noisy, headers))
+    voxels = noisy.stack
     body = body_mask(voxels)
     share = float(covered[body].mean())
     # The flow is measured within slices only: edges that hardly agree may lie a slice apart.
     if share < LEAST_COVERED or found.ncc_before < LEAST_AGREEMENT:
         return found
-    motion = residual_motion(voxels, slices_first(resample(clean, noisy, headers, check).voxels, noisy), body & covered, check)
+    motion = residual_motion(voxels, noisy.stacked(resample(clean, noisy, headers, check).voxels), body & covered, check)
     if motion > LARGEST_FLOW:
         return found
     return replace(headers, covered=share, ncc_after=found.ncc_before, flow_p95=motion, accepted=True, reason="")

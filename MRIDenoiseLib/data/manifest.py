@@ -14,7 +14,7 @@ from MRIDenoiseLib import io
 from MRIDenoiseLib.data.zero_fill import resize_volume
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.image.body import body_mask
-from MRIDenoiseLib.simulation.simulate import clean_scale
+from MRIDenoiseLib.image.scale import clean_scale
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField, Volume
 
 MANIFEST = "MANIFEST.csv"
@@ -52,6 +52,11 @@ class ManifestRow:
     split: str = ""
     own_noise: float | None = None
     interpolated: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folder and its ending."""
+        return Path(self.file).name.removesuffix(".nii.gz")
 
 
 @dataclass(frozen=True)
@@ -245,7 +250,7 @@ def measured_matrix(volume: Volume, row: ManifestRow) -> Volume:
 
 def clean_volume(volume: Volume, row: ManifestRow) -> CleanVolume:
     """Slices first, P99.5 of the positive voxels = 1, and the manifest's account of the acquisition."""
-    slices = np.moveaxis(volume.voxels, volume.slice_axis, 0)
+    slices = volume.stack
     slices = np.ascontiguousarray(slices / clean_scale(slices), dtype=np.float32)
     return CleanVolume(
         slices=slices,

@@ -101,7 +101,7 @@ def register(moving: Volume, fixed: Volume, *, seed: int = 0, check: Check = una
     """
     _check_size(moving)
     _check_size(fixed)
-    noisy = slices_first(fixed.voxels, fixed)
+    noisy = fixed.stack
     body = body_mask(noisy)
     by_headers = np.eye(4)
     before, seen_before = _on_grid(moving, fixed, by_headers, check)
@@ -151,11 +151,6 @@ def resample(moving: Volume, fixed: Volume, registration: Registration, check: C
 def coverage(moving: Volume, fixed: Volume, registration: Registration) -> np.ndarray:
     """Where on the noisy volume's grid the clean volume shows something: bool, the shape of ``fixed.voxels``."""
     return _covered(moving, fixed, registration.noisy_to_clean)
-
-
-def slices_first(voxels: np.ndarray, volume: Volume) -> np.ndarray:
-    """Voxels on a volume's grid with its slices along the first axis."""
-    return np.moveaxis(voxels, volume.slice_axis, 0)
 
 
 def _check_size(volume: Volume) -> None:
@@ -245,7 +240,7 @@ def _movement(matrix: np.ndarray, fixed: Volume) -> tuple[tuple[float, float, fl
 
 def _on_grid(moving: Volume, fixed: Volume, matrix: np.ndarray, check: Check) -> tuple[np.ndarray, np.ndarray]:
     """The moved volume and where it shows something, both with the fixed volume's slices first."""
-    return slices_first(_resampled(moving, fixed, matrix, check), fixed), slices_first(_covered(moving, fixed, matrix), fixed)
+    return fixed.stacked(_resampled(moving, fixed, matrix, check)), fixed.stacked(_covered(moving, fixed, matrix))
 
 
 def _resampled(moving: Volume, fixed: Volume, matrix: np.ndarray, check: Check) -> np.ndarray:

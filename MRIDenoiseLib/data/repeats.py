@@ -137,7 +137,7 @@ def _read(readers: Sequence[partial[Volume]], check: Check) -> Iterator[Pair]:
     refuse_copies(volume.voxels for volume in volumes)
     check()
     repeats = np.stack([volume.voxels for volume in volumes])
-    body = np.moveaxis(body_mask(np.moveaxis(repeats.mean(axis=0), first.slice_axis, 0)), 0, first.slice_axis)
+    body = first.unstacked(body_mask(first.stacked(repeats.mean(axis=0))))
     sigma = reference_noise(repeats, body)
     count = len(repeats)
     nex = positive(first.acquisition.averages.value)

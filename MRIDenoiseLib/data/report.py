@@ -82,9 +82,8 @@ def alignment_png(noisy: Volume, clean: np.ndarray, mask: np.ndarray) -> bytes:
         clean: float array, the shape of its voxels.
         mask: bool, the same shape: where both show the body.
     """
-    across = noisy.slice_axis
-    scales = [intensity_scale(np.moveaxis(image, across, 0), np.moveaxis(mask, across, 0)) for image in (noisy.voxels, clean)]
-    plane = str(plane_of_geometry(noisy.ijk_to_ras, across).value)
+    scales = [intensity_scale(noisy.stacked(image), noisy.stacked(mask)) for image in (noisy.voxels, clean)]
+    plane = str(plane_of_geometry(noisy.ijk_to_ras, noisy.slice_axis).value)
     images = [_hung(image, noisy.ijk_to_ras, plane) for image in (noisy.voxels / scales[0], clean / scales[1], mask.astype(np.float32))]
     index = int(np.argmax(images[2].sum(axis=(1, 2))))
     one, other = (image[index] for image in images[:2])

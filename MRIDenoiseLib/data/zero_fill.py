@@ -61,8 +61,7 @@ def resize_volume(volume: Volume, matrix: tuple[int, int]) -> Volume:
     Returns:
         The same field of view. Without DICOM headers, because those describe the old matrix.
     """
-    across = volume.slice_axis
-    voxels = np.moveaxis(resize(np.moveaxis(volume.voxels, across, 0), matrix), 0, across)
+    voxels = volume.unstacked(resize(volume.stack, matrix))
     affine = resized_affine(volume.ijk_to_ras, volume.voxels.shape, voxels.shape)
     return replace(volume, voxels=np.ascontiguousarray(voxels), ijk_to_ras=affine, headers=())
 

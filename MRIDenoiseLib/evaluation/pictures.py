@@ -210,8 +210,8 @@ def draw_sheet(*, noisy: Volume, denoised: Volume, path: Path, title: str, clean
 
 def _part(volume: Volume, index: int | None) -> tuple[int, int]:
     """First row and column of the enlarged part: the middle of the body in the slice as it is shown."""
-    mask = body_mask(np.moveaxis(volume.voxels, volume.slice_axis, 0))
-    body, _ = oriented_slice(volume.with_voxels(np.moveaxis(mask, 0, volume.slice_axis).astype(np.float32)), index)
+    mask = body_mask(volume.stack)
+    body, _ = oriented_slice(volume.with_stack(mask), index)
     rows, columns = np.nonzero(body) if body.any() else np.nonzero(body == 0)
     starts = []
     for places, size in zip((rows, columns), body.shape, strict=True):

@@ -1,4 +1,4 @@
-"""The scale of a volume, from the noisy volume alone: how bright its body gets."""
+"""The scale of a volume: of a noisy one how bright its body gets, of a clean one how bright its signal gets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.image.body import body_mask
 
 PERCENTILE = 99.5
+TOLERATED_NEGATIVE_SHARE = 0.01
 
 
 def intensity_scale(voxels: np.ndarray, mask: np.ndarray | None = None) -> float:
@@ -25,4 +26,21 @@ def intensity_scale(voxels: np.ndarray, mask: np.ndarray | None = None) -> float
     scale = float(np.percentile(voxels[mask], PERCENTILE, overwrite_input=True)) if mask.any() else 0.0
     if scale <= 0:
         raise InputError("the image holds no positive signal, so its intensity scale cannot be found")
+    return scale
+
+
+def clean_scale(voxels: np.ndarray) -> float:
+    """The 99.5th percentile of the positive voxels: the unit of every noise level here and in the benchmark rows.
+
+    Raises:
+        InputError: when the volume holds values that are not numbers, no signal, or is no magnitude image.
+    """
+    if not np.isfinite(voxels).all():
+        raise InputError("the image holds values that are not numbers (NaN or infinity); repair or re-export it first")
+    positive = voxels[voxels > 0]
+    if positive.size == 0:
+        raise InputError("the image holds no positive signal, so it shows nothing; give a magnitude image")
+    scale = float(np.percentile(positive, PERCENTILE))
+    if (voxels < -0.02 * scale).mean() > TOLERATED_NEGATIVE_SHARE:
+        raise InputError("the image has negative values, so it is no magnitude image; give the magnitude images of the series")
     return scale

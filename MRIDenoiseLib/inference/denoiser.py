@@ -131,8 +131,7 @@ class Denoiser:
         asked = settings or Settings()
         device = self.device if asked.device is None else choose_device(asked.device)
         run, strength = self._chosen(asked, method, device)
-        axis = volume.slice_axis
-        stack = np.moveaxis(volume.voxels, axis, 0)
+        stack = volume.stack
         first, last = asked.slices or (0, len(stack))
         if last > len(stack):
             raise SettingsError(f"slices {first}:{last} lie outside the volume, which has slices 0:{len(stack)}")
@@ -163,7 +162,7 @@ class Denoiser:
         warnings += (setting_warnings(asked, run.name) if method is None else []) + _image_warnings(analysis)
 
         output = volume.voxels.copy()
-        cleaned = np.moveaxis(output, axis, 0)
+        cleaned = volume.stacked(output)
         device = self._run(task, range(first, last), cleaned, device, pace, warnings)
         removed = removed_in_flat_tissue(stack, cleaned, (first, last), scale) if _has_noise(analysis) else None
         warnings += removal_warnings(removed, float(np.median(analysis.told)) / 2, strength)
@@ -184,7 +183,7 @@ class Denoiser:
                 precision=str(choose_precision(asked.precision, device)).removeprefix("torch."),
                 seconds=time.monotonic() - began,
                 slices=(first, last),
-                slice_axis=axis,
+                slice_axis=volume.slice_axis,
                 warnings=warnings,
             ),
         )

@@ -91,11 +91,10 @@ def make_mask(volume: Volume) -> tuple[np.ndarray, str]:
     Raises:
         InputError: see :mod:`.masks`.
     """
-    axis = volume.slice_axis
-    stack, spacing = np.moveaxis(volume.voxels, axis, 0), _slices_first(volume)
+    stack, spacing = volume.stack, volume.stack_spacing
     if volume.acquisition.organ.value == ORGAN_WITH_TISSUES:
-        return np.moveaxis(brain_mask(stack, spacing), 0, axis), "brain"
-    return np.moveaxis(whole_body_mask(stack, spacing), 0, axis), "body"
+        return volume.unstacked(brain_mask(stack, spacing)), "brain"
+    return volume.unstacked(whole_body_mask(stack, spacing)), "body"
 
 
 def segment(
@@ -133,8 +132,7 @@ def segment(
         if progress is not None:
             progress(done)
 
-    stack, inside = (np.moveaxis(array, axis, 0) for array in (volume.voxels.astype(np.float64), where))
-    found = segment_tissues(stack, inside, _slices_first(volume), settings, checkpoint)
+    found = segment_tissues(volume.stack.astype(np.float64), volume.stacked(where), volume.stack_spacing, settings, checkpoint)
     names = _names(volume, settings.classes, kind)
     millilitres = np.bincount(found.labels.ravel(), minlength=settings.classes + 1)[1:] * np.prod(volume.spacing) / 1000
     means = np.exp(found.mixture.means) * found.unit
@@ -143,21 +141,15 @@ def segment(
         for k, (name, colour) in enumerate(names or _intensity_classes(settings.classes))
     )
     return Segmentation(
-        labels=np.moveaxis(found.labels, 0, axis),
+        labels=volume.unstacked(found.labels),
         posteriors=np.moveaxis(found.posteriors, 1, axis + 1),
         partial_volumes=np.moveaxis(found.partial_volumes, 1, axis + 1),
-        bias=np.moveaxis(found.bias, 0, axis),
+        bias=volume.unstacked(found.bias),
         classes=classes,
         anatomical=bool(names),
         mask=kind,
         settings=settings,
     )
-
-
-def _slices_first(volume: Volume) -> tuple[float, float, float]:
-    spacing = list(volume.spacing)
-    first = spacing.pop(volume.slice_axis)
-    return first, spacing[0], spacing[1]
 
 
 def _names(volume: Volume, classes: int, mask: str) -> tuple[tuple[str, Colour], ...]:

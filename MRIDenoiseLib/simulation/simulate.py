@@ -12,18 +12,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from MRIDenoiseLib.errors import Cancelled, InputError, SettingsError
+from MRIDenoiseLib.errors import Cancelled, SettingsError
+from MRIDenoiseLib.image.scale import clean_scale
 from MRIDenoiseLib.io import Derivation
 from MRIDenoiseLib.simulation.acquisition_model import AcquisitionModel
 from MRIDenoiseLib.simulation.kspace import window2d
-from MRIDenoiseLib.simulation.noise import Scene, acquire_volume, benchmark_model, level1, rician, seeded_generator
+from MRIDenoiseLib.simulation.noise import acquire_volume, level1, rician
+from MRIDenoiseLib.simulation.presets import benchmark_model
+from MRIDenoiseLib.simulation.random import seeded_generator
+from MRIDenoiseLib.simulation.scene import Scene
 from MRIDenoiseLib.volume import Volume
 
 BASE_SIGMA = 0.04
 """Complex noise of one fully sampled average where the user names none, a fraction of P99.5: that of the benchmark's L2 rows."""
 
 MAX_ACCELERATION = 4.0
-TOLERATED_NEGATIVE_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -98,23 +101,6 @@ class Simulation:
         )
 
 
-def clean_scale(voxels: np.ndarray) -> float:
-    """The 99.5th percentile of the positive voxels: the unit of every noise level here and in the benchmark rows.
-
-    Raises:
-        InputError: when the volume holds values that are not numbers, no signal, or is no magnitude image.
-    """
-    if not np.isfinite(voxels).all():
-        raise InputError("the image holds values that are not numbers (NaN or infinity); repair or re-export it first")
-    positive = voxels[voxels > 0]
-    if positive.size == 0:
-        raise InputError("the image holds no positive signal, so it shows nothing; give a magnitude image")
-    scale = float(np.percentile(positive, 99.5))
-    if (voxels < -0.02 * scale).mean() > TOLERATED_NEGATIVE_SHARE:
-        raise InputError("the image has negative values, so it is no magnitude image; give the magnitude images of the series")
-    return scale
-
-
 def simulate_volume(
     clean: Volume,
     simulation: Simulation,
@@ -134,7 +120,7 @@ def simulate_volume(
         Cancelled: when told to stop.
     """
     scale = clean_scale(clean.voxels)
-    image = torch.from_numpy(np.ascontiguousarray(np.moveaxis(clean.voxels, clean.slice_axis, 0))).clamp_min(0) / scale
+    image = torch.from_numpy(np.ascontiguousarray(clean.stack)).clamp_min(0) / scale
     noisy = torch.empty_like(image)
     for k in range(len(image)):
         if should_stop is not None and should_stop():
@@ -142,7 +128,7 @@ def simulate_volume(
         noisy[k] = _slice(image, simulation, k)
         if progress is not None:
             progress((k + 1) / len(image))
-    return clean.with_voxels(np.moveaxis(noisy.numpy() * scale, 0, clean.slice_axis))
+    return clean.with_stack(noisy.numpy() * scale)
 
 
 def _slice(image: Tensor, simulation: Simulation, k: int) -> Tensor:

@@ -175,7 +175,7 @@ def _images(folder: Path, names: list[str]) -> Iterator[np.ndarray]:
     rows = {row["file"]: row for row in _manifest(folder)[1]}
     for name in names:
         volume = measured_matrix(io.read(folder / name), manifest_row(folder / MANIFEST, rows[name] | {COLUMN: ""}))
-        yield np.moveaxis(volume.voxels, volume.slice_axis, 0)
+        yield volume.stack
 
 
 def _manifest(folder: Path) -> tuple[list[str], list[dict[str, str]]]:

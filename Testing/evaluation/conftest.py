@@ -1,4 +1,4 @@
-"""A phantom of a head that is quick to denoise, as a row of the comparisons."""
+"""A phantom of a head that is quick to denoise, clean and with noise."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import SimpleITK as sitk
 import torch
 
 from MRIDenoiseLib.data.manifest import ManifestRow
-from MRIDenoiseLib.evaluation.benchmark import BenchmarkRow
+from MRIDenoiseLib.evaluation.claims.noisy_volume import NoisyVolume
 from MRIDenoiseLib.inference import Denoiser
 from MRIDenoiseLib.models.configs import build_networks, tiny
 from MRIDenoiseLib.volume import Volume
@@ -34,9 +34,9 @@ def source() -> ManifestRow:
 
 
 @pytest.fixture(scope="session")
-def row(head, source) -> BenchmarkRow:
+def row(head, source) -> NoisyVolume:
     """The head with the Rician noise of the comparisons; tests read it, none changes it."""
-    return BenchmarkRow.of(head, source, "R")
+    return NoisyVolume.of(head, source, "R")
 
 
 @pytest.fixture(scope="session")

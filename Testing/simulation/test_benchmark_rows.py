@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from MRIDenoiseLib.simulation.kspace import window2d
-from MRIDenoiseLib.simulation.noise import BENCHMARK_ROWS, Scene, benchmark_model, benchmark_row, rician_benchmark_sigma
+from MRIDenoiseLib.simulation.presets import BENCHMARK_ROWS, benchmark_model, benchmark_row, rician_benchmark_sigma
+from MRIDenoiseLib.simulation.scene import Scene
 
 
 @pytest.mark.parametrize("name", BENCHMARK_ROWS)

@@ -6,16 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from MRIDenoiseLib.simulation.acquisition_model import AcquisitionModel
 from MRIDenoiseLib.simulation.kspace import fft2, window2d
-from MRIDenoiseLib.simulation.noise import (
-    AcquisitionModel,
-    Scene,
-    acquire,
-    acquire_pair,
-    acquire_volume,
-    level1,
-    rician,
-)
+from MRIDenoiseLib.simulation.noise import acquire, acquire_pair, acquire_volume, level1, rician
+from MRIDenoiseLib.simulation.scene import Scene
 
 ONE_COIL = AcquisitionModel(coils=1, noise_correlation=0.0, sigma=0.01, object_phase=0.0)
 

@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from MRIDenoiseLib.simulation.noise import AcquisitionModel, Scene, acquire
+from MRIDenoiseLib.simulation.acquisition_model import AcquisitionModel
+from MRIDenoiseLib.simulation.noise import acquire
+from MRIDenoiseLib.simulation.scene import Scene
 
 
 def generator(seed: int = 0) -> torch.Generator:

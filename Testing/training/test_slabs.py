@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from MRIDenoiseLib.simulation.acquisition_model import AcquisitionModel
-from MRIDenoiseLib.simulation.noise import Scene, acquire
+from MRIDenoiseLib.simulation.noise import acquire
+from MRIDenoiseLib.simulation.scene import Scene
 from MRIDenoiseLib.training import slabs
 from MRIDenoiseLib.training.slabs import WIPED, Slab, random_acquisition, resampled, simulated_slab
 from MRIDenoiseLib.volume import Acquisition

@@ -13,9 +13,9 @@ from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.blur import BLURS, equally_clean_blur
 from MRIDenoiseLib.evaluation.claims.lesions import Kept, Lesion, Summary, insert, kept, local_noise, place_lesions
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD
+from MRIDenoiseLib.image.scale import clean_scale
 from MRIDenoiseLib.prompt import override
-from MRIDenoiseLib.simulation.noise import benchmark_row
-from MRIDenoiseLib.simulation.simulate import clean_scale
+from MRIDenoiseLib.simulation.presets import benchmark_row
 from MRIDenoiseLib.volume import Volume
 
 NOISY, BLURRED, EQUALLY_BLURRED = "noisy", "best blur", "equal blur"
@@ -61,7 +61,7 @@ def lesion_trial(
 
     Args:
         source: the clean volume.
-        noise: one of :data:`MRIDenoiseLib.simulation.noise.BENCHMARK_ROWS`.
+        noise: one of :data:`MRIDenoiseLib.simulation.presets.BENCHMARK_ROWS`.
         denoisers: by the name they get in the outcome; each is run twice, on the volume with the lesions and without them.
         count: how many lesions are wanted; fewer are inserted where the volume has no slice with room for all.
         seed: of the lesions; the noise is the benchmark's.
@@ -75,8 +75,7 @@ def lesion_trial(
     Raises:
         InputError: the volume has no flat tissue to put a lesion into.
     """
-    axis, scale = source.slice_axis, clean_scale(source.voxels)
-    clean = np.ascontiguousarray(np.moveaxis(source.voxels, axis, 0) / np.float32(scale)).clip(min=0)
+    clean = np.ascontiguousarray(source.stack / np.float32(clean_scale(source.voxels))).clip(min=0)
     noisy = benchmark_row(noise, torch.from_numpy(clean)).numpy()
     lesions = _lesions(source, clean, noisy, count, np.random.default_rng([seed, *f"{source.name} {noise}".encode()]))
     z = lesions[0].centre[0]
@@ -90,8 +89,8 @@ def lesion_trial(
     blur = min(BLURS, key=lambda blur: float(np.square(blur.of_slice(noisy, z) - clean[z])[foreground].mean()))
     results = {NOISY: (noisy_with[z], noisy[z]), BLURRED: (blur.of_slice(noisy_with, z), blur.of_slice(noisy, z))}
     for name, denoise in denoisers.items():
-        pair = (denoise(source.with_voxels(np.moveaxis(image, 0, axis)), z) for image in (noisy_with, noisy))
-        with_them, without = (np.moveaxis(volume.voxels, axis, 0)[z] for volume in pair)
+        pair = (denoise(source.with_stack(image), z) for image in (noisy_with, noisy))
+        with_them, without = (volume.stack[z] for volume in pair)
         results[name] = with_them, without
     if equal_to is not None:
         equal = equally_clean_blur(noisy[z][None], results[equal_to][1][None], clean[z][None], foreground[None])

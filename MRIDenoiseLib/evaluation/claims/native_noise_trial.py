@@ -88,7 +88,7 @@ def scan_trial(scan: Volume, denoise: Denoise, *, limit: int, told_filter: Filte
     Raises:
         InputError: the scan or its middle slices show no body.
     """
-    slices = np.moveaxis(scan.voxels, scan.slice_axis, 0)
+    slices = scan.stack
     body = body_mask(slices)
     scale = intensity_scale(slices, body)
     first, last = middle_slices(len(slices), limit)
@@ -96,7 +96,7 @@ def scan_trial(scan: Volume, denoise: Denoise, *, limit: int, told_filter: Filte
     places = Places.of(noisy, body[first:last])
     grain = Grain.of(noisy, places.flat)
     denoised, told = denoise(scan, (first, last))
-    results = {DENOISED: np.moveaxis(denoised.voxels, scan.slice_axis, 0)[first:last] / scale}
+    results = {DENOISED: denoised.stack[first:last] / scale}
     if told_filter is not None:
         results[BM4D] = filtered_slices(slices / scale, body, (first, last), grain.fine, told_filter)
     removals = {name: Removal.of(noisy, image, places) for name, image in results.items()}

@@ -16,7 +16,10 @@ from torch import Tensor
 
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD
 from MRIDenoiseLib.simulation.kspace import fft2, ifft2, window2d
-from MRIDenoiseLib.simulation.noise import Scene, acquire_volume, benchmark_model, level1, rician, seeded_generator
+from MRIDenoiseLib.simulation.noise import acquire_volume, level1, rician
+from MRIDenoiseLib.simulation.presets import benchmark_model
+from MRIDenoiseLib.simulation.random import seeded_generator
+from MRIDenoiseLib.simulation.scene import Scene
 
 STRENGTHS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15)
 """Of P99.5, the range in which the noise has to be told right."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from MRIDenoiseLib.evaluation.benchmark import BenchmarkRow
+from MRIDenoiseLib.evaluation.claims.noisy_volume import NoisyVolume
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD, psnr
 from MRIDenoiseLib.evaluation.figures.edge_width import Edges
 from MRIDenoiseLib.inference import Denoiser, ModelSet, Settings
@@ -79,7 +79,7 @@ def calibration(samples: Sequence[np.ndarray], truth: np.ndarray, where: np.ndar
     return spread / error if error else 0.0
 
 
-def measure_posterior(model: ModelSet, row: BenchmarkRow, *, slices: int = 2, seeds: int = 4) -> dict[str, Sampled]:
+def measure_posterior(model: ModelSet, row: NoisyVolume, *, slices: int = 2, seeds: int = 4) -> dict[str, Sampled]:
     """Every one of :data:`WAYS` on the middle slices of a noisy volume.
 
     Args:
@@ -96,11 +96,11 @@ def measure_posterior(model: ModelSet, row: BenchmarkRow, *, slices: int = 2, se
     part = slice(first, min(first + slices, len(row.clean)))
     truth = row.clean[part]
     where = truth > FOREGROUND_THRESHOLD
-    edges = Edges.of(truth, where, row.spacing[1:])
+    edges = Edges.of(truth, where, row.volume.stack_spacing[1:])
 
     def answer(asked: Settings, seed: int) -> np.ndarray:
         volume = denoiser(row.volume, replace(asked, seed=seed, slices=(part.start, part.stop))).volume
-        return np.moveaxis(volume.voxels, volume.slice_axis, 0)[part]
+        return volume.stack[part]
 
     return {
         name: _judged([answer(asked, seed) for seed in range(seeds if name in SEEDED else 1)], truth, where, edges.width)

@@ -18,7 +18,7 @@ from MRIDenoiseLib.data.references import leave_one_out, reference_noise
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.blur import BLURS
 from MRIDenoiseLib.image.body import body_mask
-from MRIDenoiseLib.simulation.simulate import clean_scale
+from MRIDenoiseLib.image.scale import clean_scale
 from MRIDenoiseLib.volume import Volume
 
 LARGEST_BIAS = 1.0
@@ -227,7 +227,7 @@ class _Condition:
             raise InputError(f"at least {FEWEST_REPEATS} repeats of a condition are needed, not {len(volumes)}")
         if len({volume.voxels.shape for volume in volumes}) > 1:
             raise InputError("the repeats of a condition differ in shape; give repeats of one series")
-        repeats = np.stack([np.moveaxis(volume.voxels, volume.slice_axis, 0) for volume in volumes])
+        repeats = np.stack([volume.stack for volume in volumes])
         mean = repeats.mean(axis=0)
         scale, tissue = clean_scale(mean), body_mask(mean)
         repeats = repeats / np.float32(scale)
@@ -254,7 +254,7 @@ class _Condition:
 
     def in_units(self, volume: Volume) -> np.ndarray:
         """Slices first, in the units of ``repeats``."""
-        return np.moveaxis(volume.voxels, volume.slice_axis, 0) / np.float32(self.scale)
+        return volume.stack / np.float32(self.scale)
 
     def error(self, image: np.ndarray, index: int) -> float:
         """Mean squared error inside tissue against the mean of all repeats but ``index``."""

@@ -30,8 +30,8 @@ def synthetic_repeats(repeats: Sequence[Volume], seed: int = 0) -> list[Volume]:
         repeats: of one condition, three or more on one grid.
         seed: of the noise.
     """
-    axis = repeats[0].slice_axis
-    stack = np.stack([np.moveaxis(volume.voxels, axis, 0) for volume in repeats]).astype(np.float64)
+    first = repeats[0]
+    stack = np.stack([first.stacked(volume.voxels) for volume in repeats]).astype(np.float64)
     mean = stack.mean(axis=0)
     tissue = body_mask(mean)
     # A soft border: a hard one would spread the spectrum's low frequencies over all others.
@@ -46,4 +46,4 @@ def synthetic_repeats(repeats: Sequence[Volume], seed: int = 0) -> list[Volume]:
         white = generator.normal(0, sigma, mean.shape)
         return np.fft.ifft2(np.fft.fft2(white) * grain).real
 
-    return [volume.with_voxels(np.moveaxis(np.hypot(mean + noise(), noise()), 0, axis)) for volume in repeats]
+    return [volume.with_voxels(first.unstacked(np.hypot(mean + noise(), noise()))) for volume in repeats]

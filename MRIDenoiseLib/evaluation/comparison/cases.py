@@ -17,15 +17,15 @@ from MRIDenoiseLib.data.manifest import ManifestRow, read_manifest
 from MRIDenoiseLib.data.records import RecordStore
 from MRIDenoiseLib.data.references import leave_one_out
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.evaluation.benchmark import BRIGHT, with_noise
 from MRIDenoiseLib.evaluation.claims.pairs import noisy_volume
 from MRIDenoiseLib.evaluation.claims.repeats import REPEAT_SETS
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD
 from MRIDenoiseLib.image.body import body_mask
 from MRIDenoiseLib.image.noise import reference_noise
+from MRIDenoiseLib.image.scale import clean_scale
 from MRIDenoiseLib.inference.noise_level import estimate_noise_level
 from MRIDenoiseLib.segmentation import make_mask
-from MRIDenoiseLib.simulation.simulate import clean_scale
+from MRIDenoiseLib.simulation.presets import BRIGHT, with_noise
 from MRIDenoiseLib.volume import Volume
 
 MEASURED = "measured"
@@ -120,7 +120,7 @@ class Case:
     @cached_property
     def added_noise(self) -> float:
         """Root mean square of noisy - reference in the reference's body, part of its P99.5."""
-        body = body_mask(np.moveaxis(self.clean.voxels, self.clean.slice_axis, 0))[self.scored.start : self.scored.stop]
+        body = body_mask(self.clean.stack)[self.scored.start : self.scored.stop]
         return float(np.sqrt(np.square(self.noisy - self.reference)[body].mean()) / self.scale)
 
     @cached_property
@@ -131,14 +131,11 @@ class Case:
 
     def cut(self, voxels: np.ndarray) -> np.ndarray:
         """The scored slices of an array with the volume's axes."""
-        return np.ascontiguousarray(np.moveaxis(voxels, self.volume.slice_axis, 0)[self.scored.start : self.scored.stop])
+        return np.ascontiguousarray(self.volume.stacked(voxels)[self.scored.start : self.scored.stop])
 
     def as_volume(self, slices: np.ndarray) -> Volume:
         """Scored slices as a volume of their own, of the reference's organ and contrast."""
-        axis = self.volume.slice_axis
-        return replace(
-            self.clean, voxels=np.ascontiguousarray(np.moveaxis(slices, 0, axis), dtype=np.float32), headers=(), acquired_axis=axis
-        )
+        return self.clean.with_stack(slices)
 
 
 def volume_specs(
@@ -156,7 +153,7 @@ def volume_specs(
     Args:
         folder: with MANIFEST.csv.
         subjects: whose.
-        noises: see :func:`MRIDenoiseLib.simulation.noise.benchmark_row`.
+        noises: see :func:`MRIDenoiseLib.simulation.presets.benchmark_row`.
         slices: scored of each.
         contains: only files whose name holds this.
         split: of the list: ``test`` for what is compared on, ``train`` for what settings are chosen on.
@@ -236,7 +233,7 @@ def _simulated(spec: CaseSpec, volume: Volume, own: float | None = None) -> Case
     scale = clean_scale(volume.voxels)
     clean = volume.with_voxels(volume.voxels / np.float32(scale))
     noisy = with_noise(clean, spec.noise)
-    scored = _middle(clean, spec.slices)
+    scored = clean.middle(spec.slices)
     case = Case(spec, noisy, clean, scored, _NONE, None)
     bright = case.reference > BRIGHT
     noise = float((case.noisy - case.reference)[bright].std())
@@ -250,9 +247,9 @@ def _repeat_case(spec: CaseSpec) -> Case:
     voxels = np.stack([volume.voxels for volume in volumes])
     noisy = volumes[0]
     clean = noisy.with_voxels(leave_one_out(voxels)[0])
-    case = Case(spec, noisy, clean, _middle(noisy, spec.slices), _NONE, None)
-    body = body_mask(np.moveaxis(clean.voxels, clean.slice_axis, 0))
-    own = references.reference_noise(voxels, np.moveaxis(body, 0, clean.slice_axis)) / case.scale
+    case = Case(spec, noisy, clean, noisy.middle(spec.slices), _NONE, None)
+    body = body_mask(clean.stack)
+    own = references.reference_noise(voxels, clean.unstacked(body)) / case.scale
     return replace(case, twins=(case.cut(voxels[1::2].mean(axis=0)), case.cut(voxels[2::2].mean(axis=0))), own_noise=own)
 
 
@@ -262,7 +259,7 @@ def _record_case(spec: CaseSpec) -> Case:
     clean = noisy.with_voxels(record.clean)
     if spec.noise != MEASURED:
         return _simulated(spec, clean, record.meta.reference_noise)
-    case = Case(spec, noisy, clean, _middle(noisy, spec.slices), _NONE, None, inclusive=record.meta.gt_kind == "inclusive")
+    case = Case(spec, noisy, clean, noisy.middle(spec.slices), _NONE, None, inclusive=record.meta.gt_kind == "inclusive")
     known = record.meta.reference_noise
     return replace(case, twins=_twins(case, known), own_noise=_own_noise(case) if known is None else known / case.scale)
 
@@ -271,7 +268,7 @@ def _own_noise(case: Case) -> float:
     """Of a clean volume that no repeats tell it of: as it was written down for the image, or measured, part of its P99.5."""
     if case.spec.own_noise is not None:
         return case.spec.own_noise
-    return estimate_noise_level(np.moveaxis(case.clean.voxels, case.clean.slice_axis, 0)) / case.scale
+    return estimate_noise_level(case.clean.stack) / case.scale
 
 
 def _twins(case: Case, own: float | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -279,12 +276,6 @@ def _twins(case: Case, own: float | None = None) -> tuple[np.ndarray, np.ndarray
     sigma = reference_noise(case.reference, case.foreground) if own is None else own
     fresh = np.random.default_rng(0).standard_normal(case.reference.shape).astype(np.float32)
     return case.reference, case.reference + np.float32(sigma) * fresh
-
-
-def _middle(volume: Volume, count: int) -> range:
-    total = volume.voxels.shape[volume.slice_axis]
-    first = max(0, total // 2 - count // 2)
-    return range(first, min(total, first + count))
 
 
 def by_case(specs: Sequence[CaseSpec]) -> Iterator[tuple[str, CaseSpec]]:

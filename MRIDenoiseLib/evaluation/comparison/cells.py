@@ -198,7 +198,7 @@ def task_of(case: Case, cell: Cell, observe: Callable[[np.ndarray, np.ndarray], 
 
 def score(case: Case, image: np.ndarray, *, trial: bool = False) -> tuple[dict[str, float], tuple[str, ...]]:
     """The figures of scored slices (slices, rows, columns) in the volume's units, and the names of the tissue classes."""
-    clean, noisy = (np.moveaxis(volume.voxels, volume.slice_axis, 0) for volume in (case.clean, case.volume))
+    clean, noisy = (volume.stack for volume in (case.clean, case.volume))
     whole = clean.copy()
     whole[case.scored.start : case.scored.stop] = image
     yardstick = _yardstick(case.spec)
@@ -235,7 +235,7 @@ def _limits(case: Case) -> dict[str, float]:
 def _segmented(case: Case, image: np.ndarray) -> Segmentation:
     mask, kind = case.tissue
     volume = case.as_volume(image)
-    return segment(volume, mask=np.moveaxis(mask, 0, volume.slice_axis), mask_kind=kind)
+    return segment(volume, mask=volume.unstacked(mask), mask_kind=kind)
 
 
 @lru_cache(maxsize=2)
@@ -247,11 +247,7 @@ def loaded(spec: CaseSpec) -> Case:
 @lru_cache(maxsize=2)
 def _yardstick(spec: CaseSpec) -> Yardstick:
     case = loaded(spec)
-    clean = case.clean
-    spacing = list(clean.spacing)
-    across = spacing.pop(clean.slice_axis)
-    slices = np.moveaxis(clean.voxels, clean.slice_axis, 0)
-    return Yardstick.of(slices, spacing=(across, spacing[0], spacing[1]), scored=case.scored)
+    return Yardstick.of(case.clean.stack, spacing=case.clean.stack_spacing, scored=case.scored)
 
 
 @lru_cache(maxsize=2)

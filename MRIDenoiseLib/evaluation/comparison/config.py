@@ -15,7 +15,7 @@ from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation.comparison.cases import MEASURED, CaseSpec, by_case, record_specs, repeat_specs, volume_specs
 from MRIDenoiseLib.evaluation.denoisers import METHODS
 from MRIDenoiseLib.evaluation.denoisers.contender import Grid
-from MRIDenoiseLib.simulation.noise import BENCHMARK_ROWS
+from MRIDenoiseLib.simulation.presets import BENCHMARK_ROWS
 
 Choose = Literal["on-tuning-images", "on-each-image"]
 CHOICES = {"choose": get_args(Choose), "grid": get_args(Grid)}

@@ -93,7 +93,7 @@ class Report:
         for name, spec in self._findings.plan.cases.items():
             case = self._cases[name]
             if case.true_noise is None:
-                slices = (np.moveaxis(volume.voxels, volume.slice_axis, 0) for volume in (case.volume, case.clean))
+                slices = (volume.stack for volume in (case.volume, case.clean))
                 found[spec.name] = find_inclusion(*slices)
         return found
 

@@ -73,7 +73,7 @@ class Task:
     @cached_property
     def slices(self) -> np.ndarray:
         """The whole volume, float32 (slices, rows, columns)."""
-        return np.moveaxis(self.volume.voxels, self.volume.slice_axis, 0)
+        return self.volume.stack
 
     @cached_property
     def scale(self) -> float:
@@ -101,9 +101,7 @@ class Task:
     @property
     def spacing(self) -> tuple[float, float, float]:
         """In mm, of the three axes of :attr:`image`."""
-        spacing = list(self.volume.spacing)
-        across = spacing.pop(self.volume.slice_axis)
-        return across, spacing[0], spacing[1]
+        return self.volume.stack_spacing
 
     @cached_property
     def near(self) -> np.ndarray:
@@ -149,7 +147,7 @@ class Task:
         settings = Settings(slices=(self.wanted.start, self.wanted.stop), seed=self.seed, strength=strength)
         seen = method if self.observe is None else watched(method, self._tell)
         volume = Denoiser(model or self.model)(self.volume, settings, method=seen).volume
-        return np.moveaxis(volume.voxels, volume.slice_axis, 0)[self.wanted.start : self.wanted.stop]
+        return volume.stack[self.wanted.start : self.wanted.stop]
 
     def as_users_get(self, asked: Settings) -> np.ndarray:
         """The wanted slices, as :meth:`sampled`, with everything that ``asked`` leaves open chosen as for a user on this machine."""

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from MRIDenoiseLib.evaluation.blur import BLURS
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD
-from MRIDenoiseLib.simulation.simulate import clean_scale
+from MRIDenoiseLib.image.scale import clean_scale
 from MRIDenoiseLib.volume import Volume
 
 EDGE_SCALE = 1.0
@@ -44,7 +44,7 @@ class ResidualCheck:
         edges = edge_correlation(before - after, truth, mask)
         if clean is None:
             return cls(edges)
-        volume = np.moveaxis(noisy.voxels, noisy.slice_axis, 0)
+        volume = noisy.stack
         blurred = min((blur.of_slice(volume, index) for blur in BLURS), key=lambda image: float(np.square(image - truth)[mask].mean()))
         return cls(
             edges=edges,

@@ -86,5 +86,4 @@ def compare_tissues(
 
 
 def _blurred(volume: Volume, blur: Blur) -> Volume:
-    axis = volume.slice_axis
-    return volume.with_voxels(np.moveaxis(blur(np.moveaxis(volume.voxels, axis, 0)), 0, axis))
+    return volume.with_stack(blur(volume.stack))

@@ -163,7 +163,7 @@ class _Trial:
 
 def _uncropped(volume: Volume) -> tuple[NetworkSlices, Window]:
     """All of every slice, and the window of it that users have computed."""
-    stack = np.moveaxis(volume.voxels, volume.slice_axis, 0)
+    stack = volume.stack
     body = find_body(stack)
     everything = Window(slice(None), slice(None), np.ones(stack.shape[1:], np.float32))
     shown = content_window(*occupied(stack, find_wiped(stack, body)))

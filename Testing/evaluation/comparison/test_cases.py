@@ -9,7 +9,7 @@ from training_cases import record, record_folder
 
 from MRIDenoiseLib.data.manifest import read_manifest
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.evaluation.benchmark import BenchmarkRow
+from MRIDenoiseLib.evaluation.claims.noisy_volume import NoisyVolume
 from MRIDenoiseLib.evaluation.comparison.cases import MEASURED, CaseSpec, by_case, load, record_specs, repeat_specs, volume_specs
 from MRIDenoiseLib.image.noise import reference_noise
 
@@ -17,7 +17,7 @@ from MRIDenoiseLib.image.noise import reference_noise
 def test_a_volumes_noise_is_that_of_the_published_rows(phantoms):
     [spec] = volume_specs(phantoms, ["s1"], ["M0.10"], 3)
     case = load(spec)
-    row = BenchmarkRow.read(phantoms, read_manifest(phantoms)[0], "M0.10")
+    row = NoisyVolume.read(phantoms, read_manifest(phantoms)[0], "M0.10")
     assert np.allclose(case.volume.voxels, row.volume.voxels, atol=1e-6)
     assert case.scored == range(6, 9) and case.reference.shape == (3, 72, 76)
     assert case.scale == pytest.approx(1.0, abs=1e-3), "in units of the reference's P99.5"

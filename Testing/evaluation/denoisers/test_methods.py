@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from MRIDenoiseLib.errors import MRIDenoiseError
-from MRIDenoiseLib.evaluation.benchmark import with_noise
 from MRIDenoiseLib.evaluation.blur import Blur
 from MRIDenoiseLib.evaluation.denoisers import GROUPS, METHODS, Task
 from MRIDenoiseLib.evaluation.denoisers.anisotropic_diffusion import Diffusion
 from MRIDenoiseLib.evaluation.figures import psnr
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.simulation.presets import with_noise
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 
 PACKAGE = {"nlm": "dipy", "ants": "ants", "bm4d": "bm4d", "bm4d-told": "bm4d"}
@@ -29,7 +29,7 @@ def scene(head, tiny_bundle):
     noisy = with_noise(clean, "R")
     told = Acquisition(organ=AcquisitionField("knee", "test", "high"), contrast=AcquisitionField("T2w", "test", "high"))
     task = Task(noisy.with_voxels(noisy.voxels * 700), range(10, 12), tiny_bundle, steps=2, other=told, true_noise=700 * 0.05)
-    return task, 700 * np.moveaxis(clean.voxels, clean.slice_axis, 0)[10:12]
+    return task, 700 * clean.stack[10:12]
 
 
 def test_a_method_can_know_nothing_of_the_reference():
@@ -94,7 +94,7 @@ def test_filters_see_neighbours_and_change_no_far_air(scene):
 
 
 def test_diffusion_goes_on_where_it_was(head):
-    voxels = np.ascontiguousarray(np.moveaxis(head.voxels, head.slice_axis, 0)[:6]) / np.float32(800)
+    voxels = np.ascontiguousarray(head.stack[:6]) / np.float32(800)
     settings = {"three_dimensional": True, "conductance": 1.0}
     whole = Diffusion(voxels, (4.0, 1.0, 1.0), "curvature", **settings).go_on(4)
     parts = Diffusion(voxels, (4.0, 1.0, 1.0), "curvature", **settings)
@@ -137,7 +137,7 @@ def test_the_two_that_sharpen_are_the_default_with_the_knob_turned_and_nobody_tu
     def told(sharpness):
         wanted = Settings(method="sharpened", sharpness=sharpness, slices=(10, 12))
         volume = Denoiser(task.model)(task.volume, wanted).volume
-        return np.moveaxis(volume.voxels, volume.slice_axis, 0)[10:12]
+        return volume.stack[10:12]
 
     for method, sharpness in ((half, 0.5), (full, 1.0)):
         assert np.array_equal(method.run(task, {}), told(sharpness))

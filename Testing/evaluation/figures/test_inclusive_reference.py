@@ -112,7 +112,7 @@ def test_other_shapes_are_refused(stack):
 def test_measured_repeats_are_told_apart(data_dir, name):
     source = next(one for one in REPEAT_SETS if one.name == name)
     volumes = [io.read(data_dir / source.file, volume=number + 1) for number in source.groups[0]]
-    measured = np.stack([np.moveaxis(volume.voxels, volume.slice_axis, 0) for volume in volumes])
+    measured = np.stack([volume.stack for volume in volumes])
     others = leave_one_out(measured)
     for index in range(0, len(measured), 2):
         assert find_inclusion(measured[index], others[index]).inclusive is False
