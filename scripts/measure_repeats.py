@@ -21,8 +21,9 @@ from rich.table import Table
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.card import bundled_model
+from MRIDenoiseLib.data.repeat_sets import read_repeat_sets
 from MRIDenoiseLib.evaluation.claims.claim import write_measured
-from MRIDenoiseLib.evaluation.claims.repeats import LARGEST_BIAS, NOTE, REPEAT_SETS, Closeness, RepeatResult, Rival, measure_repeats
+from MRIDenoiseLib.evaluation.claims.repeats import LARGEST_BIAS, NOTE, Closeness, RepeatResult, Rival, measure_repeats
 from MRIDenoiseLib.evaluation.claims.synthetic_repeats import ENOUGH, synthetic_repeats
 from MRIDenoiseLib.evaluation.denoisers.bm4d import block_matching
 from MRIDenoiseLib.inference import Denoiser, Settings
@@ -47,6 +48,7 @@ def main(
     json_file: JsonFile = None,
 ) -> None:
     """Print the table."""
+    sets = read_repeat_sets(data)
     model = Bundle.load(bundle or bundled_model())
     denoiser = Denoiser(model)
 
@@ -56,7 +58,7 @@ def main(
     others = {"BM4D": _bm4d_at_every_strength} if bm4d else {}
     results: dict[str, RepeatResult] = {}
     with Progress(console=Console(stderr=True)) as progress:
-        for repeats in REPEAT_SETS:
+        for repeats in sets:
             groups = [[io.read(data / repeats.file, volume=number + 1) for number in group] for group in repeats.groups]
             compared = {repeats.name: groups}
             if min(len(group) for group in groups) >= ENOUGH:
@@ -70,8 +72,8 @@ def main(
                 results[name] = measure_repeats(volumes, denoise, others=others, limit=limit, progress=report)
     _print(results)
     if json_file:
-        sets = {name: _numbers(result) for name, result in results.items()}
-        numbers = {"what": WHAT, "method": method or model.default_method, "note": NOTE, "sets": sets}
+        figures = {name: _numbers(result) for name, result in results.items()}
+        numbers = {"what": WHAT, "method": method or model.default_method, "note": NOTE, "sets": figures}
         write_measured(json_file, model, command_given(__file__), numbers)
 
 

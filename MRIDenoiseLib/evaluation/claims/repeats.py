@@ -41,27 +41,6 @@ NOTE = (
 )
 
 
-class RepeatSet(NamedTuple):
-    """A four-dimensional file of the data folder that holds repeats.
-
-    Args:
-        name: for tables.
-        file: its path in the data folder.
-        groups: volume numbers from 0; those of one group are repeats of one condition.
-    """
-
-    name: str
-    file: str
-    groups: tuple[tuple[int, ...], ...]
-
-
-REPEAT_SETS = (
-    RepeatSet("pCASL", "repeats/head_pCASL_siemens.nii.gz", tuple(tuple(range(condition, 96, 12)) for condition in range(12))),
-    RepeatSet("EPI", "repeats/head_EPI_philips.nii.gz", (tuple(range(20)),)),
-    RepeatSet("DWI b0", "repeats/cspine_DWI_sct-single.nii.gz", ((0, 31, 32, 33, 34),)),
-)
-
-
 class Closeness(NamedTuple):
     """How close single images come to the mean of the other repeats, pooled over tissue and repeats.
 

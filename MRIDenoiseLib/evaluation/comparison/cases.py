@@ -16,9 +16,9 @@ from MRIDenoiseLib.data import references
 from MRIDenoiseLib.data.manifest import ManifestRow, read_manifest
 from MRIDenoiseLib.data.records import RecordStore
 from MRIDenoiseLib.data.references import leave_one_out
+from MRIDenoiseLib.data.repeat_sets import read_repeat_sets
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.claims.pairs import noisy_volume
-from MRIDenoiseLib.evaluation.claims.repeats import REPEAT_SETS
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD
 from MRIDenoiseLib.image.body import body_mask
 from MRIDenoiseLib.image.noise import reference_noise
@@ -182,7 +182,7 @@ def repeat_specs(folder: Path, names: Sequence[str], slices: int) -> list[CaseSp
         InputError: there is no list, or no set of that name.
     """
     rows = {row.file: row for row in read_manifest(folder, "repeats")}
-    known = {one.name: one for one in REPEAT_SETS}
+    known = {one.name: one for one in read_repeat_sets(folder)}
     specs = []
     for name in names:
         if name not in known:
@@ -241,8 +241,9 @@ def _simulated(spec: CaseSpec, volume: Volume, own: float | None = None) -> Case
 
 
 def _repeat_case(spec: CaseSpec) -> Case:
-    chosen = next(one for one in REPEAT_SETS if one.name == spec.source)
-    path = Path(spec.folder) / chosen.file
+    folder = Path(spec.folder)
+    chosen = next(one for one in read_repeat_sets(folder) if one.name == spec.source)
+    path = folder / chosen.file
     volumes = [io.read(path, volume=number + 1) for number in chosen.groups[0]]
     voxels = np.stack([volume.voxels for volume in volumes])
     noisy = volumes[0]

@@ -26,7 +26,6 @@ from typer.testing import CliRunner
 from MRIDenoiseLib.data.records import RecordStore
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.claims.pairs import score_pairs
-from MRIDenoiseLib.evaluation.claims.repeats import REPEAT_SETS
 
 
 @pytest.fixture
@@ -143,11 +142,16 @@ def test_repeats(measure, data_folder, request, monkeypatch):
     rng = np.random.default_rng(0)
     (data_folder / "repeats").mkdir()
     request.addfinalizer(lambda: shutil.rmtree(data_folder / "repeats"))
-    for repeats in REPEAT_SETS:
-        number = 1 + max(max(group) for group in repeats.groups)
+    groups = {"pCASL": [range(0, 24, 4), range(1, 24, 4)], "EPI": [range(20)], "DWI b0": [range(5)]}
+    lines = [
+        f"{name},repeats/{name}.nii.gz,{k},{' '.join(map(str, group))}\n" for name, of_it in groups.items() for k, group in enumerate(of_it)
+    ]
+    (data_folder / "repeats.csv").write_text("name,file,group,volumes\n" + "".join(lines))
+    for name, of_it in groups.items():
+        number = 1 + max(max(group) for group in of_it)
         volumes = [sitk.GetImageFromArray(np.abs(truth + rng.normal(0, 40, truth.shape)).astype(np.float32)) for _ in range(number)]
-        sitk.WriteImage(sitk.JoinSeries(volumes), str(data_folder / repeats.file))
-    monkeypatch.setattr(measure_repeats, "bm4d_trials", lambda noisy, level: [("", ndimage.gaussian_filter(noisy, 5 * level))])
+        sitk.WriteImage(sitk.JoinSeries(volumes), str(data_folder / "repeats" / f"{name}.nii.gz"))
+    monkeypatch.setattr(measure_repeats, "block_matching", lambda noisy, level: ndimage.gaussian_filter(noisy, 5 * level))
     content, output = measure(measure_repeats, "--limit", "1", "--bm4d")
     assert list(content["sets"]) == ["pCASL", "EPI", "EPI, noise alone", "DWI b0"]
     assert all(numbers["best_blur"]["psnr"] > numbers["noisy"]["psnr"] for numbers in content["sets"].values())

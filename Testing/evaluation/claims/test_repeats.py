@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from MRIDenoiseLib import io
+from MRIDenoiseLib.data.repeat_sets import read_repeat_sets
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.blur import BLURS
-from MRIDenoiseLib.evaluation.claims.repeats import REPEAT_SETS, RepeatResult, measure_repeats
+from MRIDenoiseLib.evaluation.claims.repeats import RepeatResult, measure_repeats
 from MRIDenoiseLib.volume import Volume
 
 NOISE, REPEATS = 20.0, 5
@@ -129,8 +130,9 @@ def test_too_few_repeats_and_repeats_of_different_shape_are_refused():
         run(lambda volume: volume.voxels, [[*volumes, Volume(volumes[0].voxels[:, 1:], np.eye(4))]])
 
 
-@pytest.mark.parametrize("repeats", REPEAT_SETS, ids=lambda repeats: repeats.name)
-def test_the_real_repeats_are_what_the_list_says(data_dir, repeats):
+@pytest.mark.parametrize("name", ["pCASL", "EPI", "DWI b0"])
+def test_the_real_repeats_are_what_the_list_says(data_dir, name):
+    repeats = next(one for one in read_repeat_sets(data_dir) if one.name == name)
     numbers = [number for group in repeats.groups for number in group]
     assert len(set(numbers)) == len(numbers)
     for group in repeats.groups:

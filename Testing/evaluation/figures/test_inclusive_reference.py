@@ -6,8 +6,8 @@ from scipy import ndimage
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.data.references import leave_one_out
+from MRIDenoiseLib.data.repeat_sets import read_repeat_sets
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.evaluation.claims.repeats import REPEAT_SETS
 from MRIDenoiseLib.evaluation.figures.inclusive_reference import find_inclusion
 
 SHAPE = (8, 144, 160)
@@ -110,7 +110,7 @@ def test_other_shapes_are_refused(stack):
 
 @pytest.mark.parametrize("name", ["pCASL", "DWI b0"])
 def test_measured_repeats_are_told_apart(data_dir, name):
-    source = next(one for one in REPEAT_SETS if one.name == name)
+    source = next(one for one in read_repeat_sets(data_dir) if one.name == name)
     volumes = [io.read(data_dir / source.file, volume=number + 1) for number in source.groups[0]]
     measured = np.stack([volume.stack for volume in volumes])
     others = leave_one_out(measured)
