@@ -10,9 +10,10 @@ from torch import nn
 
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.image.body import find_body
+from MRIDenoiseLib.image.noise import estimate_noise_level
 from MRIDenoiseLib.image.scale import intensity_scale
 from MRIDenoiseLib.inference.disturbances import Disturbances, find_wiped, occupied
-from MRIDenoiseLib.inference.noise_level import air_level, estimate_noise_level, measured_noise_levels
+from MRIDenoiseLib.inference.noise_level import air_level, measured_noise_levels
 from MRIDenoiseLib.inference.reception import find_reception
 from MRIDenoiseLib.inference.slices import NetworkSlices, Window, content_window
 from MRIDenoiseLib.volume import Volume

@@ -17,12 +17,12 @@ from MRIDenoiseLib.inference.backend import BUCKET, Backend, Precision, choose_p
 from MRIDenoiseLib.inference.batch import Method, SliceBatch, method_of
 from MRIDenoiseLib.inference.device import KeepUp, choose_device, default_batch, forget_peak, is_out_of_memory, next_batch, release_memory
 from MRIDenoiseLib.inference.models import ModelSet, is_informed
-from MRIDenoiseLib.inference.noise_level import SMALLEST_TOLD
 from MRIDenoiseLib.inference.removed import removal_warnings, removed_in_flat_tissue
 from MRIDenoiseLib.inference.report import NEGATIVE_SHARE, build_report, setting_warnings
 from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.inference.slices import NetworkSlices, Window
 from MRIDenoiseLib.models.conditioning import Conditioning
+from MRIDenoiseLib.models.noise_estimator import SMALLEST_TOLD
 from MRIDenoiseLib.progress import Pace, Progress, ShouldStop
 from MRIDenoiseLib.prompt import acquisition_warnings, describe
 from MRIDenoiseLib.prompt.acceleration import DEFAULT_RATIO

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.image.body import body_mask
-from MRIDenoiseLib.inference.noise_level import FLAT_FRACTION, MAD_TO_STD, MINIMUM_PIXELS, SLICES, steepness
+from MRIDenoiseLib.image.noise import FLAT_FRACTION, MAD_TO_STD, MINIMUM_PIXELS, SLICES, steepness
 
 GRAIN_SMOOTHING = 1.5
 """Pixels; grain is what an image holds beside its own blur by so much."""

@@ -21,6 +21,8 @@ SQUARE = 4
 SMALLEST = 1e-4
 """Network units; less energy than that is none."""
 SLOPE = 0.2
+SMALLEST_TOLD = 1e-3
+"""Network units; the networks are told of no less."""
 
 
 class NoiseEstimator(ModelMixin, ConfigMixin):
@@ -64,3 +66,8 @@ class NoiseEstimator(ModelMixin, ConfigMixin):
             correction, trust = self.head(features).chunk(2, dim=1)
             weight = torch.softmax((trust + (inside + 1e-6).log()).flatten(1), dim=1)
             return (weight * (level + correction).flatten(1)).sum(dim=1).exp()
+
+
+def told_noise_level(estimator: nn.Module, image: Tensor, body: Tensor) -> Tensor:
+    """B noise levels as the networks are told them; image and body B x 1 x H x W, in network units."""
+    return estimator(image, body).clamp_min(SMALLEST_TOLD)

@@ -11,7 +11,7 @@ from torch import Tensor
 from MRIDenoiseLib.data.records import Record, RecordMeta, RecordStore
 from MRIDenoiseLib.data.split import Split
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.inference.noise_level import estimate_noise_level
+from MRIDenoiseLib.image.noise import estimate_noise_level
 from MRIDenoiseLib.inference.slices import neighbours
 from MRIDenoiseLib.prompt.acceleration import told_acceleration
 from MRIDenoiseLib.training.augment import random_crop, random_flip

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from MRIDenoiseLib.image.noise import reference_noise
-from MRIDenoiseLib.inference.noise_level import estimate_noise_level
+from MRIDenoiseLib.image.noise import estimate_noise_level, reference_noise
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from MRIDenoiseLib.inference.noise_level import estimate_noise_level
+from MRIDenoiseLib.image.noise import estimate_noise_level
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from MRIDenoiseLib.image.body import body_mask
-from MRIDenoiseLib.inference.noise_level import estimate_noise_level
+from MRIDenoiseLib.image.noise import estimate_noise_level
 from MRIDenoiseLib.inference.removed import removal_warnings, removed_in_flat_tissue
 
 SCALE = 750.0

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from MRIDenoiseLib.inference.noise_level import SMALLEST_TOLD, estimate_noise_level, measured_noise_levels, told_noise_level
-from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
+from MRIDenoiseLib.image.noise import estimate_noise_level
+from MRIDenoiseLib.inference.noise_level import measured_noise_levels
+from MRIDenoiseLib.models.noise_estimator import SMALLEST_TOLD, NoiseEstimator, told_noise_level
 
 
 def textured(count: int, size: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

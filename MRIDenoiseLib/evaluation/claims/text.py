@@ -14,8 +14,8 @@ from MRIDenoiseLib.data.manifest import CleanVolume
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.figures import psnr
 from MRIDenoiseLib.inference.models import ModelSet, is_informed
-from MRIDenoiseLib.inference.noise_level import told_noise_level
 from MRIDenoiseLib.models.conditioning import Conditioning
+from MRIDenoiseLib.models.noise_estimator import told_noise_level
 from MRIDenoiseLib.prompt.acceleration import LEAST, MOST
 from MRIDenoiseLib.sampling import Schedule, SharedNoise, posterior_mean, regression
 from MRIDenoiseLib.sampling.interfaces import informed

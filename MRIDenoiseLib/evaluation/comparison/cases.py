@@ -21,9 +21,8 @@ from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.claims.pairs import noisy_volume
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD
 from MRIDenoiseLib.image.body import body_mask
-from MRIDenoiseLib.image.noise import reference_noise
+from MRIDenoiseLib.image.noise import estimate_noise_level, reference_noise
 from MRIDenoiseLib.image.scale import clean_scale
-from MRIDenoiseLib.inference.noise_level import estimate_noise_level
 from MRIDenoiseLib.segmentation import make_mask
 from MRIDenoiseLib.simulation.presets import BRIGHT, with_noise
 from MRIDenoiseLib.volume import Volume

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from MRIDenoiseLib.data.references import ALLOWED_SHARE, counts
-from MRIDenoiseLib.image.noise import reference_noise
-from MRIDenoiseLib.inference.noise_level import estimate_noise_level
+from MRIDenoiseLib.image.noise import estimate_noise_level, reference_noise
 
 __all__ = ["ALLOWED_SHARE", "HOW", "WHY_APART", "ReferenceNoise", "counts", "measure_reference_noise"]
 
