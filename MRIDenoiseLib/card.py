@@ -11,6 +11,8 @@ from typing import Any
 from MRIDenoiseLib.errors import BundleError, InputError
 
 CARD = "card.json"
+DETAILS = "details"
+"""Key of a measured file under which it may hold more than a card has room for."""
 ROOT = Path(__file__).resolve().parents[1]
 """The folder that holds ``MRIDenoiseLib`` and ``Resources``: a checkout, or where Slicer installs scripted modules."""
 _NEEDED = {"regression": ("restoration",), "sharpened": ("restoration", "flow")}

@@ -25,13 +25,12 @@ from card_tables import fill_readme
 from command import chosen, run
 from rich.console import Console
 
-from MRIDenoiseLib.card import CARD, DIFFUSION, bundled_model, needed
+from MRIDenoiseLib.card import CARD, DETAILS, DIFFUSION, bundled_model, needed
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.inference import METHODS
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.writing import is_bundle
-from MRIDenoiseLib.training.card import DETAILS
 
 ROOT = Path(__file__).resolve().parent.parent
 LESIONS = ("--rows", "R,M0.10,L2-2", "--count", "96")

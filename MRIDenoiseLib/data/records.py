@@ -25,6 +25,8 @@ from safetensors.numpy import save_file
 from MRIDenoiseLib.data.references import GtKind
 from MRIDenoiseLib.data.split import Split
 from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.prompt.acceleration import told_acceleration
+from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 
 INDEX = "records.jsonl"
 DROPPED = "dropped.jsonl"
@@ -325,3 +327,20 @@ def _sha256(path: Path) -> str:
         while chunk := file.read(_HASH_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def record_acquisition(meta: RecordMeta) -> Acquisition:
+    """What a record's prompt is made of; the acceleration lies between 1.5 and 3."""
+
+    def said(value: str | float | None) -> AcquisitionField:
+        return AcquisitionField(value, "record", "high") if value else AcquisitionField()
+
+    return Acquisition(
+        organ=said(meta.organ),
+        contrast=said(meta.contrast),
+        fat_suppression=said(meta.fat_suppression),
+        plane=said(meta.plane),
+        vendor=said(meta.vendor),
+        acceleration=said(told_acceleration(meta.acceleration)),
+        field_strength=said(meta.field_strength),
+    )

@@ -13,6 +13,7 @@ from typing import Any
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.data.manifest import CLEAN_ENOUGH
+from MRIDenoiseLib.card import DETAILS
 from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.files import read_card
@@ -26,8 +27,6 @@ from MRIDenoiseLib.training.start import NETWORKS, Start
 
 INTENDED_USE = "Research on denoising accelerated magnitude MR volumes before a person reads them."
 TUNED = ", fine-tuned"
-DETAILS = "details"
-"""Key of a measured file under which it may hold more than a card has room for."""
 
 _ALWAYS = (
     "Structures weaker than the noise and smaller than about three pixels can be lost.",

@@ -21,13 +21,13 @@ from MRIDenoiseLib.data.manifest import (
 )
 from MRIDenoiseLib.data.packed import INDEX as PACKED
 from MRIDenoiseLib.data.packed import read_packed
-from MRIDenoiseLib.data.records import INDEX, RecordMeta, RecordStore
+from MRIDenoiseLib.data.records import INDEX, RecordMeta, RecordStore, record_acquisition
 from MRIDenoiseLib.errors import Cancelled, InputError, SettingsError
 from MRIDenoiseLib.models.bundle.files import sha256
 from MRIDenoiseLib.prompt import describe
 from MRIDenoiseLib.prompt.acceleration import DEFAULT_ACCELERATION
 from MRIDenoiseLib.training.batches import Batches
-from MRIDenoiseLib.training.record_samples import MixedSampler, RecordSampler, record_acquisition
+from MRIDenoiseLib.training.record_samples import MixedSampler, RecordSampler
 from MRIDenoiseLib.training.samples import PairSampler
 from MRIDenoiseLib.volume import Acquisition
 

@@ -8,12 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from MRIDenoiseLib.data.records import Record, RecordMeta, RecordStore
+from MRIDenoiseLib.data.records import Record, RecordStore
 from MRIDenoiseLib.data.split import Split
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.image.noise import estimate_noise_level
 from MRIDenoiseLib.inference.slices import neighbours
-from MRIDenoiseLib.prompt.acceleration import told_acceleration
 from MRIDenoiseLib.training.augment import random_crop, random_flip
 from MRIDenoiseLib.training.batches import Batches
 from MRIDenoiseLib.training.samples import (
@@ -27,24 +26,6 @@ from MRIDenoiseLib.training.samples import (
     seldom_all_neighbours,
 )
 from MRIDenoiseLib.training.slabs import REACH
-from MRIDenoiseLib.volume import Acquisition, AcquisitionField
-
-
-def record_acquisition(meta: RecordMeta) -> Acquisition:
-    """What a record's prompt is made of; the acceleration lies between 1.5 and 3."""
-
-    def said(value: str | float | None) -> AcquisitionField:
-        return AcquisitionField(value, "record", "high") if value else AcquisitionField()
-
-    return Acquisition(
-        organ=said(meta.organ),
-        contrast=said(meta.contrast),
-        fat_suppression=said(meta.fat_suppression),
-        plane=said(meta.plane),
-        vendor=said(meta.vendor),
-        acceleration=said(told_acceleration(meta.acceleration)),
-        field_strength=said(meta.field_strength),
-    )
 
 
 class RecordSampler:

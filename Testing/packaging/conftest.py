@@ -60,13 +60,23 @@ def _files(folder: Path, base: Path) -> list[str]:
     return names
 
 
+def installed_folders(root: Path) -> list[str]:
+    """The folders of the library that Slicer gets, from ``MRIDenoiseLib``."""
+    return _entries(root / "MRIDenoiseLib" / "CMakeLists.txt", "MRIDenoiseLib_FOLDERS")
+
+
+def installed_scripts(root: Path) -> list[str]:
+    """Their Python files, from the repository's root."""
+    library = root / "MRIDenoiseLib"
+    return sorted(path.relative_to(root).as_posix() for folder in installed_folders(root) for path in (library / folder).glob("*.py"))
+
+
 def read_file_lists(root: Path) -> list[FileList]:
-    """The lists of a checkout: library, what the library and the module find beside them, module and its resources."""
+    """The lists of a checkout: what the library and the module find beside them, module and its resources."""
     library = _files(root / "MRIDenoiseLib", root)
     beside = [name for part in ("Models", "SampleData") for name in _files(root / "Resources" / part, root)]
     module = _files(root / "MRIDenoise", root / "MRIDenoise")
     belong = [
-        ("MRIDenoiseLib", "MRIDenoiseLib_SCRIPTS", root, [name for name in library if name.endswith(".py")]),
         ("MRIDenoiseLib", "MRIDenoiseLib_RESOURCES", root, [name for name in library if not name.endswith(".py")] + beside),
         ("MRIDenoise", "MRIDenoise_SCRIPTS", root / "MRIDenoise", [name for name in module if name.endswith(".py")]),
         ("MRIDenoise", "MRIDenoise_RESOURCES", root / "MRIDenoise", [name for name in module if not name.endswith(".py")]),
@@ -93,3 +103,15 @@ def file_lists_of() -> Callable[[Path], list[FileList]]:
 def file_lists() -> list[FileList]:
     """The lists of this checkout."""
     return read_file_lists(ROOT)
+
+
+@pytest.fixture(scope="session")
+def library_folders() -> list[str]:
+    """The folders of the library that Slicer gets."""
+    return installed_folders(ROOT)
+
+
+@pytest.fixture(scope="session")
+def library_scripts() -> list[str]:
+    """Their Python files, from the repository's root."""
+    return installed_scripts(ROOT)

@@ -34,7 +34,6 @@ def copied(tmp_path: Path, root: Path, file_lists: list[Any]) -> Path:
     [
         "MRIDenoise/MRIDenoisePanel/forgotten.py",
         "MRIDenoise/Resources/UI/Forgotten.ui",
-        "MRIDenoiseLib/forgotten.py",
         "MRIDenoiseLib/models/forgotten/table.json",
         "Resources/Models/compact/denoiser/forgotten.safetensors",
         "Resources/SampleData/forgotten.nii.gz",
@@ -49,7 +48,9 @@ def test_a_forgotten_file_is_named(copied: Path, file_lists_of: Read, forgotten:
     assert f"{Path(forgotten).name} lies in the tree but not in" in new.pop()
 
 
-@pytest.mark.parametrize("gone", ["MRIDenoiseLib/volume.py", "Resources/Models/compact/card.json", "MRIDenoise/Resources/requirements.txt"])
+@pytest.mark.parametrize(
+    "gone", ["MRIDenoise/MRIDenoise.py", "Resources/Models/compact/card.json", "MRIDenoise/Resources/requirements.txt"]
+)
 def test_a_file_that_is_listed_but_gone_is_named(copied: Path, file_lists_of: Read, gone: str) -> None:
     before = {fault for one in file_lists_of(copied) for fault in one.faults}
     (copied / gone).unlink()
@@ -60,7 +61,7 @@ def test_a_file_that_is_listed_but_gone_is_named(copied: Path, file_lists_of: Re
 
 def test_what_python_and_editors_leave_behind_is_not_asked_for(copied: Path, file_lists_of: Read) -> None:
     before = [one.in_tree for one in file_lists_of(copied)]
-    for name in ("MRIDenoiseLib/__pycache__/volume.cpython-312.pyc", "MRIDenoise/.MRIDenoise.py.swp", "Resources/SampleData/.DS_Store"):
+    for name in ("MRIDenoise/__pycache__/MRIDenoise.cpython-312.pyc", "MRIDenoise/.MRIDenoise.py.swp", "Resources/SampleData/.DS_Store"):
         (copied / name).parent.mkdir(parents=True, exist_ok=True)
         (copied / name).touch()
     assert [one.in_tree for one in file_lists_of(copied)] == before

@@ -56,11 +56,17 @@ def _contents(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_package_holds_every_file_unchanged_and_nothing_else(installed: Path, root: Path, file_lists: list[Any]) -> None:
-    expected = {name: one.base / name for one in file_lists for name in one.in_tree}
+def test_the_package_holds_every_file_unchanged_and_nothing_else(
+    installed: Path, root: Path, file_lists: list[Any], library_scripts: list[str]
+) -> None:
+    expected = {name: one.base / name for one in file_lists for name in one.in_tree} | {name: root / name for name in library_scripts}
     expected["MRIDenoiseLib/LICENSE"] = root / "LICENSE"
     assert _contents(installed) == set(expected)
     assert [name for name, source in expected.items() if (installed / name).read_bytes() != source.read_bytes()] == []
+
+
+def test_the_package_is_what_slicer_can_run_and_about_a_third_of_the_library(library_scripts: list[str], root: Path) -> None:
+    assert len(library_scripts) < 0.45 * len([path for path in (root / "MRIDenoiseLib").rglob("*.py")])
 
 
 def test_the_build_tree_runs_as_the_package_does(built: Path, installed: Path) -> None:

@@ -7,10 +7,10 @@ import pytest
 import torch
 from pair_files import body, record, rician
 
-from MRIDenoiseLib.data.records import Record, RecordStore, RecordWriter
+from MRIDenoiseLib.data.records import Record, RecordStore, RecordWriter, record_acquisition
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.prompt.vocabulary import WORDS
-from MRIDenoiseLib.training.record_samples import MixedSampler, RecordSampler, record_acquisition
+from MRIDenoiseLib.training.record_samples import MixedSampler, RecordSampler
 from MRIDenoiseLib.training.samples import Batch
 
 SIZE = 96

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from MRIDenoiseLib.card import DETAILS
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle.bundle import Bundle
-from MRIDenoiseLib.training.card import DETAILS
 
 
 def write_measured(path: Path, model: Bundle, command: str, numbers: Mapping[str, Any], details: Mapping[str, Any] | None = None) -> None:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from MRIDenoiseLib.data.records import Record, RecordStore
+from MRIDenoiseLib.data.records import Record, RecordStore, record_acquisition
 from MRIDenoiseLib.data.split import Split
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.figures import psnr
-from MRIDenoiseLib.training.record_samples import record_acquisition
 from MRIDenoiseLib.volume import Volume
 
 NOISY = "noisy"
