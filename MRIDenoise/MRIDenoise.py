@@ -33,7 +33,8 @@ class MRIDenoise(ScriptedLoadableModule):
         self.parent.dependencies = ["Markups", "Plots", "Segmentations", "SubjectHierarchy", "Tables", "Volumes"]
         self.parent.contributors = ["The MRI Denoise developers"]
         self.parent.helpText = _(
-            "Makes a fast, noisy MR volume clean enough to read, and shows what was taken away. "
+            "Takes noise out of a fast MR volume, by default with a regression network, and shows what was taken away. "
+            "The diffusion methods, among them the paper's, can be chosen under Advanced. "
             "Research use only. NOT FOR DIAGNOSTIC USE. All data stay on this computer."
         )
         self.parent.acknowledgementText = _(

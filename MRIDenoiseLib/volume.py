@@ -36,6 +36,12 @@ class Acquisition:
 
     ``acceleration`` is T_full / T_fast, a plain ratio. ``parallel_imaging`` is the in-plane parallel reduction factor and
     is never multiplied into it. ``averages`` is NEX / NSA. ``field_strength`` is in tesla.
+
+    Examples:
+        >>> import MRIDenoiseLib as m
+        >>> unknown = m.Acquisition()
+        >>> unknown.organ.value is None, unknown.organ.source
+        (True, 'not in the file: please choose')
     """
 
     organ: AcquisitionField = field(default_factory=AcquisitionField)
@@ -66,6 +72,13 @@ class Volume:
             an enhanced multi-frame source), or empty when the source was not DICOM.
         name: what the source may be called in front of the user (a file's stem). Never logged, never in a prompt.
         acquired_axis: the axis of ``voxels`` across which slices were acquired, where that is known without headers.
+
+    Examples:
+        >>> import numpy as np
+        >>> import MRIDenoiseLib as m
+        >>> thick = m.Volume(np.zeros((16, 256, 256), dtype=np.float32), ijk_to_ras=np.diag([0.9, 0.9, 3.0, 1.0]))
+        >>> thick.spacing, thick.slice_axis
+        ((3.0, 0.9, 0.9), 0)
     """
 
     voxels: np.ndarray

@@ -27,7 +27,7 @@ def test_constraints_are_names_and_versions_and_nothing_else() -> None:
         assert re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.]*", line), line
 
 
-@pytest.mark.parametrize("extra", ["", "train", "evaluate", "slicer", "test"])
+@pytest.mark.parametrize("extra", ["", "train", "evaluate", "slicer", "docs", "test"])
 def test_every_dependency_has_a_tested_version_above_its_lower_bound(extra: str) -> None:
     tested = _constraints()
     toml = pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli")

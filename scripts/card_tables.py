@@ -1,4 +1,4 @@
-"""README's tables are what the bundled model's card holds: ``python scripts/card_tables.py`` fills them in again.
+"""The tables of README and of docs are what the bundled model's card holds: ``python scripts/card_tables.py`` fills them in again.
 
 A table stands between ``<!-- card: NAME -->`` and ``<!-- end of card -->``. What a card lacks is said to be not measured.
 """
@@ -16,7 +16,7 @@ from MRIDenoiseLib.card import CARD, bundled_model
 from MRIDenoiseLib.evaluation.claims.posterior import SEEDED
 from MRIDenoiseLib.io.atomic import replacing
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"(<!-- card: (\w+) -->\n).*?(<!-- end of card -->)", re.DOTALL)
 SHORT = {
     "noisy": "noisy",
@@ -46,7 +46,8 @@ def filled(text: str, measured: Mapping[str, Any]) -> str:
 
     def block(match: re.Match[str]) -> str:
         name = match[2]
-        made = TABLES[name](measured[name]) if name in measured else "*Not measured on this model.*"
+        source = PART_OF.get(name, name)
+        made = TABLES[name](measured[source]) if source in measured else "*Not measured on this model.*"
         return f"{match[1]}{made}\n{match[3]}"
 
     return BLOCK.sub(block, text)
@@ -54,23 +55,27 @@ def filled(text: str, measured: Mapping[str, Any]) -> str:
 
 def methods(told: Mapping[str, Any]) -> str:
     """The comparison: PSNR by noise, then how far the default is ahead of each method."""
-    names = [name for name in SHORT if any(method["name"] == name for method in told["methods"])]
+    names = _named(told)
     rows = []
     for noise, scores in told["psnr_foreground"].items():
         best = max((scores[name] for name in names if scores.get(name) is not None), default=None)
         rows.append([noise, *(_bold(scores.get(name), best) for name in names)])
-    table = _table(["noise", *(SHORT[name] for name in names)], rows)
-    ahead = {(one["of"], one["figure"]): one for one in told["ahead"]}
+    return f"{_table(['noise', *(SHORT[name] for name in names)], rows)}\n\n{ahead(told)}"
+
+
+def ahead(told: Mapping[str, Any]) -> str:
+    """How far the default is ahead of each method, with the images on which it is behind."""
+    differences = {(one["of"], one["figure"]): one for one in told["ahead"]}
     lines = [
         [
             SHORT[name],
-            *(_interval(ahead[name, figure], digits) for figure, digits in (("psnr_foreground", 2), ("ssim_foreground", 4))),
+            *(_interval(differences[name, figure], digits) for figure, digits in (("psnr_foreground", 2), ("ssim_foreground", 4))),
             f"{len(told['lost'].get(name, []))} of {told['images']}",
         ]
-        for name in names
-        if (name, "psnr_foreground") in ahead
+        for name in _named(told)
+        if (name, "psnr_foreground") in differences
     ]
-    return f"{table}\n\n{_table(['the default is ahead of', 'PSNR, dB (95 % interval)', 'SSIM', 'images lost'], lines)}"
+    return _table(["the default is ahead of", "PSNR, dB (95 % interval)", "SSIM", "images lost"], lines)
 
 
 def native_noise(told: Mapping[str, Any]) -> str:
@@ -156,6 +161,7 @@ def tissues(told: Mapping[str, Any]) -> str:
 
 TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "methods": methods,
+    "ahead": ahead,
     "native_noise": native_noise,
     "lesions": lesions,
     "noise_told": noise_told,
@@ -164,7 +170,13 @@ TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "repeats": repeats,
     "tissues": tissues,
 }
-"""Name in the card -> what makes README's table of it."""
+"""Name of a table -> what makes it, of what the card holds under that name."""
+PART_OF = {"ahead": "methods"}
+"""Name of a table -> name in the card, where that is another."""
+
+
+def _named(told: Mapping[str, Any]) -> list[str]:
+    return [name for name in SHORT if any(method["name"] == name for method in told["methods"])]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -202,16 +214,23 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
+def pages() -> list[Path]:
+    """README and the pages of docs that hold a table."""
+    found = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [page for page in found if BLOCK.search(page.read_text(encoding="utf-8"))]
+
+
 def fill_readme() -> None:
-    """Fill README's tables in from the bundled model's card.
+    """Fill the tables of README and of docs in from the bundled model's card.
 
     Raises:
-        OutputError: README cannot be written.
+        OutputError: a page cannot be written.
     """
     measured = json.loads((bundled_model() / CARD).read_text(encoding="utf-8")).get("measured", {})
-    text = filled(README.read_text(encoding="utf-8"), measured)
-    with replacing(README, True) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    for page in pages():
+        text = filled(page.read_text(encoding="utf-8"), measured)
+        with replacing(page, True) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

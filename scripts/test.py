@@ -83,5 +83,5 @@ def main(given: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     _given = _arguments()
-    environment.enter(extras=("train", "evaluate", "slicer", "test"))
+    environment.enter(extras=("train", "evaluate", "slicer", "docs", "test"))
     sys.exit(main(_given))

@@ -24,7 +24,8 @@ def _application(wanted: str | None) -> typer.Typer:
     """The command line with the one command that is wanted, which is much quicker, or with all where that is none of them."""
     app = typer.Typer(
         name="mridenoise",
-        help=f"Denoise accelerated MR volumes with a text-guided conditional diffusion model.\n\n{RESEARCH_USE_ONLY}",
+        help="Take noise out of fast MR scans: with a regression network by default, or by name with text-guided diffusion.\n\n"
+        f"{RESEARCH_USE_ONLY}",
         add_completion=False,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,

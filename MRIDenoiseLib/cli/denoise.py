@@ -82,7 +82,7 @@ def denoise(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are already there.", rich_help_panel=OUTPUT)] = False,
 ) -> None:
-    """Denoise an MR volume. Research use only, not for diagnosis."""
+    """Denoise an MR volume: by the regression network, unless another model or method is chosen. Not for diagnosis."""
     from MRIDenoiseLib import io, prompt
 
     wanted = _slice_range(slices)

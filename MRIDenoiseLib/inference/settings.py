@@ -54,6 +54,11 @@ class Settings:
 
     Raises:
         SettingsError: a value that cannot work.
+
+    Examples:
+        >>> import MRIDenoiseLib as m
+        >>> m.Settings(method="sharpened", sharpness=0.5).options()
+        {'sharpness': 0.5}
     """
 
     method: str | None = None

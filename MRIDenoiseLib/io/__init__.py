@@ -36,6 +36,13 @@ def read(path: str | Path, *, series: int | None = None, echo: int | None = None
     Raises:
         AmbiguousInputError: the input holds several volumes and no choice was made.
         InputError: it cannot be used; the one sentence says why.
+
+    Examples:
+        >>> import MRIDenoiseLib as m
+        >>> from MRIDenoiseLib.card import sample_data
+        >>> noisy = m.read(sample_data("head_T1w_noisy.nii.gz"))
+        >>> noisy.voxels.shape, noisy.acquisition.contrast.value
+        ((16, 256, 256), 'T1w')
     """
     path = Path(path)
     try:
@@ -111,6 +118,14 @@ def write(volume: Volume, path: str | Path, *, overwrite: bool = False, derivati
 
     Raises:
         OutputError: see :func:`check_writable`, or the system refused to write.
+
+    Examples:
+        >>> import MRIDenoiseLib as m
+        >>> from MRIDenoiseLib.card import sample_data
+        >>> noisy = m.read(sample_data("head_T1w_noisy.nii.gz"))
+        >>> m.write(noisy, "copy.nrrd")
+        >>> bool((m.read("copy.nrrd").voxels == noisy.voxels).all())
+        True
     """
     with writing(volume, path, overwrite=overwrite, derivation=derivation):
         pass

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.data.manifest import CLEAN_ENOUGH
 from MRIDenoiseLib.card import DETAILS
+from MRIDenoiseLib.data.manifest import CLEAN_ENOUGH
 from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.files import read_card

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from MRIDenoiseLib.data.records import Record, RecordStore
+from MRIDenoiseLib.data.records import Record, RecordStore, record_acquisition
 from MRIDenoiseLib.data.split import Split
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.image.noise import estimate_noise_level

@@ -1,4 +1,4 @@
-"""New weights become the bundled model by one command, with a card and README tables that hold what was measured on them."""
+"""New weights become the bundled model by one command, with a card and tables in README and docs that hold what was measured on them."""
 
 import json
 import shutil
@@ -22,16 +22,19 @@ LESIONS = {
 
 @pytest.fixture
 def bundled(tiny_bundle, tmp_path, monkeypatch) -> Path:
-    """An older model where the bundled one lies, and a README."""
+    """An older model where the bundled one lies, a README, and a page of docs."""
     old = tmp_path / "bundled"
     shutil.copytree(tiny_bundle, old)
-    readme = tmp_path / "README.md"
-    readme.write_text(
+    root = tmp_path / "checkout"
+    (root / "docs").mkdir(parents=True)
+    (root / "README.md").write_text(
         "Before.\n<!-- card: lesions -->\nold\n<!-- end of card -->\n<!-- card: posterior -->\nold\n<!-- end of card -->\nAfter.\n"
     )
+    (root / "docs" / "results.md").write_text("<!-- card: lesions -->\nold\n<!-- end of card -->\n")
+    (root / "docs" / "plain.md").write_text("No table.\n")
     monkeypatch.setattr(adopt_weights, "bundled_model", lambda: old)
     monkeypatch.setattr(card_tables, "bundled_model", lambda: old)
-    monkeypatch.setattr(card_tables, "README", readme)
+    monkeypatch.setattr(card_tables, "ROOT", root)
     return old
 
 
@@ -57,7 +60,10 @@ def test_what_was_measured_goes_into_card_and_readme_and_what_was_not_goes_out(b
         f"|{' --- |' * 5}",
         "| noisy | 99 % | 95 % | 1 | 0 |",
     ]
-    assert card_tables.README.read_text().splitlines() == [
+    assert (card_tables.ROOT / "docs" / "results.md").read_text().splitlines() == [
+        *("<!-- card: lesions -->", *table, "<!-- end of card -->")
+    ]
+    assert (card_tables.ROOT / "README.md").read_text().splitlines() == [
         "Before.",
         *("<!-- card: lesions -->", *table, "<!-- end of card -->"),
         *("<!-- card: posterior -->", "*Not measured on this model.*", "<!-- end of card -->"),
@@ -93,8 +99,12 @@ def test_a_damaged_model_takes_no_place(bundled, tiny_bundle, tmp_path):
     assert Bundle.load(bundled).hash == before
 
 
-def test_readme_shows_what_the_bundled_models_card_holds():
-    text = card_tables.README.read_text(encoding="utf-8")
+def test_readme_and_docs_show_what_the_bundled_models_card_holds():
     measured = json.loads((bundled_model() / "card.json").read_text(encoding="utf-8"))["measured"]
-    assert len(card_tables.BLOCK.findall(text)) >= 4
-    assert card_tables.filled(text, measured) == text, "python scripts/card_tables.py fills them in"
+    texts = {page.name: page.read_text(encoding="utf-8") for page in card_tables.pages()}
+    assert {"README.md", "results.md"} <= set(texts)
+    assert {name for _, name, _ in card_tables.BLOCK.findall("".join(texts.values()))} == set(card_tables.TABLES), (
+        "a table is shown nowhere"
+    )
+    for name, text in texts.items():
+        assert card_tables.filled(text, measured) == text, f"{name}: python scripts/card_tables.py fills it in"
