@@ -50,13 +50,17 @@ class Section:
 
     Args:
         make: gives name and result, in an empty folder and, where ``on_data``, from the data folder.
-        tolerance: how far a result may be from its committed value on another processor, a part of the largest one.
+        tolerance: how far a voxel may be from its committed value on another processor, a part of the largest one.
+        of_figures: the same for a figure, a part of itself.
+        strays: so many of the committed voxels may be further off.
         of_the_model: whether the results are those of the bundled model's weights.
         on_data: whether real data are needed.
     """
 
     make: Callable[[Path, Path], Iterator[tuple[str, Result]]]
-    tolerance: float
+    tolerance: float = 1e-5
+    of_figures: float = 1e-5
+    strays: int = 0
     of_the_model: bool = False
     on_data: bool = False
 
@@ -235,7 +239,7 @@ def _lists(lists: Mapping[str, list[list[dict[str, Any]]]], called: Mapping[str,
 
 
 ON_THE_PROCESSOR = ("--device", "cpu", "--precision", "float32")
-MIDDLE = slice(48, 208)
+MIDDLE = slice(64, 192)
 """Columns and rows of the sample: the head without most of the air."""
 FEW_STEPS = {"fidelity-guided": ("--steps", "2"), "ddim": ("--steps", "3")}
 COMPARED = ("noisy", "blur", "median", "gradient", "ours")
@@ -255,7 +259,7 @@ STUDIES: dict[str, dict[str, Any]] = {
         "primary_outcome": "preference",
     },
 }
-_SMALL = {"steps": 3, "batch_size": 2, "crop": 64, "learning_rate": 1e-2, "epoch_steps": 3, "lora_rank": 2}
+_SMALL = {"steps": 2, "batch_size": 2, "crop": 64, "learning_rate": 1e-2, "epoch_steps": 2, "lora_rank": 2}
 RECIPES: dict[str, list[dict[str, Any]]] = {
     "afresh": [
         _SMALL | {"network": "noise_estimator"},
@@ -272,10 +276,14 @@ RECIPES: dict[str, list[dict[str, Any]]] = {
     ],
 }
 SECTIONS: dict[str, Section] = {
-    "denoised": Section(_denoised, 1e-5, of_the_model=True),
-    "compared": Section(_compared, 1e-5, of_the_model=True, on_data=True),
-    "trained": Section(_trained, 1e-5),
-    "study": Section(_studied, 1e-5),
+    # Samplers of a few steps hardly amplify: without AVX the voxels are less than 1e-6 apart.
+    "denoised": Section(_denoised, of_the_model=True),
+    # Tissue classes, thresholds and medians jump where a voxel crosses them: without AVX figures are up to 1e-4 apart.
+    "compared": Section(_compared, of_figures=1e-3, of_the_model=True, on_data=True),
+    # Adam's first steps are of one length whatever the gradient: where that is nearly zero, rounding decides which way a weight goes,
+    # and what is trained after it learns from that. Two steps change a weight by up to 5e-2 of the largest.
+    "trained": Section(_trained, tolerance=1e-3, of_figures=1e-2, strays=4),
+    "study": Section(_studied),
 }
 
 

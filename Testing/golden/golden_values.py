@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from golden_results import Result, Results, section_of
+from golden_results import Result, Results, Section, section_of
 
 VALUES = Path(__file__).resolve().with_name("values.json")
 VOXELS = 32
@@ -61,7 +61,7 @@ def differences(results: Results, weights: Mapping[str, str], committed: Mapping
         elif name not in results:
             yield f"{name}: there is no such result any more"
         else:
-            found = _difference(_summary(results[name]), values[name], section_of(name).tolerance)
+            found = _difference(_summary(results[name]), values[name], section_of(name))
             if found:
                 yield f"{name}: {found}"
 
@@ -109,31 +109,44 @@ def _short(value: float) -> float:
     return float(f"{value:.9g}")
 
 
-def _difference(found: Mapping[str, Any], committed: Mapping[str, Any], tolerance: float) -> str:
+def _difference(found: Mapping[str, Any], committed: Mapping[str, Any], section: Section) -> str:
     """What differs between two summaries, in words; empty where nothing does."""
     if found.keys() != committed.keys():
         return "it is of another kind"
     if "lines" in found:
-        pairs = zip(found["lines"], committed["lines"], strict=False)
-        wrong = [f"'{one}' instead of '{other}'" for one, other in pairs if one != other]
-        wrong += ["it has another number of lines"] * (len(found["lines"]) != len(committed["lines"]))
-        return "; ".join(wrong[:2])
+        return "; ".join(_other_lines(found["lines"], committed["lines"])[:3])
     if "figures" in found:
-        if found["figures"].keys() != committed["figures"].keys():
-            return f"it has other figures: {', '.join(sorted(found['figures'].keys() ^ committed['figures'].keys()))}"
-        pairs = ((name, value, committed["figures"][name]) for name, value in found["figures"].items())
-        wrong = [f"{name} {one} instead of {other}" for name, one, other in pairs if _apart(one, other, abs(other), tolerance)]
-        return "; ".join(wrong[:3])
+        return "; ".join(_other_figures(found["figures"], committed["figures"], section)[:3])
     if found["shape"] != committed["shape"]:
         return f"its shape is {found['shape']} instead of {committed['shape']}"
-    numbers = [(name, found[name], committed[name]) for name in ("mean", "std", "largest")]
-    numbers += [(f"value {n}", *pair) for n, pair in enumerate(zip(found["voxels"], committed["voxels"], strict=True))]
-    wrong = [f"{name} {one} instead of {other}" for name, one, other in numbers if _apart(one, other, committed["largest"], tolerance, 0)]
-    return "; ".join(wrong[:3])
+    return "; ".join(_other_voxels(found, committed, section)[:3])
 
 
-def _apart(one: float, other: float, scale: float, tolerance: float, smallest: float = SMALLEST_SCALE) -> bool:
-    """Whether two numbers differ by more than a part of their scale; two that are no numbers do not."""
-    if math.isnan(one) or math.isnan(other):
-        return math.isnan(one) != math.isnan(other)
-    return abs(one - other) > tolerance * max(scale, smallest)
+def _other_lines(found: list[str], committed: list[str]) -> list[str]:
+    wrong = [f"'{one}' instead of '{other}'" for one, other in zip(found, committed, strict=False) if one != other]
+    return wrong + ["it has another number of lines"] * (len(found) != len(committed))
+
+
+def _other_figures(found: Mapping[str, float], committed: Mapping[str, float], section: Section) -> list[str]:
+    if found.keys() != committed.keys():
+        return [f"it has other figures: {', '.join(sorted(found.keys() ^ committed.keys()))}"]
+    allowed = {name: max(abs(value), SMALLEST_SCALE) * section.of_figures for name, value in committed.items()}
+    return _apart([(name, found[name], committed[name], allowed[name]) for name in committed])
+
+
+def _other_voxels(found: Mapping[str, Any], committed: Mapping[str, Any], section: Section) -> list[str]:
+    allowed = committed["largest"] * section.tolerance
+    voxels = enumerate(zip(found["voxels"], committed["voxels"], strict=True))
+    wrong = _apart([(f"voxel {number}", one, other, allowed) for number, (one, other) in voxels])
+    summed = _apart([(name, found[name], committed[name], allowed) for name in ("mean", "std")])
+    return summed + (wrong if len(wrong) > section.strays else [])
+
+
+def _apart(numbers: list[tuple[str, float, float, float]]) -> list[str]:
+    """Of (name, found, committed, allowed) those that are further apart than is allowed; two that are no numbers are not."""
+    told = []
+    for name, one, other, allowed in numbers:
+        same_kind = math.isnan(one) == math.isnan(other)
+        if not same_kind or abs(one - other) > allowed:
+            told.append(f"{name} {one} instead of {other}")
+    return told
