@@ -4,7 +4,8 @@
 
 Every measurement of the card is run on the new model and kept in ``--work``, so that the command may be stopped and goes on where
 it was; what was measured on these very weights is not measured again. Then the model, with a card of these numbers, takes the place
-of the bundled one, README's tables are filled in from it, and README's pictures are drawn anew. The whole takes hours on two cores.
+of the bundled one, README's tables are filled in from it, README's pictures are drawn anew, and so are the values that the tests hold
+the program's results to (``golden.py``). The whole takes hours on two cores.
 With ``--only`` other measurements are left out of card and README rather than kept from older weights. ``--so-far`` takes of the
 comparison the images that are finished. Afterwards: ``python scripts/test.py --data DIR``, and look at the pictures.
 """
@@ -61,7 +62,7 @@ def adopt(
     only: Annotated[str, typer.Option(help="measurements, with commas between")] = ",".join(MEASUREMENTS),
     so_far: Annotated[bool, typer.Option("--so-far", help="of the comparison, take the images that are finished")] = False,
 ) -> None:
-    """Measure, put into the card, and redo README's tables and pictures."""
+    """Measure, put into the card, and redo README's tables and pictures and the results that the tests hold the program to."""
     names = chosen(only, MEASUREMENTS, "measurement")
     model, data, work = model.resolve(), data.resolve(), work.resolve()
     work.mkdir(parents=True, exist_ok=True)
@@ -81,6 +82,7 @@ def adopt(
     fill_readme()
     for script in PICTURES:
         _run(script)
+    _run("scripts/golden.py", "--write", "--data", str(data))
 
 
 def place(model: Path, measured: dict[str, Any], target: Path) -> None:

@@ -39,10 +39,13 @@ def bundled(tiny_bundle, tmp_path, monkeypatch) -> Path:
 
 
 def test_what_was_measured_goes_into_card_and_readme_and_what_was_not_goes_out(bundled, tiny_bundle, tmp_path, monkeypatch):
-    asked = []
+    asked, adopted = [], []
 
     def measure(script: str, *words: str) -> None:
         asked.append(Path(script).name)
+        if script == "scripts/golden.py":
+            assert words == ("--write", "--data", str(tmp_path)) and (adopt_weights.ROOT / script).is_file()
+            adopted.append(Bundle.load(bundled).card.get("measured"))
         if "--json" in words:
             files = Bundle.load(tiny_bundle).card["files"]
             Path(words[words.index("--json") + 1]).write_text(json.dumps(LESIONS | {"files": files, "details": {"many": 1}}))
@@ -53,7 +56,9 @@ def test_what_was_measured_goes_into_card_and_readme_and_what_was_not_goes_out(b
     for _ in range(2):
         done = CliRunner().invoke(command_line(adopt_weights.adopt), words, catch_exceptions=False)
         assert done.exit_code == 0, done.output
-    assert asked == ["measure_lesions.py", "draw_screenshots.py", "draw_screenshots.py"], "nothing is measured twice"
+    each_time = ["draw_screenshots.py", "golden.py"]
+    assert asked == ["measure_lesions.py", *each_time, *each_time], "nothing is measured twice"
+    assert adopted == [{"lesions": LESIONS}] * 2, "the tests' values are those of the new model, which is in place by then"
     assert Bundle.load(bundled).card["measured"] == {"lesions": LESIONS}
     table = [
         "| image | half keep | nineteen of twenty keep | keep under 50 % | under 25 % (lost) |",
