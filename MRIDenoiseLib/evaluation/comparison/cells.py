@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from MRIDenoiseLib import __version__
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.comparison.cases import Case, CaseSpec, load
+from MRIDenoiseLib.evaluation.comparison.code_mark import cell_code
 from MRIDenoiseLib.evaluation.comparison.usage import Usage
 from MRIDenoiseLib.evaluation.denoisers import METHODS
 from MRIDenoiseLib.evaluation.denoisers.contender import Setting, Task
@@ -86,8 +86,8 @@ class Cell:
 
     @property
     def mark(self) -> str:
-        """Twelve letters that change with everything that decides the result, folders left out: data may move."""
-        content = asdict(self) | {"version": __version__}
+        """Twelve letters that change with everything that decides the result, code, too; folders are left out: data may move."""
+        content = asdict(self) | {"code": cell_code(None if self.method == LIMITS else self.method, networks=bool(self.bundle))}
         del content["folder"], content["case"]["folder"], content["case"]["own_noise"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -155,8 +155,10 @@ def _run(cell: Cell) -> Outcome:
     def observe(state: np.ndarray, estimate: np.ndarray) -> None:
         steps.append((_of_slice(case, state), _of_slice(case, estimate)))
 
+    task = task_of(case, cell, None if cell.trial or cell.choices else observe)
+    prepare(task, cell)
     with Usage() as usage:
-        setting, image = _best(case, cell) if cell.choices else ({}, run_on(case, cell, None if cell.trial else observe))
+        setting, image = _best(case, task, cell) if cell.choices else ({}, METHODS[cell.method].run(task, cell.setting))
     cost = usage.seconds / cell.runs, usage.processor / cell.runs, usage.megabytes
     if not np.isfinite(image).all():
         return Outcome({}, *cost, error="it gave values that are not numbers")
@@ -165,21 +167,24 @@ def _run(cell: Cell) -> Outcome:
     return Outcome(figures, *cost, image=kept, tissues=tissues, evolution=tuple(steps), setting=setting)
 
 
-def _best(case: Case, cell: Cell) -> tuple[Setting, np.ndarray]:
+def prepare(task: Task, cell: Cell) -> None:
+    """What a user has before pressing the button, and no clock should count: the model in memory, and its noise for who is told it."""
+    if cell.bundle:
+        task.model  # noqa: B018 - loads it
+        if METHODS[cell.method].measures_noise:
+            task.noise_level  # noqa: B018 - measures it
+
+
+def _best(case: Case, task: Task, cell: Cell) -> tuple[Setting, np.ndarray]:
     """The choice whose foreground PSNR against the reference is highest, of equal ones the first, and what it made of the image."""
     best: tuple[float, Setting, np.ndarray] | None = None
     for setting in cell.choices:
-        image = run_on(case, replace(cell, setting=setting, choices=()))
+        image = METHODS[cell.method].run(task, setting)
         found = psnr(image, case.reference, data_range=case.scale, mask=case.foreground)
         if best is None or np.isnan(best[0]) or found > best[0]:
             best = found, setting, image
     assert best is not None
     return best[1:]
-
-
-def run_on(case: Case, cell: Cell, observe: Callable[[np.ndarray, np.ndarray], None] | None = None) -> np.ndarray:
-    """What the method of a cell makes of a case: its scored slices (slices, rows, columns) in the volume's units."""
-    return METHODS[cell.method].run(task_of(case, cell, observe), cell.setting)
 
 
 def task_of(case: Case, cell: Cell, observe: Callable[[np.ndarray, np.ndarray], None] | None = None) -> Task:

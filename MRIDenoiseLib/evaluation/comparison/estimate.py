@@ -12,10 +12,11 @@ import numpy as np
 
 from MRIDenoiseLib.errors import Cancelled
 from MRIDenoiseLib.evaluation.comparison.cases import Case, CaseSpec, load
-from MRIDenoiseLib.evaluation.comparison.cells import LIMITS, Cell, run_on
+from MRIDenoiseLib.evaluation.comparison.cells import LIMITS, Cell, prepare, task_of
 from MRIDenoiseLib.evaluation.comparison.plan import Plan
 from MRIDenoiseLib.evaluation.comparison.store import CellStore
 from MRIDenoiseLib.evaluation.comparison.usage import Usage
+from MRIDenoiseLib.evaluation.denoisers import METHODS
 from MRIDenoiseLib.volume import Volume
 
 PART = 0.35
@@ -82,11 +83,13 @@ def _tried(cell: Cell) -> float:
     whole = _loaded(cell.case)
     part = _part(whole)
     one = replace(cell, setting=cell.choices[0], choices=()) if cell.choices else cell
-    with Usage() as usage:
-        try:
-            run_on(part, one)
-        except Exception:  # noqa: BLE001 - why it fails is said when it is its turn
-            return 0.0
+    task = task_of(part, one)
+    try:
+        prepare(task, one)
+        with Usage() as usage:
+            METHODS[one.method].run(task, one.setting)
+    except Exception:  # noqa: BLE001 - why it fails is said when it is its turn
+        return 0.0
     return usage.seconds / (SLICES * PART**2)
 
 

@@ -7,13 +7,10 @@ folder stays where they may be.
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ import numpy as np
 from MRIDenoiseLib.errors import OutputError
 from MRIDenoiseLib.evaluation.comparison.cases import Case
 from MRIDenoiseLib.evaluation.comparison.cells import LIMITS, Cell, Outcome, loaded, run_cell, score, task_of
+from MRIDenoiseLib.evaluation.comparison.code_mark import image_code
 from MRIDenoiseLib.evaluation.comparison.store import CellStore
 from MRIDenoiseLib.evaluation.denoisers import METHODS
 from MRIDenoiseLib.evaluation.denoisers.contender import Method
@@ -55,7 +53,7 @@ def run_kept(cell: Cell, folder: Path | None) -> Outcome:
 
 
 def _mark(case: Case, cell: Cell) -> str:
-    """Changes with everything that decides a peer's result: what it is shown, its settings, its package's version and our file of it.
+    """Changes with everything that decides a peer's result: what it is shown, its settings, its package's version and our code around it.
 
     The reference is part of it, because the best setting is chosen by it.
     """
@@ -69,7 +67,7 @@ def _mark(case: Case, cell: Cell) -> str:
         case.true_noise,
         str(task.frame),
         dict(_versions(method)),
-        _code(method.name),
+        image_code(method.name, networks=bool(cell.bundle)),
     ]
     found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for array in (case.volume.voxels, case.reference, task.near):
@@ -83,13 +81,3 @@ def _versions(method: Method) -> Iterator[tuple[str, str]]:
             yield package, version(package)
         except PackageNotFoundError:
             yield package, ""
-
-
-@lru_cache
-def _code(name: str) -> str:
-    """A mark of the file that holds a method, and of those of this package's evaluation that it takes functions and classes from."""
-    method = METHODS[name]
-    used = vars(sys.modules[method.run.__module__]).values()
-    modules = {method.run.__module__, *(str(getattr(value, "__module__", "")) for value in used)}
-    ours = sorted(module for module in modules if module.startswith("MRIDenoiseLib.evaluation."))
-    return hashlib.sha256("".join(inspect.getsource(sys.modules[module]) for module in ours).encode()).hexdigest()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from scipy import ndimage
 
+from MRIDenoiseLib.card import CARD
 from MRIDenoiseLib.image.body import body_mask
 from MRIDenoiseLib.image.scale import intensity_scale
 from MRIDenoiseLib.inference import Denoiser, ModelSet, Settings
@@ -43,6 +44,12 @@ MARGIN = 3
 """Slices on either side of the wanted ones that a three-dimensional filter may look at."""
 BORDER = 16
 """Pixels around the body that a filter computes; air farther off is left as it is."""
+
+
+@lru_cache(maxsize=2)
+def _loaded(folder: Path, written: int) -> Bundle:
+    """A model as its card was written at a time; the last two stay in memory, checked once in a process."""
+    return Bundle.load(folder)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +135,7 @@ class Task:
     @cached_property
     def model(self) -> Bundle:
         """The loaded model."""
-        return Bundle.load(self.bundle)
+        return _loaded(self.bundle, (self.bundle / CARD).stat().st_mtime_ns if (self.bundle / CARD).is_file() else 0)
 
     def filtered(self, image: np.ndarray) -> np.ndarray:
         """The wanted slices (slices, rows, columns) in the volume's units, from a filtered :attr:`image`."""

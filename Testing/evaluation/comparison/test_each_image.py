@@ -89,7 +89,7 @@ def test_a_peer_runs_again_when_anything_that_decides_its_result_has_changed(med
     elif change == "package":
         monkeypatch.setattr(peer_cache, "version", lambda package: "another")
     elif change == "code":
-        monkeypatch.setattr(peer_cache, "_code", lambda name: "another")
+        monkeypatch.setattr(peer_cache, "image_code", lambda name, networks: "another")
     else:
         [kept] = tmp_path.rglob("*.npy")
         kept.write_bytes(b"damaged")
