@@ -1,65 +1,87 @@
-"""The scripts whose numbers go into a model's card, on phantoms and with a model that learned nothing."""
+"""The claims whose numbers go into a model's card, each by its command, on phantoms and with a model that learned nothing."""
 
+import importlib
+import inspect
 import json
+import re
 import shutil
 from pathlib import Path
 
-import draw_sheets
-import measure_grain
-import measure_lesions
-import measure_native_noise
-import measure_noise_told
-import measure_pairs
-import measure_posterior
-import measure_repeats
-import measure_text
-import measure_through_plane
-import measure_tissues
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from command import command_line, volumes_of
+from rich.console import Console
 from scipy import ndimage
 from training_cases import record, record_folder
-from typer.testing import CliRunner
 
+from MRIDenoiseLib.cli import main
 from MRIDenoiseLib.data.records import RecordStore
 from MRIDenoiseLib.errors import MRIDenoiseError
+from MRIDenoiseLib.evaluation.claims import CLAIMS, native_noise, pairs, repeats, through_plane
+from MRIDenoiseLib.evaluation.claims.claim import Claim, volumes_of
 from MRIDenoiseLib.evaluation.claims.pairs import score_pairs
 
 
-@pytest.fixture
-def measure(data_folder, tiny_bundle, tmp_path):
-    """Run a script's command; give what it wrote to its JSON file, and what it printed, in one line."""
+def claim(name: str) -> Claim:
+    found: Claim = importlib.import_module(f"MRIDenoiseLib.evaluation.claims.{name.replace('-', '_')}").CLAIM
+    return found
 
-    def run(script, *options: str, pictures: Path | None = None) -> tuple[dict, str]:
+
+@pytest.fixture
+def measure(data_folder, tiny_bundle, tmp_path, capsys):
+    """Run a claim's command; give what it wrote to its JSON file, and what it printed, in one line."""
+
+    def run(name: str, *options: str, pictures: Path | None = None) -> tuple[dict, str]:
         target = tmp_path / "measured.json"
         common = ["--data", str(data_folder), "--bundle", str(tiny_bundle), "--json", str(target)]
         common += ["--pictures", str(pictures)] if pictures else []
-        done = CliRunner().invoke(command_line(script.main), [*common, *options], catch_exceptions=False, env={"COLUMNS": "140"})
-        assert done.exit_code == 0, done.output
+        assert main(["measure", name, *common, *options]) == 0, capsys.readouterr().err
         content = json.loads(target.read_text())
         assert content["files"] == json.loads((tiny_bundle / "card.json").read_text())["files"] and content["what"]
-        assert content["command"] == " ".join([f"python scripts/{script.__name__}.py --data DIR", *options]), "what gives them again"
-        return content, " ".join(done.output.split())
+        assert content["command"] == " ".join([f"mridenoise measure {name} --data DIR", *options]), "what gives them again"
+        output = capsys.readouterr().out
+        again = Console(width=claim(name).width)
+        for part in claim(name).show(content):
+            again.print(part)
+        assert capsys.readouterr().out == output, "the file holds all that the tables show"
+        return content, " ".join(output.split())
 
     return run
 
 
+@pytest.mark.parametrize("name", CLAIMS)
+def test_every_claim_has_its_module_and_tells_its_options(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    found = claim(name)
+    assert found.name == name and found.sentence == CLAIMS[name]
+    assert main(["measure", name, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"--{option.replace('_', '-')}" in shown for option in found.options) and "--json" in shown
+
+
+def test_no_claim_is_forgotten_in_the_list(capsys):
+    folder = Path(inspect.getfile(Claim)).parent
+    holding = {path.stem.replace("_", "-") for path in folder.glob("*.py") if "\nCLAIM = Claim(" in path.read_text(encoding="utf-8")}
+    assert holding == set(CLAIMS)
+    assert main(["measure", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in CLAIMS)
+
+
 def test_lesions(measure):
-    content, output = measure(measure_lesions, "--rows", "R", "--subjects", "s1,s2", "--count", "2")
+    content, output = measure("lesions", "--rows", "R", "--subjects", "s1,s2", "--count", "2")
     assert content["summary"]["denoised"]["all"]["number"] == len(content["details"]["lesions"]) == 2
     assert content["summary"].keys() == {"noisy", "best blur", "equal blur", "denoised", "wrong metadata"}
     assert "5th percentile" in output and "equal blur" in output and "lost" in output
 
 
 def test_lesions_of_a_sharpened_image(measure):
-    content, _ = measure(measure_lesions, "--method", "sharpened", "--sharpness", "1.0", "--rows", "R", "--subjects", "s1", "--count", "1")
+    content, _ = measure("lesions", "--method", "sharpened", "--sharpness", "1.0", "--rows", "R", "--subjects", "s1", "--count", "1")
     assert content["method"] == "sharpened" and content["summary"]["denoised"]["all"]["number"] == 1
 
 
 def test_grain(measure):
-    content, output = measure(measure_grain, "--seeds", "2", "--rows", "R", "--subjects", "s2")
+    content, output = measure("grain", "--seeds", "2", "--rows", "R", "--subjects", "s2")
     [row] = content["rows"]
     assert 0 < row["share"] <= 1 and 0 < row["deviation"] <= row["changed"], "the noise field that the flow starts from is the seed's"
     assert content["means"]["share"] == row["share"] and "following the seed" in output
@@ -70,12 +92,9 @@ def test_native_noise(measure, data_folder, request, monkeypatch, tmp_path):
     manifest = data_folder / "MANIFEST.csv"
     known = manifest.read_text()
     request.addfinalizer(lambda: manifest.write_text(known))
-    first, *rows = known.splitlines()
-    grainy, clean = rows[0].replace("test,0.005", "as-scanned,0.03"), rows[1].replace("test", "train")
-    manifest.write_text("\n".join([first, grainy, clean]))
-    monkeypatch.setattr(measure_native_noise, "CLEAN", ("head_T1w_s2",))
-    monkeypatch.setattr(measure_native_noise, "block_matching", lambda noisy, level: ndimage.gaussian_filter(noisy, (0, 1, 1)))
-    content, output = measure(measure_native_noise, "--limit", "2", "--bm4d", pictures=tmp_path)
+    manifest.write_text(known.replace("s1,test,0.005", "s1,as-scanned,0.03"))
+    monkeypatch.setattr(native_noise, "block_matching", lambda noisy, level: ndimage.gaussian_filter(noisy, (0, 1, 1)))
+    content, output = measure("native-noise", "--limit", "2", "--bm4d", pictures=tmp_path)
     [scan], [clean] = content["scans"], content["clean"]
     assert (scan["scan"], clean["scan"]) == ("head_T1w_s1", "head_T1w_s2")
     assert scan["removed"].keys() == {"denoised", "BM4D", "equal blur"} and scan["removed"]["BM4D"]["fine"] > 0.1
@@ -84,7 +103,7 @@ def test_native_noise(measure, data_folder, request, monkeypatch, tmp_path):
 
 
 def test_noise_told(measure):
-    content, output = measure(measure_noise_told, "--subjects", "s1", "--kinds", "white", "--limit", "2")
+    content, output = measure("noise-told", "--subjects", "s1", "--kinds", "white", "--limit", "2")
     assert [row["kind"] for row in content["rows"]] == ["white"] * 6
     assert all(row["ratio"] == pytest.approx(row["told"] / row["true"], abs=1e-3) for row in content["rows"])
     assert f"{content['rows'][-1]['ratio']:.2f}" in output and "rows that count" in output
@@ -101,9 +120,9 @@ def test_through_plane(measure, data_folder, request, monkeypatch, tmp_path):
     image.SetSpacing((1.0, 1.0, 4.0))
     sitk.WriteImage(image, str(volume))
     manifest.write_text(known + known.splitlines()[1].replace("s1", "s3") + "\n")
-    monkeypatch.setattr(measure_through_plane, "block_matching", lambda noisy, level: ndimage.gaussian_filter(noisy, (1, 1, 1)))
+    monkeypatch.setattr(through_plane, "block_matching", lambda noisy, level: ndimage.gaussian_filter(noisy, (1, 1, 1)))
     options = ["--rows", "R", "--subjects", "s3", "--limit", "4", "--scans", "head_T1w_s2", "--slab", "6", "--bm4d"]
-    content, output = measure(measure_through_plane, *options, pictures=tmp_path)
+    content, output = measure("through-plane", *options, pictures=tmp_path)
     [row], [scan] = content["flicker"], content["vessels"]
     assert row["flicker"].keys() == {"noisy", "denoised", "BM4D", "equal blur"} and row["flicker"]["BM4D"] < row["flicker"]["noisy"]
     assert scan["kept"].keys() == {"denoised", "BM4D", "equal blur"} and scan["slices"] == [4, 10]
@@ -114,7 +133,7 @@ def test_through_plane(measure, data_folder, request, monkeypatch, tmp_path):
 
 
 def test_posterior(measure):
-    content, output = measure(measure_posterior, "--rows", "R", "--subjects", "s2", "--slices", "1", "--seeds", "2")
+    content, output = measure("posterior", "--rows", "R", "--subjects", "s2", "--slices", "1", "--seeds", "2")
     ours, nothing = content["means"]["this model"], content["means"]["untrained"]
     assert ours["regression"] == nothing["regression"] and ours["posterior mean"] != nothing["posterior mean"]
     [image] = content["details"]["images"]
@@ -124,13 +143,13 @@ def test_posterior(measure):
 
 
 def test_text(measure):
-    content, output = measure(measure_text, "--subjects", "s1,s2", "--per-volume", "2", "--size", "64")
+    content, output = measure("text", "--subjects", "s1,s2", "--per-volume", "2", "--size", "64")
     assert content["crops"] == 4 and {effect["method"] for effect in content["effects"]} == {"regression", "posterior-mean"}
     assert all(effect["verdict"] in output for effect in content["effects"])
 
 
 def test_tissues(measure):
-    content, output = measure(measure_tissues, "--rows", "R", "--subjects", "s2")
+    content, output = measure("tissues", "--rows", "R", "--subjects", "s2")
     [row] = content["rows"]
     assert row["noise"] == "R" and len(row["classes"]) == len(row["denoised"]) == 3
     assert np.nanmean(row["best blur"]) > np.nanmean(row["noisy"]) and f"{np.nanmean(row['noisy']):.3f}" in output
@@ -146,33 +165,34 @@ def test_repeats(measure, data_folder, request, monkeypatch):
     lines = [
         f"{name},repeats/{name}.nii.gz,{k},{' '.join(map(str, group))}\n" for name, of_it in groups.items() for k, group in enumerate(of_it)
     ]
+    request.addfinalizer((data_folder / "repeats.csv").unlink)
     (data_folder / "repeats.csv").write_text("name,file,group,volumes\n" + "".join(lines))
     for name, of_it in groups.items():
         number = 1 + max(max(group) for group in of_it)
         volumes = [sitk.GetImageFromArray(np.abs(truth + rng.normal(0, 40, truth.shape)).astype(np.float32)) for _ in range(number)]
         sitk.WriteImage(sitk.JoinSeries(volumes), str(data_folder / "repeats" / f"{name}.nii.gz"))
-    monkeypatch.setattr(measure_repeats, "block_matching", lambda noisy, level: ndimage.gaussian_filter(noisy, 5 * level))
-    content, output = measure(measure_repeats, "--limit", "1", "--bm4d")
+    monkeypatch.setattr(repeats, "block_matching", lambda noisy, level: ndimage.gaussian_filter(noisy, 5 * level))
+    content, output = measure("repeats", "--limit", "1", "--bm4d")
     assert list(content["sets"]) == ["pCASL", "EPI", "EPI, noise alone", "DWI b0"]
     assert all(numbers["best_blur"]["psnr"] > numbers["noisy"]["psnr"] for numbers in content["sets"].values())
     assert all(numbers["others"]["BM4D"]["setting"].endswith("spread of the repeats") for numbers in content["sets"].values())
     assert "best blur" in output and content["note"] in output
 
 
-def test_pairs(tiny_bundle, tmp_path, monkeypatch):
+def test_pairs(tiny_bundle, tmp_path, monkeypatch, capsys):
     folder = record_folder(tmp_path / "pairs", record("train"), record("test"), record("test", subject="other", contrast="T2w"))
 
     def smooth(volume):
         return volume.with_voxels(ndimage.uniform_filter(volume.voxels, 3))
 
-    monkeypatch.setattr(measure_pairs, "_denoise", lambda model: smooth)
+    monkeypatch.setattr(pairs, "_denoise", lambda model: smooth)
     options = ["--data", str(folder), "--bundle", str(tiny_bundle), "--json", str(tmp_path / "pairs.json")]
-    done = CliRunner().invoke(command_line(measure_pairs.main), options, catch_exceptions=False)
+    assert main(["measure", "pairs", *options]) == 0
     content = json.loads((tmp_path / "pairs.json").read_text())
     assert [pair["name"] for pair in content["details"]["pairs"]] == ["1 knee PDw", "2 knee T2w"], "no pair of the training"
     gain = content["gains"]["noisy"]
     assert (gain["rows"], gain["won"]) == (2, 2) and gain["mean"] > 2 and content["gains"]["bundled model"]["mean"] == 0
-    assert "resampling 2 patients" in " ".join(done.output.split())
+    assert "resampling 2 patients" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_pair_is_denoised_as_its_patients_file_would_be(tmp_path):
@@ -185,7 +205,7 @@ def test_a_pair_is_denoised_as_its_patients_file_would_be(tmp_path):
         seen.append(volume)
         return volume
 
-    [score] = score_pairs(store, "test", {"same": same})
+    [score] = score_pairs(store, "test", {"same": same}, lambda *told: None)
     assert np.array_equal(seen[0].voxels, made.noisy) and seen[0].spacing == (4.0, 0.5, 0.5) and seen[0].slice_axis == 0
     assert seen[0].acquisition.organ.value == "knee"
     limit = np.percentile(made.clean[made.mask], 99.5)
@@ -205,20 +225,20 @@ def test_where_no_patients_are_named_the_manifest_says_whose_volumes_are_measure
 
 
 @pytest.mark.parametrize(
-    ("script", "options", "said"),
+    ("name", "options", "said"),
     [
-        (measure_repeats, [], r"head_pCASL_siemens\.nii\.gz"),
-        (measure_lesions, ["--subjects", "s1", "--rows", "M0.5"], "no noise 'M0.5'"),
-        (measure_native_noise, [], "no scan of the split as-scanned"),
-        (measure_noise_told, ["--subjects", "s1", "--kinds", "pink"], "no kind of noise 'pink'"),
-        (measure_through_plane, ["--subjects", "s1", "--scans", "s7"], "no scan 's7'"),
-        (measure_lesions, ["--subjects", "s1,s9"], "no volume of 's9'"),
-        (measure_text, ["--subjects", "s1,s9"], "no volume of 's9'"),
-        (measure_tissues, ["--subjects", "s1", "--rows", "M9"], "no noise 'M9'"),
-        (draw_sheets, ["--subjects", "s1", "--noise", "X"], "no noise 'X'"),
+        ("repeats", [], r"holds no repeats\.csv"),
+        ("lesions", ["--subjects", "s1", "--rows", "M0.5"], "no noise 'M0.5'"),
+        ("native-noise", ["--scans", "head_T1w_s9"], "no scan 'head_T1w_s9'"),
+        ("noise-told", ["--subjects", "s1", "--kinds", "pink"], "no kind of noise 'pink'"),
+        ("through-plane", ["--subjects", "s1", "--scans", "s7"], "no scan 's7'"),
+        ("lesions", ["--subjects", "s1,s9"], "no volume of 's9'"),
+        ("text", ["--subjects", "s1,s9"], "no volume of 's9'"),
+        ("tissues", ["--subjects", "s1", "--rows", "M9"], "no noise 'M9'"),
+        ("sheets", ["--subjects", "s1", "--noise", "X"], "no noise 'X'"),
     ],
 )
-def test_what_is_not_there_is_said_in_one_sentence(script, options, said, data_folder, tiny_bundle):
-    given = ["--data", str(data_folder), "--bundle", str(tiny_bundle), *options]
-    with pytest.raises(MRIDenoiseError, match=said):
-        CliRunner().invoke(command_line(script.main), given, catch_exceptions=False)
+def test_what_is_not_there_is_said_in_one_sentence(name, options, said, data_folder, tiny_bundle, capfd):
+    assert main(["measure", name, "--data", str(data_folder), "--bundle", str(tiny_bundle), *options]) == 2
+    complaint = capfd.readouterr().err
+    assert re.search(said, complaint) and complaint.count("\n") == 1
