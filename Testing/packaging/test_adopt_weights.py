@@ -3,6 +3,7 @@
 import json
 import shutil
 from importlib import import_module
+from itertools import zip_longest
 from pathlib import Path
 
 import adopt_weights
@@ -102,7 +103,7 @@ def test_every_measurement_is_a_claim_whose_options_exist_and_whose_command_is_t
     for name, (claim_name, *words) in adopt_weights.MEASUREMENTS.items():
         claim = import_module(f"MRIDenoiseLib.evaluation.claims.{claim_name.replace('-', '_')}").CLAIM
         given = {}
-        for option, value in zip(words, [*words[1:], "--"], strict=True):
+        for option, value in zip_longest(words, words[1:], fillvalue="--"):
             if option.startswith("--"):
                 given[option[2:].replace("-", "_")] = True if value.startswith("--") else value
         # The command writes options in the order in which the claim has them.
