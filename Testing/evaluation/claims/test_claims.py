@@ -15,9 +15,10 @@ from scipy import ndimage
 from training_cases import record, record_folder
 
 from MRIDenoiseLib.cli import main
+from MRIDenoiseLib.data.manifest import ManifestRow, read_manifest
 from MRIDenoiseLib.data.records import RecordStore
 from MRIDenoiseLib.errors import MRIDenoiseError
-from MRIDenoiseLib.evaluation.claims import CLAIMS, native_noise, pairs, repeats, through_plane
+from MRIDenoiseLib.evaluation.claims import CLAIMS, native_noise, pairs, repeats, segmentation_time, segmenters, sheets, through_plane
 from MRIDenoiseLib.evaluation.claims.claim import Claim, volumes_of
 from MRIDenoiseLib.evaluation.claims.pairs import score_pairs
 
@@ -31,10 +32,10 @@ def claim(name: str) -> Claim:
 def measure(data_folder, tiny_bundle, tmp_path, capsys):
     """Run a claim's command; give what it wrote to its JSON file, and what it printed, in one line."""
 
-    def run(name: str, *options: str, pictures: Path | None = None) -> tuple[dict, str]:
+    def run(name: str, *options: str, **places: Path) -> tuple[dict, str]:
         target = tmp_path / "measured.json"
         common = ["--data", str(data_folder), "--bundle", str(tiny_bundle), "--json", str(target)]
-        common += ["--pictures", str(pictures)] if pictures else []
+        common += [word for place, folder in places.items() for word in (f"--{place}", str(folder))]
         assert main(["measure", name, *common, *options]) == 0, capsys.readouterr().err
         content = json.loads(target.read_text())
         assert content["files"] == json.loads((tiny_bundle / "card.json").read_text())["files"] and content["what"]
@@ -102,6 +103,28 @@ def test_native_noise(measure, data_folder, request, monkeypatch, tmp_path):
     assert "edge ratio" in output and "BM4D told the grain removes. It " in output and "Clean scans" in output
 
 
+def test_grainy_and_clean_scans_are_told_by_the_manifest_not_by_their_names():
+    def row(name: str, split: str, own_noise: float | None) -> ManifestRow:
+        return ManifestRow(f"volumes/{name}.nii.gz", "made here", "none", "head", "T1w", "Siemens", "s1", split, own_noise)
+
+    rows = [row("kept", "as-scanned", None), row("learned", "train", 0.03), row("grainy", "test", 0.021), row("between", "test", 0.015)]
+    rows += [row("clean", "test", 0.009), row("unknown", "test", None), row("clean and learned", "train", 0.001)]
+    grainy, clean = native_noise._chosen(rows, None)
+    assert ([row.name for row in grainy], [row.name for row in clean]) == (["kept", "grainy"], ["clean"])
+    grainy, clean = native_noise._chosen(rows, "clean")
+    assert (grainy, [row.name for row in clean]) == ([], ["clean"])
+    with pytest.raises(MRIDenoiseError, match="no scan 'between'"):
+        native_noise._chosen(rows, "clean,between")
+    with pytest.raises(MRIDenoiseError, match="no scan of the split as-scanned, and no grainy or clean one"):
+        native_noise._chosen(rows[1:2], None)
+
+
+def test_in_this_projects_data_they_are_the_scans_of_the_results_page(data_dir):
+    grainy, clean = native_noise._chosen(read_manifest(data_dir), None)
+    assert len(grainy) == 6 and {"head_T2-FLAIR_ms12_study1", "prostate_T2w_ProstateX-0000_5_t2tsec"} <= {row.name for row in grainy}
+    assert {"head_T1w_ms12_study1", "head_T2w_ms12_study1", "cspine_PDw_sct03"} <= {row.name for row in clean}
+
+
 def test_noise_told(measure):
     content, output = measure("noise-told", "--subjects", "s1", "--kinds", "white", "--limit", "2")
     assert [row["kind"] for row in content["rows"]] == ["white"] * 6
@@ -153,6 +176,42 @@ def test_tissues(measure):
     [row] = content["rows"]
     assert row["noise"] == "R" and len(row["classes"]) == len(row["denoised"]) == 3
     assert np.nanmean(row["best blur"]) > np.nanmean(row["noisy"]) and f"{np.nanmean(row['noisy']):.3f}" in output
+
+
+def test_sheets(measure, monkeypatch, tmp_path):
+    monkeypatch.setattr(sheets, "KNEE_ECHOES", ())
+    content, output = measure("sheets", "--noise", "R", "--subjects", "s2", out=tmp_path / "sheets")
+    assert list(content["sheets"]) == ["head_T1w_s2_R.png"] and (tmp_path / "sheets" / "head_T1w_s2_R.png").stat().st_size > 5000
+    told = content["sheets"]["head_T1w_s2_R.png"]
+    assert f"{told['edges']:+.3f}" in output and f"{told['blur_detail']:.1%}" in output
+
+
+def test_segmenters_take_no_model(data_folder, monkeypatch, tmp_path, capsys):
+    ours = segmenters.segmenters()["ours"]
+    wrong = segmenters.Segmenter(lambda image, mask, spacing, classes: np.roll(ours.run(image, mask, spacing, classes), 5, 2), True)
+    monkeypatch.setattr(segmenters, "segmenters", lambda: {"ours": ours, "twin": ours, "moved": wrong})
+    target = tmp_path / "segmenters.json"
+    words = ["--data", str(data_folder), "--files", "s2", "--out", str(tmp_path), "--json", str(target)]
+    assert main(["measure", "segmenters", *words]) == 0, capsys.readouterr().err
+    content = json.loads(target.read_text())
+    assert content["command"] == "mridenoise measure segmenters --data DIR --files s2" and content["files"] == {}
+    [row] = content["volumes"]
+    assert row["dice"]["ours / twin"] == [1, 1, 1] and max(row["dice"]["ours / moved"]) < 1
+    assert set(row["seconds"]) == {"N4", "ours", "twin", "moved"} and (tmp_path / "head_T1w_s2.png").stat().st_size > 5000
+    assert "1.000 1.000 1.000; 1.000" in capsys.readouterr().out
+    assert main(["measure", "segmenters", "--bundle", "somewhere"]) == 2
+
+
+def test_segmentation_time(monkeypatch, capsys):
+    """Each in a process of its own; one that is not there says so and stops nothing."""
+    monkeypatch.setattr(segmentation_time, "SHAPE", (4, 48, 52))
+    monkeypatch.setattr(segmentation_time, "segmenters", lambda: {"absent": None, "ours": None})
+    assert main(["measure", "segmentation-time"]) == 0
+    numbers = segmentation_time.measure(lambda *told: None)
+    absent, ours = numbers["rows"]
+    assert "absent" in absent["failed"] and ours["seconds"] > 0 and ours["memory"] > 10 and ours["dice"] > 0.8
+    output = " ".join(capsys.readouterr().out.split())
+    assert "three classes in (4, 48, 52)" in output and "1.00" in output
 
 
 def test_repeats(measure, data_folder, request, monkeypatch):
