@@ -13,6 +13,7 @@ comparison the images that are finished. Afterwards: ``python scripts/test.py --
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -23,11 +24,12 @@ from typing import Annotated, Any
 
 import typer
 from card_tables import fill_readme
-from command import chosen, run
 from rich.console import Console
 
 from MRIDenoiseLib.card import CARD, DETAILS, DIFFUSION, bundled_model, needed
+from MRIDenoiseLib.cli.script import run
 from MRIDenoiseLib.errors import MRIDenoiseError
+from MRIDenoiseLib.evaluation.claims.claim import chosen
 from MRIDenoiseLib.inference import METHODS
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle.bundle import Bundle
@@ -36,20 +38,23 @@ from MRIDenoiseLib.models.bundle.writing import is_bundle
 ROOT = Path(__file__).resolve().parent.parent
 LESIONS = ("--rows", "R,M0.10,L2-2", "--count", "96")
 MEASUREMENTS: dict[str, Sequence[str]] = {
-    "native_noise": ("measure_native_noise.py", "--limit", "2", "--bm4d"),
-    "noise_told": ("measure_noise_told.py",),
-    "lesions": ("measure_lesions.py", *LESIONS),
-    "lesions_sharpened": ("measure_lesions.py", "--method", "sharpened", "--sharpness", "1.0", *LESIONS),
-    "through_plane": ("measure_through_plane.py", "--rows", "L2-2", "--limit", "2", "--slab", "12", "--bm4d"),
-    "posterior": ("measure_posterior.py", "--rows", "M0.10,L2-2", "--slices", "1"),
-    "repeats": ("measure_repeats.py", "--limit", "4"),
-    "tissues": ("measure_tissues.py",),
-    "sharpening_grain": ("measure_grain.py",),
-    "text": ("measure_text.py",),
-    "sheets": ("draw_sheets.py",),
-    "methods": ("measure_methods.py",),
+    "native_noise": ("native-noise", "--limit", "2", "--bm4d"),
+    "noise_told": ("noise-told",),
+    "lesions": ("lesions", *LESIONS),
+    "lesions_sharpened": ("lesions", "--method", "sharpened", "--sharpness", "1.0", *LESIONS),
+    "through_plane": ("through-plane", "--rows", "L2-2", "--limit", "2", "--slab", "12", "--bm4d"),
+    "posterior": ("posterior", "--rows", "M0.10,L2-2", "--slices", "1"),
+    "repeats": ("repeats", "--limit", "4"),
+    "tissues": ("tissues",),
+    "sharpening_grain": ("grain",),
+    "text": ("text",),
+    "sheets": ("sheets",),
+    "methods": ("methods",),
 }
-"""Name in the card -> script and options, which differ from the script's own where those take too long for every new model."""
+"""Name in the card -> claim and options, which differ from the claim's own where those take too long for every new model."""
+EARLIER = re.compile(r"^python scripts/(?:measure|draw)_(\w+)\.py\b")
+"""How a command that measures was spelled when each claim was a script: ``measure_noise_told.py`` for ``noise-told``, ``draw_sheets.py``
+for ``sheets``. Options are the same."""
 OF_EVERY_METHOD = ("noise_estimator", "scheduler", "text_encoder", "tokenizer")
 """Parts of a model beside the networks of a method."""
 PICTURES = ("Testing/panel/draw_screenshots.py",)
@@ -71,11 +76,11 @@ def adopt(
     measured: dict[str, Any] = {}
     for name in names:
         path = work / f"{name}.json"
-        script, *options = MEASUREMENTS[name]
+        claim, *options = MEASUREMENTS[name]
         options += ["--so-far"] if name == "methods" and so_far else []
-        if not _is_done(path, shlex.join(["python", f"scripts/{script}", "--data", "DIR", *options]), files):
+        if not _is_done(path, shlex.join(["mridenoise", "measure", claim, "--data", "DIR", *options]), files):
             console.print(f"measuring {name}")
-            _run(f"scripts/{script}", *options, *_places(name, model, data, work), "--json", str(path))
+            _run("-m", "MRIDenoiseLib.cli", "measure", claim, *options, *_places(name, model, data, work), "--json", str(path))
         numbers = json.loads(path.read_text(encoding="utf-8"))
         measured[name] = {key: value for key, value in numbers.items() if key not in ("files", DETAILS)}
     place(model, measured, bundled_model())
@@ -104,6 +109,11 @@ def place(model: Path, measured: dict[str, Any], target: Path) -> None:
         Bundle.verify(folder)
 
 
+def now_spelled(command: str) -> str:
+    """The command of a measurement as it is spelled today; a card may hold an earlier spelling."""
+    return EARLIER.sub(lambda match: f"mridenoise measure {match[1].replace('_', '-')}", command)
+
+
 def _is_done(path: Path, command: str, files: dict[str, str]) -> bool:
     """Whether a file of numbers is there that this very command gave, on all weights that it used.
 
@@ -115,7 +125,7 @@ def _is_done(path: Path, command: str, files: dict[str, str]) -> bool:
         same = {name: digest for name, digest in numbers["files"].items() if used(name)} == {
             name: digest for name, digest in files.items() if used(name)
         }
-        return bool(same and numbers["command"] == command and not numbers.get("not_finished"))
+        return bool(same and now_spelled(numbers["command"]) == command and not numbers.get("not_finished"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
@@ -129,20 +139,20 @@ def _used(method: str | None) -> Callable[[str], bool]:
 
 
 def _places(name: str, model: Path, data: Path, work: Path) -> list[str]:
-    """Where a script finds the model and the data, and where it may write."""
+    """Where a claim finds the model and the data, and where it may write."""
     places = ["--data", str(data), "--bundle", str(model)]
     where = {"methods": work / "comparison", "sheets": work / "sheets"}
     return [*places, "--out", str(where[name])] if name in where else places
 
 
-def _run(script: str, *words: str) -> None:
-    """Run a script of this repository.
+def _run(*words: str) -> None:
+    """Run a script or a module of this repository.
 
     Raises:
         MRIDenoiseError: it failed; it has said why.
     """
-    if subprocess.run([sys.executable, str(ROOT / script), *words], cwd=ROOT, check=False).returncode:
-        raise MRIDenoiseError(f"{script} failed; what was measured before is kept, and the same command goes on from there")
+    if subprocess.run([sys.executable, *words], cwd=ROOT, check=False).returncode:
+        raise MRIDenoiseError(f"{shlex.join(words)} failed; what was measured before is kept, and the same command goes on from there")
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from command import run
 
+from MRIDenoiseLib.cli.script import run
 from MRIDenoiseLib.errors import MRIDenoiseError, SettingsError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Testing" / "golden"))

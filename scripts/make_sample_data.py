@@ -10,9 +10,9 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from command import run
 
 from MRIDenoiseLib import io
+from MRIDenoiseLib.cli.script import run
 from MRIDenoiseLib.simulation.simulate import Simulation, simulate_volume
 
 SOURCE = "volumes/head_T1w_ms12_study1.nii.gz"

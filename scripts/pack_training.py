@@ -17,8 +17,8 @@ from typing import Annotated
 
 import typer
 from begin_training import LIST
-from command import run
 
+from MRIDenoiseLib.cli.script import run
 from MRIDenoiseLib.data.packed import write_packed
 from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.training.data import open_data

@@ -9,7 +9,9 @@ network with its card.
 
 from __future__ import annotations
 
+import inspect
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,13 +19,14 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from command import Data, command_given, run
 from rich.console import Console
 from rich.progress import Progress
 
 from MRIDenoiseLib import io
+from MRIDenoiseLib.cli.script import run
 from MRIDenoiseLib.data.manifest import ManifestRow, clean_volume, kept_out_subjects, read_manifest, training_rows
 from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.evaluation.claims.claim import given_options
 from MRIDenoiseLib.evaluation.denoisers.bme_x.network import BmeX
 from MRIDenoiseLib.evaluation.denoisers.bme_x.store import CONFIG_NAMES, save
 from MRIDenoiseLib.evaluation.denoisers.bme_x.training import BmeXObjective, LabelledVolume, TissuePairSampler, tissue_labels
@@ -41,7 +44,7 @@ VALIDATION = "ms04"
 
 
 def train(
-    data: Data,
+    data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
     cache: Annotated[Path, typer.Option(help="checkpoints, curves and segmentations are kept in this folder")],
     out: Annotated[Path | None, typer.Option(help="folder to make for the trained network")] = None,
     steps: Annotated[int, typer.Option(help="optimiser steps", min=1)] = 1500,
@@ -78,18 +81,22 @@ def train(
             progress=lambda step, part, loss: progress.update(task, completed=step),
         )
     if out is not None:
-        save(
-            objective.bme_x,
-            out,
-            _card(objective.bme_x, [volume.clean.row for volume in learned], kept_out_subjects(read_manifest(data, kind=None)), done),
-            overwrite=overwrite,
-        )
+        kept_out = kept_out_subjects(read_manifest(data, kind=None))
+        command = _command(steps=steps, batch_size=batch_size, crop=crop, learning_rate=learning_rate)
+        card = _card(objective.bme_x, [volume.clean.row for volume in learned], kept_out, done, command)
+        save(objective.bme_x, out, card, overwrite=overwrite)
 
 
 def _identity(stage: Stage, bme_x: BmeX, rows: list[ManifestRow]) -> str:
     """What a checkpoint has to fit: seed, volumes, training (but not for how long) and network."""
     lasting = {name: value for name, value in asdict(stage).items() if name != "steps"}
     return json.dumps([SEED, sorted(row.file for row in rows), lasting, {name: bme_x.config[name] for name in CONFIG_NAMES}])
+
+
+def _command(**values: Any) -> str:
+    """What trains this network again."""
+    defaults = {name: inspect.signature(train).parameters[name].default for name in values}
+    return shlex.join(["python", "scripts/train_bme_x.py", "--data", "DIR", *given_options(defaults, values)])
 
 
 def _labelled(data: Path, row: ManifestRow, folder: Path) -> LabelledVolume:
@@ -106,7 +113,7 @@ def _labelled(data: Path, row: ManifestRow, folder: Path) -> LabelledVolume:
         return LabelledVolume(clean, stored["labels"])
 
 
-def _card(bme_x: BmeX, rows: list[ManifestRow], kept_out: list[str], done: StageRun) -> dict[str, Any]:
+def _card(bme_x: BmeX, rows: list[ManifestRow], kept_out: list[str], done: StageRun, command: str) -> dict[str, Any]:
     return {
         "name": "BME-X (Sun et al., Nature Biomedical Engineering 2024), architecture only",
         "weights": "Trained for this program's comparisons. They are not the authors' weights and say nothing about those.",
@@ -114,7 +121,7 @@ def _card(bme_x: BmeX, rows: list[ManifestRow], kept_out: list[str], done: Stage
         "licence": "Apache-2.0",
         "parameters": parameter_count(bme_x),
         "training": {
-            "command": command_given(__file__),
+            "command": command,
             "steps": done.steps,
             "minutes": round(done.minutes, 1),
             "machine": done.facts,

@@ -16,7 +16,7 @@ DEBUG = "--debug"
 
 COMMANDS = ("denoise", "prompt", "simulate", "segment", "evaluate", "compare", "benchmark", "prepare", "own-noise", "train")
 """Each a function of its own name, with an underscore for a hyphen, in the module of its own name."""
-GROUPS = ("bundle", "study")
+GROUPS = ("bundle", "measure", "study")
 """Commands with commands of their own: ``NAME_app`` in the module NAME."""
 
 

@@ -26,7 +26,7 @@ from MRIDenoiseLib.data.references import GtKind
 from MRIDenoiseLib.data.split import Split
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.prompt.acceleration import told_acceleration
-from MRIDenoiseLib.volume import Acquisition, AcquisitionField
+from MRIDenoiseLib.volume import Acquisition, AcquisitionField, Volume
 
 INDEX = "records.jsonl"
 DROPPED = "dropped.jsonl"
@@ -344,3 +344,10 @@ def record_acquisition(meta: RecordMeta) -> Acquisition:
         acceleration=said(told_acceleration(meta.acceleration)),
         field_strength=said(meta.field_strength),
     )
+
+
+def noisy_volume(record: Record) -> Volume:
+    """The noisy image of a record as a user's file would give it: physical intensities, spacing, and what the headers told."""
+    meta = record.meta
+    spacing = [meta.spacing[1], meta.spacing[0], meta.slice_spacing, 1.0]
+    return Volume(record.noisy, np.diag(spacing), acquisition=record_acquisition(meta))

@@ -32,7 +32,7 @@ TOLERANCE = 1e-3
 LARGEST_EDGE_RATIO = 2.0
 LEAST_OF_BM4D = 2 / 3
 LARGEST_CHANGE = 0.010
-"""Wanted: see ``scripts/measure_native_noise.py``."""
+"""Wanted: see ``mridenoise measure native-noise``."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from typing import Protocol
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from MRIDenoiseLib.training.samples import Batch
-from MRIDenoiseLib.training.slabs import TARGETS
+from MRIDenoiseLib.data.samples import Batch
+from MRIDenoiseLib.simulation.slabs import TARGETS
 
 MOST_WORKERS = 16
 AHEAD = 2

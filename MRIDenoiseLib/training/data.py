@@ -22,13 +22,13 @@ from MRIDenoiseLib.data.manifest import (
 from MRIDenoiseLib.data.packed import INDEX as PACKED
 from MRIDenoiseLib.data.packed import read_packed
 from MRIDenoiseLib.data.records import INDEX, RecordMeta, RecordStore, record_acquisition
+from MRIDenoiseLib.data.samples import PairSampler
 from MRIDenoiseLib.errors import Cancelled, InputError, SettingsError
 from MRIDenoiseLib.models.bundle.files import sha256
 from MRIDenoiseLib.prompt import describe
 from MRIDenoiseLib.prompt.acceleration import DEFAULT_ACCELERATION
 from MRIDenoiseLib.training.batches import Batches
 from MRIDenoiseLib.training.record_samples import MixedSampler, RecordSampler
-from MRIDenoiseLib.training.samples import PairSampler
 from MRIDenoiseLib.volume import Acquisition
 
 _TOLD_OF_FILES = ("file", "source", "licence", "organ", "contrast", "subject", "own_noise")

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from MRIDenoiseLib.data.samples import Batch
 from MRIDenoiseLib.models.conditioning import Conditioning
-from MRIDenoiseLib.training.samples import Batch
 
 ImageNetwork = Callable[[Tensor, Conditioning], Tensor]
 

@@ -16,6 +16,7 @@ from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 from torch import nn
 
+from MRIDenoiseLib.data.samples import Batch
 from MRIDenoiseLib.errors import Cancelled, SettingsError
 from MRIDenoiseLib.training.batches import Batches, stream, workers_for
 from MRIDenoiseLib.training.checkpoint import load_checkpoint, save_checkpoint
@@ -24,7 +25,6 @@ from MRIDenoiseLib.training.objectives import Objective
 from MRIDenoiseLib.training.processes import refuse_other_checkpoints, same_for_all, told_to_stop
 from MRIDenoiseLib.training.recipe import Stage, same_training
 from MRIDenoiseLib.training.ring import has_ring, reused
-from MRIDenoiseLib.training.samples import Batch
 
 LOG_EVERY = 25
 CHECKPOINT_SECONDS = 240

@@ -21,14 +21,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from MRIDenoiseLib.data.samples import Batch, neighbourhood
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.training.discriminator import PatchDiscriminator
 from MRIDenoiseLib.training.leak_probe import leak_probe
-from MRIDenoiseLib.training.objectives import Objective, neighbourhood
+from MRIDenoiseLib.training.objectives import Objective
 from MRIDenoiseLib.training.recipe import Stage
-from MRIDenoiseLib.training.samples import Batch
 from MRIDenoiseLib.training.similarity import absolute_error, structural_dissimilarity
 from MRIDenoiseLib.training.text import Conditioner
 

@@ -14,13 +14,13 @@ from peft import PeftModel
 from torch import Tensor, nn
 from torch.nn import functional
 
+from MRIDenoiseLib.data.samples import Batch, neighbourhood
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.models.flow import FlowNetwork
 from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
 from MRIDenoiseLib.training.recipe import Weighting
-from MRIDenoiseLib.training.samples import Batch
 from MRIDenoiseLib.training.text import Conditioner
 
 NOISE_FLOOR = 0.01
@@ -218,12 +218,6 @@ def answer(restoration: NBNet, batch: Batch, conditioning: Conditioning) -> Tens
     """B x 1 x H x W: what a trained restoration network makes of the measured slices, for others to learn from."""
     mean: Tensor = restoration(neighbourhood(batch, restoration.config.in_channels), conditioning)
     return mean.float()
-
-
-def neighbourhood(batch: Batch, slices: int) -> Tensor:
-    """B x slices x H x W: the measured slice with as many of its neighbours as a network takes."""
-    drawn = batch.measured.shape[1]
-    return batch.measured[:, (drawn - slices) // 2 : (drawn + slices) // 2]
 
 
 def seen_body(image: Tensor, body: Tensor, generator: torch.Generator) -> Tensor:

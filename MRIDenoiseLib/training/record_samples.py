@@ -9,13 +9,7 @@ import torch
 from torch import Tensor
 
 from MRIDenoiseLib.data.records import Record, RecordStore, record_acquisition
-from MRIDenoiseLib.data.split import Split
-from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.image.noise import estimate_noise_level
-from MRIDenoiseLib.inference.slices import neighbours
-from MRIDenoiseLib.training.augment import random_crop, random_flip
-from MRIDenoiseLib.training.batches import Batches
-from MRIDenoiseLib.training.samples import (
+from MRIDenoiseLib.data.samples import (
     SMALLEST_NOISE,
     Batch,
     EvenDraw,
@@ -25,7 +19,13 @@ from MRIDenoiseLib.training.samples import (
     place_in_body,
     seldom_all_neighbours,
 )
-from MRIDenoiseLib.training.slabs import REACH
+from MRIDenoiseLib.data.split import Split
+from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.image.noise import estimate_noise_level
+from MRIDenoiseLib.inference.slices import neighbours
+from MRIDenoiseLib.simulation.augment import random_crop, random_flip
+from MRIDenoiseLib.simulation.slabs import REACH
+from MRIDenoiseLib.training.batches import Batches
 
 
 class RecordSampler:

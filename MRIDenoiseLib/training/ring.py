@@ -13,8 +13,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from MRIDenoiseLib.data.samples import Batch
 from MRIDenoiseLib.training.batches import Batches, stream
-from MRIDenoiseLib.training.samples import Batch
 
 LEAST_PAIRS = 400
 """In the ring before the first call."""

@@ -7,12 +7,12 @@ from peft import PeftModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
+from MRIDenoiseLib.data.samples import Batch
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.layers import full_precision
 from MRIDenoiseLib.models.noise_estimator import NoiseEstimator, told_noise_level
 from MRIDenoiseLib.models.text_encoder import add_lora
 from MRIDenoiseLib.training.recipe import TextTraining
-from MRIDenoiseLib.training.samples import Batch
 
 
 class Conditioner(nn.Module):

@@ -74,7 +74,8 @@ def _unknown(words: list[str]) -> list[str]:
         if isinstance(command, click.Group) or hasattr(command, "commands"):
             found = command.commands.get(word)  # type: ignore[attr-defined]
             if found is not None:
-                command = found
+                # A claim is loaded when its options are wanted.
+                command = getattr(found, "whole", found)
                 options |= {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
                 continue
             if not word.startswith("-") and not word.isupper():
@@ -95,6 +96,8 @@ def test_a_command_or_option_that_does_not_exist_is_noticed() -> None:
     assert _unknown(shlex.split("mridenoise denoise IN OUT --strength 0.5")) == []
     assert _unknown(shlex.split("mridenoise denoise IN OUT --strenght 0.5")) == ["--strenght"]
     assert _unknown(["mridenoise", "study", "analyze"]) == ["analyze"]
+    assert _unknown(shlex.split("mridenoise measure lesions --data DIR --count 2")) == []
+    assert _unknown(shlex.split("mridenoise measure lesions --data DIR --seeds 2")) == ["--seeds"]
 
 
 @pytest.mark.parametrize("page", TEXTS)

@@ -2,19 +2,21 @@
 
 import json
 import shutil
+from importlib import import_module
+from itertools import zip_longest
 from pathlib import Path
 
 import adopt_weights
 import card_tables
 import pytest
-from command import command_line
 from typer.testing import CliRunner
 
 from MRIDenoiseLib.card import bundled_model
+from MRIDenoiseLib.cli.script import command_line
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 
 LESIONS = {
-    "command": "python scripts/measure_lesions.py --data DIR",
+    "command": "mridenoise measure lesions --data DIR",
     "what": "lesions",
     "summary": {"noisy": {"all": {"median": 0.99, "fifth_percentile": 0.95, "missing": 1, "lost": 0}}},
 }
@@ -42,7 +44,7 @@ def test_what_was_measured_goes_into_card_and_readme_and_what_was_not_goes_out(b
     asked, adopted = [], []
 
     def measure(script: str, *words: str) -> None:
-        asked.append(Path(script).name)
+        asked.append(words[2] if words[1:2] == ("measure",) else Path(script).name)
         if script == "scripts/golden.py":
             assert words == ("--write", "--data", str(tmp_path)) and (adopt_weights.ROOT / script).is_file()
             adopted.append(Bundle.load(bundled).card.get("measured"))
@@ -51,13 +53,13 @@ def test_what_was_measured_goes_into_card_and_readme_and_what_was_not_goes_out(b
             Path(words[words.index("--json") + 1]).write_text(json.dumps(LESIONS | {"files": files, "details": {"many": 1}}))
 
     monkeypatch.setattr(adopt_weights, "_run", measure)
-    monkeypatch.setitem(adopt_weights.MEASUREMENTS, "lesions", ("measure_lesions.py",))
+    monkeypatch.setitem(adopt_weights.MEASUREMENTS, "lesions", ("lesions",))
     words = [str(tiny_bundle), "--data", str(tmp_path), "--work", str(tmp_path / "work"), "--only", "lesions"]
     for _ in range(2):
         done = CliRunner().invoke(command_line(adopt_weights.adopt), words, catch_exceptions=False)
         assert done.exit_code == 0, done.output
     each_time = ["draw_screenshots.py", "golden.py"]
-    assert asked == ["measure_lesions.py", *each_time, *each_time], "nothing is measured twice"
+    assert asked == ["lesions", *each_time, *each_time], "nothing is measured twice"
     assert adopted == [{"lesions": LESIONS}] * 2, "the tests' values are those of the new model, which is in place by then"
     assert Bundle.load(bundled).card["measured"] == {"lesions": LESIONS}
     table = [
@@ -87,11 +89,38 @@ def test_what_was_measured_on_other_weights_or_otherwise_is_measured_again(tiny_
 
     assert not adopt_weights._is_done(path, command, files)
     assert is_done() and not is_done(command=f"{command} --count 2") and not is_done(not_finished=3)
+    assert is_done(command="python scripts/measure_lesions.py --data DIR"), "spelled as when each claim was a script"
+    assert not is_done(command="python scripts/measure_grain.py --data DIR")
     weights = "diffusion_pytorch_model.safetensors"
     assert not is_done(f"restoration/{weights}") and not is_done(f"noise_estimator/{weights}") and not is_done("text_encoder/config.json")
     assert is_done(f"flow/{weights}"), "regression does without"
     assert not is_done(f"flow/{weights}", method="sharpened") and not is_done(f"flow/{weights}", method=None)
     assert not is_done(f"denoiser/{weights}", method="posterior-mean")
+
+
+def test_every_measurement_is_a_claim_whose_options_exist_and_whose_command_is_the_one_it_writes():
+    """Else it would be measured anew each time."""
+    for name, (claim_name, *words) in adopt_weights.MEASUREMENTS.items():
+        claim = import_module(f"MRIDenoiseLib.evaluation.claims.{claim_name.replace('-', '_')}").CLAIM
+        given = {}
+        for option, value in zip_longest(words, words[1:], fillvalue="--"):
+            if option.startswith("--"):
+                given[option[2:].replace("-", "_")] = True if value.startswith("--") else value
+        # The command writes options in the order in which the claim has them.
+        said = claim.command(given)
+        assert said.split() == ["mridenoise", "measure", claim_name, "--data", "DIR", *words], name
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now"),
+    [
+        ("python scripts/measure_noise_told.py --data DIR", "mridenoise measure noise-told --data DIR"),
+        ("python scripts/draw_sheets.py --data DIR --noise R", "mridenoise measure sheets --data DIR --noise R"),
+        ("mridenoise measure text --data DIR", "mridenoise measure text --data DIR"),
+    ],
+)
+def test_an_earlier_spelling_of_a_measurement_is_known(earlier, now):
+    assert adopt_weights.now_spelled(earlier) == now
 
 
 def test_a_damaged_model_takes_no_place(bundled, tiny_bundle, tmp_path):

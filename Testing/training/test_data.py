@@ -8,10 +8,10 @@ import torch
 from training_cases import clean_volumes, data_folder, record, record_folder
 
 from MRIDenoiseLib.data.records import RecordStore
+from MRIDenoiseLib.data.samples import PairSampler
 from MRIDenoiseLib.errors import Cancelled, InputError, SettingsError
 from MRIDenoiseLib.training.data import TrainingData, open_data
 from MRIDenoiseLib.training.record_samples import MixedSampler, RecordSampler
-from MRIDenoiseLib.training.samples import PairSampler
 from MRIDenoiseLib.volume import AcquisitionField
 
 

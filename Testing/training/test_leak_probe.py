@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from MRIDenoiseLib.data.samples import Batch
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.training.leak_probe import leak_probe, verdict
-from MRIDenoiseLib.training.samples import Batch
 
 SIGMA = 0.1
 CONDITIONING = Conditioning(torch.zeros(4, 1, 1), torch.ones(4, 1, dtype=torch.bool), torch.ones(4), torch.full((4,), SIGMA), torch.ones(4))

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from MRIDenoiseLib.data.samples import Batch
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.models.configs import build_networks, tiny
 from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.training.multi_cycle import MultiCycleObjective
 from MRIDenoiseLib.training.recipe import Stage
-from MRIDenoiseLib.training.samples import Batch
 from MRIDenoiseLib.training.similarity import structural_dissimilarity
 from MRIDenoiseLib.training.text import Conditioner
 

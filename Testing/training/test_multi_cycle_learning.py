@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from MRIDenoiseLib.data.samples import Batch
 from MRIDenoiseLib.models.configs import build_networks, tiny
 from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.training.leak_probe import verdict
 from MRIDenoiseLib.training.multi_cycle import MultiCycleObjective
 from MRIDenoiseLib.training.recipe import Stage
-from MRIDenoiseLib.training.samples import Batch
 from MRIDenoiseLib.training.text import Conditioner
 
 STAGE = Stage(network="degradation", steps=150, learning_rate=6e-3, unities=1, structural=0.0, adversarial=0.0)

@@ -6,10 +6,10 @@ import tarfile
 import begin_training
 import pack_training
 import pytest
-from command import command_line
 from training_cases import data_folder
 from typer.testing import CliRunner
 
+from MRIDenoiseLib.cli.script import command_line
 from MRIDenoiseLib.data.packed import read_packed
 from MRIDenoiseLib.errors import InputError
 

@@ -8,10 +8,10 @@ import torch
 from pair_files import body, record, rician
 
 from MRIDenoiseLib.data.records import Record, RecordStore, RecordWriter, record_acquisition
+from MRIDenoiseLib.data.samples import Batch
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.prompt.vocabulary import WORDS
 from MRIDenoiseLib.training.record_samples import MixedSampler, RecordSampler
-from MRIDenoiseLib.training.samples import Batch
 
 SIZE = 96
 SCALE, LEVEL = 800.0, 40.0

@@ -6,9 +6,9 @@ import pytest
 import torch
 from training_cases import QuickBatches
 
+from MRIDenoiseLib.data.samples import Batch
 from MRIDenoiseLib.training import ring
 from MRIDenoiseLib.training.ring import Ring, has_ring, reused
-from MRIDenoiseLib.training.samples import Batch
 
 CPU = torch.device("cpu")
 

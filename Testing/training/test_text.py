@@ -7,9 +7,9 @@ import torch
 from peft import PeftModel
 from training_cases import PROMPTS, QuickBatches, tiny_networks
 
+from MRIDenoiseLib.data.samples import Batch
 from MRIDenoiseLib.models.bundle.prompts import encode_prompt
 from MRIDenoiseLib.models.text_encoder import add_lora
-from MRIDenoiseLib.training.samples import Batch
 from MRIDenoiseLib.training.text import Conditioner
 
 

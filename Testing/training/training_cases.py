@@ -19,12 +19,12 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from MRIDenoiseLib.data.manifest import CleanVolume, ManifestRow, manifest_acquisition
 from MRIDenoiseLib.data.records import Record, RecordMeta, RecordWriter
 from MRIDenoiseLib.data.references import GtKind
+from MRIDenoiseLib.data.samples import Batch
 from MRIDenoiseLib.data.split import Split
 from MRIDenoiseLib.models.configs import Networks, build_networks, tiny
 from MRIDenoiseLib.prompt.vocabulary import WORDS
 from MRIDenoiseLib.training.log import read_log
 from MRIDenoiseLib.training.loop import NETWORK_SHARE
-from MRIDenoiseLib.training.samples import Batch
 from MRIDenoiseLib.volume import Acquisition
 
 PROMPTS = ("siemens head t1 plain axial 2x", "ge knee pd fs sag 3x", "unknown unknown unknown unknown unknown unknown")

@@ -1,30 +1,221 @@
-"""Files of measured numbers, as ``mridenoise bundle build --measured`` puts them into a model's card."""
+"""The protocol of a claim: its options, what it measures, the table it prints, and the file that its numbers go to.
+
+A claim is one function that measures and one that shows. The first gives numbers that are ready for JSON, among them ``what``,
+a sentence that says what they are; the second makes the printed tables from these numbers alone.
+"""
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+from rich.table import Table
 
 from MRIDenoiseLib.card import DETAILS
+from MRIDenoiseLib.data.manifest import MANIFEST, ManifestRow, read_manifest
+from MRIDenoiseLib.errors import InputError, SettingsError
+from MRIDenoiseLib.evaluation.claims import CLAIMS
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.progress import Pace, Progress
+from MRIDenoiseLib.simulation.presets import BENCHMARK_ROWS
+
+T = TypeVar("T")
+
+Numbers = dict[str, Any]
+"""What was measured, ready for JSON: ``what`` and the numbers for a model's card, and under ``details`` what a card has no room for."""
 
 
-def write_measured(path: Path, model: Bundle, command: str, numbers: Mapping[str, Any], details: Mapping[str, Any] | None = None) -> None:
-    """Write what was measured on a model; a file that is there is replaced.
+@dataclass(frozen=True)
+class Option:
+    """What a user may choose, as the annotation of a parameter.
+
+    Args:
+        help: what it is, in a few words.
+        least: smallest value allowed.
+        most: largest value allowed.
+        variable: environment variable that gives it where the user does not.
+        counts: whether the numbers depend on it; not so where it says where things lie.
+    """
+
+    help: str
+    least: float | None = None
+    most: float | None = None
+    variable: str | None = None
+    counts: bool = True
+
+
+Data = Annotated[Path, Option("folder with MANIFEST.csv and volumes/", variable="MRIDENOISE_DATA", counts=False)]
+Method = Annotated[str | None, Option("method of the model; its default one when not given")]
+Samples = Annotated[int | None, Option("views or samples; the model's own number by default", least=1)]
+Subjects = Annotated[str, Option("whose volumes, with commas between; by default the test patients'")]
+EVERY_NOISE = ",".join(BENCHMARK_ROWS)
+Noises = Annotated[str, Option("noises, with commas between")]
+"""Options that many claims share."""
+
+
+@dataclass(frozen=True)
+class OptionOffered:
+    """A parameter of a claim that the user may set.
+
+    Args:
+        kind: its type.
+        told: what the user is told of it.
+        default: its value when it is left as it is; ``inspect.Parameter.empty`` where it has to be given.
+    """
+
+    kind: Any
+    told: Option
+    default: Any
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim that can be measured again.
+
+    Args:
+        name: one of :data:`MRIDenoiseLib.evaluation.claims.CLAIMS`.
+        measure: what measures it. Parameters annotated with an :class:`Option` are the user's; of ``model`` (a
+            :class:`Bundle`) and ``progress`` it takes what it needs.
+        show: numbers -> the tables and sentences that are printed.
+        width: columns of the terminal that the tables are made for.
+    """
+
+    name: str
+    measure: Callable[..., Numbers]
+    show: Callable[[Numbers], Iterator[Table | str]]
+    width: int = 140
+
+    @property
+    def sentence(self) -> str:
+        """What it measures."""
+        return CLAIMS[self.name]
+
+    @property
+    def options(self) -> dict[str, OptionOffered]:
+        """What the user may set, by the name of the parameter."""
+        hints = get_type_hints(self.measure, include_extras=True)
+        return {
+            name: OptionOffered(hints[name].__origin__, told, parameter.default)
+            for name, parameter in inspect.signature(self.measure).parameters.items()
+            for told in getattr(hints[name], "__metadata__", ())
+            if isinstance(told, Option)
+        }
+
+    def takes(self, name: str) -> bool:
+        """Whether it needs ``model`` or ``progress``."""
+        return name in inspect.signature(self.measure).parameters
+
+    def command(self, values: Mapping[str, Any]) -> str:
+        """The command that gives the same numbers again, without the folders of this machine.
+
+        Args:
+            values: of the options; those left as they are may be missing.
+        """
+        options = self.options
+        data = ["--data", "DIR"] if "data" in options else []
+        defaults = {name: option.default for name, option in options.items() if option.told.counts}
+        return shlex.join(["mridenoise", "measure", self.name, *data, *given_options(defaults, values)])
+
+
+def option_name(parameter: str) -> str:
+    """How a parameter is spelled on the command line."""
+    return f"--{parameter.replace('_', '-')}"
+
+
+def given_options(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+    """The words of a command for those options that were not left as they are.
+
+    Args:
+        defaults: parameter -> its value when it is left as it is.
+        values: parameter -> what was given; others may be among them.
+    """
+    words: list[str] = []
+    for name, default in defaults.items():
+        value = values.get(name, default)
+        if value != default:
+            words += [option_name(name)] if isinstance(value, bool) else [option_name(name), str(value)]
+    return words
+
+
+def chosen(text: str, known: Collection[str], what: str) -> list[str]:
+    """Names with commas between.
+
+    Args:
+        text: what the user wrote.
+        known: all the names there are.
+        what: they are of.
+
+    Raises:
+        SettingsError: there is none such.
+    """
+    names = text.split(",")
+    wrong = [name for name in names if name not in known]
+    if wrong:
+        raise SettingsError(f"there is no {what} '{wrong[0]}'; there are {', '.join(known)}")
+    return names
+
+
+def volumes_of(data: Path, subjects: str) -> list[ManifestRow]:
+    """The volumes in a data folder of some subjects.
+
+    Args:
+        data: with a ``MANIFEST.csv``.
+        subjects: with commas between; empty for the volumes that the manifest keeps for tests.
+
+    Raises:
+        SettingsError: the manifest has no volume of one of them.
+        InputError: there is no manifest, or it keeps no volume for tests.
+    """
+    if not subjects:
+        kept = read_manifest(data, split="test")
+        if not kept:
+            raise InputError(f"{data / MANIFEST} keeps no volume for tests; name patients with --subjects")
+        return kept
+    wanted = set(subjects.split(","))
+    rows = [row for row in read_manifest(data) if row.subject in wanted]
+    missing = wanted - {row.subject for row in rows}
+    if missing:
+        raise SettingsError(f"the manifest has no volume of '{min(missing)}'")
+    return rows
+
+
+def tracked(items: Sequence[T], progress: Progress, what: str) -> Iterator[T]:
+    """The items one after the other, with the time left told before each.
+
+    Args:
+        items: what there is to do.
+        progress: told.
+        what: the items are.
+    """
+    pace = Pace(len(items), progress, None)
+    pace.start()
+    for done, item in enumerate(items):
+        pace.reached(done, what)
+        yield item
+    if items:
+        pace.reached(len(items), what)
+
+
+def write_measured(path: Path, model: Bundle | None, command: str, numbers: Numbers) -> None:
+    """Write what was measured, as ``mridenoise bundle build --measured`` puts it into a model's card; a file that is there is replaced.
 
     Args:
         path: the JSON file; its name without ``.json`` is the name in the card.
-        model: what was measured; its card's ``files`` say later which weights these numbers belong to.
+        model: what was measured; its card's ``files`` say later which weights these numbers belong to. None where no model was.
         command: what gives the numbers again.
-        numbers: for the card; ``what`` says in a sentence what they are.
-        details: what a card has no room for.
+        numbers: see :data:`Numbers`.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    content = {"command": command, "files": model.card["files"], **numbers} | ({DETAILS: dict(details)} if details else {})
+    head = {name: value for name, value in numbers.items() if name != DETAILS}
+    details = {DETAILS: numbers[DETAILS]} if numbers.get(DETAILS) else {}
+    content = {"command": command, "files": {} if model is None else model.card["files"], **head, **details}
     with replacing(path, True) as temporary:
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")

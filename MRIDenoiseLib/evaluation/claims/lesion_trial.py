@@ -11,7 +11,7 @@ import torch
 
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.blur import BLURS, equally_clean_blur
-from MRIDenoiseLib.evaluation.claims.lesions import Kept, Lesion, Summary, insert, kept, local_noise, place_lesions
+from MRIDenoiseLib.evaluation.claims.lesion_contrast import Kept, Lesion, Summary, insert, kept, local_noise, place_lesions
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD
 from MRIDenoiseLib.image.scale import clean_scale
 from MRIDenoiseLib.prompt import override

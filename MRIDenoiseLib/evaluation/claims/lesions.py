@@ -1,234 +1,135 @@
-"""Small lesions put into clean volumes before the noise: how much of their contrast is left after denoising.
+"""What denoising leaves of small lesions.
 
-PSNR hardly notices a lesion of twenty pixels that was taken for noise; a radiologist would. Each lesion is one of known
-size and contrast in flat tissue. Its contrast is the mean inside minus the mean of the ring around it. Kept is that
-contrast in the denoised image with the lesion minus the same in the denoised image without it (same noise), divided by
-what went into the clean image. Kept blindly is the contrast in the one image with the lesion, as a reader sees it,
-divided by that of the clean image with the lesion: noise that is left and tissue that was moved count too.
+Lesions of 3 to 8 pixels and 2 to 5 standard deviations of the noise around them are put into volumes of patients that no
+training saw, before the noise of each benchmark row is added; see :mod:`.lesion_contrast` for what "kept" means. Shown beside the
+model: the noisy image itself, the Gaussian blur of smallest error on that very slice, the blur that leaves as much noise in flat
+tissue as the model does, and the model told a wrong organ and a wrong contrast.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields
+from itertools import product
+from typing import Annotated, Any
 
-import numpy as np
-from scipy import ndimage
+from rich.table import Table
 
-DIAMETERS = (3.0, 8.0)
-"""Pixels, of either axis."""
-CONTRASTS = (2.0, 5.0)
-"""Standard deviations of the noise at the lesion's place."""
-RING = 3.0
-"""Pixels, width of the ring around what the lesion reaches."""
-REACH = 0.05
-"""Part of its contrast below which a lesion counts as not there."""
-APART = 32.0
-"""Pixels between the centres of two lesions of a slice."""
-FLATTEST = 0.25
-"""The part of the tissue, with the least variation over the lesion's size, that lesions are put into."""
-OWN_CONTRAST = 0.25
-"""A place whose tissue has more than this part of the lesion's contrast already is no flat place."""
-BRIGHTEST = 1.1
-"""Of P99.5; a bright lesion does not exceed it."""
-FLOOR = 2.0
-"""Noise standard deviations that a dark lesion stays above zero: below, magnitude images hold little of its contrast."""
-NOISE_WINDOW = 8.0
-"""Pixels, sigma of the Gaussian over which the noise at a place is measured."""
-MISSING = 0.5
-"""A lesion that keeps less than this part of its contrast counts as missing."""
-LOST = 0.25
-"""One that keeps less than this part is lost: nobody would find it."""
-WANTED_MEDIAN, WANTED_FIFTH_PERCENTILE = 0.85, 0.65
-TRIES = 60
+from MRIDenoiseLib import io
+from MRIDenoiseLib.card import DETAILS
+from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.evaluation.claims.claim import (
+    EVERY_NOISE,
+    Claim,
+    Data,
+    Method,
+    Noises,
+    Numbers,
+    Option,
+    Subjects,
+    chosen,
+    tracked,
+    volumes_of,
+)
+from MRIDenoiseLib.evaluation.claims.lesion_contrast import WANTED_FIFTH_PERCENTILE, WANTED_MEDIAN, Kept, Lesion
+from MRIDenoiseLib.evaluation.claims.lesion_trial import (
+    BLURRED,
+    EQUALLY_BLURRED,
+    NOISY,
+    LesionOutcome,
+    lesion_trial,
+    misdescribed,
+    summaries,
+)
+from MRIDenoiseLib.inference import Denoiser, Settings
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.progress import Progress
+from MRIDenoiseLib.simulation.presets import BENCHMARK_ROWS
+from MRIDenoiseLib.volume import Volume
+
+WHAT = (
+    "part of the contrast of inserted lesions (3 to 8 pixels, 2 to 5 sigma) that is left, with the same noise with and without "
+    "the lesion; missing: less than half of it, lost: less than a quarter; best blur: of smallest error on the slice, "
+    "equal blur: with as much noise left in flat tissue as the model"
+)
+DENOISED, MISINFORMED = "denoised", "wrong metadata"
 
 
-@dataclass(frozen=True)
-class Lesion:
-    """An ellipsoid in a (slices, rows, columns) array.
+def measure(
+    data: Data,
+    model: Bundle,
+    progress: Progress,
+    *,
+    method: Method = None,
+    sharpness: Annotated[float | None, Option("of the method sharpened; its own by default")] = None,
+    strength: Annotated[float | None, Option("part of the noise found that is taken away; the model's own by default")] = None,
+    rows: Noises = EVERY_NOISE,
+    subjects: Subjects = "",
+    count: Annotated[int, Option("lesions in all, at least", least=1)] = 200,
+    seed: Annotated[int, Option("of the lesions")] = 0,
+) -> Numbers:
+    """Put lesions into every volume, add every noise, and see what is left of them.
 
-    Args:
-        centre: slice, row, column.
-        diameters: pixels, of its two axes within the slice.
-        turn: radians from the rows' direction to the first axis.
-        depth: diameter across the slices, in slices.
-        contrast: what it adds at its centre, P99.5 = 1; negative for a dark one.
-        sigmas: the same in standard deviations of the noise at its place.
-        shape: ``disc`` is even inside with an edge a pixel wide; ``gaussian`` has the diameters as widths at half height.
+    Raises:
+        InputError: no volume has room for a lesion.
     """
+    cases = list(product([row.file for row in volumes_of(data, subjects)], chosen(rows, BENCHMARK_ROWS, "noise")))
+    denoiser = Denoiser(model)
 
-    centre: tuple[int, int, int]
-    diameters: tuple[float, float]
-    turn: float
-    depth: float
-    contrast: float
-    sigmas: float
-    shape: Literal["disc", "gaussian"]
+    def denoise(volume: Volume, z: int) -> Volume:
+        return denoiser(volume, Settings(method=method, sharpness=sharpness, strength=strength, slices=(z, z + 1))).volume
 
-    @property
-    def diameter(self) -> float:
-        """Pixels, of the disc of equal area."""
-        return math.sqrt(self.diameters[0] * self.diameters[1])
+    def misinformed(volume: Volume, z: int) -> Volume:
+        return denoise(misdescribed(volume), z)
 
-    @property
-    def reach(self) -> float:
-        """Radii from the centre at which its contrast has fallen to :data:`REACH`, or less."""
-        return math.sqrt(-math.log2(REACH)) if self.shape == "gaussian" else 1 + 1 / min(self.diameters)
-
-    def profile(self, shape: tuple[int, int], z: int) -> np.ndarray:
-        """The part of its contrast, 0..1, that every pixel (rows, columns) of slice ``z`` gets."""
-        rows, columns = np.ogrid[: shape[0], : shape[1]]
-        dy, dx = rows - self.centre[1], columns - self.centre[2]
-        along = dy * math.cos(self.turn) + dx * math.sin(self.turn)
-        across = dx * math.cos(self.turn) - dy * math.sin(self.turn)
-        a, b = (diameter / 2 for diameter in self.diameters)
-        radii = np.sqrt((along / a) ** 2 + (across / b) ** 2 + ((z - self.centre[0]) / (self.depth / 2)) ** 2)
-        if self.shape == "gaussian":
-            return np.exp2(-(radii**2))
-        return np.clip((1 - radii) * min(a, b) + 0.5, 0, 1)
-
-    def regions(self, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Where it is and the ring around it: bool (rows, columns) each, in the slice of its centre."""
-        profile = self.profile(shape, self.centre[0])
-        distance = ndimage.distance_transform_edt(profile < REACH)
-        return profile >= 0.5, (distance > 0) & (distance <= RING)
+    outcomes: list[LesionOutcome] = []
+    left_out: list[str] = []
+    for done, (file, noise) in enumerate(tracked(cases, progress, "volumes and noises")):
+        # What an earlier slice had no room for, the later ones get.
+        wanted = math.ceil((count - len(outcomes)) / (len(cases) - done))
+        if wanted > 0:
+            ways = {DENOISED: denoise, MISINFORMED: misinformed}
+            volume = io.read(data / file)
+            try:
+                outcomes += lesion_trial(volume, noise, ways, count=wanted, seed=seed, equal_to=DENOISED)
+            except InputError as error:
+                left_out.append(f"{file} {noise} left out: {error}")
+    if not outcomes:
+        raise InputError("no volume has room for a lesion")
+    numbers = {"what": WHAT, "method": method or model.default_method, "seed": seed}
+    groups = {name: {group: summary._asdict() for group, summary in summaries(outcomes, name)} for name in outcomes[0].kept}
+    lesions = [
+        {"volume": outcome.volume, "noise": outcome.noise, **asdict(outcome.lesion)}
+        | {"kept": {name: value._asdict() for name, value in outcome.kept.items()}}
+        for outcome in outcomes
+    ]
+    return {**numbers, "summary": groups, DETAILS: {"lesions": lesions} | ({"left_out": left_out} if left_out else {})}
 
 
-def insert(slices: np.ndarray, lesions: Sequence[Lesion]) -> np.ndarray:
-    """The (slices, rows, columns) array with the lesions in it."""
-    result = slices.copy()
-    for lesion in lesions:
-        reach = math.ceil(lesion.reach * lesion.depth / 2)
-        for z in range(max(0, lesion.centre[0] - reach), min(len(slices), lesion.centre[0] + reach + 1)):
-            result[z] += np.float32(lesion.contrast) * lesion.profile(result[z].shape, z).astype(np.float32)
-    return result.clip(min=0)
+def show(numbers: Numbers) -> Iterator[Table | str]:
+    """What is left, by groups of lesions, judged by pairs of images and by the one image; and whether it is as wanted."""
+    yield from numbers[DETAILS].get("left_out", ())
+    outcomes = [_outcome(row) for row in numbers[DETAILS]["lesions"]]
+    for blind in (False, True):
+        what = "in the one image (blind)" if blind else "with the same noise with and without it"
+        names = (NOISY, BLURRED, EQUALLY_BLURRED, DENOISED, MISINFORMED)
+        table = Table("lesions", "number", *names, title=f"Contrast kept, {what}: median % / 5th percentile % / number missing / lost")
+        columns = [dict(summaries(outcomes, name, blind=blind)) for name in names]
+        for group, first in columns[0].items():
+            cells = [f"{100 * s.median:.0f} / {100 * s.fifth_percentile:.0f} / {s.missing} / {s.lost}" for s in (c[group] for c in columns)]
+            table.add_row(group, str(first.number), *cells)
+        yield table
+        if not blind:
+            ours, equal = (columns[names.index(name)]["all"] for name in (DENOISED, EQUALLY_BLURRED))
+            verdict = "holds" if ours.holds and ours.median > equal.median else "does not hold"
+            least = f"{100 * WANTED_MEDIAN:.0f} % and a 5th percentile of at least {100 * WANTED_FIFTH_PERCENTILE:.0f} %"
+            yield f"Wanted: a median of at least {least}, none lost, and more than the blur of equal remaining noise keeps. It {verdict}."
 
 
-def contrast(image: np.ndarray, lesion: Lesion) -> float:
-    """Mean inside a lesion minus mean of its ring, of the slice (rows, columns) that holds its centre."""
-    inside, ring = lesion.regions(image.shape)
-    return float(image[inside].mean(dtype=np.float64) - image[ring].mean(dtype=np.float64))
+def _outcome(row: Mapping[str, Any]) -> LesionOutcome:
+    lesion = Lesion(**{field.name: row[field.name] for field in fields(Lesion)})
+    return LesionOutcome(row["volume"], row["noise"], lesion, {name: Kept(**value) for name, value in row["kept"].items()})
 
 
-class Kept(NamedTuple):
-    """What a lesion keeps of its contrast: 1 for all of it, 0 for a lesion that is gone.
-
-    Args:
-        paired: by the difference to the image without it.
-        blind: by the one image with it.
-    """
-
-    paired: float
-    blind: float
-
-
-def kept(lesion: Lesion, *, clean: tuple[np.ndarray, np.ndarray], result: tuple[np.ndarray, np.ndarray]) -> Kept:
-    """What ``result`` keeps of a lesion.
-
-    Args:
-        lesion: one that was inserted.
-        clean: the lesion's slice (rows, columns) without noise, with and without the lesions.
-        result: the same slice of the image judged, made with and without the lesions of the same noise.
-    """
-    clean_with, clean_without = (contrast(image, lesion) for image in clean)
-    result_with, result_without = (contrast(image, lesion) for image in result)
-    return Kept((result_with - result_without) / (clean_with - clean_without), result_with / clean_with)
-
-
-def local_noise(noisy: np.ndarray, clean: np.ndarray) -> np.ndarray:
-    """Standard deviation of the noise at every pixel of a slice (rows, columns), from what was added around it."""
-    return np.sqrt(ndimage.gaussian_filter(np.square(noisy - clean, dtype=np.float64), NOISE_WINDOW))
-
-
-def place_lesions(
-    clean: np.ndarray,
-    z: int,
-    noise: np.ndarray,
-    tissue: np.ndarray,
-    spacing: tuple[float, float],
-    count: int,
-    generator: np.random.Generator,
-) -> tuple[Lesion, ...]:
-    """Random lesions in flat tissue of slice ``z``, far apart from each other.
-
-    Args:
-        clean: (slices, rows, columns), P99.5 = 1.
-        z: the slice of their centres.
-        noise: (rows, columns), :func:`local_noise` of that slice.
-        tissue: bool (rows, columns), where lesions with their rings may lie.
-        spacing: mm between slices and between pixels.
-        count: how many are wanted.
-        generator: of every choice.
-
-    Returns:
-        As many as were found place for, at most ``count``.
-    """
-    placed: list[Lesion] = []
-    for _ in range(TRIES * count):
-        if len(placed) == count:
-            break
-        lesion = _draw(clean[z], z, noise, tissue, spacing, generator)
-        if lesion is not None and all(math.dist(lesion.centre, other.centre) >= APART for other in placed):
-            placed.append(lesion)
-    return tuple(placed)
-
-
-def _draw(
-    image: np.ndarray, z: int, noise: np.ndarray, tissue: np.ndarray, spacing: tuple[float, float], generator: np.random.Generator
-) -> Lesion | None:
-    """One random lesion, or None when the place drawn for it will not do."""
-    first, second = generator.uniform(*DIAMETERS, size=2)
-    lesion = Lesion(
-        centre=(z, 0, 0),
-        diameters=(float(first), float(second)),
-        turn=float(generator.uniform(0, math.pi)),
-        depth=math.sqrt(first * second) * spacing[1] / spacing[0],
-        contrast=0.0,
-        sigmas=float(generator.uniform(*CONTRASTS) * generator.choice([-1, 1])),
-        shape="gaussian" if generator.random() < 0.5 else "disc",
-    )
-    flat = _flat_places(image, tissue, math.ceil(lesion.reach * max(lesion.diameters) / 2 + RING))
-    if not len(flat):
-        return None
-    y, x = flat[generator.integers(len(flat))].tolist()
-    lesion = replace(lesion, centre=(z, y, x), contrast=float(lesion.sigmas * noise[y, x]))
-    level = float(image[lesion.regions(image.shape)[0]].mean()) + lesion.contrast
-    fits = level <= BRIGHTEST if lesion.contrast > 0 else level >= FLOOR * noise[y, x]
-    return lesion if fits and abs(contrast(image, lesion)) <= OWN_CONTRAST * abs(lesion.contrast) else None
-
-
-def _flat_places(image: np.ndarray, tissue: np.ndarray, radius: int) -> np.ndarray:
-    """Rows and columns (N x 2) of pixels whose surroundings within ``radius`` are tissue and vary least."""
-    # Beyond the image's edge there is no tissue either.
-    allowed = ndimage.distance_transform_edt(np.pad(tissue, 1))[1:-1, 1:-1] > radius
-    if not allowed.any():
-        return np.empty((0, 2), int)
-    size = 2 * radius + 1
-    smooth = ndimage.gaussian_filter(image.astype(np.float64), 1.0)
-    mean = ndimage.uniform_filter(smooth, size)
-    variation = ndimage.uniform_filter(smooth**2, size) - mean**2
-    return np.argwhere(allowed & (variation <= np.quantile(variation[allowed], FLATTEST)))
-
-
-class Summary(NamedTuple):
-    """Of some lesions: how many there are, the median and 5th percentile of what they keep, how many are missing and how many lost."""
-
-    number: int
-    median: float
-    fifth_percentile: float
-    missing: int
-    lost: int
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Summary:
-        """Of one value or more."""
-        array = np.asarray(values, np.float64)
-        few = (int((array < least).sum()) for least in (MISSING, LOST))
-        return cls(len(array), float(np.median(array)), float(np.percentile(array, 5)), *few)
-
-    @property
-    def holds(self) -> bool:
-        """Whether lesions survive as they should: half of them with 85 % of their contrast, nineteen of twenty with 65 %, none lost."""
-        return self.median >= WANTED_MEDIAN and self.fifth_percentile >= WANTED_FIFTH_PERCENTILE and not self.lost
+CLAIM = Claim("lesions", measure, show)

@@ -1,19 +1,36 @@
-"""Models on a site's own prepared pairs: is the fine-tuned one closer to the references of patients it was not trained on?"""
+"""Did fine-tuning help? Models on a site's own prepared pairs, of patients that they were not trained on.
+
+Denoises the pairs that ``mridenoise prepare`` kept out of training and compares them with their references, which are free of
+the noisy image's noise: the noisy image, the model, and the bundled model beside it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, get_args
 
 import numpy as np
+from rich.table import Table
 
-from MRIDenoiseLib.data.records import Record, RecordStore, record_acquisition
+from MRIDenoiseLib.card import DETAILS, bundled_model
+from MRIDenoiseLib.data.records import RecordStore, noisy_volume
 from MRIDenoiseLib.data.split import Split
 from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.evaluation.claims.claim import Claim, Numbers, Option, chosen, tracked
 from MRIDenoiseLib.evaluation.figures import psnr
+from MRIDenoiseLib.inference import Denoiser
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.progress import Progress
+from MRIDenoiseLib.statistics import Comparison, compare
 from MRIDenoiseLib.volume import Volume
 
-NOISY = "noisy"
+WHAT = (
+    "PSNR in dB in the body against references free of the noisy image's noise, of prepared pairs of patients kept out of the "
+    "training; gains with their 95 % interval, whole patients being drawn"
+)
+NOISY, MODEL, BUNDLED = "noisy", "model", "bundled model"
 
 
 @dataclass(frozen=True)
@@ -31,21 +48,24 @@ class PairScore:
     psnr: dict[str, float]
 
 
-def score_pairs(store: RecordStore, split: Split, models: Mapping[str, Callable[[Volume], Volume]]) -> Iterator[PairScore]:
+def score_pairs(
+    store: RecordStore, split: Split, models: Mapping[str, Callable[[Volume], Volume]], progress: Progress
+) -> Iterator[PairScore]:
     """Score every pair of a split whose reference is free of the noisy image's noise, one after the other.
 
     Args:
         store: the prepared pairs.
         split: of the patients; a score on ``train`` says how well the pairs were learned by heart.
         models: by name, each from a noisy volume to its denoised one.
+        progress: told how many are done.
 
     Raises:
         InputError: there is no such pair, or a record is damaged.
     """
-    chosen = [number for number, meta in enumerate(store.metas) if meta.split == split and meta.gt_kind != "inclusive"]
-    if not chosen:
+    numbers = [number for number, meta in enumerate(store.metas) if meta.split == split and meta.gt_kind != "inclusive"]
+    if not numbers:
         raise InputError(f"{store.folder} holds no pair of the {split} split whose reference is free of the noisy image's noise")
-    for number in chosen:
+    for number in tracked(numbers, progress, "pairs"):
         record = store.read(number)
         volume = noisy_volume(record)
         images = {NOISY: volume} | {name: model(volume) for name, model in models.items()}
@@ -54,8 +74,48 @@ def score_pairs(store: RecordStore, split: Split, models: Mapping[str, Callable[
         yield PairScore(f"{number} {record.meta.organ} {record.meta.contrast}", record.meta.subject, scores)
 
 
-def noisy_volume(record: Record) -> Volume:
-    """As a user's file would give it: physical intensities, spacing, and what the headers told."""
-    meta = record.meta
-    spacing = [meta.spacing[1], meta.spacing[0], meta.slice_spacing, 1.0]
-    return Volume(record.noisy, np.diag(spacing), acquisition=record_acquisition(meta))
+def measure(
+    data: Annotated[Path, Option("folder made by mridenoise prepare", counts=False)],
+    model: Bundle,
+    progress: Progress,
+    *,
+    split: Annotated[str, Option("test, or validation")] = "test",
+) -> Numbers:
+    """Score the pairs of a split, and compare."""
+    wanted: Split = next(each for each in get_args(Split) if each == chosen(split, get_args(Split), "split")[0])
+    store = RecordStore(data)
+    models = {MODEL: _denoise(model)}
+    if model.path.resolve() != bundled_model().resolve():
+        models[BUNDLED] = _denoise(Bundle.load(bundled_model()))
+    scores = list(score_pairs(store, wanted, models, progress))
+    gains = {rival: asdict(_gain(scores, rival)) for rival in scores[0].psnr if rival != MODEL}
+    details = {"pairs": [asdict(score) for score in scores]}
+    return {"what": WHAT, "split": split, "pairs": len(scores), "gains": gains, DETAILS: details}
+
+
+def _denoise(model: Bundle) -> Callable[[Volume], Volume]:
+    denoiser = Denoiser(model)
+    return lambda volume: denoiser(volume).volume
+
+
+def _gain(scores: list[PairScore], rival: str) -> Comparison:
+    ours, theirs = ([score.psnr[name] for score in scores] for name in (MODEL, rival))
+    return compare(ours, theirs, [score.subject for score in scores])
+
+
+def show(numbers: Numbers) -> Iterator[Table | str]:
+    """A row a pair, and what the model gains."""
+    scores = [PairScore(**told) for told in numbers[DETAILS]["pairs"]]
+    names = [name for name in (NOISY, BUNDLED, MODEL) if name in scores[0].psnr]
+    table = Table("pair", "patient", *names, title="PSNR in the body against the reference, dB")
+    for score in scores:
+        table.add_row(score.name, score.subject, *(f"{score.psnr[name]:.2f}" for name in names))
+    yield table
+    patients = len({score.subject for score in scores})
+    for rival, told in numbers["gains"].items():
+        gain = Comparison(**told)
+        interval = f"95 % CI {gain.low:+.2f} to {gain.high:+.2f}, resampling {patients} patients"
+        yield f"The model against the {rival}: {gain.mean:+.2f} dB ({interval}), better on {gain.won} of {gain.rows} pairs."
+
+
+CLAIM = Claim("pairs", measure, show)

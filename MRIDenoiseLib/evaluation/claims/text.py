@@ -1,27 +1,35 @@
-"""Is the text of any use? The same noisy crops with the right words, another crop's words, none, and a wrong acceleration."""
+"""Is the text of any use? The same noisy crops with the right words, another crop's words, none, and a wrong acceleration.
+
+Simulated crops of patients that no training saw go through the networks once for each.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from rich.table import Table
 from torch import Tensor
 
-from MRIDenoiseLib.data.manifest import CleanVolume
+from MRIDenoiseLib.data.manifest import CleanVolume, load_clean_volumes
+from MRIDenoiseLib.data.samples import Batch, PairSampler, neighbourhood
 from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Numbers, Option, Subjects, volumes_of
 from MRIDenoiseLib.evaluation.figures import psnr
 from MRIDenoiseLib.inference.models import ModelSet, is_informed
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.noise_estimator import told_noise_level
+from MRIDenoiseLib.progress import Progress
 from MRIDenoiseLib.prompt.acceleration import LEAST, MOST
 from MRIDenoiseLib.sampling import Schedule, SharedNoise, posterior_mean, regression
 from MRIDenoiseLib.sampling.interfaces import informed
 from MRIDenoiseLib.statistics import clustered_interval
-from MRIDenoiseLib.training.objectives import in_noise_units, neighbourhood
-from MRIDenoiseLib.training.samples import Batch, PairSampler
+
+WHAT = "PSNR of simulated crops told the truth, and told something else; gain: what the truth brings, dB, with its 95 % interval"
 
 SMALLEST_USE = 0.02
 """Decibels; what helps less than that is called useless even where it can be measured."""
@@ -60,8 +68,6 @@ class Effect:
         psnr: mean PSNR in the body when everything is told rightly, dB.
         gain: mean of PSNR told rightly - PSNR told otherwise, dB; positive where the truth helps.
         interval: 95 % confidence interval of ``gain``, whole patients being drawn.
-        loss: mean training loss (squared error in units of the noise variance) told rightly.
-        changed_loss: the same told otherwise.
     """
 
     method: str
@@ -69,8 +75,6 @@ class Effect:
     psnr: float
     gain: float
     interval: tuple[float, float]
-    loss: float
-    changed_loss: float
 
     @property
     def useful(self) -> bool:
@@ -124,10 +128,9 @@ def measure_text(models: ModelSet, crops: Crops, *, seed: int = 0) -> tuple[Effe
     }
     effects = []
     for method, estimate in _methods(models, pairs, seed).items():
-        losses, decibels = _judged(estimate, pairs, right)
+        decibels = _decibels(estimate, pairs, right)
         for change, conditioning in changes.items():
-            changed_losses, changed_decibels = _judged(estimate, pairs, conditioning)
-            gains = decibels - changed_decibels
+            gains = decibels - _decibels(estimate, pairs, conditioning)
             effects.append(
                 Effect(
                     method=method,
@@ -135,8 +138,6 @@ def measure_text(models: ModelSet, crops: Crops, *, seed: int = 0) -> tuple[Effe
                     psnr=float(decibels.mean()),
                     gain=float(gains.mean()),
                     interval=clustered_interval(gains, crops.subjects, seed),
-                    loss=float(losses.mean()),
-                    changed_loss=float(changed_losses.mean()),
                 )
             )
     return tuple(effects)
@@ -187,14 +188,50 @@ def _wrong(acceleration: Tensor) -> Tensor:
     return torch.where(acceleration.square() < LEAST * MOST, MOST, LEAST)
 
 
-def _judged(estimate: Estimate, pairs: Batch, conditioning: Conditioning) -> tuple[np.ndarray, np.ndarray]:
-    """Training loss and PSNR in the body (dB) of every pair."""
-    losses, decibels = [], []
+def _decibels(estimate: Estimate, pairs: Batch, conditioning: Conditioning) -> np.ndarray:
+    """PSNR in the body (dB) of every pair."""
+    found = []
     for first in range(0, len(pairs.prompts), CHUNK):
         part = slice(first, min(first + CHUNK, len(pairs.prompts)))
         images = estimate(part, conditioning[part])
         for offset, index in enumerate(range(part.start, part.stop)):
             pair, image = pairs[index : index + 1], images[offset : offset + 1]
-            losses.append(float(in_noise_units(image, pair, pair.noise_level)))
-            decibels.append(psnr(image.numpy(), pair.clean.numpy(), data_range=2.0, mask=pair.body.numpy() > 0))
-    return np.array(losses), np.array(decibels)
+            found.append(psnr(image.numpy(), pair.clean.numpy(), data_range=2.0, mask=pair.body.numpy() > 0))
+    return np.array(found)
+
+
+def measure(
+    data: Data,
+    model: Bundle,
+    progress: Progress,
+    *,
+    subjects: Subjects = "",
+    per_volume: Annotated[int, Option("crops of each volume", least=1)] = 16,
+    size: Annotated[int, Option("rows and columns of a crop", least=64)] = 128,
+    seed: Annotated[int, Option("of crops, noise and shuffling")] = 0,
+) -> Numbers:
+    """Draw the crops and measure what each change does."""
+    rows = volumes_of(data, subjects)
+    progress(0.0, None, "crops")
+    crops = draw_crops(list(load_clean_volumes(data, rows)), per_volume=per_volume, size=size, seed=seed)
+    progress(0.1, None, "networks")
+    effects = measure_text(model, crops, seed=seed)
+    facts = {"crops": len(crops.subjects), "size": size, "seed": seed, "volumes": [row.file for row in rows]}
+    told = [asdict(effect) | {"useful": effect.useful, "verdict": effect.verdict} for effect in effects]
+    return {"what": WHAT, **facts, "effects": told}
+
+
+def show(numbers: Numbers) -> Iterator[Table | str]:
+    """A row a method and change, and a verdict on each."""
+    title = f"{numbers['crops']} crops of {len(numbers['volumes'])} volumes"
+    table = Table("method", "told", "PSNR dB", "gain of the truth dB", "95 % CI", title=title)
+    for effect in numbers["effects"]:
+        low, high = effect["interval"]
+        cells = (f"{effect['psnr']:.2f}", f"{effect['gain']:+.3f}", f"{low:+.3f} .. {high:+.3f}")
+        table.add_row(effect["method"], effect["change"], *cells)
+    yield table
+    for effect in numbers["effects"]:
+        yield effect["verdict"]
+
+
+CLAIM = Claim("text", measure, show)

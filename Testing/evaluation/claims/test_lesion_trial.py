@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.evaluation.claims.lesion_contrast import Summary
 from MRIDenoiseLib.evaluation.claims.lesion_trial import (
     BLURRED,
     EQUALLY_BLURRED,
@@ -14,7 +15,6 @@ from MRIDenoiseLib.evaluation.claims.lesion_trial import (
     misdescribed,
     summaries,
 )
-from MRIDenoiseLib.evaluation.claims.lesions import Summary
 from MRIDenoiseLib.prompt import describe, override
 from MRIDenoiseLib.volume import Acquisition, Volume
 

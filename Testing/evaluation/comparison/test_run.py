@@ -7,17 +7,15 @@ import shutil
 from base64 import b64decode
 from html import unescape
 
-import measure_methods
 import numpy as np
 import pytest
 from card_tables import methods as methods_table
-from command import command_line
 from comparison_cases import write_config, write_data
 from pair_files import body, coils, complex_noise, hdf5, ismrmrd, kspace_of
-from typer.testing import CliRunner
 
 from MRIDenoiseLib.cli import main
 from MRIDenoiseLib.errors import SettingsError
+from MRIDenoiseLib.evaluation.claims import methods as methods_claim
 from MRIDenoiseLib.evaluation.comparison import config as configuration
 from MRIDenoiseLib.evaluation.comparison import run
 from MRIDenoiseLib.evaluation.comparison.cells import ADDED, OWN, TRIAL, Outcome, run_cell
@@ -94,7 +92,7 @@ def test_a_killed_run_goes_on_with_what_is_missing_and_a_damaged_cell_is_done_ag
 
 
 def test_the_images_that_are_finished_can_be_told_of_before_the_rest(
-    plan_of, tiny_bundle, phantoms, tmp_path, in_this_process, monkeypatch
+    plan_of, tiny_bundle, phantoms, tmp_path, in_this_process, monkeypatch, capsys
 ):
     values = {"methods": ["noisy", "blur", "nbnet", "ours"], "choose": "on-each-image", "tuning": None}
     plan = plan_of(**values)
@@ -107,13 +105,14 @@ def test_the_images_that_are_finished_can_be_told_of_before_the_rest(
     next((out / "cells").glob("knee*nbnet*.json")).unlink()
     assert list(run.kept(plan, out).plan.cases) == ["head_T1w_s1_R"]
 
-    monkeypatch.setattr(measure_methods, "CONFIG", write_config(tmp_path / "honest.yaml", **values))
+    monkeypatch.setattr(methods_claim, "CONFIG", write_config(tmp_path / "honest.yaml", **values))
     target = tmp_path / "methods.json"
     words = ["--data", str(phantoms), "--out", str(out), "--bundle", str(tiny_bundle), "--so-far", "--json", str(target)]
-    done = CliRunner().invoke(command_line(measure_methods.main), words, catch_exceptions=False)
-    assert done.exit_code == 0 and "Gaussian blur" in done.output, done.output
+    assert main(["measure", "methods", *words]) == 0
+    shown = capsys.readouterr().out
+    assert "Gaussian blur" in shown and "1 more are not finished" in shown
     told = json.loads(target.read_text())
-    assert (told["images"], told["not_finished"]) == (1, 1) and "1 more are not finished" in done.output
+    assert (told["images"], told["not_finished"]) == (1, 1) and told["command"] == "mridenoise measure methods --data DIR --so-far"
     assert set(told["psnr_foreground"]["R"]) == {"noisy", "blur", "nbnet", "ours"}
     scores = told["psnr_foreground"]["R"]
     lost = {name for name, value in scores.items() if value > scores["ours"]}
@@ -124,8 +123,8 @@ def test_the_images_that_are_finished_can_be_told_of_before_the_rest(
     for cell, _ in whole.cells:
         if cell.method == "blur":
             CellStore(out).put(cell, Outcome(error="it did not work"))
-    done = CliRunner().invoke(command_line(measure_methods.main), words, catch_exceptions=False)
-    assert done.exit_code == 0 and "- to -" in done.output, "a method that failed everywhere has no numbers"
+    assert main(["measure", "methods", *words]) == 0
+    assert "- to -" in capsys.readouterr().out, "a method that failed everywhere has no numbers"
 
 
 def test_what_is_told_of_an_unfinished_comparison_is_what_the_finished_one_will_tell(plan_of, tmp_path):

@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from MRIDenoiseLib.data.manifest import ManifestRow, clean_volume
+from MRIDenoiseLib.data.samples import PairSampler
 from MRIDenoiseLib.errors import BundleError, InputError, OutputError, SettingsError
 from MRIDenoiseLib.evaluation.denoisers.bme_x import denoising, store
 from MRIDenoiseLib.evaluation.denoisers.bme_x.network import TISSUES, BmeX
 from MRIDenoiseLib.evaluation.denoisers.bme_x.training import BmeXObjective, LabelledVolume, TissueBatch, TissuePairSampler, tissue_labels
 from MRIDenoiseLib.inference import Settings
 from MRIDenoiseLib.segmentation import segment
+from MRIDenoiseLib.simulation.augment import random_crop
 from MRIDenoiseLib.training import samples
-from MRIDenoiseLib.training.augment import random_crop
-from MRIDenoiseLib.training.samples import PairSampler
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField, Volume
 
 ROW = ManifestRow("volumes/head_T1w_s1.nii.gz", "made here", "none", "head", "T1w", "Siemens", "s1")

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from MRIDenoiseLib.data.manifest import CleanVolume
+from MRIDenoiseLib.data.samples import Batch, EvenDraw, TrainingPair, draw_batch, neighbourhood, place_in_body, simulated_pair
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation.denoisers.bme_x.network import TISSUES, BmeX
 from MRIDenoiseLib.inference.slices import neighbours
 from MRIDenoiseLib.segmentation import Segmentation
-from MRIDenoiseLib.training.augment import random_crop, random_flip
-from MRIDenoiseLib.training.objectives import Objective, in_noise_units, neighbourhood
-from MRIDenoiseLib.training.samples import Batch, EvenDraw, TrainingPair, draw_batch, place_in_body, simulated_pair
+from MRIDenoiseLib.simulation.augment import random_crop, random_flip
+from MRIDenoiseLib.training.objectives import Objective, in_noise_units
 
 TISSUE_WEIGHT = 0.5
 """Of the classifier's cross-entropy beside the enhancer's squared error in units of the noise; both begin near one."""
@@ -66,7 +66,7 @@ def tissue_labels(segmentation: Segmentation, slice_axis: int) -> np.ndarray:
 
 
 class TissuePairSampler:
-    """Draws :class:`TissueBatch` es as :class:`MRIDenoiseLib.training.samples.PairSampler` draws its own.
+    """Draws :class:`TissueBatch` es as :class:`MRIDenoiseLib.data.samples.PairSampler` draws its own.
 
     Args:
         volumes: what to draw from; contrasts are drawn evenly, then a volume among those that fit.

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from MRIDenoiseLib.training.augment import crop_kspace, random_contrast, random_crop, random_flip, random_lesions, random_reception
+from MRIDenoiseLib.simulation.augment import crop_kspace, random_contrast, random_crop, random_flip, random_lesions, random_reception
 
 
 def seeded(seed: int = 0) -> torch.Generator:

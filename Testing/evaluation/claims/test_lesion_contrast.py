@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from MRIDenoiseLib.evaluation.claims.lesions import (
+from MRIDenoiseLib.evaluation.claims.lesion_contrast import (
     APART,
     BRIGHTEST,
     CONTRASTS,

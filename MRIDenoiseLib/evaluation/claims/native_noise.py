@@ -1,44 +1,39 @@
-"""Real scans as they are: python scripts/measure_native_noise.py --data DIR [--bundle DIR] [--bm4d] [--json FILE] [--pictures DIR]
+"""Real scans as they are: how much grain is taken away, and whether clean ones stay as they are.
 
 Nothing is simulated. The grain in flat tissue, fine and coarse, before and after; how much more was removed on steep edges than
-in flat tissue; and how much clean scans were changed. See ``MRIDenoiseLib.image.native_noise``. Grain of the anatomy counts,
+in flat tissue; and how much clean scans were changed; see :mod:`MRIDenoiseLib.image.native_noise`. Grain of the anatomy counts,
 too, so no method removes all: with --bm4d (extra ``peers``) BM4D told the fine grain stands beside, and always the Gaussian blur
-that removes as much fine grain as the model. Scans are those of the manifest with split ``as-scanned`` and two grainy ones of
-test patients; the pictures are to be looked at, first of all what was removed.
+that removes as much fine grain as the model. Scans are those of the manifest's split ``as-scanned`` and, of its split ``test``,
+those that the manifest calls grainy or clean by their own noise; the pictures are to be looked at, first of all what was removed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import typer
-from command import Data, JsonFile, ModelFolder, ModelMethod, Samples, command_given, run
-from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.card import bundled_model
-from MRIDenoiseLib.data.manifest import ManifestRow, read_manifest
+from MRIDenoiseLib.data.manifest import CLEAN_ENOUGH, ManifestRow, read_manifest
 from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.evaluation.claims.claim import write_measured
+from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Method, Numbers, Option, Samples, tracked
 from MRIDenoiseLib.evaluation.claims.native_noise_trial import BLURRED, BM4D, DENOISED, ScanOutcome, denoise_with, scan_trial
 from MRIDenoiseLib.evaluation.denoisers.bm4d import block_matching
 from MRIDenoiseLib.evaluation.pictures import display_window, framed, oriented_slice
 from MRIDenoiseLib.evaluation.strips import AMPLIFIED, Panel, draw_strip
 from MRIDenoiseLib.image.native_noise import LARGEST_CHANGE, Removal, verdict
 from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.progress import Progress
 from MRIDenoiseLib.volume import Volume
 
-GRAINY = ("head_T2-FLAIR_ms12_study1", "prostate_T2w_ProstateX-0000_5_t2tsec")
-"""Scans of test patients that are grainy as they are, beside those of the split ``as-scanned``."""
-CLEAN = ("head_T1w_ms12_study1", "head_T2w_ms12_study1", "cspine_PDw_sct03")
-"""Scans with next to no noise, which shall stay as they are."""
 AS_SCANNED = "as-scanned"
+GRAINY = 0.020
+"""Own noise, part of P99.5, above which a scan of a test patient counts as grainy. One below :data:`CLEAN_ENOUGH`, the limit for what
+may be learned from as it is, has next to no noise and shall stay as it is; those between the two belong to neither."""
 
 WHAT = (
     "real scans as they are, middle slices: grain in flat tissue (fine: 1.48 median |I - G1.5 I|; coarse: 1.48 median |G1.5 I - G4 I|), "
@@ -47,24 +42,23 @@ WHAT = (
 )
 
 
-def main(
+def measure(
     data: Data,
-    bundle: ModelFolder = None,
-    method: ModelMethod = None,
+    model: Bundle,
+    progress: Progress,
+    *,
+    method: Method = None,
     samples: Samples = None,
-    limit: Annotated[int, typer.Option(help="middle slices of each scan", min=1)] = 5,
-    scans: Annotated[str | None, typer.Option(help="file names without endings, commas between; all by default")] = None,
-    bm4d: Annotated[bool, typer.Option("--bm4d", help="also BM4D, told the grain; seconds a slice")] = False,
-    json_file: JsonFile = None,
-    pictures: Annotated[Path | None, typer.Option(help="folder for pictures of the middle slices")] = None,
-) -> None:
-    """Print the tables."""
+    limit: Annotated[int, Option("middle slices of each scan", least=1)] = 5,
+    scans: Annotated[str | None, Option("file names without endings, commas between; all by default")] = None,
+    bm4d: Annotated[bool, Option("also BM4D, told the grain; seconds a slice")] = False,
+    pictures: Annotated[Path | None, Option("folder for pictures of the middle slices", counts=False)] = None,
+) -> Numbers:
+    """Denoise every scan as it is."""
     grainy, clean = _chosen(read_manifest(data), scans)
-    model = Bundle.load(bundle or bundled_model())
     denoise = denoise_with(model, method, samples)
-
     outcomes: dict[str, ScanOutcome] = {}
-    for row in track([*grainy, *clean], "scans", console=Console(stderr=True)):
+    for row in tracked([*grainy, *clean], progress, "scans"):
         scan = io.read(data / row.file)
         outcome = scan_trial(scan, denoise, limit=limit, told_filter=block_matching if bm4d else None)
         if pictures:
@@ -72,11 +66,8 @@ def main(
             _draw(scan, outcome, pictures / f"{row.name}.png", row.name)
         outcomes[row.name] = replace(outcome, images={})
     of_grainy, of_clean = ({row.name: outcomes[row.name] for row in rows} for rows in (grainy, clean))
-    _print(of_grainy, of_clean)
-    if json_file:
-        told = {"method": method or model.default_method, "limit": limit}
-        rows = {"scans": _numbers(of_grainy), "clean": _numbers(of_clean)}
-        write_measured(json_file, model, command_given(__file__), {"what": WHAT, **told, **rows})
+    told = {"method": method or model.default_method, "limit": limit}
+    return {"what": WHAT, **told, "scans": _numbers(of_grainy), "clean": _numbers(of_clean)}
 
 
 def _chosen(rows: Sequence[ManifestRow], names: str | None) -> tuple[list[ManifestRow], list[ManifestRow]]:
@@ -85,47 +76,53 @@ def _chosen(rows: Sequence[ManifestRow], names: str | None) -> tuple[list[Manife
     Raises:
         SettingsError: there is none, or one of those named is not among them.
     """
-    grainy = [row for row in rows if row.split == AS_SCANNED or row.name in GRAINY]
-    clean = [row for row in rows if row.name in CLEAN]
+    of_tests = [row for row in rows if row.split == "test" and row.own_noise is not None]
+    noisy = {row.name for row in of_tests if (row.own_noise or 0.0) > GRAINY}
+    grainy = [row for row in rows if row.split == AS_SCANNED or row.name in noisy]
+    clean = [row for row in of_tests if (row.own_noise or 0.0) < CLEAN_ENOUGH]
     known = [row.name for row in (*grainy, *clean)]
     wanted = known if names is None else names.split(",")
     wrong = [name for name in wanted if name not in known]
     if wrong or not known:
-        asked = f"'{wrong[0]}'" if wrong else f"of the split {AS_SCANNED}"
+        asked = f"'{wrong[0]}'" if wrong else f"of the split {AS_SCANNED}, and no grainy or clean one of the split test,"
         raise SettingsError(f"the manifest has no scan {asked} to be measured as it is; there are: {', '.join(known) or 'none'}")
     grainy, clean = ([row for row in group if row.name in wanted] for group in (grainy, clean))
     return grainy, clean
 
 
-def _print(grainy: dict[str, ScanOutcome], clean: dict[str, ScanOutcome]) -> None:
-    console = Console(width=150)
-    if grainy:
+def show(numbers: Numbers) -> Iterator[Table | str]:
+    """Grain removed of grainy scans, change of clean ones, and whether both are as wanted."""
+    if numbers["scans"]:
         table = Table(
             "scan", "method", "fine grain", "coarse", "fine removed", "coarse removed", "edge ratio", "noise told", "of it removed"
         )
         table.title = "Grain in flat tissue of real scans as they are, per mille of P99.5"
-        for name, outcome in grainy.items():
-            for method, removal in outcome.removals.items():
-                before = [f"{1000 * value:.1f}" for value in (outcome.grain.fine, outcome.grain.coarse)]
-                told = [f"{1000 * outcome.told:.1f}", f"{100 * outcome.of_told:.0f} %"]
-                head, tail = ([name, method, *before], told) if method == DENOISED else (["", method, "", ""], ["", ""])
+        for scan in numbers["scans"]:
+            for method, removal in _removals(scan).items():
+                before = [f"{1000 * scan['grain'][name]:.1f}" for name in ("fine", "coarse")]
+                told = [f"{1000 * scan['told']:.1f}", f"{100 * scan['of_told']:.0f} %"]
+                head, tail = ([scan["scan"], method, *before], told) if method == DENOISED else (["", method, "", ""], ["", ""])
                 table.add_row(*head, *_cells(removal), *tail)
-        console.print(table)
-        beside = [(outcome.removals[DENOISED], outcome.removals[BM4D]) for outcome in grainy.values() if BM4D in outcome.removals]
+        yield table
+        beside = [(found[DENOISED], found[BM4D]) for found in map(_removals, numbers["scans"]) if BM4D in found]
         if beside:
             holds, said = verdict(beside)
-            console.print(f"Wanted: at least what BM4D told the grain removes. It {'holds' if holds else 'does not hold'}: {said}.")
-    if clean:
+            yield f"Wanted: at least what BM4D told the grain removes. It {'holds' if holds else 'does not hold'}: {said}."
+    if numbers["clean"]:
         table = Table("clean scan", "method", "rms change", "fine removed", "edge ratio", title="Clean scans, per mille of P99.5")
-        for name, outcome in clean.items():
-            for method, removal in outcome.removals.items():
+        for scan in numbers["clean"]:
+            for method, removal in _removals(scan).items():
                 fine, _, edges = _cells(removal)
-                table.add_row(name if method == DENOISED else "", method, f"{1000 * removal.change:.2f}", fine, edges)
-        console.print(table)
-        most = max(outcome.removals[DENOISED].change for outcome in clean.values())
+                table.add_row(scan["scan"] if method == DENOISED else "", method, f"{1000 * removal.change:.2f}", fine, edges)
+        yield table
+        most = max(_removals(scan)[DENOISED].change for scan in numbers["clean"])
         answer = "holds" if most < LARGEST_CHANGE else "does not hold"
         wanted = f"clean scans changed by less than {1000 * LARGEST_CHANGE:.0f} per mille"
-        console.print(f"Wanted: {wanted}. It {answer}: {1000 * most:.2f} at most.")
+        yield f"Wanted: {wanted}. It {answer}: {1000 * most:.2f} at most."
+
+
+def _removals(scan: dict[str, Any]) -> dict[str, Removal]:
+    return {method: Removal(**told) for method, told in scan["removed"].items()}
 
 
 def _cells(removal: Removal) -> list[str]:
@@ -172,5 +169,4 @@ def _draw(scan: Volume, outcome: ScanOutcome, path: Path, title: str) -> None:
     draw_strip(path, [panel._replace(image=panel.image[frame]) for panel in panels], title, aspect=aspect)
 
 
-if __name__ == "__main__":
-    run(main)
+CLAIM = Claim("native-noise", measure, show, width=150)

@@ -14,8 +14,8 @@ from torch import Tensor
 from MRIDenoiseLib.data.manifest import CleanVolume
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.prompt import describe
-from MRIDenoiseLib.training.augment import random_crop, random_flip
-from MRIDenoiseLib.training.slabs import REACH, TARGETS, Slab, simulated_slab
+from MRIDenoiseLib.simulation.augment import random_crop, random_flip
+from MRIDenoiseLib.simulation.slabs import REACH, TARGETS, Slab, simulated_slab
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 
 T = TypeVar("T")
@@ -77,6 +77,12 @@ class Batch:
     def __getitem__(self, part: slice) -> Batch:
         """The pairs of the batch that ``part`` picks."""
         return Batch(*(getattr(self, name)[part] for name in self.__dataclass_fields__))
+
+
+def neighbourhood(batch: Batch, slices: int) -> Tensor:
+    """B x slices x H x W: the measured slice with as many of its neighbours as a network takes."""
+    drawn = batch.measured.shape[1]
+    return batch.measured[:, (drawn - slices) // 2 : (drawn + slices) // 2]
 
 
 class TrainingPair(NamedTuple):

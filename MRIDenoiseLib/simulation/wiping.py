@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from MRIDenoiseLib.training.augment import random_field
+from MRIDenoiseLib.simulation.augment import random_field
 
 BY_THRESHOLD = 0.6
 """How often the outline is that of what is bright; otherwise it is any smooth one, which cuts through tissue as stripping does."""

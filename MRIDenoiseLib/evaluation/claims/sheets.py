@@ -1,8 +1,8 @@
-"""Sheets to look at, one a volume: python scripts/draw_sheets.py --data DIR [--bundle DIR] [--out DIR]
+"""Sheets to look at, one a volume.
 
 Every organ and contrast of the patients that no training saw with the noise of a benchmark row, and two echoes of the knee
 series both with that noise and as they were scanned. The printed numbers say what the residual has to do with the anatomy,
-beside the noise that really was there and a blur; see ``MRIDenoiseLib.evaluation.figures.residual``. The pictures show
+beside the noise that really was there and a blur; see :mod:`MRIDenoiseLib.evaluation.figures.residual`. The pictures show
 patients: keep them in a folder that is never committed.
 """
 
@@ -14,20 +14,17 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import typer
-from command import JsonFile, ModelMethod, chosen, command_given, run, volumes_of
-from rich.console import Console
 from rich.table import Table
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.data.manifest import ManifestRow
-from MRIDenoiseLib.evaluation.claims.claim import write_measured
+from MRIDenoiseLib.evaluation.claims.claim import Claim, Method, Numbers, Option, Subjects, chosen, volumes_of
 from MRIDenoiseLib.evaluation.figures.residual import ResidualCheck
 from MRIDenoiseLib.evaluation.pictures import draw_sheet
 from MRIDenoiseLib.image.scale import clean_scale
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.progress import Progress
 from MRIDenoiseLib.simulation.presets import BENCHMARK_ROWS, with_noise
 from MRIDenoiseLib.volume import Volume
 
@@ -35,44 +32,47 @@ WHAT = (
     "what the residual of one slice has to do with the anatomy; edges: correlation of its size with the clean image's gradient; "
     "detail: part of the fine detail of the clean image that is in it"
 )
-ROOT = Path(__file__).resolve().parent.parent
+PICTURES = "runs/sheets, a folder that is not committed: most volumes may not be published"
 KNEE = "dicom/knee_GE_multiecho"
 KNEE_ECHOES = (1, 4)
 AS_SCANNED = "as scanned"
 
 
-def main(
-    data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv, volumes/ and dicom/")],
-    bundle: Annotated[Path | None, typer.Option(help="model to look at; the bundled one by default")] = None,
-    method: ModelMethod = None,
-    noise: Annotated[str, typer.Option(help=f"a benchmark row: {', '.join(BENCHMARK_ROWS)}")] = "L2-2",
-    subjects: Annotated[str, typer.Option(help="whose volumes, with commas between; by default the test patients'")] = "",
-    out: Annotated[Path, typer.Option(help="folder for the pictures")] = ROOT / "runs" / "sheets",
-    json_file: JsonFile = None,
-) -> None:
-    """Draw the sheets and print the table."""
+def measure(
+    data: Annotated[Path, Option("folder with MANIFEST.csv, volumes/ and dicom/", variable="MRIDENOISE_DATA", counts=False)],
+    model: Bundle,
+    progress: Progress,
+    *,
+    method: Method = None,
+    noise: Annotated[str, Option(f"a benchmark row: {', '.join(BENCHMARK_ROWS)}")] = "L2-2",
+    subjects: Subjects = "",
+    out: Annotated[Path, Option("folder for the pictures", counts=False)] = Path("runs") / "sheets",
+) -> Numbers:
+    """Draw the sheets."""
     chosen(noise, BENCHMARK_ROWS, "noise")
     volumes = volumes_of(data, subjects)
-    model = Bundle.load(bundle or bundled_model())
     denoiser = Denoiser(model)
     out.mkdir(parents=True, exist_ok=True)
-    checks: dict[str, ResidualCheck] = {}
-    for name, noisy, clean in _images(data, volumes, noise):
+    count = len(volumes) + 2 * len(KNEE_ECHOES)
+    sheets = {}
+    for done, (name, noisy, clean) in enumerate(_images(data, volumes, noise)):
+        path = out / f"{name.replace(' ', '_')}.png"
+        progress(done / count, None, f"drawing {path}")
         middle = noisy.voxels.shape[noisy.slice_axis] // 2
         result = denoiser(noisy, Settings(method=method, slices=(middle, middle + 1)))
-        path = out / f"{name.replace(' ', '_')}.png"
         draw_sheet(noisy=noisy, denoised=result.volume, clean=clean, path=path, title=name)
-        checks[path.name] = ResidualCheck.of(noisy=noisy, denoised=result.volume, clean=clean, index=middle)
-        typer.echo(f"drew {path}")
+        sheets[path.name] = asdict(ResidualCheck.of(noisy=noisy, denoised=result.volume, clean=clean, index=middle))
+    return {"what": WHAT, "pictures": PICTURES, "noise": noise, "sheets": sheets}
+
+
+def show(numbers: Numbers) -> Iterator[Table | str]:
+    """A row a sheet."""
     table = Table("sheet", "edges: residual", "edges: noise", "detail taken: denoised", "detail taken: best blur")
-    for name, check in checks.items():
+    for name, told in numbers["sheets"].items():
+        check = ResidualCheck(**told)
         cells = (f"{check.edges:+.3f}", _cell(check.noise_edges, "+.3f"), _cell(check.detail, ".1%"), _cell(check.blur_detail, ".1%"))
         table.add_row(name, *cells)
-    Console(width=140).print(table)
-    if json_file:
-        sheets = {name: asdict(check) for name, check in checks.items()}
-        pictures = "runs/sheets, a folder that is not committed: most volumes may not be published"
-        write_measured(json_file, model, command_given(__file__), {"what": WHAT, "pictures": pictures, "noise": noise, "sheets": sheets})
+    yield table
 
 
 def _cell(value: float | None, form: str) -> str:
@@ -96,5 +96,4 @@ def _noisy(clean: Volume, noise: str) -> Volume:
     return replace(noisy.with_voxels(noisy.voxels * np.float32(clean_scale(clean.voxels))), pixel_type="float32")
 
 
-if __name__ == "__main__":
-    run(main)
+CLAIM = Claim("sheets", measure, show)

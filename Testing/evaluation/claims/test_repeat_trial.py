@@ -10,7 +10,7 @@ from MRIDenoiseLib import io
 from MRIDenoiseLib.data.repeat_sets import read_repeat_sets
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.blur import BLURS
-from MRIDenoiseLib.evaluation.claims.repeats import RepeatResult, measure_repeats
+from MRIDenoiseLib.evaluation.claims.repeat_trial import RepeatResult, measure_repeats
 from MRIDenoiseLib.volume import Volume
 
 NOISE, REPEATS = 20.0, 5

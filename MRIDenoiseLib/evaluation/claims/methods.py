@@ -1,4 +1,4 @@
-"""A model against everything a user could take instead: python scripts/measure_methods.py --data DIR --out DIR [--bundle DIR] [--json FILE]
+"""A model against everything a user could take instead.
 
 The comparison of ``scripts/benchmarks/honest.yaml`` with this model, and what of it belongs in the model's card: foreground PSNR
 and SSIM of every method by noise, means over subjects; the default against every other method; and each image on which another
@@ -8,29 +8,27 @@ what that model's networks decide is done again. Images that are not finished ar
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 from typing import Annotated, Any
 
-import typer
-from command import Data, JsonFile, ModelFolder, command_given, run
-from rich.console import Console
 from rich.table import Table
 
-from MRIDenoiseLib.card import bundled_model
-from MRIDenoiseLib.cli.progress import ProgressDisplay
-from MRIDenoiseLib.evaluation.claims.claim import write_measured
+from MRIDenoiseLib.card import ROOT
+from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Numbers, Option
 from MRIDenoiseLib.evaluation.comparison.config import DEFAULT_MODEL, read_config
 from MRIDenoiseLib.evaluation.comparison.peer_cache import FOLDER as PEERS
 from MRIDenoiseLib.evaluation.comparison.plan import Entrant, Plan
-from MRIDenoiseLib.evaluation.comparison.run import Findings, kept
-from MRIDenoiseLib.evaluation.comparison.run import compare as compared
+from MRIDenoiseLib.evaluation.comparison.run import Findings, compare, kept
 from MRIDenoiseLib.evaluation.comparison.summary import OURS, against, groups, noise_alone, rows
 from MRIDenoiseLib.io.atomic import json_ready
 from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.progress import Progress
 
-CONFIG = Path(__file__).resolve().parent / "benchmarks" / "honest.yaml"
+CONFIG = ROOT / "scripts" / "benchmarks" / "honest.yaml"
+"""It lies beside the library in a copy of the repository, as the bundled model does."""
 FIGURES = ("psnr_foreground", "ssim_foreground")
 WHAT = (
     "foreground PSNR in dB and SSIM of the middle slices of subjects kept out of training, by noise, means over subjects; other people's "
@@ -39,26 +37,20 @@ WHAT = (
 )
 
 
-def main(
+def measure(
     data: Data,
-    out: Annotated[Path, typer.Option(help="folder for the cells; a peer-cache lies beside it")],
-    bundle: ModelFolder = None,
-    jobs: Annotated[int, typer.Option(help="processes", min=1)] = 1,
-    so_far: Annotated[bool, typer.Option("--so-far", help="do nothing anew: tell of the images that are finished")] = False,
-    json_file: JsonFile = None,
-) -> None:
-    """Print the tables."""
-    where = bundle or bundled_model()
-    plan = Plan.of(replace(read_config(CONFIG), models={DEFAULT_MODEL: str(where)}), data)
-    if so_far:
-        findings = kept(plan, out)
-    else:
-        with ProgressDisplay() as progress:
-            findings = compared(plan, out, jobs=jobs, progress=progress, peers=out.resolve().parent / PEERS)
-    numbers = {"not_finished": len(plan.cases) - len(findings.plan.cases), **_numbers(findings.counted)}
-    _print(numbers)
-    if json_file:
-        write_measured(json_file, Bundle.load(where), command_given(__file__), {"what": WHAT, **numbers})
+    model: Bundle,
+    progress: Progress,
+    *,
+    out: Annotated[Path, Option("folder for the cells; a peer-cache lies beside it", counts=False)],
+    jobs: Annotated[int, Option("processes", least=1, counts=False)] = 1,
+    so_far: Annotated[bool, Option("do nothing anew: tell of the images that are finished")] = False,
+) -> Numbers:
+    """Run the comparison, or read what there is of it."""
+    plan = Plan.of(replace(read_config(CONFIG), models={DEFAULT_MODEL: str(model.path)}), data)
+    peers = out.resolve().parent / PEERS
+    findings = kept(plan, out) if so_far else compare(plan, out, jobs=jobs, progress=progress, peers=peers)
+    return {"what": WHAT, "not_finished": len(plan.cases) - len(findings.plan.cases), **_numbers(findings.counted)}
 
 
 def _numbers(findings: Findings) -> dict[str, Any]:
@@ -95,8 +87,8 @@ def _numbers(findings: Findings) -> dict[str, Any]:
     return ready
 
 
-def _print(numbers: dict[str, Any]) -> None:
-    console = Console(width=200)
+def show(numbers: Numbers) -> Iterator[Table | str]:
+    """A table a figure, methods by noise, and how far the default is ahead."""
     titles = {method["name"]: method["title"] for method in numbers["methods"]}
     for figure, digits in zip(FIGURES, (2, 4), strict=True):
         by_noise = numbers[figure]
@@ -107,12 +99,12 @@ def _print(numbers: dict[str, Any]) -> None:
             values = [row[name] for row in by_noise.values()]
             known = [value for value in values if value is not None]
             table.add_row(title, *(_shown(value, f".{digits}f") for value in [*values, mean(known) if known else None]))
-        console.print(table)
+        yield table
     table = Table("default against", "figure", "ahead by", "95 % interval", "images lost")
     for one in numbers["ahead"]:
         ahead, low, high = (_shown(one[name], "+.3f") for name in ("mean", "low", "high"))
         table.add_row(titles[one["of"]], one["figure"], ahead, f"{low} to {high}", str(len(numbers["lost"].get(one["of"], []))))
-    console.print(table)
+    yield table
 
 
 def _shown(value: float | None, digits: str) -> str:
@@ -120,5 +112,4 @@ def _shown(value: float | None, digits: str) -> str:
     return "-" if value is None else format(value, digits)
 
 
-if __name__ == "__main__":
-    run(main)
+CLAIM = Claim("methods", measure, show, width=200)

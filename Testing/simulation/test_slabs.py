@@ -9,8 +9,8 @@ import torch
 from MRIDenoiseLib.simulation.acquisition_model import AcquisitionModel
 from MRIDenoiseLib.simulation.noise import acquire
 from MRIDenoiseLib.simulation.scene import Scene
+from MRIDenoiseLib.simulation.slabs import WIPED, Slab, random_acquisition, resampled, simulated_slab
 from MRIDenoiseLib.training import slabs
-from MRIDenoiseLib.training.slabs import WIPED, Slab, random_acquisition, resampled, simulated_slab
 from MRIDenoiseLib.volume import Acquisition
 
 SIZE = 64

@@ -1,0 +1,100 @@
+"""``mridenoise measure``: what README and the results page claim, measured again by one command a claim."""
+
+from __future__ import annotations
+
+import inspect
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperCommand, TyperGroup
+
+from MRIDenoiseLib.cli.places import check_json
+from MRIDenoiseLib.cli.progress import ProgressDisplay
+from MRIDenoiseLib.evaluation.claims import CLAIMS
+
+if TYPE_CHECKING:
+    from MRIDenoiseLib.evaluation.claims.claim import Claim, OptionOffered
+
+ModelFolder = Annotated[Path | None, typer.Option("--bundle", help="model to measure; the bundled one by default")]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="also write the numbers here")]
+
+
+class _ClaimCommand(TyperCommand):
+    """A claim by its name and sentence; it is loaded when its options are wanted, because claims load networks."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, help=CLAIMS[name])
+
+    @cached_property
+    def whole(self) -> Any:
+        """The command with its options."""
+        module = import_module(f"MRIDenoiseLib.evaluation.claims.{str(self.name).replace('-', '_')}")
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        app.command(name=self.name, help=f"{CLAIMS[str(self.name)]}\n\n{inspect.getdoc(module)}")(claim_command(module.CLAIM))
+        return typer.main.get_command(app)
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """That of the whole command."""
+        return self.whole.make_context(info_name, args, parent, **extra)
+
+
+class _Claims(TyperGroup):
+    """One command a claim."""
+
+    def __init__(self, **told: Any) -> None:
+        super().__init__(**told)
+        self.commands = {name: _ClaimCommand(name) for name in CLAIMS}
+
+
+measure_app = typer.Typer(
+    cls=_Claims,
+    help="Measure again what README and the results page claim, one command a claim. It may take hours on real data.",
+    no_args_is_help=True,
+)
+
+
+def claim_command(claim: Claim) -> Any:
+    """The function whose parameters are a claim's options: it measures, prints, and writes the numbers where ``--json`` says."""
+    options = {name: _parameter(name, option) for name, option in claim.options.items()}
+    common: dict[str, inspect.Parameter] = {}
+    if claim.takes("model"):
+        common["bundle"] = _named("bundle", ModelFolder)
+    common["json_file"] = _named("json_file", JsonFile)
+
+    def measured(bundle: Path | None = None, json_file: Path | None = None, **values: Any) -> None:
+        from MRIDenoiseLib.card import bundled_model
+        from MRIDenoiseLib.evaluation.claims.claim import write_measured
+        from MRIDenoiseLib.models.bundle.bundle import Bundle
+
+        if json_file is not None:
+            check_json(json_file, overwrite=True)
+        model = Bundle.load(bundle or bundled_model()) if claim.takes("model") else None
+        with ProgressDisplay() as progress:
+            given = {name: value for name, value in (("model", model), ("progress", progress)) if claim.takes(name)}
+            numbers = claim.measure(**values, **given)
+        console = Console(width=claim.width)
+        for part in claim.show(numbers):
+            console.print(part)
+        if json_file is not None:
+            write_measured(json_file, model, claim.command(values), numbers)
+
+    parameters = {**options, **common}
+    measured.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
+    measured.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
+    return measured
+
+
+def _parameter(name: str, option: OptionOffered) -> inspect.Parameter:
+    from MRIDenoiseLib.evaluation.claims.claim import option_name
+
+    told = option.told
+    declared = typer.Option(option_name(name), help=told.help, min=told.least, max=told.most, envvar=told.variable)
+    return _named(name, Annotated[option.kind, declared], option.default)
+
+
+def _named(name: str, annotation: Any, default: Any = None) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

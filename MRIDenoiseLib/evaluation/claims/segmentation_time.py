@@ -1,0 +1,76 @@
+"""How long three tissue classes take in 256 x 256 x 48 voxels, and how much memory.
+
+A phantom with a bias field is segmented by ours, which finds that field, and by the classifiers of the extra ``peers``. Those that
+take the image as free of such a field get it without: the true field is divided out, and that takes none of their time. Each runs in
+a process of its own, one after the other; seconds and ratios are of this one run.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from rich.table import Table
+
+from MRIDenoiseLib.evaluation.claims.claim import Claim, Numbers, tracked
+from MRIDenoiseLib.evaluation.claims.segmenters import CLASSES, in_order_of_brightness, segmenters
+from MRIDenoiseLib.evaluation.claims.tissue_phantom import phantom
+from MRIDenoiseLib.evaluation.speed.machine import peak_memory
+from MRIDenoiseLib.progress import Progress
+from MRIDenoiseLib.segmentation import dice
+
+WHAT = "seconds, peak memory in MiB and mean Dice with the truth of ways to find three classes in a phantom, each in a process of its own"
+SHAPE = (48, 256, 256)
+SPACING = (3.0, 0.5, 0.5)
+
+
+def segment_phantom(way: str, shape: tuple[int, int, int] = SHAPE) -> dict[str, Any]:
+    """Seconds, peak memory of this process in MiB and mean Dice with the truth.
+
+    Args:
+        way: one of :func:`.segmenters.segmenters`.
+        shape: (slices, rows, columns) of the phantom.
+    """
+    made = phantom(shape=shape)._replace(spacing=SPACING)
+    mask = made.labels > 0
+    segmenter = segmenters()[way]
+    image = made.image / made.bias if segmenter.corrected else made.image
+    began = time.perf_counter()
+    found = segmenter.run(image, mask, made.spacing, CLASSES)
+    seconds = time.perf_counter() - began
+    agreement = dice(in_order_of_brightness(found, made.image, CLASSES), made.labels, CLASSES)
+    return {"seconds": seconds, "memory": peak_memory(), "dice": agreement.mean}
+
+
+def measure(progress: Progress) -> Numbers:
+    """Every way in a process of its own; what one that fails has said stands instead of its numbers."""
+    rows = []
+    for way in tracked(list(segmenters()), progress, "ways to segment"):
+        code = f"import json; from {__name__} import segment_phantom; print(json.dumps(segment_phantom({way!r}, {SHAPE!r})))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        if done.returncode:
+            rows.append({"way": way, "failed": (done.stderr.strip().splitlines() or ["it failed"])[-1]})
+        else:
+            rows.append({"way": way, **json.loads(done.stdout.strip().splitlines()[-1])})
+    return {"what": WHAT, "shape": list(SHAPE), "rows": rows}
+
+
+def show(numbers: Numbers) -> Iterator[Table | str]:
+    """A row a way; times also as parts of ours."""
+    title = f"three classes in {tuple(numbers['shape'])}"
+    table = Table("", "seconds", "of ours", "peak memory, MiB", "Dice with the truth", title=title)
+    ours = next((row["seconds"] for row in numbers["rows"] if "seconds" in row), 1.0)
+    for row in numbers["rows"]:
+        if "failed" in row:
+            table.add_row(row["way"], row["failed"])
+        else:
+            cells = (f"{row['seconds']:.1f}", f"{row['seconds'] / ours:.2f}", f"{row['memory']:.0f}", f"{row['dice']:.3f}")
+            table.add_row(row["way"], *cells)
+    yield table
+
+
+CLAIM = Claim("segmentation-time", measure, show)
