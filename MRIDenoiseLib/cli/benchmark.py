@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Collection
 from dataclasses import asdict
@@ -17,10 +16,9 @@ from rich.text import Text
 from MRIDenoiseLib.cli.places import check_json
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import Cancelled, MRIDenoiseError, SettingsError
-from MRIDenoiseLib.io.atomic import json_ready
 
 if TYPE_CHECKING:
-    from MRIDenoiseLib.cli.waiting import Wait
+    from MRIDenoiseLib.evaluation.speed.latency import Wait
     from MRIDenoiseLib.evaluation.speed.rows import Measured, Row
     from MRIDenoiseLib.progress import Progress, ShouldStop
 
@@ -148,7 +146,7 @@ def benchmark(
 
 def _waits(progress: Progress, should_stop: ShouldStop, notes: list[str]) -> list[Wait]:
     """How long a user waits, as far as it could be measured; why no further is added to the notes."""
-    from MRIDenoiseLib.cli.waiting import waiting_times
+    from MRIDenoiseLib.evaluation.speed.latency import waiting_times
 
     found = []
     try:
@@ -189,9 +187,8 @@ def _write(
     overwrite: bool,
 ) -> None:
     """Every figure as JSON, without the folders of this machine."""
-    from MRIDenoiseLib.io.atomic import replacing
+    from MRIDenoiseLib.io.atomic import write_json
 
     rows = [{"row": vars(row) | {"bundle": row.bundle and Path(row.bundle).name}, "measured": one.as_json()} for row, one in found]
-    account = {"machine": facts, "limits": limits, "rows": rows, "waiting": [wait._asdict() for wait in waits]}
-    with replacing(path, overwrite) as temporary:
-        temporary.write_text(json.dumps(json_ready(account), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    account = {"machine": facts, "limits": limits, "rows": rows, "waiting": [asdict(wait) for wait in waits]}
+    write_json(path, account, overwrite=overwrite)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +17,6 @@ from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.cli.places import check_json, refuse_places_that_collide
 from MRIDenoiseLib.cli.progress import ProgressDisplay
 from MRIDenoiseLib.errors import InputError, SettingsError
-from MRIDenoiseLib.io.atomic import json_ready
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,6 +72,7 @@ def evaluate(
         from MRIDenoiseLib.evaluation.comparison.honest_reference import measure_reference_noise
         from MRIDenoiseLib.evaluation.figures.inclusive_reference import find_inclusion
         from MRIDenoiseLib.evaluation.figures.yardstick import Yardstick
+        from MRIDenoiseLib.io.atomic import write_json
 
         perceptual, left_out = _lpips(lpips)
         yardstick = Yardstick.of(target.stack, spacing=target.stack_spacing, mask=where)
@@ -86,7 +85,7 @@ def evaluate(
         if report is not None:
             labels = ([] if noisy is None else [NOISY]) + [f"image {number}" for number in range(1, len(images) + 1)]
             account = _account(labels, slices, figures, yardstick, inclusion, noise, masked=mask is not None)
-            _write(account, report, overwrite=overwrite)
+            write_json(report, account, overwrite=overwrite)
     _show(_names(images, noisy), figures, yardstick, noise, masked=mask is not None)
     _say(left_out, inclusion, noise)
     if report is not None:
@@ -198,10 +197,3 @@ def _account(
         "definitions": {name: definition._asdict() for name, definition in DEFINITIONS.items() if name in told},
         "use": RESEARCH_USE_ONLY,
     }
-
-
-def _write(account: dict[str, Any], path: Path, *, overwrite: bool) -> None:
-    from MRIDenoiseLib.io.atomic import replacing
-
-    with replacing(path, overwrite) as temporary:
-        temporary.write_text(json.dumps(json_ready(account), indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -116,7 +115,7 @@ def _compare(
     *,
     overwrite: bool,
 ) -> None:
-    from MRIDenoiseLib.io.atomic import replacing
+    from MRIDenoiseLib.io.atomic import write_json
     from MRIDenoiseLib.io.labels import read_mask
 
     if report is not None:
@@ -131,8 +130,7 @@ def _compare(
         where = None if mask is None else read_mask(mask, target)
         found, rows = compare_tissues(volumes, target, settings, where, lambda done: progress(done, None, "Segmenting"), should_stop)
         if report is not None:
-            with replacing(report, overwrite) as temporary:
-                temporary.write_text(json.dumps(_comparison(found, rows), indent=2) + "\n", encoding="utf-8")
+            write_json(report, _comparison(found, rows), overwrite=overwrite)
     _show_agreement(found, rows)
     for number, source in enumerate(sources, start=1):
         Console(soft_wrap=True).print(Text.assemble((f"image {number}:", "bold"), f" {source}"))
@@ -173,14 +171,14 @@ def _check_places(places: list[Path] | list[Path | None], *, overwrite: bool) ->
 def _write(found: Segmentation, image: Volume, places: dict[str, Path | None], *, overwrite: bool) -> None:
     """Write all that was asked for, or nothing."""
     from MRIDenoiseLib.io import Derivation
-    from MRIDenoiseLib.io.atomic import replacing
+    from MRIDenoiseLib.io.atomic import json_text, replacing
     from MRIDenoiseLib.io.labels import write_colour_table, write_labels, write_maps
 
     done = Derivation("HMRF-EM tissue classes", "none", 0, asdict(found.settings) | {"mask": found.mask}, suffix="tissues")
     writers = {
         "--posteriors": lambda path: write_maps(found.posteriors, image, path, done),
         "--partial-volumes": lambda path: write_maps(found.partial_volumes, image, path, done),
-        "--report": lambda path: path.write_text(json.dumps(found.report(), indent=2) + "\n", encoding="utf-8"),
+        "--report": lambda path: path.write_text(json_text(found.report()), encoding="utf-8"),
         "the colour table": lambda path: write_colour_table(found.classes, path),
         "OUT": lambda path: write_labels(found.labels, image, found.classes, path, done),
     }

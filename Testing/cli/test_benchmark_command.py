@@ -31,13 +31,13 @@ def test_a_volume_holds_at_least_as_many_slices_as_a_call(tmp_path):
 
 
 def test_waiting_times_that_cannot_be_measured_are_a_note_and_cost_nothing_else(monkeypatch, capsys):
-    from MRIDenoiseLib.cli import waiting
+    from MRIDenoiseLib.evaluation.speed import latency
 
     def broken(*_):
-        yield waiting.Wait("one thing", 1.0, "s")
+        yield latency.Wait("one thing", 1.0, "s")
         raise MRIDenoiseError("the worker did not start")
 
-    monkeypatch.setattr(waiting, "waiting_times", broken)
+    monkeypatch.setattr(latency, "waiting_times", broken)
     only = ["--method", "posterior-mean", "--precision", "float32"]
     assert main(["benchmark", "--config", "tiny", *only, *SMALL, "--latency"]) == 0
     shown = capsys.readouterr().out

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from MRIDenoiseLib.card import DETAILS
-from MRIDenoiseLib.io.atomic import replacing
+from MRIDenoiseLib.io.atomic import write_json
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 
 
@@ -26,5 +25,4 @@ def write_measured(path: Path, model: Bundle, command: str, numbers: Mapping[str
         OutputError: the file cannot be written.
     """
     content = {"command": command, "files": model.card["files"], **numbers} | ({DETAILS: dict(details)} if details else {})
-    with replacing(path, True) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+    write_json(path, content, overwrite=True)

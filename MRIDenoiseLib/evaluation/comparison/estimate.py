@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from MRIDenoiseLib.evaluation.comparison.cells import LIMITS, Cell, run_on
 from MRIDenoiseLib.evaluation.comparison.plan import Plan
 from MRIDenoiseLib.evaluation.comparison.store import CellStore
 from MRIDenoiseLib.evaluation.comparison.usage import Usage
+from MRIDenoiseLib.progress import Progress, ShouldStop
 from MRIDenoiseLib.volume import Volume
 
 PART = 0.35
@@ -32,8 +32,8 @@ def expected(
     plan: Plan,
     folder: Path,
     jobs: int,
-    progress: Callable[[float, float | None, str], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
 ) -> float:
     """Seconds that the rest of a comparison takes, within a factor of about two.
 
