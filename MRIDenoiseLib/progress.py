@@ -15,6 +15,7 @@ Progress = Callable[[float, float | None, str], None]
 """(fraction done 0 to 1, seconds left or None, what is being done)."""
 
 ShouldStop = Callable[[], bool]
+"""Whether the user has asked to stop."""
 
 
 class Pace:

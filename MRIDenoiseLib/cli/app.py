@@ -11,13 +11,16 @@ import typer
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
 from MRIDenoiseLib.cli.edge import Edge
+from MRIDenoiseLib.cli.old_spellings import HELP, in_new_words
 
 DEBUG = "--debug"
 
-COMMANDS = ("denoise", "prompt", "simulate", "segment", "evaluate", "compare", "benchmark", "prepare", "own-noise", "train")
+COMMANDS = ("denoise", "prompt", "simulate", "segment", "evaluate", "compare", "own-noise", "train")
 """Each a function of its own name, with an underscore for a hyphen, in the module of its own name."""
-GROUPS = ("bundle", "measure", "study")
+GROUPS = ("benchmark", "prepare", "bundle", "measure", "study")
 """Commands with commands of their own: ``NAME_app`` in the module NAME."""
+DEFAULTS = {"benchmark": "methods"}
+"""Group -> the command that it is when none is named."""
 
 
 def _application(wanted: str | None) -> typer.Typer:
@@ -41,6 +44,14 @@ def _application(wanted: str | None) -> typer.Typer:
             else:
                 app.command()(getattr(module, named))
     return app
+
+
+def _complete(words: list[str]) -> list[str]:
+    """The same with the command of a group that has a usual one, where only options follow or nothing does."""
+    usual = DEFAULTS.get(words[0]) if words else None
+    if usual is None or (len(words) > 1 and (words[1] in HELP or not words[1].startswith("-"))):
+        return words
+    return [words[0], usual, *words[1:]]
 
 
 def _show_version(wanted: bool) -> None:
@@ -70,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = DEBUG in ours
     rest = [argument for argument in ours if argument != DEBUG] + given[len(ours) :]
     with Edge(debug=debug) as edge:
+        rest = _complete(in_new_words(rest))
         status = _application(next(iter(rest), None))(rest or ["--help"], prog_name="mridenoise", standalone_mode=False)
         edge.status = status if isinstance(status, int) else 0
     return edge.status

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-from collections.abc import Collection
-from dataclasses import asdict
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 from rich.console import Console
@@ -17,24 +16,53 @@ from rich.text import Text
 from MRIDenoiseLib.cli.places import check_json
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import Cancelled, MRIDenoiseError, SettingsError
-from MRIDenoiseLib.io.atomic import json_ready
 
 if TYPE_CHECKING:
-    from MRIDenoiseLib.cli.waiting import Wait
+    import torch
+
+    from MRIDenoiseLib.evaluation.speed.latency import Wait
+    from MRIDenoiseLib.evaluation.speed.machine import Limits
     from MRIDenoiseLib.evaluation.speed.rows import Measured, Row
+    from MRIDenoiseLib.inference.backend import Precision
     from MRIDenoiseLib.progress import Progress, ShouldStop
 
 WHAT = "What to time"
 HOW = "How"
+OUTPUT = "What to write"
 
 Name = TypeVar("Name", bound=str)
+Size = Literal["compact", "paper", "tiny"]
+
+benchmark_app = typer.Typer(
+    help="Time the ways to denoise on this machine; other work on it makes the figures worthless. By itself it does what methods does.",
+)
+
+BundleOption = Annotated[Path | None, typer.Option(metavar="DIR", help="Another model than the bundled one.", rich_help_panel=WHAT)]
+DeviceOption = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.", rich_help_panel=HOW)]
+PrecisionOption = Annotated[
+    list[str] | None,
+    typer.Option(help="float32 or bfloat16; may be given more than once. By default both where the device has both.", rich_help_panel=HOW),
+]
+BatchOption = Annotated[list[int] | None, typer.Option(min=1, help="Slices a call; may be given more than once.", rich_help_panel=HOW)]
+CompileOption = Annotated[bool, typer.Option("--compile", help="Let torch compile the networks, which takes minutes.", rich_help_panel=HOW)]
+ThreadsOption = Annotated[int, typer.Option(min=1, help="Of the processor.", rich_help_panel=HOW)]
+SizeOption = Annotated[int, typer.Option(min=32, help="Rows and columns of a slice.", rich_help_panel=HOW)]
+SlicesOption = Annotated[int, typer.Option(min=1, help="Of the volume.", rich_help_panel=HOW)]
+RepeatsOption = Annotated[int, typer.Option(min=1, help="How often a call is timed after the first.", rich_help_panel=HOW)]
+RoundsOption = Annotated[
+    int, typer.Option(min=1, help="How often to go through all lines: spreads what slows the machine for a while.", rich_help_panel=HOW)
+]
+ReportOption = Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="Also write every figure.", rich_help_panel=OUTPUT)]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is already there.", rich_help_panel=OUTPUT)]
+OldLatencyOption = Annotated[bool, typer.Option("--latency", hidden=True)]
+"""Of 0.1, see :mod:`.old_spellings`: the waiting times below the table."""
 
 
-def benchmark(
-    bundle: Annotated[Path | None, typer.Option(metavar="DIR", help="Another model than the bundled one.", rich_help_panel=WHAT)] = None,
+@benchmark_app.command()
+def methods(
+    bundle: BundleOption = None,
     config: Annotated[
-        Literal["compact", "paper", "tiny"] | None,
-        typer.Option(help="Networks of this size with random weights, in place of a model.", rich_help_panel=WHAT),
+        Size | None, typer.Option(help="Networks of this size with random weights, in place of a model.", rich_help_panel=WHAT)
     ] = None,
     method: Annotated[
         list[str] | None,
@@ -44,82 +72,160 @@ def benchmark(
         ),
     ] = None,
     peers: Annotated[bool, typer.Option(help="Also BM4D and ANTs DenoiseImage (extra 'peers').", rich_help_panel=WHAT)] = False,
-    latency: Annotated[bool, typer.Option(help="Also how long a user waits: help, worker, preview.", rich_help_panel=WHAT)] = False,
-    ladder: Annotated[
-        str | None, typer.Option(help="Instead of the table: step by step, what makes this method fast.", rich_help_panel=WHAT)
-    ] = None,
-    networks: Annotated[
-        bool, typer.Option("--networks", help="Instead of the table: count parameters and operations.", rich_help_panel=WHAT)
-    ] = False,
-    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.", rich_help_panel=HOW)] = "auto",
-    precision: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="float32 or bfloat16; may be given more than once. By default both where the device has both.", rich_help_panel=HOW
-        ),
-    ] = None,
-    batch: Annotated[list[int] | None, typer.Option(min=1, help="Slices a call; may be given more than once.", rich_help_panel=HOW)] = None,
-    compiled: Annotated[
-        bool, typer.Option("--compile", help="Let torch compile the networks, which takes minutes.", rich_help_panel=HOW)
-    ] = False,
-    threads: Annotated[int, typer.Option(min=1, help="Of the processor.", rich_help_panel=HOW)] = 2,
-    size: Annotated[int, typer.Option(min=32, help="Rows and columns of a slice.", rich_help_panel=HOW)] = 256,
-    slices: Annotated[int, typer.Option(min=1, help="Of the volume.", rich_help_panel=HOW)] = 8,
-    repeats: Annotated[int, typer.Option(min=1, help="How often a call is timed after the first.", rich_help_panel=HOW)] = 5,
-    rounds: Annotated[
-        int, typer.Option(min=1, help="How often to go through all lines: spreads what slows the machine for a while.", rich_help_panel=HOW)
-    ] = 1,
-    report: Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="Also write every figure.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is already there.")] = False,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = None,
+    batch: BatchOption = None,
+    compiled: CompileOption = False,
+    threads: ThreadsOption = 2,
+    size: SizeOption = 256,
+    slices: SlicesOption = 8,
+    repeats: RepeatsOption = 5,
+    rounds: RoundsOption = 1,
+    report: ReportOption = None,
+    overwrite: OverwriteOption = False,
+    latency: OldLatencyOption = False,
 ) -> None:
-    """Time the ways to denoise on this machine; other work on it makes the figures worthless.
+    """Time every method in every number format, for a slice and for a volume.
 
     Every line is measured in a process of its own. The change in dB is that of the PSNR of two slices of the sample head, against the
     first line of the method.
     """
     if bundle is not None and config is not None:
         raise SettingsError("--bundle and --config name two different models; leave one of them out")
-    if networks and (bundle is not None or ladder is not None or report is not None):
-        raise SettingsError("--networks counts what a size named by --config holds, and prints it; leave --bundle, --ladder and --json out")
-    if ladder is not None and (config is not None or peers or method):
-        raise SettingsError("--ladder measures one method of a trained model; leave --config, --peers and --method out")
     if report is not None:
         check_json(report, overwrite=overwrite)
-    from MRIDenoiseLib.card import bundled_model
     from MRIDenoiseLib.evaluation.speed import table
-    from MRIDenoiseLib.evaluation.speed.machine import facts, fast_bfloat16, limits_of
+    from MRIDenoiseLib.evaluation.speed.rows import METHODS, USUAL, table_rows
+
+    machine = _machine(device, precision, batch, threads)
+    names = [_known(name, METHODS, "way to denoise") for name in method or USUAL]
+    base = _base(machine, bundle, config, compiled=compiled, size=size, slices=slices, repeats=repeats)
+    done = _measure(table_rows(base, names, machine.numbers, machine.batches, peers), machine, rounds, latency=latency)
+    if report is not None:
+        _write(report, done, overwrite=overwrite)
+    _show(done, table.speed_table(done.found, done.limits), table.volume_table(done.found))
+
+
+@benchmark_app.command()
+def ladder(
+    method: Annotated[
+        str, typer.Argument(metavar="METHOD", help="default, regression, posterior-mean, sharpened, fidelity-guided or ddim.")
+    ],
+    bundle: BundleOption = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = None,
+    batch: BatchOption = None,
+    compiled: CompileOption = False,
+    threads: ThreadsOption = 2,
+    size: SizeOption = 256,
+    slices: SlicesOption = 8,
+    repeats: RepeatsOption = 5,
+    rounds: RoundsOption = 1,
+    report: ReportOption = None,
+    overwrite: OverwriteOption = False,
+    latency: OldLatencyOption = False,
+) -> None:
+    """Step by step, what makes one method of a trained model fast, and what every step changes in the image."""
+    if report is not None:
+        check_json(report, overwrite=overwrite)
+    from MRIDenoiseLib.evaluation.speed import table
+    from MRIDenoiseLib.evaluation.speed.rows import METHODS, ladder_rows
+
+    machine = _machine(device, precision, batch, threads)
+    name = _known(method, METHODS, "way to denoise")
+    base = _base(machine, bundle, None, compiled=compiled, size=size, slices=slices, repeats=repeats)
+    rows = ladder_rows(base, name, machine.numbers[-1], machine.batches[-1] if batch else 4, compiled)
+    done = _measure(rows, machine, rounds, latency=latency)
+    if report is not None:
+        _write(report, done, overwrite=overwrite)
+    _show(done, table.ladder_table(done.found, name))
+
+
+@benchmark_app.command()
+def latency(report: ReportOption = None, overwrite: OverwriteOption = False) -> None:
+    """How long a user waits, with the bundled model on the processor: for the help, the worker, a preview; and for what memory."""
+    if report is not None:
+        check_json(report, overwrite=overwrite)
+    import torch
+
+    from MRIDenoiseLib.evaluation.speed.machine import facts
+
+    notes: list[str] = []
+    with ProgressDisplay() as progress, StopRequest() as should_stop:
+        done = _Done(facts(torch.device("cpu"), torch.get_num_threads()), {}, [], _waits(progress, should_stop, notes), notes)
+    if report is not None:
+        _write(report, done, overwrite=overwrite)
+    _show(done)
+
+
+@benchmark_app.command()
+def networks(
+    config: Annotated[Size, typer.Option(help="The size of the networks.")] = "compact",
+    size: Annotated[int, typer.Option(min=32, help="Rows and columns of a slice.")] = 256,
+) -> None:
+    """Count the parameters of the networks and their operations for a slice; nothing is computed."""
+    from MRIDenoiseLib.evaluation.speed import table
     from MRIDenoiseLib.evaluation.speed.networks import network_costs
-    from MRIDenoiseLib.evaluation.speed.rows import METHODS, USUAL, Row, ladder_rows, table_rows
-    from MRIDenoiseLib.evaluation.speed.run import run
+
+    Console(width=200).print(table.network_table(network_costs(config, size), config, size))
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """Where and how rows are measured: ``numbers`` are formats, ``batches`` slices a call."""
+
+    device: torch.device
+    numbers: Sequence[Precision]
+    batches: Sequence[int]
+    threads: int
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What was measured, and why what is missing could not be."""
+
+    facts: dict[str, str]
+    limits: dict[Precision, Limits]
+    found: list[tuple[Row, Measured]]
+    waits: list[Wait]
+    notes: list[str]
+
+
+def _machine(device: str, precision: list[str] | None, batch: list[int] | None, threads: int) -> _Machine:
+    """What the options say, and for what they leave open what this machine does well."""
+    from MRIDenoiseLib.evaluation.speed.machine import fast_bfloat16
     from MRIDenoiseLib.inference.backend import PRECISIONS, choose_precision
     from MRIDenoiseLib.inference.device import choose_device
 
-    console = Console(width=200)
-    if networks:
-        console.print(table.network_table(network_costs(config or "compact", size), config or "compact", size))
-        return
     where = choose_device(device)
     numbers = [_known(name, PRECISIONS, "number format") for name in precision or []]
     if not numbers:
         half = fast_bfloat16(threads) if where.type == "cpu" else choose_precision("auto", where).itemsize == 2
         numbers = ["float32", "bfloat16"] if half else ["float32"]
-    methods = [_known(name, METHODS, "way to denoise") for name in method or USUAL]
-    batches = batch or ([1, 32] if where.type == "cuda" else [1])
-    base = Row(
+    return _Machine(where, numbers, batch or ([1, 32] if where.type == "cuda" else [1]), threads)
+
+
+def _base(machine: _Machine, bundle: Path | None, config: Size | None, *, slices: int, **how: Any) -> Row:
+    """What all rows have in common; ``how`` are fields of :class:`Row`."""
+    from MRIDenoiseLib.card import bundled_model
+    from MRIDenoiseLib.evaluation.speed.rows import Row
+
+    return Row(
         title="",
         bundle=None if config is not None else str(bundle or bundled_model()),
         config=config or "compact",
-        device=str(where),
-        compiled=compiled,
-        threads=threads,
-        size=size,
-        slices=max(slices, *batches),
-        repeats=repeats,
+        device=str(machine.device),
+        threads=machine.threads,
+        slices=max(slices, *machine.batches),
+        **how,
     )
-    if ladder is not None:
-        rows = ladder_rows(base, _known(ladder, METHODS, "way to denoise"), numbers[-1], batches[-1] if batch else 4, compiled)
-    else:
-        rows = table_rows(base, methods, numbers, batches, peers)
+
+
+def _measure(rows: list[Row], machine: _Machine, rounds: int, *, latency: bool) -> _Done:
+    """The machine first, then all rows; a row that fails becomes a note."""
+    from MRIDenoiseLib.evaluation.speed.machine import facts, limits_of
+    from MRIDenoiseLib.evaluation.speed.run import run
+    from MRIDenoiseLib.inference.backend import choose_precision
 
     notes: list[str] = []
 
@@ -128,27 +234,16 @@ def benchmark(
 
     with ProgressDisplay() as progress, StopRequest() as should_stop:
         progress(0.0, None, "Measuring the machine")
-        limits = {name: limits_of(where, choose_precision(name, where), threads) for name in numbers}
-        told = facts(where, threads)
+        limits = {name: limits_of(machine.device, choose_precision(name, machine.device), machine.threads) for name in machine.numbers}
+        told = facts(machine.device, machine.threads)
         found = run(rows, progress, should_stop, failed, rounds=rounds)
         waits = _waits(progress, should_stop, notes) if latency else []
-    if report is not None:
-        _write(report, told, {name: asdict(limit) for name, limit in limits.items()}, found, waits, overwrite=overwrite)
-    console.print(table.machine_table(told, limits))
-    if ladder is not None:
-        console.print(table.ladder_table(found, ladder))
-    else:
-        console.print(table.speed_table(found, limits))
-        console.print(table.volume_table(found))
-    if waits:
-        console.print(_waiting_table(waits))
-    for note in dict.fromkeys([*notes, *(note for _, one in found for note in one.notes)]):
-        console.print(Text(f"Note: {note}", style="yellow"), soft_wrap=True)
+    return _Done(told, limits, found, waits, notes)
 
 
 def _waits(progress: Progress, should_stop: ShouldStop, notes: list[str]) -> list[Wait]:
     """How long a user waits, as far as it could be measured; why no further is added to the notes."""
-    from MRIDenoiseLib.cli.waiting import waiting_times
+    from MRIDenoiseLib.evaluation.speed.latency import waiting_times
 
     found = []
     try:
@@ -169,29 +264,23 @@ def _known(name: str, names: Collection[Name], what: str) -> Name:
     raise SettingsError(f"there is no {what} '{name}'; there are {', '.join(names)}")
 
 
-def _waiting_table(waits: list[Wait]) -> Table:
-    title = "\nHow long a user waits, with the bundled model on the processor"
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("for")
-    table.add_column("", justify="right")
-    for wait in waits:
-        table.add_row(wait.what, f"{wait.value:.2f} {wait.unit}")
-    return table
+def _show(done: _Done, *tables: Table) -> None:
+    """The machine, what was measured on it, and what is to be known about that."""
+    from MRIDenoiseLib.evaluation.speed.table import machine_table, waiting_table
+
+    console = Console(width=200)
+    waits = [waiting_table(done.waits)] if done.waits else []
+    for table in (machine_table(done.facts, done.limits), *tables, *waits):
+        console.print(table)
+    for note in dict.fromkeys([*done.notes, *(note for _, one in done.found for note in one.notes)]):
+        console.print(Text(f"Note: {note}", style="yellow"), soft_wrap=True)
 
 
-def _write(
-    path: Path,
-    facts: dict[str, str],
-    limits: dict[str, dict[str, float]],
-    found: list[tuple[Row, Measured]],
-    waits: list[Wait],
-    *,
-    overwrite: bool,
-) -> None:
+def _write(path: Path, done: _Done, *, overwrite: bool) -> None:
     """Every figure as JSON, without the folders of this machine."""
-    from MRIDenoiseLib.io.atomic import replacing
+    from MRIDenoiseLib.io.atomic import write_json
 
-    rows = [{"row": vars(row) | {"bundle": row.bundle and Path(row.bundle).name}, "measured": one.as_json()} for row, one in found]
-    account = {"machine": facts, "limits": limits, "rows": rows, "waiting": [wait._asdict() for wait in waits]}
-    with replacing(path, overwrite) as temporary:
-        temporary.write_text(json.dumps(json_ready(account), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    rows = [{"row": vars(row) | {"bundle": row.bundle and Path(row.bundle).name}, "measured": one.as_json()} for row, one in done.found]
+    limits = {name: asdict(limit) for name, limit in done.limits.items()}
+    waiting = [asdict(wait) for wait in done.waits]
+    write_json(path, {"machine": done.facts, "limits": limits, "rows": rows, "waiting": waiting}, overwrite=overwrite)

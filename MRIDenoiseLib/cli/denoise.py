@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -141,7 +140,7 @@ def _write(result: Result, target: Path, residual: Path | None, report: Path | N
     """
     from MRIDenoiseLib import io
     from MRIDenoiseLib.inference.report import derivation
-    from MRIDenoiseLib.io.atomic import replacing
+    from MRIDenoiseLib.io.atomic import json_text, replacing
 
     with StopRequest() as should_stop, ExitStack() as outputs:
         if residual is not None:
@@ -149,7 +148,7 @@ def _write(result: Result, target: Path, residual: Path | None, report: Path | N
             outputs.enter_context(io.writing(result.residual, residual, overwrite=overwrite, derivation=told))
         if report is not None:
             temporary = outputs.enter_context(replacing(report, overwrite))
-            temporary.write_text(json.dumps(result.report, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+            temporary.write_text(json_text(result.report), encoding="utf-8")
         outputs.enter_context(io.writing(result.volume, target, overwrite=overwrite, derivation=derivation(result.report)))
         if should_stop():
             raise Cancelled("stopped while writing")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +17,6 @@ from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.cli.places import check_json, refuse_places_that_collide
 from MRIDenoiseLib.cli.progress import ProgressDisplay
 from MRIDenoiseLib.errors import InputError, SettingsError
-from MRIDenoiseLib.io.atomic import json_ready
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,9 +24,11 @@ if TYPE_CHECKING:
     from MRIDenoiseLib.evaluation.comparison.honest_reference import ReferenceNoise
     from MRIDenoiseLib.evaluation.figures.inclusive_reference import Inclusion
     from MRIDenoiseLib.evaluation.figures.yardstick import Yardstick
+    from MRIDenoiseLib.segmentation import TissueSettings
     from MRIDenoiseLib.volume import Volume
 
 CHOICE = "Which image, where an input holds several"
+TISSUES = "Tissues"
 OUTPUT = "What to write"
 NOISY = "noisy"
 
@@ -38,8 +38,22 @@ def evaluate(
     reference: Annotated[Path, typer.Option(metavar="REF", help="What they are held against.")],
     noisy: Annotated[Path | None, typer.Option(metavar="NOISY", help="What they were made from; adds figures of the residual.")] = None,
     simulated: Annotated[bool, typer.Option("--simulated", help="NOISY was made by adding noise to REF.")] = False,
-    mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Foreground; by default REF above 8 % of its P99.5.")] = None,
+    mask: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where; by default REF above 8 % of its P99.5 (--tissues: brain, body).")
+    ] = None,
     lpips: Annotated[bool | None, typer.Option(help="By default where package and weights are at hand.")] = None,
+    tissues: Annotated[
+        bool, typer.Option("--tissues", help="Instead of figures: Dice of the tissues of every TEST with REF's.", rich_help_panel=TISSUES)
+    ] = False,
+    classes: Annotated[int | None, typer.Option(help="2 to 6; by default 3.", rich_help_panel=TISSUES)] = None,
+    organ: Annotated[str | None, typer.Option(help="head, knee ...; a head's brain has tissues.", rich_help_panel=TISSUES)] = None,
+    contrast: Annotated[
+        str | None, typer.Option(help="T1w, T2w, T2-FLAIR ...: tells which tissue is bright.", rich_help_panel=TISSUES)
+    ] = None,
+    bias: Annotated[bool | None, typer.Option(help="Whether uneven brightness is taken out; it is.", rich_help_panel=TISSUES)] = None,
+    smoothness: Annotated[
+        float | None, typer.Option(help="How much neighbours count (beta); by default 0.1.", rich_help_panel=TISSUES)
+    ] = None,
     series: Annotated[int | None, typer.Option(help="Number of the series in the folder.", rich_help_panel=CHOICE)] = None,
     echo: Annotated[int | None, typer.Option(help="Echo, counted from 1.", rich_help_panel=CHOICE)] = None,
     volume: Annotated[int | None, typer.Option(help="Volume of a 4-D image.", rich_help_panel=CHOICE)] = None,
@@ -48,19 +62,49 @@ def evaluate(
 ) -> None:
     """Hold volumes against a reference: PSNR, SSIM, LPIPS, edges, bias, and with --noisy what was taken away and what flickers.
 
-    All are judged in one mask and one data range, those of the reference.
+    All are judged in one mask and one data range, those of the reference. With --tissues they are segmented there instead.
     """
+    choice = {"series": series, "echo": echo, "volume": volume}
+    segmenting = {"--classes": classes, "--organ": organ, "--contrast": contrast, "--bias": bias, "--smoothness": smoothness}
+    if tissues:
+        if noisy is not None or simulated or lpips is not None:
+            raise SettingsError("--tissues compares segmentations and nothing else; leave --noisy, --simulated and --lpips out")
+        from MRIDenoiseLib.cli.evaluate_tissues import evaluate_tissues
+
+        settings = _tissue_settings(classes, smoothness, bias)
+        facts = {"organ": organ, "contrast": contrast}
+        evaluate_tissues(images, reference, settings, facts, choice, mask, report, overwrite=overwrite)
+        return
+    for name, value in segmenting.items():
+        if value is not None:
+            raise SettingsError(f"{name} says how to segment; give it with --tissues")
     if simulated and noisy is None:
         raise SettingsError("--simulated tells how the noisy image was made; give it with --noisy")
     if report is not None:
         for source in (reference, *images, *(place for place in (noisy, mask) if place is not None)):
             refuse_places_that_collide(source, {"--json": report})
         check_json(report, overwrite=overwrite)
+    _judge(images, reference, noisy, mask, choice, report, simulated=simulated, lpips=lpips, overwrite=overwrite)
+
+
+def _judge(
+    images: list[Path],
+    reference: Path,
+    noisy: Path | None,
+    mask: Path | None,
+    choice: dict[str, int | None],
+    report: Path | None,
+    *,
+    simulated: bool,
+    lpips: bool | None,
+    overwrite: bool,
+) -> None:
+    """Print and write the figures of all images."""
     from MRIDenoiseLib import io
     from MRIDenoiseLib.io.labels import read_mask
 
     def read(source: Path) -> Volume:
-        return io.read(source, series=series, echo=echo, volume=volume)
+        return io.read(source, **choice)
 
     target = read(reference)
     where = None if mask is None else target.stacked(read_mask(mask, target))
@@ -74,6 +118,7 @@ def evaluate(
         from MRIDenoiseLib.evaluation.comparison.honest_reference import measure_reference_noise
         from MRIDenoiseLib.evaluation.figures.inclusive_reference import find_inclusion
         from MRIDenoiseLib.evaluation.figures.yardstick import Yardstick
+        from MRIDenoiseLib.io.atomic import write_json
 
         perceptual, left_out = _lpips(lpips)
         yardstick = Yardstick.of(target.stack, spacing=target.stack_spacing, mask=where)
@@ -86,12 +131,20 @@ def evaluate(
         if report is not None:
             labels = ([] if noisy is None else [NOISY]) + [f"image {number}" for number in range(1, len(images) + 1)]
             account = _account(labels, slices, figures, yardstick, inclusion, noise, masked=mask is not None)
-            _write(account, report, overwrite=overwrite)
+            write_json(report, account, overwrite=overwrite)
     _show(_names(images, noisy), figures, yardstick, noise, masked=mask is not None)
     _say(left_out, inclusion, noise)
     if report is not None:
         Console(soft_wrap=True).print(Text.assemble(("report:", "bold"), f" {report.name}"))
     Console(soft_wrap=True).print(Text(RESEARCH_USE_ONLY, style="bold"))
+
+
+def _tissue_settings(classes: int | None, smoothness: float | None, bias: bool | None) -> TissueSettings:
+    """What the options say; what they leave open is the segmentation's own default."""
+    from MRIDenoiseLib.segmentation import TissueSettings
+
+    given: dict[str, Any] = {"classes": classes, "smoothness": smoothness, "bias_rounds": 0 if bias is False else None}
+    return TissueSettings(**{name: value for name, value in given.items() if value is not None})
 
 
 def _on_grid(image: Volume, reference: Volume, name: str) -> np.ndarray:
@@ -198,10 +251,3 @@ def _account(
         "definitions": {name: definition._asdict() for name, definition in DEFINITIONS.items() if name in told},
         "use": RESEARCH_USE_ONLY,
     }
-
-
-def _write(account: dict[str, Any], path: Path, *, overwrite: bool) -> None:
-    from MRIDenoiseLib.io.atomic import replacing
-
-    with replacing(path, overwrite) as temporary:
-        temporary.write_text(json.dumps(json_ready(account), indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -20,76 +21,131 @@ if TYPE_CHECKING:
     from MRIDenoiseLib.data.pipeline import Find
     from MRIDenoiseLib.data.report import Summary
 
-KIND = "What the folder holds (one folder then, instead of FAST and FULL)"
-DETAILS = "Details"
-
-Kind = Literal["pairs", "repeats", "m4raw", "fastmri"]
-SITES = {"pairs": "site", "repeats": "site", "m4raw": "M4Raw", "fastmri": "fastMRI"}
-GO_WITH: dict[str, tuple[Kind, ...]] = {
-    "acceleration": ("pairs", "fastmri"),
-    "inclusive": ("pairs",),
-    "volumes": ("repeats",),
-    "cycle": ("repeats",),
-    "level": ("fastmri",),
-}
-"""Option -> the kinds of data for which it means something."""
 LARGEST_SEED = 2**32 - 2
 """Registration adds one to it, and takes 32 bits."""
 
+prepare_app = typer.Typer(
+    help="Make training pairs: aligned, equally bright, split by patient and free of names, with a report of what was dropped.",
+    no_args_is_help=True,
+)
 
-def prepare(
-    places: Annotated[list[Path], typer.Argument(metavar="FAST FULL OUT", help="Folders of accelerated and of full images; a new folder.")],
-    repeats: Annotated[bool, typer.Option("--repeats", help="Images measured several times.", rich_help_panel=KIND)] = False,
-    m4raw: Annotated[bool, typer.Option("--m4raw", help="The M4Raw files.", rich_help_panel=KIND)] = False,
-    fastmri: Annotated[bool, typer.Option("--fastmri", help="fastMRI knee, brain, prostate, breast files.", rich_help_panel=KIND)] = False,
-    site: Annotated[str | None, typer.Option(help="A name for the hospital or data set; patients are told apart by it.")] = None,
-    external: Annotated[bool, typer.Option("--external", help="Keep the whole site out of training: it goes to the test split.")] = False,
-    train_on_all: Annotated[
-        bool, typer.Option("--train-on-all", help="Train on every patient, where they are few; measure on others then.")
-    ] = False,
-    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="The same seed gives the same voxels.")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that an earlier run made.")] = False,
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The downloaded files.")]
+Out = Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")]
+Site = Annotated[str, typer.Option(help="A name for the hospital or data set; patients are told apart by it.")]
+External = Annotated[bool, typer.Option("--external", help="Keep the whole site out of training: it goes to the test split.")]
+TrainOnAll = Annotated[bool, typer.Option("--train-on-all", help="Train on every patient, where they are few; measure on others then.")]
+Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="The same seed gives the same voxels.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a folder that an earlier run made.")]
+
+
+@prepare_app.command()
+def pairs(
+    fast: Annotated[Path, typer.Argument(metavar="FAST", help="A folder of accelerated images.")],
+    full: Annotated[Path, typer.Argument(metavar="FULL", help="A folder of full images of the same patients.")],
+    out: Out,
     acceleration: Annotated[
-        float | None, typer.Option(help="How many times faster the fast scan is; by default from DICOM headers.", rich_help_panel=DETAILS)
+        float | None, typer.Option(help="How many times faster the fast scan is; by default from DICOM headers.")
     ] = None,
-    inclusive: Annotated[
-        int | None, typer.Option(metavar="N", help="The full images average N scans, the fast one among them.", rich_help_panel=DETAILS)
-    ] = None,
-    volumes: Annotated[
-        str | None, typer.Option(metavar="1,32-35", help="The volumes that are repeats; by default all.", rich_help_panel=DETAILS)
-    ] = None,
-    cycle: Annotated[
-        int | None, typer.Option(metavar="N", help="Every Nth volume repeats the same condition.", rich_help_panel=DETAILS)
-    ] = None,
-    level: Annotated[
-        int | None, typer.Option(help="Noise for what was measured once: 2 an accelerated scan, 0 Rician.", rich_help_panel=DETAILS)
-    ] = None,
+    inclusive: Annotated[int | None, typer.Option(metavar="N", help="The full images average N scans, the fast one among them.")] = None,
+    site: Site = "site",
+    external: External = False,
+    train_on_all: TrainOnAll = False,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Make training pairs: aligned, equally bright, split by patient and free of names, with a report of what was dropped.
-
-    mridenoise prepare FAST FULL OUT, or mridenoise prepare --repeats FOLDER OUT (likewise --m4raw, --fastmri).
-    """
-    kind = _kind(len(places), repeats=repeats, m4raw=m4raw, fastmri=fastmri)
-    *sources, out = places
-    details = {"acceleration": acceleration, "inclusive": inclusive, "volumes": volumes, "cycle": cycle, "level": level}
-    for name, value in details.items():
-        if value is not None and kind not in GO_WITH[name]:
-            kinds = " and ".join("FAST FULL" if other == "pairs" else f"--{other}" for other in GO_WITH[name])
-            raise SettingsError(f"--{name} goes with {kinds}; leave it out")
-    if len({source.resolve() for source in sources}) < len(sources):
+    """Pair the fast with the full scan of each patient."""
+    if fast.resolve() == full.resolve():
         raise SettingsError("FAST and FULL are the same folder; give each kind of scan its own")
+
+    def reader() -> Find:
+        from MRIDenoiseLib.data.pairs import find_pairs
+
+        return partial(find_pairs, fast, full, acceleration, inclusive)
+
+    _prepare(reader, [fast, full], out, site, seed, external=external, train_on_all=train_on_all, overwrite=overwrite)
+
+
+@prepare_app.command()
+def repeats(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Images of several repeats of one scan.")],
+    out: Out,
+    volumes: Annotated[str | None, typer.Option(metavar="1,32-35", help="The volumes that are repeats; by default all.")] = None,
+    cycle: Annotated[int | None, typer.Option(metavar="N", help="Every Nth volume repeats the same condition.")] = None,
+    site: Site = "site",
+    external: External = False,
+    train_on_all: TrainOnAll = False,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Pair each repeat of a scan with the mean of the others."""
+
+    def reader() -> Find:
+        from MRIDenoiseLib.data.repeats import find_repeats
+
+        return partial(find_repeats, folder, volumes, cycle)
+
+    _prepare(reader, [folder], out, site, seed, external=external, train_on_all=train_on_all, overwrite=overwrite)
+
+
+@prepare_app.command()
+def m4raw(
+    folder: Folder,
+    out: Out,
+    site: Site = "M4Raw",
+    external: External = False,
+    train_on_all: TrainOnAll = False,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Pair the repeats of the M4Raw collection (raw data of a 0.3 T scanner)."""
+
+    def reader() -> Find:
+        from MRIDenoiseLib.data.m4raw import find_m4raw
+
+        return partial(find_m4raw, folder)
+
+    _prepare(reader, [folder], out, site, seed, external=external, train_on_all=train_on_all, overwrite=overwrite)
+
+
+@prepare_app.command()
+def fastmri(
+    folder: Folder,
+    out: Out,
+    acceleration: Annotated[
+        float | None, typer.Option(help="How many times faster the simulated scan is; by default drawn for each volume.")
+    ] = None,
+    level: Annotated[int, typer.Option(help="Noise for what was measured once: 2 an accelerated scan, 0 Rician.")] = 2,
+    site: Site = "fastMRI",
+    external: External = False,
+    train_on_all: TrainOnAll = False,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Pair the fastMRI collection's prostates with their repeats, and its knees, brains and breasts with a simulated fast scan."""
+
+    def reader() -> Find:
+        from MRIDenoiseLib.data.fastmri import Noise, find_fastmri
+
+        return partial(find_fastmri, folder, Noise(level=level, acceleration=acceleration, seed=seed))
+
+    _prepare(reader, [folder], out, site, seed, external=external, train_on_all=train_on_all, overwrite=overwrite)
+
+
+def _prepare(
+    reader: Callable[[], Find], sources: list[Path], out: Path, site: str, seed: int, *, external: bool, train_on_all: bool, overwrite: bool
+) -> None:
+    """Read, pair, write and report; ``reader`` is asked late, because it loads what takes long."""
     for source in sources:
         refuse_places_that_collide(source, {"OUT": out})
-
     try:
         with ProgressDisplay() as progress, StopRequest() as should_stop:
             progress(0.0, None, "Starting")
-            from MRIDenoiseLib.data.pipeline import prepare as prepare_records
+            from MRIDenoiseLib.data.pipeline import prepare
 
-            summary = prepare_records(
-                _reader(kind, sources, seed, details),
+            summary = prepare(
+                reader(),
                 out,
-                site=site or SITES[kind],
+                site=site,
                 external=external,
                 train_on_all=train_on_all,
                 seed=seed,
@@ -102,36 +158,6 @@ def prepare(
     _show(summary, out)
     if not summary.records:
         raise InputError(f"no pair could be used; {out / 'report.html'} says why")
-
-
-def _kind(count: int, **asked: bool) -> Kind:
-    """What is to be read, from the options and the number of folders."""
-    kinds: list[Kind] = [kind for kind in ("repeats", "m4raw", "fastmri") if asked[kind]]
-    if len(kinds) > 1:
-        raise SettingsError(f"--{kinds[0]} and --{kinds[1]} are different kinds of data; prepare each by itself")
-    wanted, form = (2, f"--{kinds[0]} FOLDER OUT") if kinds else (3, "FAST FULL OUT")
-    if count != wanted:
-        raise SettingsError(f"name {wanted} folders: mridenoise prepare {form}")
-    return kinds[0] if kinds else "pairs"
-
-
-def _reader(kind: Kind, sources: list[Path], seed: int, details: dict[str, Any]) -> Find:
-    if kind == "pairs":
-        from MRIDenoiseLib.data.pairs import find_pairs
-
-        return partial(find_pairs, sources[0], sources[1], details["acceleration"], details["inclusive"])
-    if kind == "repeats":
-        from MRIDenoiseLib.data.repeats import find_repeats
-
-        return partial(find_repeats, sources[0], details["volumes"], details["cycle"])
-    if kind == "m4raw":
-        from MRIDenoiseLib.data.m4raw import find_m4raw
-
-        return partial(find_m4raw, sources[0])
-    from MRIDenoiseLib.data.fastmri import Noise, find_fastmri
-
-    noise = Noise(level=2 if details["level"] is None else details["level"], acceleration=details["acceleration"], seed=seed)
-    return partial(find_fastmri, sources[0], noise)
 
 
 def _show(summary: Summary, out: Path) -> None:

@@ -1,13 +1,11 @@
-"""``mridenoise segment``: the tissues of a volume, or how far the tissues of several agree with a reference's."""
+"""``mridenoise segment``: the tissues of a volume."""
 
 from __future__ import annotations
 
-import json
-import math
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -17,21 +15,20 @@ from rich.text import Text
 from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.cli.places import check_json, refuse_places_that_collide
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
-from MRIDenoiseLib.errors import Cancelled, OutputError, SettingsError
+from MRIDenoiseLib.errors import Cancelled, OutputError
 
 if TYPE_CHECKING:
-    from MRIDenoiseLib.evaluation.figures.tissues import TissueAgreement
     from MRIDenoiseLib.segmentation import Segmentation, TissueClass, TissueSettings
     from MRIDenoiseLib.volume import Volume
 
 HOW = "How to segment"
 CHOICE = "Which image, where the input holds several"
 OUTPUT = "What to write"
-COMPARE = "Compare several images"
 
 
 def segment(
-    images: Annotated[list[Path], typer.Argument(metavar="IN OUT", help="A volume, and the label map to write. With --compare: volumes.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A volume: DICOM, .nii, .nii.gz, .nrrd or .mha.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The label map to write.")],
     classes: Annotated[int, typer.Option(help="2 to 6.", rich_help_panel=HOW)] = 3,
     mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Where; by default brain or body.", rich_help_panel=HOW)] = None,
     organ: Annotated[str | None, typer.Option(help="head, knee ...; a head's brain has tissues.", rich_help_panel=HOW)] = None,
@@ -45,12 +42,10 @@ def segment(
     partial_volumes: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also the part of each voxel that is of each class, 4-D.", rich_help_panel=OUTPUT)
     ] = None,
-    report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Also settings, volumes, Dice.", rich_help_panel=OUTPUT)] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Also settings and volumes.", rich_help_panel=OUTPUT)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are already there.", rich_help_panel=OUTPUT)] = False,
-    compare: Annotated[bool, typer.Option("--compare", help="Dice of every image against --reference.", rich_help_panel=COMPARE)] = False,
-    reference: Annotated[Path | None, typer.Option(metavar="FILE", help="What they are held against.", rich_help_panel=COMPARE)] = None,
 ) -> None:
-    """Segment a volume into tissues (brain) or classes of intensity (elsewhere), after FSL's FAST; or compare segmentations.
+    """Segment a volume into tissues (brain) or classes of intensity (elsewhere), after FSL's FAST.
 
     OUT ends in .nii, .nii.gz, .nrrd or .mha, with a colour table for 3D Slicer beside it, or in .seg.nrrd, which Slicer opens as
     a segmentation.
@@ -60,17 +55,8 @@ def segment(
     settings = TissueSettings(classes=classes, smoothness=smoothness, **({} if bias else {"bias_rounds": 0}))
     facts = {"organ": organ, "contrast": contrast}
     choice = {"series": series, "echo": echo, "volume": volume}
-    if compare != (reference is not None):
-        raise SettingsError("--compare and --reference FILE go together")
-    if reference is not None:
-        if posteriors or partial_volumes:
-            raise SettingsError("--compare writes no maps; leave --posteriors and --partial-volumes out")
-        _compare(images, reference, settings, facts, choice, mask, report, overwrite=overwrite)
-        return
-    if len(images) != 2:
-        raise SettingsError("give one volume and one file for its label map, or --compare with --reference FILE")
-    outputs = {"OUT": images[1], "--posteriors": posteriors, "--partial-volumes": partial_volumes, "--report": report}
-    _segment(images[0], outputs, settings, facts, choice, mask, overwrite=overwrite)
+    outputs = {"OUT": out, "--posteriors": posteriors, "--partial-volumes": partial_volumes, "--report": report}
+    _segment(source, outputs, settings, facts, choice, mask, overwrite=overwrite)
 
 
 def _segment(
@@ -92,7 +78,7 @@ def _segment(
     places = outputs | {"the colour table": table}
     refuse_places_that_collide(source, places)
     _check_places([table], overwrite=overwrite)
-    image = _read(source, facts, choice)
+    image = read_with_facts(source, facts, choice)
     with ProgressDisplay() as progress, StopRequest() as should_stop:
         progress(0.0, None, "Segmenting")
         from MRIDenoiseLib.segmentation import segment as run
@@ -102,44 +88,11 @@ def _segment(
         progress(1.0, None, "Writing")
         _write(found, image, places, overwrite=overwrite)
     _show_classes(found)
-    _show_places(places)
+    show_places(places)
 
 
-def _compare(
-    sources: list[Path],
-    reference: Path,
-    settings: TissueSettings,
-    facts: dict[str, str | None],
-    choice: dict[str, int | None],
-    mask: Path | None,
-    report: Path | None,
-    *,
-    overwrite: bool,
-) -> None:
-    from MRIDenoiseLib.io.atomic import replacing
-    from MRIDenoiseLib.io.labels import read_mask
-
-    if report is not None:
-        refuse_places_that_collide(reference, {"--report": report})
-        check_json(report, overwrite=overwrite)
-    target = _read(reference, facts, choice)
-    volumes = [(f"image {number}", _read(source, facts, choice)) for number, source in enumerate(sources, start=1)]
-    with ProgressDisplay() as progress, StopRequest() as should_stop:
-        progress(0.0, None, "Segmenting")
-        from MRIDenoiseLib.evaluation.figures.tissues import compare_tissues
-
-        where = None if mask is None else read_mask(mask, target)
-        found, rows = compare_tissues(volumes, target, settings, where, lambda done: progress(done, None, "Segmenting"), should_stop)
-        if report is not None:
-            with replacing(report, overwrite) as temporary:
-                temporary.write_text(json.dumps(_comparison(found, rows), indent=2) + "\n", encoding="utf-8")
-    _show_agreement(found, rows)
-    for number, source in enumerate(sources, start=1):
-        Console(soft_wrap=True).print(Text.assemble((f"image {number}:", "bold"), f" {source}"))
-    _show_places({"report": report})
-
-
-def _read(source: Path, facts: dict[str, str | None], choice: dict[str, int | None]) -> Volume:
+def read_with_facts(source: Path, facts: dict[str, str | None], choice: dict[str, int | None]) -> Volume:
+    """A volume with what the user says about it, such as its organ, which wins over its headers."""
     from MRIDenoiseLib import io, prompt
 
     image = io.read(source, **choice)
@@ -173,14 +126,14 @@ def _check_places(places: list[Path] | list[Path | None], *, overwrite: bool) ->
 def _write(found: Segmentation, image: Volume, places: dict[str, Path | None], *, overwrite: bool) -> None:
     """Write all that was asked for, or nothing."""
     from MRIDenoiseLib.io import Derivation
-    from MRIDenoiseLib.io.atomic import replacing
+    from MRIDenoiseLib.io.atomic import json_text, replacing
     from MRIDenoiseLib.io.labels import write_colour_table, write_labels, write_maps
 
     done = Derivation("HMRF-EM tissue classes", "none", 0, asdict(found.settings) | {"mask": found.mask}, suffix="tissues")
     writers = {
         "--posteriors": lambda path: write_maps(found.posteriors, image, path, done),
         "--partial-volumes": lambda path: write_maps(found.partial_volumes, image, path, done),
-        "--report": lambda path: path.write_text(json.dumps(found.report(), indent=2) + "\n", encoding="utf-8"),
+        "--report": lambda path: path.write_text(json_text(found.report()), encoding="utf-8"),
         "the colour table": lambda path: write_colour_table(found.classes, path),
         "OUT": lambda path: write_labels(found.labels, image, found.classes, path, done),
     }
@@ -199,47 +152,19 @@ def _show_classes(found: Segmentation) -> None:
     for kind in found.classes:
         table.add_row(str(kind.value), _name(kind), f"{kind.millilitres:.1f}", f"{kind.mean:.4g}")
     console.print(table)
-    _say_what_classes_are(found, console)
+    say_what_classes_are(found, console)
 
 
-def _show_agreement(found: Segmentation, rows: list[TissueAgreement]) -> None:
-    console = Console(soft_wrap=True)
-    table = Table("Dice", *(kind.name for kind in found.classes), "mean", box=None, padding=(0, 2, 0, 0))
-    for row in rows:
-        table.add_row(row.name, *map(_figure, row.agreement.classes), _figure(row.agreement.mean))
-    for name, kinds in (("reference, ml", found.classes), *((f"{row.name}, ml", row.segmentation.classes) for row in rows)):
-        table.add_row(Text(name, style="dim"), *(Text(f"{kind.millilitres:.1f}", style="dim") for kind in kinds))
-    console.print(table)
-    console.print("Dice rewards smoothness: a denoised image should agree better than the first image merely blurred.")
-    _say_what_classes_are(found, console)
-
-
-def _comparison(found: Segmentation, rows: list[TissueAgreement]) -> dict[str, Any]:
-    """A JSON-ready account of a comparison, free of names and paths."""
-
-    def known(value: float) -> float | None:
-        return None if math.isnan(value) else value
-
-    compared = [
-        {
-            "image": row.name,
-            "dice": [known(value) for value in row.agreement.classes],
-            "mean": known(row.agreement.mean),
-            "millilitres": [kind.millilitres for kind in row.segmentation.classes],
-        }
-        for row in rows
-    ]
-    return {"reference": found.report(), "compared": compared}
-
-
-def _say_what_classes_are(found: Segmentation, console: Console) -> None:
+def say_what_classes_are(found: Segmentation, console: Console) -> None:
+    """Notes for whoever takes classes for anatomy, or a rough mask for the brain."""
     if not found.anatomical:
         console.print(Text("Note: these are classes of intensity, not of anatomy.", style="yellow"))
     if found.mask == "brain":
         console.print(Text("Note: the brain was found by threshold and morphology; look at it, or give --mask.", style="yellow"))
 
 
-def _show_places(places: dict[str, Path | None]) -> None:
+def show_places(places: dict[str, Path | None]) -> None:
+    """Where the outputs lie, by what the user calls them."""
     console = Console(soft_wrap=True)
     for name, place in places.items():
         if place is not None:
@@ -250,7 +175,3 @@ def _show_places(places: dict[str, Path | None]) -> None:
 
 def _name(kind: TissueClass) -> Text:
     return Text.assemble(("\u25a0 ", f"rgb({kind.colour[0]},{kind.colour[1]},{kind.colour[2]})"), kind.name)
-
-
-def _figure(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}"

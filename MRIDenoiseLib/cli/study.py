@@ -18,7 +18,7 @@ from MRIDenoiseLib.cli.study_analyse import analyse, power
 from MRIDenoiseLib.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
-    from MRIDenoiseLib.reader_study.reading.reading import Presentation, Progress
+    from MRIDenoiseLib.reader_study.reading.reading import Presentation, ReadingStatus
 
 study_app = typer.Typer(help="Make a blinded reader study, read it, take out its ratings, and analyse them.", no_args_is_help=True)
 
@@ -39,7 +39,7 @@ def create(
     from MRIDenoiseLib.reader_study.running.creation import create_study
 
     with ProgressDisplay() as progress, StopRequest() as should_stop:
-        folder = create_study(config, out, lambda done, what: progress(done, None, what), should_stop)
+        folder = create_study(config, out, progress, should_stop)
     plan = read_plan(folder.reading)
     console = Console(soft_wrap=True)
     for reader in plan.readers:
@@ -214,7 +214,7 @@ def _given(answers: list[str]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _row(one: Progress) -> tuple[str, ...]:
+def _row(one: ReadingStatus) -> tuple[str, ...]:
     return (
         one.reader,
         f"{one.session} of {one.sessions}",

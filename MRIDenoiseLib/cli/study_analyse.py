@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,7 +31,7 @@ def analyse(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are already there.")] = False,
 ) -> None:
     """Lift the blinding and analyse a study: tests, agreement, equivalence, figures and conclusions, in one report."""
-    from MRIDenoiseLib.io.atomic import check_target
+    from MRIDenoiseLib.io.atomic import check_target, write_json
     from MRIDenoiseLib.reader_study.reading.folder import READING
 
     refuse_places_that_collide(study, {"--out": out, "--json": json_file})
@@ -48,7 +47,7 @@ def analyse(
 
     check_figures()
     from MRIDenoiseLib.reader_study.analysis.analyse import analyse_study
-    from MRIDenoiseLib.reader_study.analysis.report import write_json, write_report
+    from MRIDenoiseLib.reader_study.analysis.report import as_json, write_report
     from MRIDenoiseLib.reader_study.analysis.words import conclusions
 
     console = Console(soft_wrap=True)
@@ -56,7 +55,7 @@ def analyse(
         found = analyse_study(study)
         write_report(found, out, overwrite=overwrite)
         if json_file is not None:
-            write_json(found, json_file, overwrite=overwrite)
+            write_json(json_file, as_json(found), overwrite=overwrite)
     for sentence in conclusions(found).confirmatory:
         console.print(Text(f"- {sentence}"))
     gaps = sum(one.missing for one in found.missing)
@@ -92,6 +91,7 @@ def power(
     scores, numbers = _arms(arms), _numbers(subjects)
     if json_file is not None:
         check_json(json_file, overwrite=overwrite)
+    from MRIDenoiseLib.io.atomic import write_json
     from MRIDenoiseLib.reader_study.analysis.power import power as simulate
     from MRIDenoiseLib.reader_study.running.simulation import SimulatedReaders
 
@@ -114,12 +114,8 @@ def power(
             )
             found.append(one)
     if json_file is not None:
-        _write(
-            json_file,
-            {"arms": scores, "readers": asdict(model), "number_of_readers": readers, "alpha": alpha, "margin": margin},
-            found,
-            overwrite,
-        )
+        assumed = {"arms": scores, "readers": asdict(model), "number_of_readers": readers, "alpha": alpha, "margin": margin}
+        write_json(json_file, {"assumed": assumed, "power": [asdict(one) for one in found]}, overwrite=overwrite)
     console.print(_table(found, margin))
     console.print("With 95 % intervals of the simulation. Equal arms: how often a difference is shown by mistake.")
 
@@ -141,14 +137,6 @@ def _table(found: list[Power], margin: float) -> Table:
 
 def _percent(found: Rate) -> str:
     return f"{100 * found.value:.0f} % ({100 * found.low:.0f}-{100 * found.high:.0f})"
-
-
-def _write(path: Path, assumed: dict[str, object], found: list[Power], overwrite: bool) -> None:
-    from MRIDenoiseLib.io.atomic import replacing
-
-    with replacing(path, overwrite) as temporary:
-        text = json.dumps({"assumed": assumed, "power": [asdict(one) for one in found]}, indent=1, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def _arms(text: str) -> dict[str, float]:

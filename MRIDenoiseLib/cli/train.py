@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -20,6 +19,7 @@ from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import CANCELLED, Cancelled, MRIDenoiseError, SettingsError
 
 if TYPE_CHECKING:
+    from MRIDenoiseLib.progress import Progress, ShouldStop
     from MRIDenoiseLib.training.recipe import Recipe, Stage
     from MRIDenoiseLib.training.start import Start
 
@@ -28,7 +28,6 @@ PART = "Less than the whole recipe"
 OUTPUT = "The finished model"
 
 Network = Literal["noise_estimator", "restoration", "denoiser", "degradation", "flow"]
-Progress = Callable[[float, float | None, str], None]
 
 
 def train(
@@ -153,7 +152,7 @@ def _train(
     only: Network | None,
     process: int,
     progress: Progress,
-    should_stop: Callable[[], bool],
+    should_stop: ShouldStop,
 ) -> None:
     """Check everything that can be checked, then train."""
     from MRIDenoiseLib.training.data import open_data

@@ -19,6 +19,7 @@ import numpy as np
 
 from MRIDenoiseLib.data.manifest import CleanVolume, ManifestRow, manifest_acquisition
 from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.io.atomic import json_text
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 
 INDEX = "PACKED.json"
@@ -45,7 +46,7 @@ def write_packed(volumes: Sequence[CleanVolume], folder: Path) -> None:
         told = {"file": name, "sha256": sha256(data).hexdigest(), "shape": slices.shape, "slice_spacing": volume.slice_spacing}
         told |= {"coarsening": volume.coarsening, "plane": asdict(volume.acquisition.plane), "row": asdict(volume.row)}
         index.append(told)
-    (folder / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+    (folder / INDEX).write_text(json_text(index), encoding="utf-8")
 
 
 def read_packed(folder: Path) -> list[CleanVolume]:

@@ -110,7 +110,7 @@ def _acceleration(noisy: Image, clean: Image, given: float | None) -> Accelerati
 def _partner(noisy: Image, candidates: Sequence[Image]) -> Image | str:
     """The one full image that belongs to an accelerated one, or why there is none."""
     if noisy.volumes > 1:
-        return "it images every place several times; export one volume, or prepare it with --repeats"
+        return "it images every place several times; export one volume, or take mridenoise prepare repeats"
     if noisy.name:
         same = [image for image in candidates if image.name == noisy.name]
         if len(same) != 1:

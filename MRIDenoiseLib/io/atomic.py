@@ -2,12 +2,13 @@
 
 A run that fails, is cancelled or is interrupted then leaves either the old result or none, never half a one.
 
-Values as JSON can hold them.
+JSON as all reports have it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import platform
@@ -139,6 +140,34 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, content: Any, *, overwrite: bool = False) -> None:
+    """Write a report as JSON, whole or not at all.
+
+    Args:
+        path: the file.
+        content: see :func:`json_text`.
+        overwrite: whether a file that is there may be replaced.
+
+    Raises:
+        OutputError: it is there already, or cannot be written.
+        TypeError: the content holds what JSON does not know.
+    """
+    with replacing(path, overwrite) as temporary:
+        temporary.write_text(json_text(content), encoding="utf-8")
+
+
+def json_text(content: Any) -> str:
+    """JSON as all reports have it: in the order given, for people to read, with null for what is no finite number.
+
+    Args:
+        content: mappings, sequences, words and numbers.
+
+    Raises:
+        TypeError: it holds something else.
+    """
+    return json.dumps(json_ready(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def json_ready(value: Any) -> Any:

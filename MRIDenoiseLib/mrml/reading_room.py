@@ -16,7 +16,7 @@ from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.mrml.case_regions import CaseRegions
 from MRIDenoiseLib.mrml.case_views import CaseViews
 from MRIDenoiseLib.reader_study.reading.answers import Sheet
-from MRIDenoiseLib.reader_study.reading.reading import Presentation, Progress, Reading, now
+from MRIDenoiseLib.reader_study.reading.reading import Presentation, Reading, ReadingStatus, now
 
 _Circles = Mapping[str, Mapping[str, Sequence[float]]]
 """Question -> region -> [r, a, s, radius]."""
@@ -52,7 +52,7 @@ class ReadingRoom:
         self._begun_with = self._sheet
         self._drafts: dict[str, tuple[Sheet, _Circles]] = {}
         self._circles: _Circles = {}
-        self._progress: Progress | None = None
+        self._progress: ReadingStatus | None = None
         self._before: str | None = None
         self._paused = False
 
@@ -92,7 +92,7 @@ class ReadingRoom:
         return self._reading.study if self._reading is not None else ""
 
     @property
-    def progress(self) -> Progress | None:
+    def progress(self) -> ReadingStatus | None:
         """How far the reader is; None when no reading is going on."""
         return self._progress
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
 from MRIDenoiseLib.errors import Cancelled, InputError
+from MRIDenoiseLib.progress import ShouldStop
 from MRIDenoiseLib.segmentation.hmrf import TissueSettings, segment_tissues
 from MRIDenoiseLib.segmentation.masks import brain_mask, whole_body_mask
 from MRIDenoiseLib.volume import Volume
@@ -102,7 +103,7 @@ def segment(
     settings: TissueSettings | None = None,
     mask: np.ndarray | None = None,
     progress: Callable[[float], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop | None = None,
     *,
     mask_kind: str = "given",
 ) -> Segmentation:

@@ -15,6 +15,7 @@ from torch import Tensor
 from MRIDenoiseLib.errors import Cancelled, SettingsError
 from MRIDenoiseLib.image.scale import clean_scale
 from MRIDenoiseLib.io import Derivation
+from MRIDenoiseLib.progress import ShouldStop
 from MRIDenoiseLib.simulation.acquisition_model import AcquisitionModel
 from MRIDenoiseLib.simulation.kspace import window2d
 from MRIDenoiseLib.simulation.noise import acquire_volume, level1, rician
@@ -105,7 +106,7 @@ def simulate_volume(
     clean: Volume,
     simulation: Simulation,
     progress: Callable[[float], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop | None = None,
 ) -> Volume:
     """The noisy version of a clean volume, with its geometry, pixel type, headers and scale.
 

@@ -25,6 +25,7 @@ from MRIDenoiseLib.data.records import INDEX, RecordMeta, RecordStore, record_ac
 from MRIDenoiseLib.data.samples import PairSampler
 from MRIDenoiseLib.errors import Cancelled, InputError, SettingsError
 from MRIDenoiseLib.models.bundle.files import sha256
+from MRIDenoiseLib.progress import ShouldStop
 from MRIDenoiseLib.prompt import describe
 from MRIDenoiseLib.prompt.acceleration import DEFAULT_ACCELERATION
 from MRIDenoiseLib.training.batches import Batches
@@ -134,7 +135,7 @@ class TrainingData:
 
 
 def open_data(
-    folders: Sequence[Path], progress: Callable[[int, int], None] | None = None, should_stop: Callable[[], bool] | None = None
+    folders: Sequence[Path], progress: Callable[[int, int], None] | None = None, should_stop: ShouldStop | None = None
 ) -> TrainingData:
     """Read what training draws from.
 

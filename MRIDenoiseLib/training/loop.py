@@ -18,6 +18,7 @@ from torch import nn
 
 from MRIDenoiseLib.data.samples import Batch
 from MRIDenoiseLib.errors import Cancelled, SettingsError
+from MRIDenoiseLib.progress import ShouldStop
 from MRIDenoiseLib.training.batches import Batches, stream, workers_for
 from MRIDenoiseLib.training.checkpoint import load_checkpoint, save_checkpoint
 from MRIDenoiseLib.training.log import TrainingLog
@@ -67,7 +68,7 @@ def train_stage(
     seed: int,
     identity: str,
     progress: Callable[[int, float, float], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop | None = None,
 ) -> StageRun:
     """Train, or go on training, until the stage's steps or minutes are done; the objective then holds the averaged weights.
 

@@ -22,7 +22,7 @@ from MRIDenoiseLib.data.manifest import MANIFEST, check_columns, manifest_row, m
 from MRIDenoiseLib.data.records import INDEX, OWN_NOISE, OWN_NOISE_BY, RecordStore
 from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.inference.analysis import analyse
-from MRIDenoiseLib.io.atomic import replacing
+from MRIDenoiseLib.io.atomic import json_text, replacing
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.progress import Pace, Progress, ShouldStop
 
@@ -145,7 +145,7 @@ def write(folder: Path, found: list[OwnNoise], estimator: Estimator) -> None:
         rows = [["file", COLUMN], *([name, str(value)] for name, value in values.items())] if is_store else _manifest_with(folder, values)
         with table.open("w", newline="", encoding="utf-8") as lines:
             csv.writer(lines, lineterminator="\n").writerows(rows)
-        told.write_text(json.dumps(account, indent=1) + "\n", encoding="utf-8")
+        told.write_text(json_text(account), encoding="utf-8")
 
 
 def _names(folder: Path) -> list[str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
 
 from MRIDenoiseLib.errors import SettingsError
+from MRIDenoiseLib.progress import ShouldStop
 
 
 def refuse_other_checkpoints(accelerator: Accelerator, step: int) -> None:
@@ -30,7 +29,7 @@ def same_for_all(accelerator: Accelerator, part: float) -> float:
     return float(broadcast(told)[0])
 
 
-def told_to_stop(accelerator: Accelerator, should_stop: Callable[[], bool] | None) -> bool:
+def told_to_stop(accelerator: Accelerator, should_stop: ShouldStop | None) -> bool:
     """Whether any process was told to stop: all must leave the loop at the same step."""
     stop = should_stop is not None and should_stop()
     if accelerator.num_processes == 1:

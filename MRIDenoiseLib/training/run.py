@@ -15,6 +15,7 @@ from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.models.flow import FlowNetwork
 from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
+from MRIDenoiseLib.progress import ShouldStop
 from MRIDenoiseLib.training.batches import Batches
 from MRIDenoiseLib.training.checkpoint import load_checkpoint
 from MRIDenoiseLib.training.loop import StageRun, load_average, train_stage
@@ -49,7 +50,7 @@ def train(
     probes: Callable[[Stage], Batches] | None = None,
     only: StageName | None = None,
     progress: Callable[[Stage, int, float, float], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop | None = None,
 ) -> Trained:
     """Train every stage of a recipe, or go on where an earlier run was stopped.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import MRIDenoiseLib
 from MRIDenoiseLib.errors import InputError, OutputError, SettingsError
-from MRIDenoiseLib.io.atomic import replacing
+from MRIDenoiseLib.io.atomic import replacing, write_json
 from MRIDenoiseLib.training.checkpoint import make_folder
 from MRIDenoiseLib.training.recipe import Recipe
 from MRIDenoiseLib.training.start import NETWORKS, Start, begin_as_kept
@@ -71,9 +71,10 @@ def begin(run: Path, recipe: Recipe, start: Start, data: dict[str, Any], *, writ
         make_folder(run)
         if before is None:
             start.keep(run / START)
-        _write(run / RECIPE, recipe.as_yaml())
+        with replacing(run / RECIPE, overwrite=True) as temporary:
+            temporary.write_text(recipe.as_yaml(), encoding="utf-8")
         # Last: only a folder that holds everything counts as begun.
-        _write(run / ACCOUNT, json.dumps(asdict(account), indent=1) + "\n")
+        write_json(run / ACCOUNT, asdict(account), overwrite=True)
 
 
 def kept_start(run: Path, recipe: Recipe) -> Start:
@@ -115,11 +116,6 @@ def _refuse_other_files(run: Path) -> None:
     known = {*NETWORKS, RECIPE, START}
     if other := sorted(path.name for path in run.iterdir() if path.name not in known and not path.name.startswith(".")):
         raise OutputError(f"{run} holds other files, such as {other[0]}; name an empty folder for the run")
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path, overwrite=True) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def _program() -> dict[str, str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MRIDenoiseLib.errors import InputError, SettingsError
+from MRIDenoiseLib.progress import Progress, ShouldStop
 from MRIDenoiseLib.worker.exchange import share_array, take_volume
 from MRIDenoiseLib.worker.protocol import (
     Denoise,
@@ -26,8 +26,6 @@ from MRIDenoiseLib.worker.protocol import (
 if TYPE_CHECKING:
     from MRIDenoiseLib.inference import Denoiser
 
-Report = Callable[[float, float | None, str], None]
-ShouldStop = Callable[[], bool]
 Job = Load | Denoise | Segment | Save
 Answer = Loaded | Denoised | Segmented | Saved
 
@@ -43,7 +41,7 @@ class Jobs:
         self._folder = folder
         self._ready: tuple[tuple[str | None, str], Denoiser] | None = None
 
-    def do(self, job: Job, progress: Report, should_stop: ShouldStop) -> Answer:
+    def do(self, job: Job, progress: Progress, should_stop: ShouldStop) -> Answer:
         """The answer to a request.
 
         Args:
@@ -69,7 +67,7 @@ class Jobs:
         if self._ready is not None:
             import MRIDenoiseLib.models.bundle.text  # noqa: F401
 
-    def _denoiser(self, bundle: str | None, device: str, progress: Report) -> Denoiser:
+    def _denoiser(self, bundle: str | None, device: str, progress: Progress) -> Denoiser:
         if self._ready is None or self._ready[0] != (bundle, device):
             progress(0.0, None, "Loading the networks")
             from MRIDenoiseLib.card import bundled_model
@@ -83,7 +81,7 @@ class Jobs:
             self._ready = (bundle, device), Denoiser(Bundle.load(bundle or bundled_model(), text_later=True), device=device)
         return self._ready[1]
 
-    def _denoise(self, job: Denoise, progress: Report, should_stop: ShouldStop) -> Denoised:
+    def _denoise(self, job: Denoise, progress: Progress, should_stop: ShouldStop) -> Denoised:
         volume = take_volume(job.volume, self._folder)
         model = self._denoiser(job.bundle, job.device, progress)
         from MRIDenoiseLib.inference import Settings
@@ -103,7 +101,7 @@ class Jobs:
         told = result.report | ({"region": job.region} if job.region is not None else {})
         return Denoised(job.job, share_array(part, self._folder, f"{job.job}-denoised.npy"), box, result.noise_level, told)
 
-    def _segment(self, job: Segment, progress: Report, should_stop: ShouldStop) -> Segmented:
+    def _segment(self, job: Segment, progress: Progress, should_stop: ShouldStop) -> Segmented:
         from MRIDenoiseLib.io.geometry import same_grid
         from MRIDenoiseLib.segmentation import TissueSettings, dice, make_mask, segment
 
@@ -132,7 +130,7 @@ class Jobs:
             tissues.append(SharedTissues(name, share_array(one.labels, self._folder, f"{job.job}-labels-{number}.npy"), classes, scores))
         return Segmented(job.job, tissues, found[0].anatomical, kind)
 
-    def _save(self, job: Save, progress: Report) -> Saved:
+    def _save(self, job: Save, progress: Progress) -> Saved:
         from MRIDenoiseLib import io
         from MRIDenoiseLib.inference.report import derivation
         from MRIDenoiseLib.io.geometry import on_grid_of

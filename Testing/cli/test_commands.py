@@ -15,7 +15,10 @@ from MRIDenoiseLib.models.bundle.bundle import Bundle
 HEAVY = {"torch", "diffusers", "transformers", "peft", "SimpleITK", "pydicom", "numpy", "scipy", "matplotlib", "dask"}
 
 
-@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS + GROUPS)], ids=lambda command: " ".join(command) or "all")
+DEEPER = [["prepare", "pairs"], ["benchmark", "methods"], ["benchmark", "latency"]]
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS + GROUPS), *DEEPER], ids=lambda command: " ".join(command) or "all")
 def test_help_loads_no_heavy_library(command: list[str]) -> None:
     arguments = [*command, "--help"]
     code = f"import sys; from MRIDenoiseLib.cli import main; status = main({arguments!r}); print('loaded', *sys.modules); sys.exit(status)"

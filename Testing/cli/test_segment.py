@@ -1,4 +1,4 @@
-"""``mridenoise segment``: the label map and all that goes with it, the comparison, and what is refused."""
+"""``mridenoise segment``: the label map and all that goes with it, and what is refused."""
 
 import json
 import subprocess
@@ -8,32 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from tissue_files import files, run, save
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli import main
-from MRIDenoiseLib.evaluation.claims.tissue_phantom import phantom
-
-DIRECTION = (0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
-
-
-def save(voxels: np.ndarray, path: Path, spacing: tuple[float, float, float] = (1.0, 1.0, 3.0)) -> Path:
-    image = sitk.GetImageFromArray(voxels)
-    image.SetSpacing(spacing)
-    image.SetOrigin((-12.0, 7.0, 31.0))
-    image.SetDirection(DIRECTION)
-    sitk.WriteImage(image, str(path))
-    return path
-
-
-def files(folder: Path, snr: float = 20, seed: int = 0, name: str = "head_T1w") -> tuple[Path, Path, np.ndarray]:
-    """A phantom's image, the mask of its body, and its labels."""
-    made = phantom(shape=(6, 60, 64), snr=snr, seed=seed, bias=0.1)
-    image = save((10 * made.image).astype(np.int16), folder / f"{name}.nii.gz")
-    return image, save((made.labels > 0).astype(np.uint8), folder / "mask.nii.gz"), made.labels
-
-
-def run(*arguments: object) -> int:
-    return main([str(argument) for argument in arguments])
 
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".nrrd", ".mha"])
@@ -83,27 +60,6 @@ def test_a_knee_has_classes_of_intensity_and_says_so(tmp_path, capsys):
     assert "intensity class 2" in said and "not of anatomy" in said
 
 
-def test_images_are_compared_with_a_reference_and_with_a_blur(tmp_path, capsys):
-    reference, mask, _ = files(tmp_path, snr=40)
-    noisy, _, _ = files(tmp_path, snr=5, seed=1, name="noisy")
-    better, _, _ = files(tmp_path, snr=15, seed=2, name="better")
-    report = tmp_path / "report.json"
-    assert run("segment", "--compare", noisy, better, "--reference", reference, "--mask", mask, "--report", report) == 0
-    rows = json.loads(report.read_text())["compared"]
-    assert [row["image"].split(",")[0] for row in rows] == ["image 1", "image 1", "image 2"]
-    assert rows[0]["mean"] < rows[1]["mean"] and rows[0]["mean"] < rows[2]["mean"]
-    assert sum(rows[0]["millilitres"]) == pytest.approx(sum(rows[2]["millilitres"]))
-    said = capsys.readouterr().out
-    assert f"{rows[2]['mean']:.3f}" in said and "noisy" in said
-
-
-def test_a_reference_agrees_with_itself(tmp_path):
-    reference, mask, _ = files(tmp_path)
-    report = tmp_path / "report.json"
-    assert run("segment", "--compare", reference, "--reference", reference, "--mask", mask, "--report", report) == 0
-    assert json.loads(report.read_text())["compared"][0]["dice"] == [1, 1, 1]
-
-
 def damaged(folder: Path, kind: str) -> tuple[Path, Path]:
     """An image and a mask of which one will not do."""
     image, mask, labels = files(folder)
@@ -148,10 +104,8 @@ def test_what_cannot_be_segmented_ends_in_one_sentence(kind, said, tmp_path, cap
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("a.nii.gz",), "one volume and one file"),
+        (("a.nii.gz",), "Missing parameter: out"),
         (("a.nii.gz", "b.nii.gz", "--classes", 9), "2 to 6"),
-        (("a.nii.gz", "b.nii.gz", "--reference", "c.nii.gz"), "go together"),
-        (("a.nii.gz", "--compare"), "go together"),
         (("a.nii.gz", "b.png"), "give a name that ends in"),
         (("a.nii.gz", "b.nii.gz", "--posteriors", "b.nii.gz"), "same place"),
     ],
@@ -162,13 +116,6 @@ def test_options_that_do_not_fit_are_refused(options, said, tmp_path, monkeypatc
     image.rename(tmp_path / "a.nii.gz")
     assert run("segment", *options) == 2
     assert said in " ".join(capsys.readouterr().err.split())
-
-
-def test_an_image_on_another_grid_is_not_compared(tmp_path, capsys):
-    reference, mask, labels = files(tmp_path)
-    other = save((100 * labels).astype(np.int16), tmp_path / "o.nrrd", spacing=(1.0, 1.0, 2.0))
-    assert run("segment", "--compare", other, "--reference", reference, "--mask", mask) == 2
-    assert "image 1 and the reference lie on different grids" in " ".join(capsys.readouterr().err.split())
 
 
 def test_nothing_is_replaced_without_leave(tmp_path, capsys):

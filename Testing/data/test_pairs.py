@@ -164,7 +164,7 @@ def test_a_fast_series_of_several_volumes_is_sent_to_repeats(tmp_path: Path) -> 
     nifti(tmp_path / "fast" / "p1" / "t1.nii", np.stack([body(4, 16)] * 2))
     nifti(tmp_path / "full" / "p1" / "t1.nii", body(4, 16))
     cases, dropped = found(tmp_path)
-    assert not cases and "export one volume, or prepare it with --repeats" in dropped["fast 1"]
+    assert not cases and "export one volume, or take mridenoise prepare repeats" in dropped["fast 1"]
 
 
 @pytest.mark.parametrize(("acceleration", "inclusive"), [(0.5, None), (float("nan"), None), (99.0, None), (2.0, 1)])

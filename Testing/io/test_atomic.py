@@ -1,5 +1,6 @@
 """Results appear whole or not at all, and nothing of the user's is lost."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from MRIDenoiseLib.errors import OutputError
-from MRIDenoiseLib.io.atomic import replacing
+from MRIDenoiseLib.io.atomic import replacing, write_json
 
 
 def test_a_file_appears_only_after_it_is_complete(tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def test_an_interruption_between_the_two_renames_of_a_folder_loses_neither_resul
 
 KILLED_WHILE_WRITING = """
 import os, signal, sys
-from MRIDenoiseLib.io.atomic import replacing
+from MRIDenoiseLib.io.atomic import replacing, write_json
 with replacing(sys.argv[1], overwrite=True) as temporary:
     temporary.mkdir()
     (temporary / "half").touch()
@@ -140,7 +141,7 @@ def test_what_a_killed_run_left_goes_with_the_next_one_and_nothing_else_does(tmp
 MOVED_ASIDE_AND_KILLED = """
 import os, signal, sys
 from pathlib import Path
-from MRIDenoiseLib.io.atomic import replacing
+from MRIDenoiseLib.io.atomic import replacing, write_json
 rename = Path.rename
 def killed(self, new):
     if new == Path(sys.argv[1]):
@@ -163,3 +164,28 @@ def test_a_folder_that_a_killed_run_had_moved_aside_is_not_lost_when_the_next_on
         raise ValueError
     assert [p.name for p in target.iterdir()] == ["old"]
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_report_is_json_that_every_reader_takes_in_the_order_given(tmp_path: Path) -> None:
+    told = {"z": float("nan"), "a": [1.5, float("-inf"), ("ß", None)], "deep": {"b": {"c": float("inf")}, 3: True}}
+    write_json(tmp_path / "report.json", told)
+    text = (tmp_path / "report.json").read_text(encoding="utf-8")
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    found = json.loads(text, parse_constant=refuse)
+    assert found == {"z": None, "a": [1.5, None, ["ß", None]], "deep": {"b": {"c": None}, "3": True}}
+    assert list(found) == ["z", "a", "deep"] and "ß" in text and text.endswith("}\n")
+
+
+def test_a_report_that_cannot_be_written_leaves_the_earlier_one_and_nothing_beside_it(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    write_json(report, {"first": 1})
+    with pytest.raises(OutputError, match="exists already"):
+        write_json(report, {"second": 2})
+    with pytest.raises(TypeError):
+        write_json(report, {"second": object()}, overwrite=True)
+    assert json.loads(report.read_text()) == {"first": 1} and list(tmp_path.iterdir()) == [report]
+    write_json(report, {"second": 2}, overwrite=True)
+    assert json.loads(report.read_text()) == {"second": 2}

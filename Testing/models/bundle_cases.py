@@ -8,7 +8,7 @@ import pytest
 
 from MRIDenoiseLib.errors import BundleError
 from MRIDenoiseLib.models.bundle.bundle import Bundle
-from MRIDenoiseLib.models.bundle.files import read_json, sha256, write_json
+from MRIDenoiseLib.models.bundle.files import read_json, sha256, write_canonical_json
 
 CACHED, UNCACHED = "siemens knee t2w", "ge head t1w 2x"
 CARD = {
@@ -22,14 +22,14 @@ def rewrite_json(folder: Path, name: str, change: Callable[[dict], object]) -> N
     """Change a JSON file and let the card agree, as a careless or hostile author would."""
     content = read_json(folder, name)
     change(content)
-    write_json(folder / name, content)
+    write_canonical_json(folder / name, content)
     accept(folder, name)
 
 
 def accept(folder: Path, name: str) -> None:
     card = read_json(folder, "card.json")
     card["files"][name] = sha256(folder / name)
-    write_json(folder / "card.json", card)
+    write_canonical_json(folder / "card.json", card)
 
 
 def refusal(folder: Path) -> str:

@@ -14,7 +14,7 @@ from MRIDenoiseLib.errors import BundleError, OutputError
 from MRIDenoiseLib.models.bundle import components as bundle_components
 from MRIDenoiseLib.models.bundle import text as bundle_text
 from MRIDenoiseLib.models.bundle.bundle import Bundle
-from MRIDenoiseLib.models.bundle.files import read_json, sha256, write_json
+from MRIDenoiseLib.models.bundle.files import read_json, sha256, write_canonical_json
 from MRIDenoiseLib.models.bundle.writing import write_bundle
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.configs import Networks, build_networks, tiny
@@ -97,7 +97,7 @@ def test_a_cached_prompt_is_what_the_encoder_gives_and_needs_no_encoder(copied: 
     (copied / "prompt_embeddings.safetensors").unlink()
     card = read_json(copied, "card.json")
     del card["files"]["prompt_embeddings.safetensors"]
-    write_json(copied / "card.json", card)
+    write_canonical_json(copied / "card.json", card)
     online = Bundle.load(copied)
     expected, expected_mask = online.encode([CACHED])
     assert "text_encoder" in vars(online)
@@ -202,7 +202,7 @@ def test_a_bundle_knows_which_organs_and_contrasts_it_was_trained_on(written):
 
 
 def test_a_card_that_says_nothing_of_its_training_is_trained_on_nothing_known(copied):
-    write_json(copied / "card.json", read_json(copied, "card.json") | {"training": "by hand"})
+    write_canonical_json(copied / "card.json", read_json(copied, "card.json") | {"training": "by hand"})
     assert Bundle.load(copied).trained_on == {"organ": frozenset(), "contrast": frozenset()}
 
 

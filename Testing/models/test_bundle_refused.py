@@ -9,7 +9,7 @@ import torch
 from bundle_cases import CACHED, CARD, accept, refusal, rewrite_json
 
 from MRIDenoiseLib.errors import BundleError
-from MRIDenoiseLib.models.bundle.files import read_json, write_json
+from MRIDenoiseLib.models.bundle.files import read_json, write_canonical_json
 from MRIDenoiseLib.models.bundle.prompts import PromptEmbeddings
 from MRIDenoiseLib.models.bundle.writing import write_bundle
 from MRIDenoiseLib.models.configs import Networks
@@ -75,7 +75,7 @@ def test_a_named_pipe_is_refused_without_waiting_for_it(copied: Path) -> None:
 def test_a_name_that_leads_out_of_the_folder_is_refused(copied: Path, name: str) -> None:
     card = read_json(copied, "card.json")
     card["files"][name] = "0" * 64
-    write_json(copied / "card.json", card)
+    write_canonical_json(copied / "card.json", card)
     assert "card.json names" in refusal(copied)
 
 
@@ -130,7 +130,7 @@ def test_a_configuration_that_does_not_fit_is_refused_even_when_the_hashes_agree
     if name == "card.json":
         card = read_json(copied, name)
         change(card)
-        write_json(copied / name, card)
+        write_canonical_json(copied / name, card)
     else:
         rewrite_json(copied, name, change)
     assert says in refusal(copied)

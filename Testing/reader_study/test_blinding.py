@@ -279,7 +279,7 @@ def test_who_stops_the_making_of_a_study_finds_nothing_left(tmp_path):
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(configuration()), encoding="utf-8")
     said: list[str] = []
     with pytest.raises(Cancelled, match="nothing was written"):
-        create_study(tmp_path / "study.yaml", tmp_path / "study", lambda done, what: said.append(what), lambda: len(said) == 3)
+        create_study(tmp_path / "study.yaml", tmp_path / "study", lambda done, left, what: said.append(what), lambda: len(said) == 3)
     assert said == [f"Blinding case {n} of 7" for n in (1, 2, 3)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "study.yaml"]
 

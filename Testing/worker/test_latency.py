@@ -6,8 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from MRIDenoiseLib.evaluation.speed.latency import import_seconds
-from MRIDenoiseLib.evaluation.speed.waiting import preview_seconds, ready_seconds
+from MRIDenoiseLib.evaluation.speed.latency import import_seconds, preview_seconds, ready_seconds
 from MRIDenoiseLib.volume import Volume
 
 NEEDLESS = ("torch._dynamo", "transformers", "peft", "accelerate", "sympy", "scipy.stats", "SimpleITK")

@@ -7,7 +7,6 @@ a sentence that says what they are; the second makes the printed tables from the
 from __future__ import annotations
 
 import inspect
-import json
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from MRIDenoiseLib.card import DETAILS
 from MRIDenoiseLib.data.manifest import MANIFEST, ManifestRow, read_manifest
 from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.evaluation.claims import CLAIMS
-from MRIDenoiseLib.io.atomic import replacing
+from MRIDenoiseLib.io.atomic import write_json
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.progress import Pace, Progress
 from MRIDenoiseLib.simulation.presets import BENCHMARK_ROWS
@@ -216,6 +215,5 @@ def write_measured(path: Path, model: Bundle | None, command: str, numbers: Numb
     """
     head = {name: value for name, value in numbers.items() if name != DETAILS}
     details = {DETAILS: numbers[DETAILS]} if numbers.get(DETAILS) else {}
-    content = {"command": command, "files": {} if model is None else model.card["files"], **head, **details}
-    with replacing(path, True) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+    files = {} if model is None else model.card["files"]
+    write_json(path, {"command": command, "files": files, **head, **details}, overwrite=True)

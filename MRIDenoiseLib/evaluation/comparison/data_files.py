@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +15,7 @@ from MRIDenoiseLib.evaluation.comparison.honest_reference import WHY_APART
 from MRIDenoiseLib.evaluation.comparison.run import Findings
 from MRIDenoiseLib.evaluation.comparison.summary import FIGURES, Against, MethodRow
 from MRIDenoiseLib.evaluation.denoisers import METHODS
-from MRIDenoiseLib.io.atomic import json_ready, replacing
+from MRIDenoiseLib.io.atomic import replacing, write_json
 
 ON_THE_TRUTH = (
     "Other people's methods stand at their best setting for the very image, chosen on the truth: an advantage that no user has. "
@@ -73,8 +72,7 @@ def write_data(path: Path, findings: Findings, rows: Sequence[MethodRow], agains
         "limits": {name: dict(limits) for name, limits in findings.limits.items()},
         "definitions": {name: definition._asdict() for name, definition in FIGURES.items()},
     }
-    with replacing(path, True) as temporary:
-        temporary.write_text(json.dumps(json_ready({**said, **content}), indent=1, ensure_ascii=False), encoding="utf-8")
+    write_json(path, {**said, **content}, overwrite=True)
 
 
 def _chosen(findings: Findings) -> dict[str, dict[str, Any]]:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from MRIDenoiseLib.errors import Paused, SettingsError
 from MRIDenoiseLib.evaluation.comparison.cells import Cell, Outcome
 from MRIDenoiseLib.evaluation.comparison.peer_cache import run_kept
+from MRIDenoiseLib.progress import ShouldStop
 
 POLL = 0.3
 """Seconds between two questions whether to stop."""
@@ -25,8 +26,6 @@ DEATHS = 3
 """So many workers may die on a cell before it is given up."""
 CONNECTION = 10
 """Seconds to wait for a scheduler."""
-
-ShouldStop = Callable[[], bool]
 
 
 def run_cells(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from MRIDenoiseLib.evaluation.comparison.plan import Plan
 from MRIDenoiseLib.evaluation.comparison.store import CellStore
 from MRIDenoiseLib.evaluation.comparison.usage import Usage
 from MRIDenoiseLib.evaluation.denoisers import METHODS
+from MRIDenoiseLib.progress import Progress, ShouldStop
 from MRIDenoiseLib.volume import Volume
 
 PART = 0.35
@@ -33,8 +33,8 @@ def expected(
     plan: Plan,
     folder: Path,
     jobs: int,
-    progress: Callable[[float, float | None, str], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
 ) -> float:
     """Seconds that the rest of a comparison takes, within a factor of about two.
 

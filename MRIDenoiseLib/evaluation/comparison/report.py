@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +29,7 @@ from MRIDenoiseLib.evaluation.figures.inclusive_reference import Inclusion, find
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.page import figure, heading, page, paragraph, table
+from MRIDenoiseLib.progress import Progress
 
 PAGE, DATA, CELLS, PICTURES = "report.html", "comparison.json", "cells.csv", "pictures"
 BOXED = ("psnr_foreground", "ssim_foreground", TISSUE_DICE, "slice_flicker")
@@ -52,7 +53,7 @@ class Report:
         self._command = command
         self._tables = Tables.of(self._findings)
 
-    def write(self, progress: Callable[[float, float | None, str], None] | None = None) -> Path:
+    def write(self, progress: Progress | None = None) -> Path:
         """Write page, tables and pictures; the page last, so that where it is, everything is.
 
         Returns:
@@ -217,7 +218,7 @@ class Report:
             caption = f"Model {name}: every organ and contrast of its training, with three vendors; mean over the tokens."
             yield f"clusters_{name}", plots.clusters(found.points, found.organs, found.contrasts, found.shares), caption
 
-    def _pictures(self, progress: Callable[[float, float | None, str], None] | None) -> Iterator[str]:
+    def _pictures(self, progress: Progress | None) -> Iterator[str]:
         yield heading("Pictures")
         yield paragraph(
             "The middle scored slice, the place with the most detail, and noisy minus image; one grey window a picture.", "note"

@@ -10,14 +10,12 @@ from statistics import mean
 
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation.comparison.cells import ADDED, LIMITS, OWN, Cell, Outcome
-from MRIDenoiseLib.evaluation.comparison.engine import ShouldStop, run_cells
+from MRIDenoiseLib.evaluation.comparison.engine import run_cells
 from MRIDenoiseLib.evaluation.comparison.honest_reference import counts
 from MRIDenoiseLib.evaluation.comparison.plan import Entrant, Plan
 from MRIDenoiseLib.evaluation.comparison.store import CellStore
 from MRIDenoiseLib.evaluation.denoisers.contender import Setting
-
-Progress = Callable[[float, float | None, str], None]
-"""Part done, seconds left or None, what is being done."""
+from MRIDenoiseLib.progress import Progress, ShouldStop
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy as np
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.blur import Blur
 from MRIDenoiseLib.io.geometry import same_grid
+from MRIDenoiseLib.progress import ShouldStop
 from MRIDenoiseLib.segmentation import Agreement, Segmentation, TissueSettings, dice, make_mask, segment
 from MRIDenoiseLib.volume import Volume
 
@@ -41,7 +42,7 @@ def compare_tissues(
     settings: TissueSettings | None = None,
     mask: np.ndarray | None = None,
     progress: Callable[[float], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: ShouldStop | None = None,
 ) -> tuple[Segmentation, list[TissueAgreement]]:
     """Segment a reference and images of the same thing, and tell how far they agree.
 

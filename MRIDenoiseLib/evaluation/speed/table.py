@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
+from MRIDenoiseLib.evaluation.speed.latency import Wait
 from MRIDenoiseLib.evaluation.speed.machine import Limits
 from MRIDenoiseLib.evaluation.speed.networks import Cost
 from MRIDenoiseLib.evaluation.speed.rows import CHANGE, Measured, Row
@@ -106,6 +107,15 @@ def machine_table(facts: Mapping[str, str], limits: Mapping[Precision, Limits]) 
         table.add_row(f"products, {precision}", f"{limit.operations / 1e9:.4g} GFLOP/s")
     for limit in list(limits.values())[:1]:
         table.add_row("copying", f"{limit.traffic / 1e9:.3g} GB/s")
+    return table
+
+
+def waiting_table(waits: Sequence[Wait]) -> Table:
+    """How long a user waits."""
+    table = _table("How long a user waits, with the bundled model on the processor", "for")
+    table.add_column("", justify="right")
+    for wait in waits:
+        table.add_row(wait.what, f"{wait.value:.2f} {wait.unit}")
     return table
 
 

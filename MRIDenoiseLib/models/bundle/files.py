@@ -90,8 +90,8 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     return content
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write an object so that the same content always gives the same bytes."""
+def write_canonical_json(path: Path, content: dict[str, Any]) -> None:
+    """Write an object so that the same content always gives the same bytes, whose hash a card holds; reports are not written so."""
     path.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 

@@ -19,7 +19,7 @@ from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle import components
 from MRIDenoiseLib.models.bundle import text as texts
 from MRIDenoiseLib.models.bundle.bundle import Bundle
-from MRIDenoiseLib.models.bundle.files import FORMAT, INDEX, PROMPTS, list_files, read_json, sha256, write_json
+from MRIDenoiseLib.models.bundle.files import FORMAT, INDEX, PROMPTS, list_files, read_json, sha256, write_canonical_json
 from MRIDenoiseLib.models.bundle.prompts import PromptEmbeddings, encode_prompt, encoder_hash
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.models.flow import FlowNetwork
@@ -88,7 +88,7 @@ def write_bundle(
         kind = "CLIPTokenizer" if isinstance(tokenizer, CLIPTokenizer) else "PreTrainedTokenizerFast"
         classes = {name: type(network).__name__ for name, network in networks.items()}
         classes |= {"text_encoder": "CLIPTextModel", "tokenizer": kind, "scheduler": "DDIMScheduler"}
-        write_json(folder / INDEX, components.index_of(classes))
+        write_canonical_json(folder / INDEX, components.index_of(classes))
         for name in list_files(folder):
             if name.endswith(".json"):
                 _forget_where(folder, name)
@@ -98,7 +98,7 @@ def write_bundle(
             # safetensors writes files that only their owner may read.
             (folder / name).chmod(0o644)
         parameters = {name: parameter_count(part) for name, part in {**networks, "text_encoder": text_encoder}.items()}
-        write_json(folder / CARD, {**card, "format": FORMAT, "parameters": parameters, "files": files})
+        write_canonical_json(folder / CARD, {**card, "format": FORMAT, "parameters": parameters, "files": files})
         Bundle.verify(folder)
     return Bundle.load(path)
 
@@ -136,7 +136,7 @@ def _forget_where(folder: Path, name: str) -> None:
     if "base_model_name_or_path" in kept:
         kept["base_model_name_or_path"] = None
     if kept != content:
-        write_json(folder / name, kept)
+        write_canonical_json(folder / name, kept)
 
 
 def _write_prompts(folder: Path, prompts: Iterable[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,18 +27,8 @@ def write_report(analysis: Analysis, path: Path, *, overwrite: bool = False) -> 
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(analysis: Analysis, path: Path, *, overwrite: bool = False) -> None:
-    """Write everything that the report rests on.
-
-    Raises:
-        OutputError: the file is there already, or cannot be written.
-    """
-    with replacing(path, overwrite) as temporary:
-        temporary.write_text(json.dumps(as_json(analysis), indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-
-
 def as_json(analysis: Analysis) -> dict[str, Any]:
-    """The analysis as JSON has it; a number that cannot be had is null, and ``reason`` beside it says why.
+    """Everything that the report rests on, as JSON has it: a number that cannot be had is null, and ``reason`` beside it says why.
 
     Patients' codes are not in it.
     """

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from MRIDenoiseLib.errors import InputError, SettingsError
-from MRIDenoiseLib.io.atomic import replacing
+from MRIDenoiseLib.io.atomic import write_json
 from MRIDenoiseLib.reader_study.reading.forms import Field, Form, fields_for
 
 READING = "reading"
@@ -170,7 +170,7 @@ def write_plan(reading: Path, plan: ReadingPlan) -> None:
         OutputError: it is there already, or cannot be written.
     """
     found = {"format": FORMAT, **asdict(plan), "forms": [form.as_json() for form in plan.forms]}
-    _write(reading / PLAN, found)
+    write_json(reading / PLAN, found)
 
 
 def write_list(path: Path, study: str, sessions: tuple[tuple[Item, ...], ...]) -> None:
@@ -179,12 +179,7 @@ def write_list(path: Path, study: str, sessions: tuple[tuple[Item, ...], ...]) -
     Raises:
         OutputError: it is there already, or cannot be written.
     """
-    _write(path, {"format": FORMAT, "study": study, "sessions": [[asdict(item) for item in session] for session in sessions]})
-
-
-def _write(path: Path, values: Mapping[str, Any]) -> None:
-    with replacing(path, overwrite=False) as temporary:
-        temporary.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(path, {"format": FORMAT, "study": study, "sessions": [[asdict(item) for item in session] for session in sessions]})
 
 
 def read_plan(reading: Path) -> ReadingPlan:

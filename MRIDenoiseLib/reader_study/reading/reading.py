@@ -71,7 +71,7 @@ class Presentation:
 
 
 @dataclass(frozen=True)
-class Progress:
+class ReadingStatus:
     """How far a reader is.
 
     Args:
@@ -157,7 +157,7 @@ class Reading:
         """Whether a case is shown whose time stands still."""
         return self._shown is not None and self._since is None
 
-    def status(self) -> Progress:
+    def status(self) -> ReadingStatus:
         """How far the reader is, and what to tell him. Changes nothing."""
         latest = self._latest()
         index = self._session_at(latest)
@@ -175,7 +175,7 @@ class Reading:
             )
         else:
             sentence = f"Session {session} of {sessions}: {done} of {len(items)} cases are read."
-        return Progress(self._reader, session, sessions, done, len(items), done_in_all, len(self._items()), state, opens, sentence)
+        return ReadingStatus(self._reader, session, sessions, done, len(items), done_in_all, len(self._items()), state, opens, sentence)
 
     def next(self) -> Presentation | None:
         """The case to read now; None when the session is over or not open yet, of which :meth:`status` tells.
@@ -209,7 +209,7 @@ class Reading:
         self._show(chosen)
         return self._presentation(chosen, self._latest()[item])
 
-    def save(self, answers: Mapping[str, Any], seconds: float | None = None) -> Progress:
+    def save(self, answers: Mapping[str, Any], seconds: float | None = None) -> ReadingStatus:
         """Save the answers to the case shown. When this returns, they are on the disk.
 
         Args:

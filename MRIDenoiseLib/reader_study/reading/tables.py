@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from MRIDenoiseLib.errors import OutputError
-from MRIDenoiseLib.io.atomic import replacing
+from MRIDenoiseLib.io.atomic import replacing, write_json
 
 ENDINGS = (".csv", ".json")
 
@@ -22,14 +22,13 @@ def write_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], path: 
     """
     if path.suffix.lower() not in ENDINGS:
         raise OutputError(f"{path.name} must end in {' or '.join(ENDINGS)}")
-    with replacing(path, overwrite) as temporary:
-        if path.suffix.lower() == ".json":
-            temporary.write_text(json.dumps(list(rows), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-            return
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file)
-            table.writerow(columns)
-            table.writerows([_cell(row[name]) for name in columns] for row in rows)
+    if path.suffix.lower() == ".json":
+        write_json(path, rows, overwrite=overwrite)
+        return
+    with replacing(path, overwrite) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(columns)
+        table.writerows([_cell(row[name]) for name in columns] for row in rows)
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

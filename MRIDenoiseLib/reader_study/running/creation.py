@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.errors import Cancelled, InputError, MRIDenoiseError
 from MRIDenoiseLib.io.atomic import check_target, replacing
+from MRIDenoiseLib.progress import Progress, ShouldStop
 from MRIDenoiseLib.reader_study.reading.folder import VOLUMES, Item, ReadingPlan, StudyFolder, Window, volume_path, write_plan
 from MRIDenoiseLib.reader_study.reading.store import RatingStore
 from MRIDenoiseLib.reader_study.running.audit import audit
@@ -21,18 +22,16 @@ from MRIDenoiseLib.reader_study.running.key import Image, Key, write_key
 CONFIGURATION = "study.yaml"
 """In the key's folder, with every case and file named in full."""
 
-Progress = Callable[[float, str], None]
-
 
 def create_study(
-    configuration: Path, out: Path, progress: Progress = lambda done, what: None, should_stop: Callable[[], bool] = lambda: False
+    configuration: Path, out: Path, progress: Progress = lambda *_: None, should_stop: ShouldStop = lambda: False
 ) -> StudyFolder:
     """Make a study in a new folder, all of it or nothing.
 
     Args:
         configuration: the YAML file.
         out: the study's folder; must not exist yet.
-        progress: told the part done, 0..1, and what is being done.
+        progress: told before every case; how long the rest takes is not reckoned.
         should_stop: asked between cases.
 
     Raises:
@@ -58,12 +57,12 @@ def create_study(
         for number, case in enumerate(cases):
             if should_stop():
                 raise Cancelled("stopped; nothing was written")
-            progress(number / (len(cases) + 1), f"Blinding case {number + 1} of {len(cases)}")
+            progress(number / (len(cases) + 1), None, f"Blinding case {number + 1} of {len(cases)}")
             for volume, arm, window, factor in _blinded(case, study, folder.reading):
                 names[case.name, arm] = volume
                 images[volume] = Image(case.name.subject, case.name.group, arm, factor)
                 windows[volume] = window
-        progress(len(cases) / (len(cases) + 1), "Auditing the blinding")
+        progress(len(cases) / (len(cases) + 1), None, "Auditing the blinding")
         equalise_dates(volume_path(folder.reading, volume) for volume in windows)
         plan = ReadingPlan(
             study=secrets.token_hex(8),
@@ -85,7 +84,7 @@ def create_study(
         leaks = audit(folder.reading, key)
         if leaks:
             raise InputError(f"the blinding would not hold ({leaks[0]}), so no study was made")
-        progress(1.0, "Done")
+        progress(1.0, None, "Done")
     return StudyFolder(out)
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.io.atomic import replacing
+from MRIDenoiseLib.io.atomic import write_json
 
 KEY = "key.json"
 
@@ -56,8 +56,7 @@ def write_key(folder: Path, key: Key) -> None:
     Raises:
         OutputError: there is one, or it cannot be written.
     """
-    with replacing(folder / KEY, overwrite=False) as temporary:
-        temporary.write_text(json.dumps(asdict(key), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(folder / KEY, asdict(key))
 
 
 def read_key(folder: Path) -> Key:

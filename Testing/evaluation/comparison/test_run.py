@@ -217,7 +217,7 @@ def test_public_benchmarks_run_from_files_of_the_downloaded_layout(
     """By the commands that the configuration names, with fewer methods; zero-shot and few-shot are two rows of the table."""
     write(tmp_path / "in")
     folder = tmp_path / "pairs"
-    assert main(["prepare", f"--{name}", str(tmp_path / "in"), str(folder), "--external"]) == 0
+    assert main(["prepare", name, str(tmp_path / "in"), str(folder), "--external"]) == 0
     monkeypatch.setenv(f"{name.upper()}_PAIRS", str(folder))
     monkeypatch.setenv(f"{name.upper()}_MODEL", str(tiny_bundle))
     monkeypatch.setattr(configuration, "bundled_model", lambda: tiny_bundle)

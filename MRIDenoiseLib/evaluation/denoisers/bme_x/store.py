@@ -14,7 +14,7 @@ from MRIDenoiseLib.card import CARD, ROOT
 from MRIDenoiseLib.errors import BundleError
 from MRIDenoiseLib.evaluation.denoisers.bme_x.network import BmeX
 from MRIDenoiseLib.io.atomic import replacing
-from MRIDenoiseLib.models.bundle.files import list_files, read_json, sha256, write_json
+from MRIDenoiseLib.models.bundle.files import list_files, read_json, sha256, write_canonical_json
 
 FORMAT = "mridenoise-peer/1"
 CONFIG = "config.json"
@@ -42,10 +42,10 @@ def save(bme_x: BmeX, folder: Path, card: Mapping[str, Any], *, overwrite: bool 
     stored = {name: value.contiguous().cpu().to(torch.float32 if "running_" in name else torch.float16) for name, value in state.items()}
     with replacing(folder, overwrite, lambda old: {path.name for path in old.iterdir()} <= {CARD, *FILES}) as temporary:
         temporary.mkdir()
-        write_json(temporary / CONFIG, {name: bme_x.config[name] for name in CONFIG_NAMES})
+        write_canonical_json(temporary / CONFIG, {name: bme_x.config[name] for name in CONFIG_NAMES})
         save_file(stored, temporary / WEIGHTS)
         hashes = {name: sha256(temporary / name) for name in FILES}
-        write_json(temporary / CARD, {**card, "format": FORMAT, "files": hashes})
+        write_canonical_json(temporary / CARD, {**card, "format": FORMAT, "files": hashes})
 
 
 def load(folder: Path = FOLDER) -> BmeX:
