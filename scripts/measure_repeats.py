@@ -25,7 +25,7 @@ from MRIDenoiseLib.data.repeat_sets import read_repeat_sets
 from MRIDenoiseLib.evaluation.claims.claim import write_measured
 from MRIDenoiseLib.evaluation.claims.repeats import LARGEST_BIAS, NOTE, Closeness, RepeatResult, Rival, measure_repeats
 from MRIDenoiseLib.evaluation.claims.synthetic_repeats import ENOUGH, synthetic_repeats
-from MRIDenoiseLib.evaluation.denoisers.bm4d import block_matching
+from MRIDenoiseLib.evaluation.denoisers.peers import block_matching
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.volume import Volume

@@ -18,6 +18,7 @@ from MRIDenoiseLib.cli.places import check_json
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import Cancelled, MRIDenoiseError, SettingsError
 from MRIDenoiseLib.io.atomic import json_ready
+from MRIDenoiseLib.methods import METHODS
 
 if TYPE_CHECKING:
     from MRIDenoiseLib.cli.waiting import Wait
@@ -39,7 +40,7 @@ def benchmark(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            help="default, regression, posterior-mean, sharpened, fidelity-guided or ddim; may be given more than once.",
+            help=f"default, {', '.join(METHODS)}; may be given more than once.",
             rich_help_panel=WHAT,
         ),
     ] = None,
@@ -89,7 +90,8 @@ def benchmark(
     from MRIDenoiseLib.evaluation.speed import table
     from MRIDenoiseLib.evaluation.speed.machine import facts, fast_bfloat16, limits_of
     from MRIDenoiseLib.evaluation.speed.networks import network_costs
-    from MRIDenoiseLib.evaluation.speed.rows import METHODS, USUAL, Row, ladder_rows, table_rows
+    from MRIDenoiseLib.evaluation.speed.rows import METHODS as WAYS
+    from MRIDenoiseLib.evaluation.speed.rows import USUAL, Row, ladder_rows, table_rows
     from MRIDenoiseLib.evaluation.speed.run import run
     from MRIDenoiseLib.inference.backend import PRECISIONS, choose_precision
     from MRIDenoiseLib.inference.device import choose_device
@@ -103,7 +105,7 @@ def benchmark(
     if not numbers:
         half = fast_bfloat16(threads) if where.type == "cpu" else choose_precision("auto", where).itemsize == 2
         numbers = ["float32", "bfloat16"] if half else ["float32"]
-    methods = [_known(name, METHODS, "way to denoise") for name in method or USUAL]
+    methods = [_known(name, WAYS, "way to denoise") for name in method or USUAL]
     batches = batch or ([1, 32] if where.type == "cuda" else [1])
     base = Row(
         title="",
@@ -117,7 +119,7 @@ def benchmark(
         repeats=repeats,
     )
     if ladder is not None:
-        rows = ladder_rows(base, _known(ladder, METHODS, "way to denoise"), numbers[-1], batches[-1] if batch else 4, compiled)
+        rows = ladder_rows(base, _known(ladder, WAYS, "way to denoise"), numbers[-1], batches[-1] if batch else 4, compiled)
     else:
         rows = table_rows(base, methods, numbers, batches, peers)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.inference.denoiser import Denoiser
-from MRIDenoiseLib.models.bundle import Bundle
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 
 
 def open_denoiser(folder: str | Path | None = None, device: str = "auto") -> Denoiser:
