@@ -15,19 +15,6 @@ DETAILS = "details"
 """Key of a measured file under which it may hold more than a card has room for."""
 ROOT = Path(__file__).resolve().parents[1]
 """The folder that holds ``MRIDenoiseLib`` and ``Resources``: a checkout, or where Slicer installs scripted modules."""
-_NEEDED = {"regression": ("restoration",), "sharpened": ("restoration", "flow")}
-DIFFUSION = frozenset({"fidelity-guided", "posterior-mean", "ddim", "ddpm", "red-diff", "dps", "blind-dps"})
-"""The methods that run the denoiser."""
-
-
-def needed(method: str, *, informed: bool) -> tuple[str, ...]:
-    """The networks that not every model has and this method cannot do without.
-
-    Args:
-        method: its name.
-        informed: whether the model's denoiser starts from what its restoration network answers.
-    """
-    return _NEEDED.get(method, ()) + (("restoration",) if informed and method in DIFFUSION else ())
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ seen: list[tuple[int, float, float]] = []
 
 def observe(batch: SliceBatch, event: dict) -> None:
     """Called after every network call with the step, the noise level t, the image so far and the estimate of the clean one."""
-    start = batch.measured[:, batch.measured.shape[1] // 2]
+    measured = batch.seen_by("denoiser")
+    start = measured[:, measured.shape[1] // 2]
     moved = (event["x"][:, 0] - start).square().mean().sqrt().item()
     apart = (event["x"] - event["denoised"]).square().mean().sqrt().item()
     seen.append((event["t"], moved, apart))

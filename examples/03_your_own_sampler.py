@@ -15,7 +15,7 @@ from MRIDenoiseLib.inference import Method, SliceBatch
 
 def relax(batch: SliceBatch, *, steps: int, part: float) -> Tensor:
     """B x 1 x rows x columns, in the networks' units."""
-    network, given = batch.denoiser, batch.given
+    network, given = batch.network("denoiser"), batch.given("denoiser")
     measured, conditioning, schedule = given["measured"], given["conditioning"], given["schedule"]
     centre = measured.shape[1] // 2
     image = measured[:, centre : centre + 1].clone()
@@ -29,7 +29,7 @@ def relax(batch: SliceBatch, *, steps: int, part: float) -> Tensor:
 
 
 noisy = m.read(sample_data("head_T1w_noisy.nii.gz"))
-own = Method("relaxed", relax, {"steps": 4, "part": 0.7})
+own = Method("relaxed", relax, {"steps": 4, "part": 0.7}, needs=("denoiser",))
 result = m.open_denoiser()(noisy, m.Settings(slices=(8, 9)), method=own)
 print(f"{result.report['method']} {own.options}: {result.report['noise_removed']:.0%} of the noise in flat tissue removed")
 m.write(result.volume, "relaxed.nii.gz", overwrite=True)

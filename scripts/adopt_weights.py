@@ -26,12 +26,12 @@ import typer
 from card_tables import fill_readme
 from rich.console import Console
 
-from MRIDenoiseLib.card import CARD, DETAILS, DIFFUSION, bundled_model, needed
+from MRIDenoiseLib.card import CARD, DETAILS, bundled_model
 from MRIDenoiseLib.cli.script import run
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.claims.claim import chosen
-from MRIDenoiseLib.inference import METHODS
 from MRIDenoiseLib.io.atomic import replacing
+from MRIDenoiseLib.methods import METHODS, needed
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.writing import is_bundle
 
@@ -132,7 +132,7 @@ def _is_done(path: Path, command: str, files: dict[str, str]) -> bool:
 
 def _used(method: str | None) -> Callable[[str], bool]:
     """Which of a model's files a measurement of one method has used; all, where it does not say which method."""
-    if method not in METHODS or method in DIFFUSION:
+    if method not in METHODS or METHODS[method].uses_diffusion:
         return lambda name: True
     # What lies beside the folders is a list of them and embeddings that are kept ready: neither decides a result.
     return lambda name: name.split("/")[0] in {*needed(method, informed=True), *OF_EVERY_METHOD}

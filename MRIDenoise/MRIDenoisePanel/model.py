@@ -10,12 +10,8 @@ from slicer.i18n import tr as _
 
 from MRIDenoiseLib.card import Card, bundled_model, card_of
 from MRIDenoiseLib.errors import BundleError
+from MRIDenoiseLib.methods import FIDELITY, METHODS, SHARPNESS, STEPS, Option
 from MRIDenoisePanel.parameters import RECOMMENDED
-
-METHODS = ("regression", "sharpened", "posterior-mean", "fidelity-guided", "ddim")
-WITH_STEPS = ("sharpened", "posterior-mean", "fidelity-guided", "ddim")
-WITH_SHARPNESS = ("sharpened",)
-WITH_FIDELITY = ("fidelity-guided",)
 
 
 class ModelSection:
@@ -56,7 +52,7 @@ class ModelSection:
     @property
     def method(self) -> str:
         """The method that will run."""
-        return self._choices().method or (self._card.default_method if self._card is not None else METHODS[0])
+        return self._choices().method or (self._card.default_method if self._card is not None else next(iter(METHODS)))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -67,13 +63,17 @@ class ModelSection:
             chosen["strength"] = choices.strength
         if choices.method:
             chosen["method"] = choices.method
-        if self.method in WITH_SHARPNESS:
+        if self._understands(SHARPNESS):
             chosen["sharpness"] = choices.sharpness
-        if self.method in WITH_STEPS and choices.steps:
+        if self._understands(STEPS) and choices.steps:
             chosen["steps"] = choices.steps
-        if self.method in WITH_FIDELITY and choices.ownFidelity:
+        if self._understands(FIDELITY) and choices.ownFidelity:
             chosen["fidelity"] = choices.fidelity
         return chosen
+
+    def _understands(self, option: Option) -> bool:
+        """Whether the method that will run has the option; a model may name one that this version does not know."""
+        return self.method in METHODS and METHODS[self.method].has(option.name)
 
     def show(self) -> None:
         """Read the card of the chosen model and show everything."""
@@ -109,13 +109,13 @@ class ModelSection:
         """Only what the method understands can be set."""
         if self._choices() is None:
             return
-        steps, fidelity = self.method in WITH_STEPS, self.method in WITH_FIDELITY
+        steps, fidelity = self._understands(STEPS), self._understands(FIDELITY)
         strength = self._ui.ownStrengthCheck.checked
         self._ui.strengthSlider.enabled = strength
         self._ui.strengthSlider.toolTip = _("The part of the noise found that is taken away") if strength else _("The model chooses it")
         none = _("{method} does not know this").format(method=self.method)
         for widget, known, tip in (
-            (self._ui.sharpnessSlider, self.method in WITH_SHARPNESS, _("From 0, most faithful, to 1, sharpest")),
+            (self._ui.sharpnessSlider, self._understands(SHARPNESS), _("From 0, most faithful, to 1, sharpest")),
             (self._ui.stepsSpin, steps, _("Calls of the network; 0 leaves it to the model")),
             (self._ui.ownFidelityCheck, fidelity, ""),
             (self._ui.fidelitySlider, fidelity and self._ui.ownFidelityCheck.checked, _("Weight of agreement with the measured image")),

@@ -5,6 +5,8 @@ from typing import Annotated
 import slicer
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
+from MRIDenoiseLib.methods import SHARPENED, SHARPNESS, STEPS, STRENGTH
+
 RECOMMENDED = ""
 """The method of which the model's card says that it is best."""
 
@@ -22,7 +24,7 @@ class MRIDenoiseParameterNode:
         method: empty is what the model recommends.
         ownStrength: whether ``strength`` counts; otherwise the model's own does.
         strength: part of the noise found that is taken away.
-        sharpness: of the method ``sharpened``, from 0, most faithful, to 1, sharpest.
+        sharpness: of the methods that have it, from 0, most faithful, to 1, sharpest.
         steps: network calls; 0 leaves them to the model.
         ownFidelity: whether ``fidelity`` counts; otherwise the method's own does.
         fidelity: weight of agreement with the measured image.
@@ -43,9 +45,9 @@ class MRIDenoiseParameterNode:
     bundle: str
     method: str
     ownStrength: bool
-    strength: Annotated[float, WithinRange(0.05, 1)] = 0.9
-    sharpness: Annotated[float, WithinRange(0, 1)] = 0.5
-    steps: Annotated[int, WithinRange(0, 1000)] = 0
+    strength: Annotated[float, WithinRange(0.05, STRENGTH.most)] = 0.9
+    sharpness: Annotated[float, WithinRange(SHARPNESS.least, SHARPNESS.most)] = SHARPENED.presets(on_gpu=False)[SHARPNESS.name]
+    steps: Annotated[int, WithinRange(0, STEPS.most)] = 0
     ownFidelity: bool
     fidelity: Annotated[float, WithinRange(0, 2)] = 0.1
     seed: Annotated[int, WithinRange(0, 2**31 - 1)] = 0

@@ -16,6 +16,7 @@ from rich.text import Text
 from MRIDenoiseLib.cli.places import check_json
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import Cancelled, MRIDenoiseError, SettingsError
+from MRIDenoiseLib.methods import METHODS
 
 if TYPE_CHECKING:
     import torch
@@ -67,7 +68,7 @@ def methods(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            help="default, regression, posterior-mean, sharpened, fidelity-guided or ddim; may be given more than once.",
+            help=f"default, {', '.join(METHODS)}; may be given more than once.",
             rich_help_panel=WHAT,
         ),
     ] = None,
@@ -95,10 +96,11 @@ def methods(
     if report is not None:
         check_json(report, overwrite=overwrite)
     from MRIDenoiseLib.evaluation.speed import table
-    from MRIDenoiseLib.evaluation.speed.rows import METHODS, USUAL, table_rows
+    from MRIDenoiseLib.evaluation.speed.rows import METHODS as WAYS
+    from MRIDenoiseLib.evaluation.speed.rows import USUAL, table_rows
 
     machine = _machine(device, precision, batch, threads)
-    names = [_known(name, METHODS, "way to denoise") for name in method or USUAL]
+    names = [_known(name, WAYS, "way to denoise") for name in method or USUAL]
     base = _base(machine, bundle, config, compiled=compiled, size=size, slices=slices, repeats=repeats)
     done = _measure(table_rows(base, names, machine.numbers, machine.batches, peers), machine, rounds, latency=latency)
     if report is not None:
@@ -108,9 +110,7 @@ def methods(
 
 @benchmark_app.command()
 def ladder(
-    method: Annotated[
-        str, typer.Argument(metavar="METHOD", help="default, regression, posterior-mean, sharpened, fidelity-guided or ddim.")
-    ],
+    method: Annotated[str, typer.Argument(metavar="METHOD", help=f"default, {', '.join(METHODS)}.")],
     bundle: BundleOption = None,
     device: DeviceOption = "auto",
     precision: PrecisionOption = None,
@@ -129,10 +129,11 @@ def ladder(
     if report is not None:
         check_json(report, overwrite=overwrite)
     from MRIDenoiseLib.evaluation.speed import table
-    from MRIDenoiseLib.evaluation.speed.rows import METHODS, ladder_rows
+    from MRIDenoiseLib.evaluation.speed.rows import METHODS as WAYS
+    from MRIDenoiseLib.evaluation.speed.rows import ladder_rows
 
     machine = _machine(device, precision, batch, threads)
-    name = _known(method, METHODS, "way to denoise")
+    name = _known(method, WAYS, "way to denoise")
     base = _base(machine, bundle, None, compiled=compiled, size=size, slices=slices, repeats=repeats)
     rows = ladder_rows(base, name, machine.numbers[-1], machine.batches[-1] if batch else 4, compiled)
     done = _measure(rows, machine, rounds, latency=latency)

@@ -15,17 +15,27 @@ from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.cli.places import check_json, refuse_places_that_collide
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import Cancelled, SettingsError
+from MRIDenoiseLib.methods import METHODS, MODE, described
 
 if TYPE_CHECKING:
     from MRIDenoiseLib.inference import Result
     from MRIDenoiseLib.volume import Acquisition
+
+    Method = str
+    Mode = str
+else:
+    # What can be chosen is written in the catalogue alone; type checkers do not run it.
+    Method, Mode = Literal[tuple(METHODS)], Literal[MODE.choices]
 
 ACQUISITION = "What was acquired (read from the headers where not given)"
 METHOD = "How to denoise"
 CHOICE = "Which image, where the input holds several"
 OUTPUT = "What to write"
 
-Method = Literal["fidelity-guided", "posterior-mean", "regression", "sharpened", "ddim"]
+
+def _option(name: str) -> Any:
+    """An option of the methods, as the catalogue describes it; its range is checked by :class:`.Settings`."""
+    return typer.Option(help=described(name), rich_help_panel=METHOD)
 
 
 def denoise(
@@ -38,27 +48,12 @@ def denoise(
         float | None, typer.Option(help="How many times faster than the full scan, 1.5 to 3.", rich_help_panel=ACQUISITION)
     ] = None,
     method: Annotated[Method | None, typer.Option(help="By default the one the model's card recommends.", rich_help_panel=METHOD)] = None,
-    steps: Annotated[int | None, typer.Option(help="Sampling steps.", rich_help_panel=METHOD)] = None,
-    samples: Annotated[
-        int | None,
-        typer.Option(
-            help="Mirrored and turned views of a slice that are averaged (regression, sharpened; by default 1 on a processor, 4 on a "
-            "GPU), or samples (posterior-mean).",
-            rich_help_panel=METHOD,
-        ),
-    ] = None,
-    fidelity: Annotated[
-        float | None, typer.Option(help="Weight of agreement with the measured image (fidelity-guided).", rich_help_panel=METHOD)
-    ] = None,
-    mode: Annotated[
-        Literal["tuned", "paper"] | None, typer.Option(help="Fidelity guidance as tuned or as published.", rich_help_panel=METHOD)
-    ] = None,
-    sharpness: Annotated[
-        float | None, typer.Option(help="From 0, most faithful, to 1, sharpest (sharpened).", rich_help_panel=METHOD)
-    ] = None,
-    strength: Annotated[
-        float | None, typer.Option(help="Part of the noise found that is taken away, up to 1.", rich_help_panel=METHOD)
-    ] = None,
+    steps: Annotated[int | None, _option("steps")] = None,
+    samples: Annotated[int | None, _option("samples")] = None,
+    fidelity: Annotated[float | None, _option("fidelity")] = None,
+    mode: Annotated[Mode | None, _option("mode")] = None,
+    sharpness: Annotated[float | None, _option("sharpness")] = None,
+    strength: Annotated[float | None, _option("strength")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same result.", rich_help_panel=METHOD)] = 0,
     bundle: Annotated[Path | None, typer.Option(metavar="DIR", help="Another model than the bundled one.", rich_help_panel=METHOD)] = None,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.", rich_help_panel=METHOD)] = "auto",

@@ -1,4 +1,4 @@
-"""How a batch of slices is denoised: the methods a user may choose, and the shape that any other one has to have."""
+"""How a batch of slices is denoised: what it holds for a method, and the shape that every method has."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from torch import Tensor, nn
 
 from MRIDenoiseLib.inference.backend import Backend
 from MRIDenoiseLib.inference.models import ModelSet, is_informed
-from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.inference.slices import Slices, neighbours
 from MRIDenoiseLib.models.conditioning import Conditioning
-from MRIDenoiseLib.sampling import Schedule, SharedNoise, ddim, fidelity_guided, posterior_mean, regression, sharpened
+from MRIDenoiseLib.sampling import Schedule, SharedNoise, regression
 from MRIDenoiseLib.sampling.interfaces import Callback, Limits, informed
 
 Stoppable = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -56,33 +55,39 @@ class SliceBatch:
         # Pinned memory goes to a GPU while it computes.
         return stacks.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else stacks.to(device)
 
-    @property
-    def measured(self) -> Tensor:
-        """The stacks that the denoiser takes."""
-        config: Any = self.models.denoiser.config
-        return self.stacks(2 * config.neighbours + 1)
+    def seen_by(self, network: str) -> Tensor:
+        """The stacks that a network takes, as many slices as it is made for."""
+        config: Any = getattr(self.models, network).config
+        return self.stacks(2 * config.neighbours + 1 if network == "denoiser" else config.in_channels)
 
     def ready(self, network: nn.Module) -> Callable[..., Any]:
         """A network as :meth:`Backend.ready` makes it, which also asks before every call whether to go on."""
         return self.stoppable(self.backend.ready(network))
 
-    @property
-    def denoiser(self) -> Callable[..., Any]:
-        """g_theta, :meth:`ready`; an informed one with the regression network's answer to these slices, computed once."""
-        network = self.ready(self.models.denoiser)
-        # One view: the answer that it was shown in training.
-        return informed(network, regression(**_for_the_mean(self))) if is_informed(self.models) else network
+    def network(self, name: str) -> Callable[..., Any]:
+        """One of the model's networks, by its folder's name, :meth:`ready`; the model has it.
 
-    @property
-    def degradation(self) -> Callable[..., Any]:
-        """f_phi, :meth:`ready`."""
-        return self.ready(self.models.degradation)
+        An informed denoiser comes with the regression network's answer to these slices, computed once.
+        """
+        network = self.ready(getattr(self.models, name))
+        if name == "denoiser" and is_informed(self.models):
+            # One view: the answer that it was shown in training.
+            answer = regression(self.network("restoration"), self.seen_by("restoration"), self.conditioning, limits=self.limits)
+            return informed(network, answer)
+        return network
 
-    @property
-    def given(self) -> dict[str, Any]:
-        """What every diffusion sampler takes beside its networks, its noise and its options."""
-        around = {"limits": self.limits, "callback": self.callback}
-        return {"measured": self.measured, "conditioning": self.conditioning, "schedule": self.schedule} | around
+    def given(self, *networks: str) -> dict[str, Any]:
+        """What a sampler may ask for by name, beside its networks and its options.
+
+        Args:
+            networks: those that it is called with; the first one sees the measured slices.
+        """
+        given = {"measured": self.seen_by(networks[0]), "conditioning": self.conditioning, "schedule": self.schedule}
+        given |= {"noise": self.noise, "limits": self.limits, "callback": self.callback}
+        if "flow" in networks:
+            flow: Any = self.models.flow
+            given["start_noise"] = flow.config.start_noise
+        return given
 
 
 @dataclass(frozen=True)
@@ -93,65 +98,17 @@ class Method:
         name: for reports.
         run: (batch, **options) -> B x 1 x rows x columns, network units.
         options: its keyword arguments, JSON-ready.
+        needs: the model's networks that it calls, by the names of their folders: one that the model lacks is told to the user.
     """
 
     name: str
     run: Callable[..., Tensor]
     options: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
 
     def __call__(self, batch: SliceBatch) -> Tensor:
         """The clean estimates of a batch."""
         return self.run(batch, **self.options)
-
-
-def _fidelity_guided(batch: SliceBatch, **options: Any) -> Tensor:
-    return fidelity_guided(batch.denoiser, batch.degradation, noise=batch.noise, **batch.given, **options)
-
-
-def _posterior_mean(batch: SliceBatch, **options: Any) -> Tensor:
-    return posterior_mean(batch.denoiser, noise=batch.noise, **batch.given, **options)
-
-
-def _ddim(batch: SliceBatch, **options: Any) -> Tensor:
-    return ddim(batch.denoiser, start=batch.noise(0), **batch.given, **options)
-
-
-def _regression(batch: SliceBatch, **options: Any) -> Tensor:
-    given = _for_the_mean(batch) | {"callback": batch.callback}
-    return regression(**given, **options)
-
-
-def _sharpened(batch: SliceBatch, **options: Any) -> Tensor:
-    flow = batch.models.flow
-    assert flow is not None
-    config: Any = flow.config
-    given = _for_the_mean(batch) | {"callback": batch.callback, "noise": batch.noise, "start_noise": config.start_noise}
-    return sharpened(flow=batch.ready(flow), **given, **options)
-
-
-def _for_the_mean(batch: SliceBatch) -> dict[str, Any]:
-    """What the regression network's answer takes beside its options and a callback."""
-    network = batch.models.restoration
-    assert network is not None
-    config: Any = network.config
-    given = {"restoration": batch.ready(network), "measured": batch.stacks(config.in_channels), "conditioning": batch.conditioning}
-    return given | {"limits": batch.limits}
-
-
-_RUNS: dict[str, Callable[..., Tensor]] = {
-    "fidelity-guided": _fidelity_guided,
-    "posterior-mean": _posterior_mean,
-    "regression": _regression,
-    "sharpened": _sharpened,
-    "ddim": _ddim,
-}
-
-
-def method_of(settings: Settings) -> Method:
-    """The method that resolved settings ask for."""
-    options = settings.options()
-    options.pop("strength", None)
-    return Method(str(settings.method), _RUNS[str(settings.method)], options)
 
 
 def watched(method: Method, observe: Callable[[SliceBatch, dict[str, Any]], None]) -> Method:

@@ -10,17 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from MRIDenoiseLib.card import DIFFUSION, needed
 from MRIDenoiseLib.errors import BundleError, MRIDenoiseError, SettingsError
 from MRIDenoiseLib.inference.analysis import Analysis, analyse, fingerprint
 from MRIDenoiseLib.inference.backend import BUCKET, Backend, Precision, choose_precision
-from MRIDenoiseLib.inference.batch import Method, SliceBatch, method_of
+from MRIDenoiseLib.inference.batch import Method, SliceBatch
+from MRIDenoiseLib.inference.binder import method_of
 from MRIDenoiseLib.inference.device import KeepUp, choose_device, default_batch, forget_peak, is_out_of_memory, next_batch, release_memory
 from MRIDenoiseLib.inference.models import ModelSet, is_informed
 from MRIDenoiseLib.inference.removed import removal_warnings, removed_in_flat_tissue
 from MRIDenoiseLib.inference.report import NEGATIVE_SHARE, build_report, setting_warnings
 from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.inference.slices import NetworkSlices, Window
+from MRIDenoiseLib.methods import NOT_IN_EVERY_MODEL, lacking_in_some
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.noise_estimator import SMALLEST_TOLD
 from MRIDenoiseLib.progress import Pace, Progress, ShouldStop
@@ -31,9 +32,6 @@ from MRIDenoiseLib.volume import Volume
 
 BRIGHTEST_ESTIMATE = 1.5
 """Network units an estimate may always reach; further only as far as the volume itself does, so nothing bright is clipped."""
-
-SPOKEN = {"restoration": "regression network", "flow": "network that sharpens"}
-"""What users call the networks that a model may lack."""
 
 
 @dataclass(frozen=True)
@@ -198,9 +196,11 @@ class Denoiser:
             chosen = asked.resolved(self.bundle.default_method, self.bundle.default_settings, on_gpu=device.type != "cpu")
             run, strength = method_of(chosen), chosen.strength
         # Methods without diffusion leave the denoiser on disk.
-        for network in needed(run.name, informed=run.name in DIFFUSION and is_informed(self.bundle)):
+        for network in lacking_in_some(run.needs, informed="denoiser" in run.needs and is_informed(self.bundle)):
             if getattr(self.bundle, network) is None:
-                raise SettingsError(f"this model has no {SPOKEN[network]}: choose another method than {run.name}, or another model")
+                raise SettingsError(
+                    f"this model has no {NOT_IN_EVERY_MODEL[network]}: choose another method than {run.name}, or another model"
+                )
         return run, strength or 1.0
 
     def _analysis(self, volume: Volume, stack: np.ndarray) -> Analysis:

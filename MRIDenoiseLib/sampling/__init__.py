@@ -1,5 +1,9 @@
 """From a denoiser to an image: one file and one function a sampler, and the schedule as an argument."""
 
+from collections.abc import Callable
+
+from torch import Tensor
+
 from MRIDenoiseLib.sampling.ddim import ddim
 from MRIDenoiseLib.sampling.ddpm import ddpm
 from MRIDenoiseLib.sampling.dps import blind_dps, dps
@@ -11,7 +15,17 @@ from MRIDenoiseLib.sampling.regression import regression
 from MRIDenoiseLib.sampling.schedule import Schedule
 from MRIDenoiseLib.sampling.sharpened import sharpened
 
+SAMPLERS: dict[str, Callable[..., Tensor]] = {
+    "regression": regression,
+    "sharpened": sharpened,
+    "posterior-mean": posterior_mean,
+    "fidelity-guided": fidelity_guided,
+    "ddim": ddim,
+}
+"""Name in the catalogue of methods -> the function that runs."""
+
 __all__ = [
+    "SAMPLERS",
     "Schedule",
     "SharedNoise",
     "blind_dps",

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from MRIDenoiseLib.models.conditioning import Conditioning
-from MRIDenoiseLib.sampling.interfaces import Callback, DenoiserNetwork, Limits, centre
+from MRIDenoiseLib.sampling.interfaces import Callback, DenoiserNetwork, Limits, NoiseSource, centre
 from MRIDenoiseLib.sampling.schedule import Schedule
 
 
@@ -17,7 +17,7 @@ def ddim(
     conditioning: Conditioning | None,
     schedule: Schedule,
     *,
-    start: Tensor,
+    noise: NoiseSource,
     steps: int = 10,
     limits: Limits = (-1.0, 1.5),
     callback: Callback | None = None,
@@ -32,7 +32,7 @@ def ddim(
         measured: B x N x H x W noisy slices with their neighbours.
         conditioning: text and numbers for the B slices.
         schedule: the forward process.
-        start: standard normal state at t = T-1, 1 x 1 x H x W (shared) or B x 1 x H x W.
+        noise: step number -> standard normal field; number 0 is the state at t = T-1, the only one that is drawn.
         steps: network calls.
         limits: lowest and highest estimate allowed.
         callback: called after every step.
@@ -42,7 +42,7 @@ def ddim(
     """
     grid = schedule.timesteps(steps)
     batch = measured.shape[0]
-    state = start.expand_as(centre(measured))
+    state = noise(0).expand_as(centre(measured))
     estimate = state
     for i, t in enumerate(grid):
         timestep = torch.full((batch,), t, dtype=torch.long, device=measured.device)

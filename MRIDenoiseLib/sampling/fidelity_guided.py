@@ -7,20 +7,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from MRIDenoiseLib.methods import FIDELITY_OF_MODE, T_MIN
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.sampling.interfaces import Callback, DenoiserNetwork, ImageNetwork, Limits, NoiseSource, centre
 from MRIDenoiseLib.sampling.schedule import Schedule
 
 Mode = Literal["tuned", "paper"]
 
-T_MIN = {"tuned": 200, "paper": 0}
-"""Last timestep of the grid. Below about 200 the denoiser only hands back the image with the noise just added."""
-
 PRIOR_WEIGHT = {"tuned": 1.0, "paper": 0.25}
 """Weight of the denoiser's pull. 0.25 is the paper's lambda_3 and RED-diff's own default."""
-
-FIDELITY = {"tuned": 0.05, "paper": 1.0}
-"""Weight of the likelihood's pull where the user gives none."""
 
 
 @torch.no_grad()
@@ -70,7 +65,7 @@ def fidelity_guided(
     Returns:
         B x 1 x H x W, the final mu.
     """
-    w_f = FIDELITY[mode] if fidelity is None else fidelity
+    w_f = FIDELITY_OF_MODE[mode] if fidelity is None else fidelity
     w_r = PRIOR_WEIGHT[mode] if prior_weight is None else prior_weight
     target = centre(measured)
     mu = target.clone()

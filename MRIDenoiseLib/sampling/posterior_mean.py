@@ -51,5 +51,8 @@ def posterior_mean(
             if callback:
                 callback(event | {"i": first + event["i"], "steps": samples * steps})
 
-        total += ddim(denoiser, measured, conditioning, schedule, start=noise(k), steps=steps, limits=limits, callback=counted)
+        def start(_step: int, sample: int = k) -> Tensor:
+            return noise(sample)
+
+        total += ddim(denoiser, measured, conditioning, schedule, noise=start, steps=steps, limits=limits, callback=counted)
     return total / samples

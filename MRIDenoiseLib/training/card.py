@@ -15,6 +15,7 @@ from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.card import DETAILS
 from MRIDenoiseLib.data.manifest import CLEAN_ENOUGH
 from MRIDenoiseLib.errors import InputError, SettingsError
+from MRIDenoiseLib.methods import FIDELITY_GUIDED
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.files import read_card
 from MRIDenoiseLib.models.bundle.writing import write_bundle
@@ -160,7 +161,7 @@ def _limits(recipe: Recipe, data: list[dict[str, Any]], stages: dict[str, StageR
             lines.append(f"The {name} network was not trained: methods that use it are of no use.")
     probe = stages["degradation"].probe if "degradation" in stages else {}
     if probe and not (probe["beats_identity"] and probe["likelihood_gain_body"] > 0):
-        lines.append("The degradation network tells no more than the image itself: fidelity-guided sampling gains nothing from it.")
+        lines.append(f"The degradation network tells no more than the image itself: {FIDELITY_GUIDED.name} sampling gains nothing from it.")
     return lines
 
 

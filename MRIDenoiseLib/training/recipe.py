@@ -12,7 +12,8 @@ from typing import Any, Literal, TypeVar, get_args
 import yaml
 
 from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.inference.settings import METHOD_DEFAULTS, Settings
+from MRIDenoiseLib.inference.settings import Settings
+from MRIDenoiseLib.methods import METHODS, REGRESSION
 from MRIDenoiseLib.models.bundle.components import LATER
 from MRIDenoiseLib.models.configs import CONFIGS
 
@@ -161,7 +162,7 @@ class Recipe:
     records: float = 0.0
     grow: bool = False
     common_prompts: int = 1
-    method: str = "regression"
+    method: str = REGRESSION.name
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -186,9 +187,9 @@ class Recipe:
             raise SettingsError(f"grow is true or false, not '{self.grow}'")
         if self.records > 1:
             raise SettingsError(f"records is a share between 0 and 1, not {self.records}")
-        if self.method not in METHOD_DEFAULTS:
-            raise SettingsError(f"there is no method '{self.method}'; there are {', '.join(METHOD_DEFAULTS)}")
-        unknown = set(self.settings) - set(METHOD_DEFAULTS[self.method])
+        if self.method not in METHODS:
+            raise SettingsError(f"there is no method '{self.method}'; there are {', '.join(METHODS)}")
+        unknown = [name for name in self.settings if not METHODS[self.method].has(name)]
         if unknown:
             raise SettingsError(f"the method '{self.method}' has no setting '{min(unknown)}'")
         try:

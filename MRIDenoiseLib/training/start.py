@@ -13,9 +13,10 @@ from peft import PeftModel
 from torch import nn
 from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
-from MRIDenoiseLib.card import CARD, needed
+from MRIDenoiseLib.card import CARD
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.io.atomic import replacing
+from MRIDenoiseLib.methods import needed
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.components import NETWORKS as KINDS
 from MRIDenoiseLib.models.configs import CONFIGS, Networks, build_networks

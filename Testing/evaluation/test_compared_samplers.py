@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.evaluation.denoisers.compared_samplers import SAMPLERS, sampler
+from MRIDenoiseLib.evaluation.denoisers.samplers import SAMPLERS, sampler
 from MRIDenoiseLib.inference import Settings, method_of, watched
 
 

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from MRIDenoiseLib.card import DIFFUSION
 from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.evaluation.denoisers.compared_samplers import SAMPLERS, sampler
+from MRIDenoiseLib.evaluation.denoisers.samplers import SAMPLERS, sampler
 from MRIDenoiseLib.inference import METHODS, Denoiser, Settings
 from MRIDenoiseLib.models.configs import build_networks, tiny
 
 SLICES = (2, 4)
 SHORT = {"fidelity-guided": {"steps": 2, "fidelity": 0.2}, "ddim": {"steps": 2}}
-OURS = [name for name in METHODS if name in DIFFUSION]
+OURS = [name for name, method in METHODS.items() if method.uses_diffusion]
+EVERY = sorted([*OURS, *SAMPLERS])
 
 
 def informing(models, *, trained: bool):
@@ -65,7 +65,7 @@ def test_before_any_training_fidelity_guided_stays_as_near_regression_as_its_fid
     assert np.abs(guided - expected).max() < 0.01 * volume.voxels.max()
 
 
-@pytest.mark.parametrize("name", sorted(DIFFUSION))
+@pytest.mark.parametrize("name", EVERY)
 def test_every_method_that_runs_the_denoiser_gives_it_the_answer_once_a_batch(informed, volume, name):
     answers, shown = [], []
     informed.restoration.register_forward_hook(lambda module, given, answer: answers.append((given[0].shape[1], answer)))
@@ -109,7 +109,7 @@ def test_a_compiled_denoiser_is_given_whole_batches_of_the_answer_too(informed, 
     assert np.abs(together - alone).max() < 1e-4 * volume.voxels.max()
 
 
-@pytest.mark.parametrize("name", sorted(DIFFUSION))
+@pytest.mark.parametrize("name", EVERY)
 def test_without_the_network_that_informs_it_every_method_says_what_is_missing(informed, volume, name):
     informed.restoration = None
     with pytest.raises(SettingsError, match=f"this model has no regression network: choose another method than {name}"):

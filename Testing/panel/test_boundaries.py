@@ -9,7 +9,7 @@ import pytest
 MODULE = Path(__file__).resolve().parents[2] / "MRIDenoise"
 FILES = sorted(MODULE.rglob("*.py"))
 OF_THE_LIBRARY = {
-    *("card", "errors", "io", "mrml", "prompt", "reader_study", "segmentation.dice", "time_left", "volume"),
+    *("card", "errors", "io", "methods", "mrml", "progress", "prompt", "reader_study", "segmentation.dice", "volume"),
     *("worker.client", "worker.protocol"),
 }
 OTHERS = {"qt", "ctk", "vtk", "slicer", "numpy", "packaging", "psutil", "SampleData", "PyTorchUtils", "MRIDenoise", "MRIDenoisePanel"}

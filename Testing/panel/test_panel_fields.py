@@ -8,6 +8,8 @@ pytest.importorskip("vtk", reason="the panel's tests need slicer-core")
 
 from panel_driving import MODULE, add_volume, choose
 
+from MRIDenoiseLib.methods import METHODS, STEPS, STRENGTH, Method
+
 
 def test_without_a_volume_every_button_says_why_it_is_disabled(panel):
     for name in ("denoiseButton", "previewButton", "tissuesButton"):
@@ -85,6 +87,20 @@ def test_a_folder_that_is_no_model_is_said_and_nothing_can_be_denoised_with_it(s
     assert "holds no model" in panel.ui.cardLabel.text and not panel.ui.denoiseButton.enabled
     panel.ui.bundledButton.click()
     assert "Recommends regression" in panel.ui.cardLabel.text and panel.ui.denoiseButton.enabled
+
+
+def test_a_method_that_is_new_in_the_catalogue_is_offered_with_the_options_of_its_row(slicer_app, monkeypatch):
+    row = Method("half-way", "Half way to the answer", ("restoration",), (STEPS.of(3), STRENGTH))
+    monkeypatch.setitem(METHODS, row.name, row)
+    panel = slicer_app.load_module(MODULE).open()
+    box = panel.ui.methodBox
+    assert [box.itemData(index) for index in range(box.count)] == ["", *METHODS]
+    box.setCurrentIndex(box.findData(row.name))
+    panel.ui.stepsSpin.value = 2
+    assert panel.ui.stepsSpin.enabled and not panel.ui.sharpnessSlider.enabled and not panel.ui.ownFidelityCheck.enabled
+    assert panel._model.settings["method"] == row.name and panel._model.settings["steps"] == 2
+    assert panel.ui.stepsSpin.maximum == STEPS.most
+    panel.engine.close()
 
 
 def test_only_what_the_method_knows_can_be_set(panel):

@@ -25,7 +25,7 @@ def test_one_call_at_the_last_timestep_is_the_posterior_mean(world):
 
 
 def test_one_sample_is_three_decibels_worse_than_the_mean(world):
-    image = ddim(world.denoiser, world.noisy, None, world.schedule, start=world.noise(0), steps=1000, limits=world.limits)
+    image = ddim(world.denoiser, world.noisy, None, world.schedule, noise=world.noise, steps=1000, limits=world.limits)
     assert world.psnr(image) == pytest.approx(28.1, abs=0.2)
 
 

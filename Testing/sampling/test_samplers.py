@@ -58,7 +58,7 @@ def samplers(networks, schedule):
             networks.denoiser, networks.degradation, y, conditioning(len(y)), schedule, noise=NOISE, steps=3, mode="paper"
         ),
         "posterior-mean": lambda y: posterior_mean(networks.denoiser, y, conditioning(len(y)), schedule, noise=NOISE, samples=2),
-        "ddim": lambda y: ddim(networks.denoiser, y, conditioning(len(y)), schedule, start=NOISE(0), steps=3),
+        "ddim": lambda y: ddim(networks.denoiser, y, conditioning(len(y)), schedule, noise=NOISE, steps=3),
         "regression": lambda y: regression(networks.restoration, y, conditioning(len(y))),
         "sharpened": lambda y: sharpened(
             networks.restoration, networks.flow, y, conditioning(len(y)), noise=NOISE, start_noise=0.1, samples=2, sharpness=0.7
@@ -154,7 +154,7 @@ def test_estimates_stay_within_their_limits(schedule, measured):
         return 50 * state
 
     for image in (
-        ddim(wild, measured, None, schedule, start=NOISE(0), steps=4, limits=(-1.0, 2.5)),
+        ddim(wild, measured, None, schedule, noise=NOISE, steps=4, limits=(-1.0, 2.5)),
         fidelity_guided(wild, bend, measured, None, schedule, noise=NOISE, steps=4, limits=(-1.0, 2.5)),
     ):
         assert float(image.min()) >= -1 and float(image.max()) <= 2.5

@@ -22,7 +22,7 @@ from MRIDenoiseLib.data.manifest import CLEAN_ENOUGH, ManifestRow, read_manifest
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Method, Numbers, Option, Samples, tracked
 from MRIDenoiseLib.evaluation.claims.native_noise_trial import BLURRED, BM4D, DENOISED, ScanOutcome, denoise_with, scan_trial
-from MRIDenoiseLib.evaluation.denoisers.bm4d import block_matching
+from MRIDenoiseLib.evaluation.denoisers.peers import block_matching
 from MRIDenoiseLib.evaluation.pictures import display_window, framed, oriented_slice
 from MRIDenoiseLib.evaluation.strips import AMPLIFIED, Panel, draw_strip
 from MRIDenoiseLib.image.native_noise import LARGEST_CHANGE, Removal, verdict

@@ -22,6 +22,7 @@ from MRIDenoiseLib.evaluation.claims.noisy_volume import NoisyVolume
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD, psnr
 from MRIDenoiseLib.evaluation.figures.edge_width import Edges
 from MRIDenoiseLib.inference import Denoiser, ModelSet, Settings
+from MRIDenoiseLib.methods import DDIM, FIDELITY_GUIDED, POSTERIOR_MEAN, REGRESSION
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.progress import Progress
@@ -37,13 +38,13 @@ DEFAULT = "default"
 WAYS: dict[str, Settings] = {
     DEFAULT: Settings(),
     # One view: what informs the denoiser.
-    "regression": Settings(method="regression", samples=1, strength=1.0),
-    "posterior mean": Settings(method="posterior-mean", samples=1, steps=1, strength=1.0),
-    "one sample": Settings(method="ddim", steps=10, strength=1.0),
-    "fidelity-guided": Settings(method="fidelity-guided", steps=10, strength=1.0),
+    REGRESSION.name: Settings(method=REGRESSION.name, samples=1, strength=1.0),
+    "posterior mean": Settings(method=POSTERIOR_MEAN.name, samples=1, steps=1, strength=1.0),
+    "one sample": Settings(method=DDIM.name, steps=10, strength=1.0),
+    FIDELITY_GUIDED.name: Settings(method=FIDELITY_GUIDED.name, steps=10, strength=1.0),
 }
 """What is compared, with how it is asked for."""
-SEEDED = ("one sample", "fidelity-guided")
+SEEDED = ("one sample", FIDELITY_GUIDED.name)
 """Those whose answer depends on the seed; of the others one is as good as many."""
 
 

@@ -20,7 +20,7 @@ from MRIDenoiseLib.data.repeat_sets import read_repeat_sets
 from MRIDenoiseLib.evaluation.claims.claim import Claim, Method, Numbers, Option
 from MRIDenoiseLib.evaluation.claims.repeat_trial import LARGEST_BIAS, NOTE, Closeness, RepeatResult, Rival, measure_repeats
 from MRIDenoiseLib.evaluation.claims.synthetic_repeats import ENOUGH, synthetic_repeats
-from MRIDenoiseLib.evaluation.denoisers.bm4d import block_matching
+from MRIDenoiseLib.evaluation.denoisers.peers import block_matching
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.progress import Progress

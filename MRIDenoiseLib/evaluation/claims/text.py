@@ -20,6 +20,7 @@ from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Numbers, Option, Subjects, volumes_of
 from MRIDenoiseLib.evaluation.figures import psnr
 from MRIDenoiseLib.inference.models import ModelSet, is_informed
+from MRIDenoiseLib.methods import POSTERIOR_MEAN, REGRESSION
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.noise_estimator import told_noise_level
@@ -63,7 +64,7 @@ class Effect:
     """What one change of the things told does to one method.
 
     Args:
-        method: ``regression`` or ``posterior-mean``.
+        method: that of regression, or the posterior mean's.
         change: what was told instead of the truth, a key of :data:`TOLD`.
         psnr: mean PSNR in the body when everything is told rightly, dB.
         gain: mean of PSNR told rightly - PSNR told otherwise, dB; positive where the truth helps.
@@ -164,8 +165,8 @@ def _methods(models: ModelSet, pairs: Batch, seed: int) -> dict[str, Estimate]:
         noise = SharedNoise(shape, seed, measured.device)
         return posterior_mean(denoiser, measured, conditioning, schedule, noise=noise)
 
-    methods: dict[str, Estimate] = {"posterior-mean": by_diffusion}
-    return methods if models.restoration is None else {"regression": by_regression, **methods}
+    methods: dict[str, Estimate] = {POSTERIOR_MEAN.name: by_diffusion}
+    return methods if models.restoration is None else {REGRESSION.name: by_regression, **methods}
 
 
 def _conditioning(models: ModelSet, pairs: Batch, prompts: list[str]) -> Conditioning:

@@ -47,7 +47,7 @@ from MRIDenoiseLib.evaluation.claims.native_noise_trial import (
     scan_trial,
 )
 from MRIDenoiseLib.evaluation.claims.noisy_volume import NoisyVolume
-from MRIDenoiseLib.evaluation.denoisers.bm4d import block_matching
+from MRIDenoiseLib.evaluation.denoisers.peers import block_matching
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD, flicker_of_anatomy
 from MRIDenoiseLib.evaluation.pictures import display_window, framed, oriented_slice
 from MRIDenoiseLib.evaluation.strips import AMPLIFIED, Panel, draw_strip

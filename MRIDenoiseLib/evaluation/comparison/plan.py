@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from MRIDenoiseLib.card import needed
 from MRIDenoiseLib.evaluation.comparison.cases import MEASURED, CaseSpec
 from MRIDenoiseLib.evaluation.comparison.cells import LIMITS, TRIAL, Cell, Outcome
 from MRIDenoiseLib.evaluation.comparison.config import Config
-from MRIDenoiseLib.evaluation.denoisers import METHODS, default
+from MRIDenoiseLib.evaluation.denoisers import METHODS
 from MRIDenoiseLib.evaluation.denoisers.contender import Setting
+from MRIDenoiseLib.evaluation.denoisers.samplers import DEFAULT
+from MRIDenoiseLib.methods import needed
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.files import INDEX
 
@@ -151,7 +152,7 @@ def _weights(model: Bundle, method: str) -> str:
     keeps all the results it has.
     """
     # One network too many costs a result that was kept; one too few would keep a wrong one.
-    used = {*METHODS[method].networks, *(needed(model.default_method, informed=True) if method == default.METHOD.name else ())}
+    used = {*METHODS[method].networks, *(needed(model.default_method, informed=True) if method == DEFAULT.name else ())}
     others = {network for one in METHODS.values() for network in one.networks} - used
     unused = {INDEX, *others}
     files = {name: digest for name, digest in model.card["files"].items() if name.split("/")[0] not in unused}

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from MRIDenoiseLib.evaluation.denoisers.compared_samplers import sampler
 from MRIDenoiseLib.evaluation.denoisers.contender import Method, Setting, Task
-from MRIDenoiseLib.evaluation.denoisers.networks import TRAINED, network_method
+from MRIDenoiseLib.evaluation.denoisers.samplers import TRAINED, network_method, sampler
 from MRIDenoiseLib.inference.batch import Method as NetworkMethod
+from MRIDenoiseLib.methods import FIDELITY_GUIDED
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 
 STEPS = 10
@@ -33,7 +33,7 @@ class _Mute:
 
 
 def _tuned(task: Task) -> NetworkMethod:
-    return network_method(task, "fidelity-guided", mode="tuned", steps=STEPS)
+    return network_method(task, FIDELITY_GUIDED, mode="tuned", steps=STEPS)
 
 
 def _without_degradation(task: Task, setting: Setting) -> np.ndarray:

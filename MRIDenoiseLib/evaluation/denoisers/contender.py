@@ -16,9 +16,11 @@ from MRIDenoiseLib.image.body import body_mask
 from MRIDenoiseLib.image.scale import intensity_scale
 from MRIDenoiseLib.inference import Denoiser, ModelSet, Settings
 from MRIDenoiseLib.inference.batch import Method as NetworkMethod
-from MRIDenoiseLib.inference.batch import SliceBatch, method_of, watched
+from MRIDenoiseLib.inference.batch import SliceBatch, watched
+from MRIDenoiseLib.inference.binder import method_of
 from MRIDenoiseLib.inference.device import choose_device
 from MRIDenoiseLib.inference.slices import NetworkSlices
+from MRIDenoiseLib.methods import POSTERIOR_MEAN, REGRESSION
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.volume import Acquisition, Volume
 
@@ -122,8 +124,8 @@ class Task:
     @cached_property
     def noise_level(self) -> float:
         """Standard deviation of the noise in units of :attr:`scale`, as the model measures it: the best that a user has."""
-        method = "posterior-mean" if self.model.restoration is None else "regression"
-        one = Settings(method=method, samples=1, slices=(self.wanted.start, self.wanted.start + 1))
+        method = POSTERIOR_MEAN if self.model.restoration is None else REGRESSION
+        one = Settings(method=method.name, samples=1, slices=(self.wanted.start, self.wanted.start + 1))
         return Denoiser(self.model)(self.volume, one).noise_level / self.scale
 
     def told_noise(self, setting: Setting) -> float:

@@ -23,10 +23,11 @@ from MRIDenoiseLib.evaluation.speed.work import Work, device_memory, work_of
 from MRIDenoiseLib.image.body import body_mask, find_body
 from MRIDenoiseLib.image.scale import intensity_scale
 from MRIDenoiseLib.inference import Denoiser, Method, ModelSet, Result, Settings, SliceBatch
-from MRIDenoiseLib.inference.batch import method_of
+from MRIDenoiseLib.inference.binder import method_of
 from MRIDenoiseLib.inference.device import choose_device, forget_peak, synchronise
 from MRIDenoiseLib.inference.disturbances import find_wiped, occupied
 from MRIDenoiseLib.inference.slices import NetworkSlices, Window, content_window
+from MRIDenoiseLib.methods import REGRESSION
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.prompts import encode_prompt
 from MRIDenoiseLib.models.configs import CONFIGS, build_scheduler
@@ -191,7 +192,7 @@ class Untrained:
     restoration: NBNet | None = None
     noise_estimator: None = None
     hash: str = ""
-    default_method: str = "regression"
+    default_method: str = REGRESSION.name
     default_settings: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     trained_on: dict[str, frozenset[str]] = field(default_factory=dict)

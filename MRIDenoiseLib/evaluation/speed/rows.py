@@ -15,13 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from MRIDenoiseLib.evaluation.denoisers.ants import denoise_image
-from MRIDenoiseLib.evaluation.denoisers.bm4d import block_matching
+from MRIDenoiseLib import methods
+from MRIDenoiseLib.evaluation.denoisers.peers import block_matching, denoise_image
 from MRIDenoiseLib.evaluation.speed.machine import peak_memory
 from MRIDenoiseLib.evaluation.speed.volumes import NOISE, phantom
 from MRIDenoiseLib.inference.backend import Precision
+from MRIDenoiseLib.methods import Method
 
 _TIMES = ("slice", "with_transfer", "volume")
+_WORK = (methods.STEPS.name, methods.SAMPLES.name)
+"""The options that decide how many network calls there are."""
 
 
 @dataclass(frozen=True)
@@ -141,17 +144,16 @@ class Measured:
         return values | {name: list(values[name].seconds) for name in _TIMES} | {"notes": list(self.notes)}
 
 
-METHODS: dict[str, dict[str, Any]] = {
-    "default": {},
-    "regression": {"method": "regression", "samples": 1},
-    "posterior-mean": {"method": "posterior-mean", "steps": 1, "samples": 1},
-    "sharpened": {"method": "sharpened"},
-    "fidelity-guided": {"method": "fidelity-guided", "steps": 10},
-    "ddim": {"method": "ddim", "steps": 10},
-}
+def _timed(method: Method) -> dict[str, Any]:
+    """Its settings where every machine is to do the same work; one that rests on another is timed as users get it."""
+    presets = {} if method.rests_on else method.presets(on_gpu=False)
+    return {"method": method.name} | {name: value for name, value in presets.items() if name in _WORK}
+
+
+METHODS: dict[str, dict[str, Any]] = {"default": {}} | {name: _timed(method) for name, method in methods.METHODS.items()}
 """What to time -> its settings; ``default`` is what the model's card says."""
 
-USUAL = ("default", "regression", "posterior-mean", "sharpened", "fidelity-guided")
+USUAL = tuple(name for name in METHODS if name != methods.DDIM.name)
 
 CHANGE = 0.02
 """dB: by how much the number format, the batch and the backend may change an image's PSNR at most."""

@@ -15,8 +15,9 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
-from MRIDenoiseLib.card import CARD, needed, trained_on
+from MRIDenoiseLib.card import CARD, trained_on
 from MRIDenoiseLib.errors import BundleError
+from MRIDenoiseLib.methods import needed
 from MRIDenoiseLib.models.bundle import components
 from MRIDenoiseLib.models.bundle.files import PROMPTS, check_files, sha256
 from MRIDenoiseLib.models.bundle.prompts import PromptEmbeddings, encode_prompt, encoder_hash

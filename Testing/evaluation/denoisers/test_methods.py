@@ -10,7 +10,7 @@ import pytest
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.blur import Blur
 from MRIDenoiseLib.evaluation.denoisers import GROUPS, METHODS, Task
-from MRIDenoiseLib.evaluation.denoisers.anisotropic_diffusion import Diffusion
+from MRIDenoiseLib.evaluation.denoisers.filters import Diffusion
 from MRIDenoiseLib.evaluation.figures import psnr
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle

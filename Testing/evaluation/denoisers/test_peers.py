@@ -7,9 +7,7 @@ import pytest
 from scipy import ndimage
 
 from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.evaluation.denoisers.ants import denoise_image
-from MRIDenoiseLib.evaluation.denoisers.bm4d import block_matching
-from MRIDenoiseLib.evaluation.denoisers.nlm import non_local_means
+from MRIDenoiseLib.evaluation.denoisers.peers import block_matching, denoise_image, non_local_means
 
 SIGMA = 0.06
 SSIM_WINDOW = np.ones((1, 11, 11))

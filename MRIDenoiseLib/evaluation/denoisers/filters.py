@@ -1,4 +1,4 @@
-"""Slicer's *Gradient* and *Curvature Anisotropic Diffusion*: smoothing that halts at edges."""
+"""What every denoiser has to beat, and the filters that Slicer has: blur, median, and diffusion that halts at edges."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import SimpleITK as sitk
 
+from MRIDenoiseLib.evaluation.blur import BLURS, Blur
 from MRIDenoiseLib.evaluation.denoisers.contender import Method, Setting, Task
 
 Kind = Literal["gradient", "curvature"]
@@ -49,7 +50,30 @@ class Diffusion:
         return arrays[0] if self._three_dimensional else np.stack(arrays)
 
 
-def _method(kind: Kind, author: str) -> Method:
+def median(voxels: np.ndarray, in_plane: int, across: int) -> np.ndarray:
+    """The median over a box, through the ITK filter that Slicer's module runs.
+
+    Args:
+        voxels: float32 (slices, rows, columns).
+        in_plane: half the width of the box within slices, in pixels.
+        across: the same across slices.
+    """
+    return sitk.GetArrayFromImage(sitk.Median(sitk.GetImageFromArray(voxels), [in_plane, in_plane, across]))
+
+
+def _noisy(task: Task, setting: Setting) -> np.ndarray:
+    return task.slices[task.wanted.start : task.wanted.stop]
+
+
+def _blur(task: Task, setting: Setting) -> np.ndarray:
+    return task.filtered(Blur(**setting)(task.image))
+
+
+def _median(task: Task, setting: Setting) -> np.ndarray:
+    return task.filtered(median(task.image, **setting))
+
+
+def _diffusion(kind: Kind, author: str) -> Method:
     def run(task: Task, setting: Setting) -> np.ndarray:
         dimensions, conductance = setting["dimensions"], setting["conductance"]
         diffusion = Diffusion(task.image, task.spacing, kind, three_dimensional=dimensions == 3, conductance=conductance)
@@ -76,5 +100,28 @@ def _method(kind: Kind, author: str) -> Method:
     )
 
 
-GRADIENT = _method("gradient", "Perona and Malik 1990")
-CURVATURE = _method("curvature", "Whitaker and Xue 2001")
+NOISY = Method(name="noisy", title="Noisy", group="control", source="the image that nobody touched", run=_noisy)
+BLUR = Method(
+    name="blur",
+    title="Gaussian blur",
+    group="control",
+    source="SciPy (BSD-3-Clause)",
+    run=_blur,
+    packages=("scipy",),
+    settings=tuple(
+        {"in_plane": in_plane, "across": across}
+        for in_plane, across in ((0.6, 0.0), (0.5, 0.0), (0.8, 0.0), (1.0, 0.0), (0.4, 0.4), (0.5, 0.4), (0.6, 0.4), (0.8, 0.6))
+    ),
+    wide=tuple(blur._asdict() for blur in BLURS),
+)
+MEDIAN = Method(
+    name="median",
+    title="Median filter",
+    group="tools",
+    source="Slicer's Median Image Filter module; the ITK filter through SimpleITK (Apache-2.0)",
+    run=_median,
+    packages=("SimpleITK",),
+    settings=tuple({"in_plane": in_plane, "across": across} for in_plane, across in ((1, 0), (2, 0), (1, 1), (2, 1))),
+)
+GRADIENT = _diffusion("gradient", "Perona and Malik 1990")
+CURVATURE = _diffusion("curvature", "Whitaker and Xue 2001")
