@@ -11,7 +11,7 @@ from MRIDenoiseLib.data.samples import LONE_PAIR, LONE_SLICE, PairSampler
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.prompt.vocabulary import WORDS
 from MRIDenoiseLib.simulation.slabs import TARGETS, simulated_slab
-from MRIDenoiseLib.training import samples
+from MRIDenoiseLib.data import samples
 from MRIDenoiseLib.volume import Acquisition
 
 

@@ -16,7 +16,7 @@ from MRIDenoiseLib.evaluation.denoisers.bme_x.training import BmeXObjective, Lab
 from MRIDenoiseLib.inference import Settings
 from MRIDenoiseLib.segmentation import segment
 from MRIDenoiseLib.simulation.augment import random_crop
-from MRIDenoiseLib.training import samples
+from MRIDenoiseLib.data import samples
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField, Volume
 
 ROW = ManifestRow("volumes/head_T1w_s1.nii.gz", "made here", "none", "head", "T1w", "Siemens", "s1")
