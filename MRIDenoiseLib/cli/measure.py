@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import re
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -34,7 +36,7 @@ class _ClaimCommand(TyperCommand):
         """The command with its options."""
         module = import_module(f"MRIDenoiseLib.evaluation.claims.{str(self.name).replace('-', '_')}")
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        app.command(name=self.name, help=f"{CLAIMS[str(self.name)]}\n\n{inspect.getdoc(module)}")(claim_command(module.CLAIM))
+        app.command(name=self.name, help=f"{CLAIMS[str(self.name)]}\n\n{_as_prose(module)}")(claim_command(module.CLAIM))
         return typer.main.get_command(app)
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
@@ -86,6 +88,12 @@ def claim_command(claim: Claim) -> Any:
     measured.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
     measured.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
     return measured
+
+
+def _as_prose(module: ModuleType) -> str:
+    """What a module says of itself after its first sentence, for people: paragraphs without markup."""
+    paragraphs = (inspect.getdoc(module) or "").split("\n\n")[1:]
+    return "\n\n".join(re.sub(r"(:\w+:)?`+([^`]*)`+", r"\2", paragraph.replace("\n", " ")) for paragraph in paragraphs)
 
 
 def _parameter(name: str, option: OptionOffered) -> inspect.Parameter:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from MRIDenoiseLib.data import samples
 from MRIDenoiseLib.data.manifest import CleanVolume, ManifestRow, manifest_acquisition
 from MRIDenoiseLib.data.samples import LONE_PAIR, LONE_SLICE, PairSampler
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.prompt.vocabulary import WORDS
 from MRIDenoiseLib.simulation.slabs import TARGETS, simulated_slab
-from MRIDenoiseLib.data import samples
 from MRIDenoiseLib.volume import Acquisition
 
 

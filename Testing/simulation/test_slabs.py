@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from MRIDenoiseLib.simulation import slabs
 from MRIDenoiseLib.simulation.acquisition_model import AcquisitionModel
 from MRIDenoiseLib.simulation.noise import acquire
 from MRIDenoiseLib.simulation.scene import Scene
 from MRIDenoiseLib.simulation.slabs import WIPED, Slab, random_acquisition, resampled, simulated_slab
-from MRIDenoiseLib.simulation import slabs
 from MRIDenoiseLib.volume import Acquisition
 
 SIZE = 64

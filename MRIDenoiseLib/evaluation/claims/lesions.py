@@ -1,9 +1,9 @@
 """What denoising leaves of small lesions.
 
 Lesions of 3 to 8 pixels and 2 to 5 standard deviations of the noise around them are put into volumes of patients that no
-training saw, before the noise of each benchmark row is added; see :mod:`.lesion_contrast` for what "kept" means. Shown beside the
-model: the noisy image itself, the Gaussian blur of smallest error on that very slice, the blur that leaves as much noise in flat
-tissue as the model does, and the model told a wrong organ and a wrong contrast.
+training saw, before the noise of each benchmark row is added; :mod:`MRIDenoiseLib.evaluation.claims.lesion_contrast` says what
+"kept" means. Shown beside the model: the noisy image itself, the Gaussian blur of smallest error on that very slice, the blur that
+leaves as much noise in flat tissue as the model does, and the model told a wrong organ and a wrong contrast.
 """
 
 from __future__ import annotations

@@ -58,6 +58,7 @@ def test_every_claim_has_its_module_and_tells_its_options(name, capsys, monkeypa
     assert main(["measure", name, "--help"]) == 0
     shown = capsys.readouterr().out
     assert all(f"--{option.replace('_', '-')}" in shown for option in found.options) and "--json" in shown
+    assert "`" not in shown and ":mod:" not in shown, "markup is for the reference"
 
 
 def test_no_claim_is_forgotten_in_the_list(capsys):

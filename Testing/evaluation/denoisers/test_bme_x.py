@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from MRIDenoiseLib.data import samples
 from MRIDenoiseLib.data.manifest import ManifestRow, clean_volume
 from MRIDenoiseLib.data.samples import PairSampler
 from MRIDenoiseLib.errors import BundleError, InputError, OutputError, SettingsError
@@ -16,7 +17,6 @@ from MRIDenoiseLib.evaluation.denoisers.bme_x.training import BmeXObjective, Lab
 from MRIDenoiseLib.inference import Settings
 from MRIDenoiseLib.segmentation import segment
 from MRIDenoiseLib.simulation.augment import random_crop
-from MRIDenoiseLib.data import samples
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField, Volume
 
 ROW = ManifestRow("volumes/head_T1w_s1.nii.gz", "made here", "none", "head", "T1w", "Siemens", "s1")
