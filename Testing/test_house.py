@@ -11,7 +11,9 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.parametrize("module", ["", ".volume", ".errors", ".io", ".prompt", ".reader_study.reading", ".reader_study.running.creation", ".cli"])
+@pytest.mark.parametrize(
+    "module", ["", ".volume", ".errors", ".io", ".prompt", ".reader_study.reading", ".reader_study.running.creation", ".cli"]
+)
 def test_importing_it_pulls_in_no_torch(module: str) -> None:
     code = f"import sys, MRIDenoiseLib{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
