@@ -99,7 +99,7 @@ class Method:
 
     Args:
         name: as users write it.
-        sentence: what it does.
+        sentence: what it does, as it goes on after the name and a colon, without a full stop.
         needs: the networks that its sampler is called with, in that order, by the names of their folders.
         options: what a user may set.
         rests_on: the method it begins with; what a model says of that one holds for it too.
@@ -157,17 +157,17 @@ VIEWS = SAMPLES.of(
     wrong="{method} averages at most 8 views of a slice",
 )
 
-REGRESSION = Method("regression", "The restoration network's answer, in one call a view", ("restoration",), (VIEWS, STRENGTH))
+REGRESSION = Method("regression", "the regression network's answer, in one call a view", ("restoration",), (VIEWS, STRENGTH))
 SHARPENED = Method(
     "sharpened",
-    "The same, sharpened by a flow as far as is wanted",
+    "the same, sharpened by a flow as far as is wanted",
     ("restoration", "flow"),
     (SHARPNESS.of(0.5), STEPS.of(2, "Network calls of the flow"), VIEWS, STRENGTH),
     rests_on=REGRESSION.name,
 )
 POSTERIOR_MEAN = Method(
     "posterior-mean",
-    "The mean of what the diffusion network draws",
+    "the mean of what the diffusion network draws",
     ("denoiser",),
     (STEPS.of(1, "Network calls a sample"), SAMPLES.of(1), STRENGTH),
 )
@@ -182,7 +182,7 @@ FIDELITY_GUIDED = Method(
         STRENGTH,
     ),
 )
-DDIM = Method("ddim", "One sample of the diffusion network", ("denoiser",), (STEPS.of(10), STRENGTH))
+DDIM = Method("ddim", "one sample of the diffusion network", ("denoiser",), (STEPS.of(10), STRENGTH))
 
 METHODS = catalogue(REGRESSION, SHARPENED, POSTERIOR_MEAN, FIDELITY_GUIDED, DDIM)
 """What a user may choose."""

@@ -44,7 +44,7 @@ def halved(restoration, measured, conditioning, *, noise, steps=1, limits=(-1.0,
 @pytest.fixture
 def made_up(monkeypatch):
     """A method that is a row of the catalogue and a function, and nothing else."""
-    row = Method("half-way", "Half way to the answer", ("restoration",), (STEPS.of(3, "Halvings"), STRENGTH))
+    row = Method("half-way", "half way to the answer", ("restoration",), (STEPS.of(3, "Halvings"), STRENGTH))
     monkeypatch.setitem(METHODS, row.name, row)
     monkeypatch.setitem(SAMPLERS, row.name, halved)
     for command in ("denoise", "benchmark"):
@@ -58,7 +58,8 @@ def test_a_new_method_is_offered_by_the_command_line(made_up, monkeypatch, capsy
     monkeypatch.setenv("COLUMNS", "200")
     assert main(["denoise", "--help"]) == 0
     said = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert f"|ddim|{made_up.name}>" in said and f"Halvings, 1 to 1000 ({made_up.name})." in said
+    assert f"|ddim|{made_up.name}>" in said and f"{made_up.name}: half way to the answer." in said
+    assert f"Halvings, 1 to 1000 ({made_up.name})." in said
     assert main(["benchmark", "--help"]) == 0
     assert f"ddim, {made_up.name};" in " ".join(capsys.readouterr().out.replace("│", " ").split())
 

@@ -29,6 +29,7 @@ else:
 
 ACQUISITION = "What was acquired (read from the headers where not given)"
 METHOD = "How to denoise"
+WHICH = " ".join(["By default the one the model's card recommends.", *(f"{row.name}: {row.sentence}." for row in METHODS.values())])
 CHOICE = "Which image, where the input holds several"
 OUTPUT = "What to write"
 
@@ -47,7 +48,7 @@ def denoise(
     acceleration: Annotated[
         float | None, typer.Option(help="How many times faster than the full scan, 1.5 to 3.", rich_help_panel=ACQUISITION)
     ] = None,
-    method: Annotated[Method | None, typer.Option(help="By default the one the model's card recommends.", rich_help_panel=METHOD)] = None,
+    method: Annotated[Method | None, typer.Option(help=WHICH, rich_help_panel=METHOD)] = None,
     steps: Annotated[int | None, _option("steps")] = None,
     samples: Annotated[int | None, _option("samples")] = None,
     fidelity: Annotated[float | None, _option("fidelity")] = None,

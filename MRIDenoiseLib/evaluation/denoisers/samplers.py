@@ -21,14 +21,15 @@ from MRIDenoiseLib.methods import Method as Row
 from MRIDenoiseLib.sampling import blind_dps, ddpm, dps, red_diff
 
 COMPARED = catalogue(
-    Row("ddpm", "One sample of the diffusion network, by ancestral steps", ("denoiser",)),
-    Row("red-diff", "The likelihood of plain denoising, without a learned degradation", ("denoiser",)),
-    Row("dps", "Ancestral sampling that is pulled towards the measurement", ("denoiser",)),
-    Row("blind-dps", "The same pull through the learned degradation", ("denoiser", "degradation")),
+    Row("ddpm", "one sample of the diffusion network, by ancestral steps", ("denoiser",)),
+    Row("red-diff", "the likelihood of plain denoising, without a learned degradation", ("denoiser",)),
+    Row("dps", "ancestral sampling that is pulled towards the measurement", ("denoiser",)),
+    Row("blind-dps", "the same pull through the learned degradation", ("denoiser", "degradation")),
 )
 """Samplers that only comparisons have."""
 
 SAMPLERS: dict[str, Callable[..., Tensor]] = {"ddpm": ddpm, "red-diff": red_diff, "dps": dps, "blind-dps": blind_dps}
+"""Name in that catalogue -> the function that runs."""
 
 TRAINED = "the model's own training, as its card tells"
 """What is said of every method whose networks come with the model: equal data, noise and scale for all of them."""
