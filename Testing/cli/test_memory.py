@@ -15,7 +15,7 @@ from MRIDenoiseLib.inference import METHODS
 PROGRAM = """
 import json, sys
 from MRIDenoiseLib.cli import main
-from MRIDenoiseLib.evaluation.speed.machine import peak_memory
+from MRIDenoiseLib.evaluation.speed.peak_memory import peak_memory
 peaks = {}
 for method in json.loads(sys.argv[1]):
     assert main(["denoise", *sys.argv[2:], "--method", method, "--slices", "20:21", "--device", "cpu", "--overwrite"]) == 0
@@ -27,7 +27,7 @@ print(json.dumps(peaks))
 @pytest.mark.slow
 def test_the_bundled_model_needs_less_than_one_and_a_half_gigabytes_with_any_method(tmp_path: Path) -> None:
     io.write(replace(phantom(256, 48, seed=0), pixel_type="int16"), tmp_path / "noisy.nii")
-    command = [sys.executable, "-c", PROGRAM, json.dumps(METHODS), str(tmp_path / "noisy.nii"), str(tmp_path / "out.nii")]
+    command = [sys.executable, "-c", PROGRAM, json.dumps(list(METHODS)), str(tmp_path / "noisy.nii"), str(tmp_path / "out.nii")]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     peaks = json.loads(said.splitlines()[-1])
     assert set(peaks) == set(METHODS) and max(peaks.values()) < 1500, peaks

@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import sys
-from MRIDenoiseLib.models import quick_import
+from MRIDenoiseLib.models.bundle import quick_import
 {before}
 import torch
 from MRIDenoiseLib.models.bundle.bundle import Bundle

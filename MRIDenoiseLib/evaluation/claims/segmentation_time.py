@@ -19,7 +19,7 @@ from rich.table import Table
 from MRIDenoiseLib.evaluation.claims.claim import Claim, Numbers, tracked
 from MRIDenoiseLib.evaluation.claims.segmenters import CLASSES, in_order_of_brightness, segmenters
 from MRIDenoiseLib.evaluation.claims.tissue_phantom import phantom
-from MRIDenoiseLib.evaluation.speed.machine import peak_memory
+from MRIDenoiseLib.evaluation.speed.peak_memory import peak_memory
 from MRIDenoiseLib.progress import Progress
 from MRIDenoiseLib.segmentation import dice
 

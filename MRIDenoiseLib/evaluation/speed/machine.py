@@ -1,20 +1,15 @@
-"""This machine and its limits: what it is, how fast it multiplies matrices and how fast it copies.
-
-How much memory this process has needed at most.
-"""
+"""This machine and its limits: what it is, how fast it multiplies matrices and how fast it copies."""
 
 from __future__ import annotations
 
 import os
 import platform
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import psutil
 import torch
 
 from MRIDenoiseLib import __version__
@@ -111,16 +106,3 @@ def _processor() -> str:
         lines = []
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return named[0] if named else platform.processor() or platform.machine()
-
-
-def peak_memory() -> float:
-    """The largest resident size so far, MiB."""
-    if sys.platform == "win32":
-        return float(psutil.Process().memory_info().peak_wset / 2**20)
-    if sys.platform == "linux":
-        # The other count begins with what the process had that started this one.
-        (line,) = (line for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) / 2**10
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

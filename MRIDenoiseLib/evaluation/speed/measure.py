@@ -16,7 +16,7 @@ from torch import Tensor
 
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.figures import psnr
-from MRIDenoiseLib.evaluation.speed.machine import peak_memory
+from MRIDenoiseLib.evaluation.speed.peak_memory import peak_memory
 from MRIDenoiseLib.evaluation.speed.rows import Measured, Row, Times, measure_peer
 from MRIDenoiseLib.evaluation.speed.volumes import phantom, sample_head
 from MRIDenoiseLib.evaluation.speed.work import Work, device_memory, work_of

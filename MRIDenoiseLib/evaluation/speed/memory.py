@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from MRIDenoiseLib.card import bundled_model
-from MRIDenoiseLib.evaluation.speed.machine import peak_memory
+from MRIDenoiseLib.evaluation.speed.peak_memory import peak_memory
 from MRIDenoiseLib.evaluation.speed.volumes import phantom
 from MRIDenoiseLib.inference import Denoiser, Method, SliceBatch
 from MRIDenoiseLib.models.bundle.bundle import Bundle
