@@ -60,7 +60,7 @@ def test_a_new_method_is_offered_by_the_command_line(made_up, monkeypatch, capsy
     said = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert f"|ddim|{made_up.name}>" in said and f"{made_up.name}: half way to the answer." in said
     assert f"Halvings, 1 to 1000 ({made_up.name})." in said
-    assert main(["benchmark", "--help"]) == 0
+    assert main(["benchmark", "methods", "--help"]) == 0
     assert f"ddim, {made_up.name};" in " ".join(capsys.readouterr().out.replace("│", " ").split())
 
 

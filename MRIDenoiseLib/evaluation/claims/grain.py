@@ -18,6 +18,7 @@ from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Noises, Numbers, 
 from MRIDenoiseLib.evaluation.claims.noisy_volume import NoisyVolume
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD
 from MRIDenoiseLib.inference import Denoiser, Settings
+from MRIDenoiseLib.methods import SHARPENED
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.progress import Progress
 from MRIDenoiseLib.simulation.presets import BENCHMARK_ROWS
@@ -83,7 +84,7 @@ def measure(
         middle = len(row.clean) // 2
 
         def sharpen(to: float, seed: int, row: NoisyVolume = row, z: int = middle) -> np.ndarray:
-            settings = Settings(method="sharpened", sharpness=to, seed=seed, slices=(z, z + 1))
+            settings = Settings(method=SHARPENED.name, sharpness=to, seed=seed, slices=(z, z + 1))
             image = denoiser(row.volume, settings).volume
             return image.stack[z]
 

@@ -188,10 +188,10 @@ def show(numbers: Numbers) -> Iterator[Table | str]:
 
 
 def _verdict(ways: dict[str, dict[str, float]]) -> str:
-    guided, regression = ways["fidelity-guided"], ways["regression"]
+    guided, regression = ways[FIDELITY_GUIDED.name], ways[REGRESSION.name]
     wanted = {
         "posterior mean within 0.05 dB of regression": ways["posterior mean"]["psnr"] >= regression["psnr"] - 0.05,
-        "fidelity-guided within 0.1 dB of it": guided["psnr"] >= regression["psnr"] - 0.1,
+        f"{FIDELITY_GUIDED.name} within 0.1 dB of it": guided["psnr"] >= regression["psnr"] - 0.1,
         "with edges 3 % sharper than the default's": 0 < guided["edges"] <= 0.97,
         "variance of the samples 0.7 to 1.4 of their squared error": 0.7 <= ways["one sample"]["calibration"] <= 1.4,
     }
