@@ -99,8 +99,8 @@ def methods(
     from MRIDenoiseLib.evaluation.speed.rows import METHODS as WAYS
     from MRIDenoiseLib.evaluation.speed.rows import USUAL, table_rows
 
-    machine = _machine(device, precision, batch, threads)
     names = [_known(name, WAYS, "way to denoise") for name in method or USUAL]
+    machine = _machine(device, precision, batch, threads)
     base = _base(machine, bundle, config, compiled=compiled, size=size, slices=slices, repeats=repeats)
     done = _measure(table_rows(base, names, machine.numbers, machine.batches, peers), machine, rounds, latency=latency)
     if report is not None:
@@ -132,8 +132,8 @@ def ladder(
     from MRIDenoiseLib.evaluation.speed.rows import METHODS as WAYS
     from MRIDenoiseLib.evaluation.speed.rows import ladder_rows
 
-    machine = _machine(device, precision, batch, threads)
     name = _known(method, WAYS, "way to denoise")
+    machine = _machine(device, precision, batch, threads)
     base = _base(machine, bundle, None, compiled=compiled, size=size, slices=slices, repeats=repeats)
     rows = ladder_rows(base, name, machine.numbers[-1], machine.batches[-1] if batch else 4, compiled)
     done = _measure(rows, machine, rounds, latency=latency)

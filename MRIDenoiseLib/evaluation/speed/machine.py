@@ -50,7 +50,7 @@ class Limits:
 
 def limits_of(device: torch.device, precision: torch.dtype, threads: int) -> Limits:
     """Measured now on some threads of the processor, or on another device: the best of what :data:`SECONDS` of trying give."""
-    torch.set_num_threads(threads)
+    use_threads(threads)
     side = SIDE[device.type]
     source = torch.zeros(COPIED, dtype=torch.uint8, device=device)
     target = torch.ones_like(source)
@@ -91,9 +91,20 @@ def facts(device: torch.device, threads: int) -> dict[str, str]:
     return told
 
 
+def use_threads(threads: int) -> None:
+    """Let torch compute with so many threads from now on.
+
+    Nothing is done where it does so already: once told a number, torch lets the Intel MKL share even the smallest systems of equations
+    among threads, which on AMD processors goes wrong (seen with torch 2.13 and MKL 2024.2: ``linalg.solve`` of batches of small
+    complex matrices fails with pivots below 1).
+    """
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+
+
 def fast_bfloat16(threads: int) -> bool:
     """Whether this processor has instructions for it, measured now: others imitate it, which is hardly faster than float32 or slower."""
-    torch.set_num_threads(threads)
+    use_threads(threads)
     processor = torch.device("cpu")
     single, half = (_product_seconds(processor, precision, SMALL_SIDE) for precision in (torch.float32, torch.bfloat16))
     return half < single / WORTH

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.figures import psnr
+from MRIDenoiseLib.evaluation.speed.machine import use_threads
 from MRIDenoiseLib.evaluation.speed.peak_memory import peak_memory
 from MRIDenoiseLib.evaluation.speed.rows import Measured, Row, Times, measure_peer
 from MRIDenoiseLib.evaluation.speed.volumes import phantom, sample_head
@@ -50,7 +51,7 @@ def measure(row: Row) -> Measured:
         SettingsError: the device or the package is not there, or the model has no network for the method.
         BundleError: the model cannot be used.
     """
-    torch.set_num_threads(row.threads)
+    use_threads(row.threads)
     if row.peer is not None:
         return measure_peer(row)
     device = choose_device(row.device)
