@@ -11,8 +11,6 @@ from typing import Any
 from MRIDenoiseLib.errors import BundleError, InputError
 
 CARD = "card.json"
-DETAILS = "details"
-"""Key of a measured file under which it may hold more than a card has room for."""
 ROOT = Path(__file__).resolve().parents[1]
 """The folder that holds ``MRIDenoiseLib`` and ``Resources``: a checkout, or where Slicer installs scripted modules."""
 
@@ -83,7 +81,14 @@ def card_of(folder: Path) -> Card:
 
 
 def trained_on(card: Mapping[str, Any]) -> dict[str, frozenset[str]]:
-    """``organ`` and ``contrast`` -> the values the training data had, as the card's ``training`` lists them."""
+    """``organ`` and ``contrast`` -> the values the training data had, as the card says.
+
+    A card of the first format lists the data one by one under ``training`` instead.
+    """
+    told = card.get("trained_on")
+    if isinstance(told, dict):
+        lists = {name: told.get(name) for name in ("organ", "contrast")}
+        return {name: frozenset(map(str, values)) if isinstance(values, list) else frozenset() for name, values in lists.items()}
     training = card.get("training")
     data = training.get("data") if isinstance(training, dict) else None
     entries = [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else []

@@ -1,25 +1,29 @@
 """The model that ships: whole, small enough, honest about itself, and better than nothing on what ships beside it."""
 
-from dataclasses import replace
+from collections import Counter
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from adopt_weights import now_spelled
+import yaml
 from scipy import ndimage
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.card import bundled_model
-from MRIDenoiseLib.evaluation.claims import CLAIMS
+from MRIDenoiseLib.cli import main
+from MRIDenoiseLib.evaluation.claims import CLAIMS, claim_module
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD, psnr
 from MRIDenoiseLib.inference import METHODS, Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.models.bundle.files import files_of_parts
 from MRIDenoiseLib.prompt import describe
 from MRIDenoiseLib.volume import Volume
 
 SAMPLE = Path(__file__).resolve().parent.parent / "Resources" / "SampleData"
 LARGEST = 24 * 2**20
+LARGEST_CARD = 15 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -34,26 +38,72 @@ def sample() -> tuple[Volume, Volume]:
 
 def test_the_bundle_fits_its_size(bundle):
     assert sum(path.stat().st_size for path in bundle.path.rglob("*") if path.is_file()) <= LARGEST
+    assert (bundle.path / "card.json").stat().st_size <= LARGEST_CARD
 
 
 def test_the_card_names_every_source_with_its_licence_what_fell_out_and_no_kept_out_patient(bundle):
-    training = bundle.card["training"]
+    training = bundle.evidence["training"]
     assert training["recipe"]["config"] == "compact"
     assert all(entry["licence"] and entry["source"] for entry in training["data"])
     assert not {"ms12", "sct03", "ProstateX-0000", "pymskt"} & {entry["subject"] for entry in training["data"]}
     assert training["left_out"] and training["notes"]
+    told = {(source["source"], source["licence"]): source["scans"] for source in bundle.card["training"]["sources"]}
+    assert told == Counter((entry["source"], entry["licence"]) for entry in training["data"])
 
 
-def test_the_card_tells_what_was_measured_and_the_commands_that_measure_it_again(bundle):
+def test_each_headline_of_the_card_is_what_its_claim_says_of_the_evidence_and_its_command_gives_that_again(bundle):
     measured = bundle.card["measured"]
     assert set(measured) >= {"methods", "native_noise", "noise_told", "lesions", "repeats"}
-    for name, numbers in measured.items():
-        program, verb, claim, *_ = now_spelled(numbers["command"]).split()
-        assert (program, verb) == ("mridenoise", "measure") and claim in CLAIMS and numbers["what"], name
+    assert set(measured) == set(bundle.evidence) - {"training"}
+    for name, headline in measured.items():
+        numbers = bundle.evidence[name]
+        program, verb, claim, *_ = words = numbers["command"].split()
+        assert (program, verb) == ("mridenoise", "measure") and claim in CLAIMS, name
+        found = claim_module(claim).CLAIM
+        assert headline == {
+            **asdict(found.headline(numbers)),
+            "command": numbers["command"],
+            "evidence": f"evidence/{name}.json",
+        }, name
+        assert {word for word in words if word.startswith("--")} <= {f"--{option.replace('_', '-')}" for option in found.options}, name
+        assert len(headline["says"]) <= 100 and len(headline["figures"]) <= 6, f"{name}: a headline is short"
+        assert list(found.show(numbers)), f"{name}: the evidence holds all that the tables show"
 
 
-def test_by_its_card_the_default_is_ahead_of_every_filter_level_with_bm4d_told_the_noise_and_says_where_it_lost(bundle):
-    methods = bundle.card["measured"]["methods"]
+def test_what_was_measured_was_measured_on_the_weights_that_lie_here(bundle):
+    for name, numbers in bundle.evidence.items():
+        if name != "training":
+            assert numbers["files"] == files_of_parts(bundle.card["files"]), name
+
+
+def test_the_page_of_the_model_is_made_of_its_card_and_evidence(bundle, capsys):
+    assert main(["bundle", "card", "--markdown"]) == 0
+    page = (bundle.path / "README.md").read_text(encoding="utf-8")
+    assert capsys.readouterr().out == page
+    head = yaml.safe_load(page.split("---")[1])
+    assert head["license"] == "apache-2.0" and "mri" in head["tags"]
+    training = bundle.evidence["training"]
+    assert all(entry["source"] in page and entry["licence"] in page for entry in training["data"])
+    assert all(line in page for line in (*bundle.card["limits"], *training["notes"]))
+    for headline in bundle.card["measured"].values():
+        assert headline["says"] in page and headline["command"] in page and f"({headline['evidence']})" in page
+    assert "10.1038/s41746-026-02548-y" in page and "NOT FOR DIAGNOSTIC USE" in page
+
+
+def test_its_card_fits_one_screen_and_the_rest_is_to_be_had(bundle, capsys):
+    assert main(["bundle", "info"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 24 and max(map(len, lines)) <= 100
+    shown = " ".join(" ".join(lines).split())
+    assert bundle.hash in shown and all(headline["says"] in shown for headline in bundle.card["measured"].values())
+    assert all(limit in shown for limit in bundle.card["limits"])
+    assert main(["bundle", "info", "--all"]) == 0
+    whole = "".join(capsys.readouterr().out.split())
+    assert all(entry["file"] in whole for entry in bundle.evidence["training"]["data"]) and "restoration/config.json" in whole
+
+
+def test_by_its_evidence_the_default_is_ahead_of_every_filter_level_with_bm4d_told_the_noise_and_says_where_it_lost(bundle):
+    methods = bundle.evidence["methods"]
     assert methods["images"] >= 7 and {"ms12", "sct03"} <= set(methods["subjects"])
     ahead = {one["of"]: one for one in methods["ahead"] if one["figure"] == "psnr_foreground"}
     assert ahead["noisy"]["mean"] >= 2.5
@@ -63,23 +113,23 @@ def test_by_its_card_the_default_is_ahead_of_every_filter_level_with_bm4d_told_t
     assert all(name in methods["lost"] for name, one in ahead.items() if one["mean"] < 0)
 
 
-def test_by_its_card_it_takes_grain_from_real_scans_and_leaves_clean_ones_alone(bundle):
-    told = bundle.card["measured"]["native_noise"]
+def test_by_its_evidence_it_takes_grain_from_real_scans_and_leaves_clean_ones_alone(bundle):
+    told = bundle.evidence["native_noise"]
     removed = [scan["removed"]["denoised"] for scan in told["scans"]]
     assert len(removed) == 6 and np.mean([one["fine"] for one in removed]) >= 1 / 3
     assert all(one["edge_ratio"] <= 2 for one in removed), "grain goes, edges stay"
     assert all(scan["removed"]["denoised"]["change"] < 0.010 for scan in told["clean"])
 
 
-def test_by_its_card_small_lesions_keep_most_of_their_contrast(bundle):
-    kept = bundle.card["measured"]["lesions"]["summary"]
+def test_by_its_evidence_small_lesions_keep_most_of_their_contrast(bundle):
+    kept = bundle.evidence["lesions"]["summary"]
     assert kept["denoised"]["all"]["median"] >= 0.75 and kept["denoised"]["all"]["fifth_percentile"] >= 0.45
     assert kept["denoised"]["all"]["lost"] == 0
     assert {"noisy", "best blur", "equal blur"} <= set(kept), "with the controls beside it"
 
 
-def test_by_its_card_real_repeats_come_closer_to_the_mean_of_the_others(bundle):
-    sets = bundle.card["measured"]["repeats"]["sets"]
+def test_by_its_evidence_real_repeats_come_closer_to_the_mean_of_the_others(bundle):
+    sets = bundle.evidence["repeats"]["sets"]
     for name, numbers in sets.items():
         assert -1 <= numbers["bias_percent"] <= numbers["floor_percent"] + 1, name
         if name == "EPI":

@@ -3,11 +3,12 @@
     python scripts/adopt_weights.py NEW_MODEL --data DIR --work DIR [--only methods,lesions] [--so-far]
 
 Every measurement of the card is run on the new model and kept in ``--work``, so that the command may be stopped and goes on where
-it was; what was measured on these very weights is not measured again. Then the model, with a card of these numbers, takes the place
-of the bundled one, README's tables are filled in from it, README's pictures are drawn anew, and so are the values that the tests hold
-the program's results to (``golden.py``). The whole takes hours on two cores.
-With ``--only`` other measurements are left out of card and README rather than kept from older weights. ``--so-far`` takes of the
-comparison the images that are finished. Afterwards: ``python scripts/test.py --data DIR``, and look at the pictures.
+it was; what was measured on these very weights is not measured again. Then the model takes the place of the bundled one, with these
+measurements whole as its evidence and their headlines in its card; README's tables and those of docs are filled in from the evidence,
+README's pictures are drawn anew, and so are the values that the tests hold the program's results to (``golden.py``). The whole takes
+hours on two cores.
+With ``--only`` other measurements are left out rather than kept from older weights. ``--so-far`` takes of the comparison the images
+that are finished. Afterwards: ``python scripts/test.py --data DIR``, and look at the pictures.
 """
 
 from __future__ import annotations
@@ -23,19 +24,24 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from card_tables import fill_readme
+from card_tables import fill_pages
 from rich.console import Console
 
-from MRIDenoiseLib.card import CARD, DETAILS, bundled_model
+from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.cli.script import run
 from MRIDenoiseLib.errors import MRIDenoiseError
-from MRIDenoiseLib.evaluation.claims.claim import chosen
+from MRIDenoiseLib.evaluation.claims import claim_module
+from MRIDenoiseLib.evaluation.claims.claim import Claim, chosen
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.methods import METHODS, needed
 from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.models.bundle.description import TRAINING, describe, evidence_of
+from MRIDenoiseLib.models.bundle.files import files_of_parts, read_card
 from MRIDenoiseLib.models.bundle.writing import is_bundle
 
 ROOT = Path(__file__).resolve().parent.parent
+LICENCE = "Apache-2.0"
+"""Of the repository, and so of the model in it."""
 LESIONS = ("--rows", "R,M0.10,L2-2", "--count", "96")
 MEASUREMENTS: dict[str, Sequence[str]] = {
     "native_noise": ("native-noise", "--limit", "2", "--bm4d"),
@@ -51,7 +57,7 @@ MEASUREMENTS: dict[str, Sequence[str]] = {
     "sheets": ("sheets",),
     "methods": ("methods",),
 }
-"""Name in the card -> claim and options, which differ from the claim's own where those take too long for every new model."""
+"""Name of the evidence -> claim and options, which differ from the claim's own where those take too long for every new model."""
 EARLIER = re.compile(r"^python scripts/(?:measure|draw)_(\w+)\.py\b")
 """How a command that measures was spelled when each claim was a script: ``measure_noise_told.py`` for ``noise-told``, ``draw_sheets.py``
 for ``sheets``. Options are the same."""
@@ -67,7 +73,7 @@ def adopt(
     only: Annotated[str, typer.Option(help="measurements, with commas between")] = ",".join(MEASUREMENTS),
     so_far: Annotated[bool, typer.Option("--so-far", help="of the comparison, take the images that are finished")] = False,
 ) -> None:
-    """Measure, put into the card, and redo README's tables and pictures and the results that the tests hold the program to."""
+    """Measure, place the model with what was measured, and redo tables, pictures and the results that the tests hold the program to."""
     names = chosen(only, MEASUREMENTS, "measurement")
     model, data, work = model.resolve(), data.resolve(), work.resolve()
     work.mkdir(parents=True, exist_ok=True)
@@ -76,22 +82,21 @@ def adopt(
     measured: dict[str, Any] = {}
     for name in names:
         path = work / f"{name}.json"
-        claim, *options = MEASUREMENTS[name]
-        options += ["--so-far"] if name == "methods" and so_far else []
-        if not _is_done(path, shlex.join(["mridenoise", "measure", claim, "--data", "DIR", *options]), files):
+        if not _is_done(path, command_of(name), files):
             console.print(f"measuring {name}")
+            claim, *options = MEASUREMENTS[name]
+            options += ["--so-far"] if name == "methods" and so_far else []
             _run("-m", "MRIDenoiseLib.cli", "measure", claim, *options, *_places(name, model, data, work), "--json", str(path))
-        numbers = json.loads(path.read_text(encoding="utf-8"))
-        measured[name] = {key: value for key, value in numbers.items() if key not in ("files", DETAILS)}
+        measured[name] = evidence_from(name, path)
     place(model, measured, bundled_model())
-    fill_readme()
+    fill_pages()
     for script in PICTURES:
         _run(script)
     _run("scripts/golden.py", "--write", "--data", str(data))
 
 
 def place(model: Path, measured: dict[str, Any], target: Path) -> None:
-    """Put a model, with these numbers in its card, in the place of another.
+    """Put a model, with these numbers as its evidence and their headlines in its card, in the place of another.
 
     Args:
         model: folder of the new one.
@@ -102,16 +107,40 @@ def place(model: Path, measured: dict[str, Any], target: Path) -> None:
         BundleError: the new model is damaged.
         OutputError: it cannot be written.
     """
+    Bundle.verify(model)
     with replacing(target, True, is_ours=is_bundle) as folder:
         shutil.copytree(model, folder)
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        (folder / CARD).write_text(json.dumps(card | {"measured": measured}, indent=1, ensure_ascii=False), encoding="utf-8")
+        card = read_card(folder)
+        describe(folder, card | {"licence": LICENCE, TRAINING: evidence_of(folder).get(TRAINING)}, measured)
         Bundle.verify(folder)
 
 
+def evidence_from(name: str, path: Path) -> dict[str, Any]:
+    """What a file of numbers holds, as its claim writes it today.
+
+    Earlier ones spelled commands otherwise, had no headline, and kept under ``details`` what a card had no room for.
+    """
+    numbers = json.loads(path.read_text(encoding="utf-8"))
+    numbers |= numbers.pop("details", {})
+    files = numbers.pop("files")
+    del numbers["command"]
+    return _claim(name).account(numbers, command_of(name), files)
+
+
+def command_of(name: str) -> str:
+    """The command of a measurement, without the folders of this machine."""
+    claim, (_, *options) = _claim(name), MEASUREMENTS[name]
+    return shlex.join([*shlex.split(claim.command({})), *options])
+
+
 def now_spelled(command: str) -> str:
-    """The command of a measurement as it is spelled today; a card may hold an earlier spelling."""
+    """The command of a measurement as it is spelled today; a file of numbers may hold an earlier spelling."""
     return EARLIER.sub(lambda match: f"mridenoise measure {match[1].replace('_', '-')}", command)
+
+
+def _claim(name: str) -> Claim:
+    found: Claim = claim_module(MEASUREMENTS[name][0]).CLAIM
+    return found
 
 
 def _is_done(path: Path, command: str, files: dict[str, str]) -> bool:
@@ -122,10 +151,8 @@ def _is_done(path: Path, command: str, files: dict[str, str]) -> bool:
     try:
         numbers = json.loads(path.read_text(encoding="utf-8"))
         used = _used(numbers.get("method"))
-        same = {name: digest for name, digest in numbers["files"].items() if used(name)} == {
-            name: digest for name, digest in files.items() if used(name)
-        }
-        return bool(same and now_spelled(numbers["command"]) == command and not numbers.get("not_finished"))
+        then, now = ({name: digest for name, digest in files_of_parts(each).items() if used(name)} for each in (numbers["files"], files))
+        return bool(then == now and now_spelled(numbers["command"]) == command and not numbers.get("not_finished"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 

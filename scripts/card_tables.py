@@ -1,20 +1,21 @@
-"""The tables of README and of docs are what the bundled model's card holds: ``python scripts/card_tables.py`` fills them in again.
+"""The tables of README and of docs are what the bundled model's evidence holds: ``python scripts/card_tables.py`` fills them in again.
 
-A table stands between ``<!-- card: NAME -->`` and ``<!-- end of card -->``. What a card lacks is said to be not measured.
+A table stands between ``<!-- card: NAME -->`` and ``<!-- end of card -->``. What was not measured is said to be so.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from MRIDenoiseLib.card import CARD, bundled_model
+from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.evaluation.claims.posterior import SEEDED
 from MRIDenoiseLib.io.atomic import replacing
+from MRIDenoiseLib.models.bundle.description import evidence_of
+from MRIDenoiseLib.models.bundle.readme import markdown_table, words
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"(<!-- card: (\w+) -->\n).*?(<!-- end of card -->)", re.DOTALL)
@@ -38,7 +39,11 @@ SHORT = {
 
 
 def filled(text: str, measured: Mapping[str, Any]) -> str:
-    """A text with its tables as a card's ``measured`` has them.
+    """A text with its tables.
+
+    Args:
+        text: of a page.
+        measured: name -> the whole of a measurement.
 
     Raises:
         KeyError: the text asks for a table that is not made here.
@@ -60,7 +65,7 @@ def methods(told: Mapping[str, Any]) -> str:
     for noise, scores in told["psnr_foreground"].items():
         best = max((scores[name] for name in names if scores.get(name) is not None), default=None)
         rows.append([noise, *(_bold(scores.get(name), best) for name in names)])
-    return f"{_table(['noise', *(SHORT[name] for name in names)], rows)}\n\n{ahead(told)}"
+    return f"{markdown_table(['noise', *(SHORT[name] for name in names)], rows)}\n\n{ahead(told)}"
 
 
 def ahead(told: Mapping[str, Any]) -> str:
@@ -75,7 +80,7 @@ def ahead(told: Mapping[str, Any]) -> str:
         for name in _named(told)
         if (name, "psnr_foreground") in differences
     ]
-    return _table(["the default is ahead of", "PSNR, dB (95 % interval)", "SSIM", "images lost"], lines)
+    return markdown_table(["the default is ahead of", "PSNR, dB (95 % interval)", "SSIM", "images lost"], lines)
 
 
 def native_noise(told: Mapping[str, Any]) -> str:
@@ -85,10 +90,10 @@ def native_noise(told: Mapping[str, Any]) -> str:
         removed = scan["removed"]
         ours, bm4d = removed["denoised"], removed.get("BM4D")
         edges = f"{_number(ours['edge_ratio'])} ({_number(removed['equal blur']['edge_ratio'])})"
-        rows.append([_words(scan["scan"]), f"{1000 * scan['grain']['fine']:.0f}", _removed(ours), _removed(bm4d), edges])
+        rows.append([words(scan["scan"]), f"{1000 * scan['grain']['fine']:.0f}", _removed(ours), _removed(bm4d), edges])
     head = ["scan", "grain, per mille of P99.5", "removed, fine and coarse", "BM4D told the grain", "edge ratio (equal blur)"]
-    clean = ", ".join(f"{_words(scan['scan'])} {1000 * scan['removed']['denoised']['change']:.1f}" for scan in told["clean"])
-    return f"{_table(head, rows)}\n\nClean scans are changed by (rms, per mille of P99.5): {clean}."
+    clean = ", ".join(f"{words(scan['scan'])} {1000 * scan['removed']['denoised']['change']:.1f}" for scan in told["clean"])
+    return f"{markdown_table(head, rows)}\n\nClean scans are changed by (rms, per mille of P99.5): {clean}."
 
 
 def lesions(told: Mapping[str, Any]) -> str:
@@ -98,7 +103,7 @@ def lesions(told: Mapping[str, Any]) -> str:
         group = groups["all"]
         kept = [f"{100 * group[part]:.0f} %" for part in ("median", "fifth_percentile")]
         rows.append([name, *kept, str(group["missing"]), str(group["lost"])])
-    return _table(["image", "half keep", "nineteen of twenty keep", "keep under 50 %", "under 25 % (lost)"], rows)
+    return markdown_table(["image", "half keep", "nineteen of twenty keep", "keep under 50 %", "under 25 % (lost)"], rows)
 
 
 def noise_told(told: Mapping[str, Any]) -> str:
@@ -109,7 +114,7 @@ def noise_told(told: Mapping[str, Any]) -> str:
             by_kind.setdefault(row["kind"], {}).setdefault(row["strength"], []).append(row["ratio"])
     strengths = sorted({strength for kind in by_kind.values() for strength in kind})
     rows = [[kind, *(_range(found.get(strength, [])) for strength in strengths)] for kind, found in by_kind.items()]
-    return _table(["noise", *(f"{strength:g}" for strength in strengths)], rows)
+    return markdown_table(["noise", *(f"{strength:g}" for strength in strengths)], rows)
 
 
 def posterior(told: Mapping[str, Any]) -> str:
@@ -122,14 +127,14 @@ def posterior(told: Mapping[str, Any]) -> str:
             if model == ours or means != told["means"][ours][way]:
                 spread = _number(means["calibration"]) if way in SEEDED else "-"
                 rows.append([f"{way}, {model}", f"{means['psnr']:.2f}", _number(means["edges"], 3), spread])
-    return _table(["way", "PSNR, dB", "edge width, of the default's", "variance of samples / squared error"], rows)
+    return markdown_table(["way", "PSNR, dB", "edge width, of the default's", "variance of samples / squared error"], rows)
 
 
 def through_plane(told: Mapping[str, Any]) -> str:
     """Flicker between slices, means over volumes and noises, and what is left of thin bright structures in a projection."""
     names = list(told["flicker"][0]["flicker"])
     means = [f"{100 * mean(row['flicker'][name] for row in told['flicker']):.2f}" for name in names]
-    table = _table(["flicker, per cent of what the anatomy changes", *names], [[f"mean of {len(told['flicker'])}", *means]])
+    table = markdown_table(["flicker, per cent of what the anatomy changes", *names], [[f"mean of {len(told['flicker'])}", *means]])
     kept = [
         f"{name} {100 * part:.0f} % (of the fine grain {100 * scan['fine'][name]:.0f} % removed)"
         for scan in told["vessels"]
@@ -148,15 +153,15 @@ def repeats(told: Mapping[str, Any]) -> str:
         ]
         for name, found in told["sets"].items()
     ]
-    return _table(["repeats", "noisy, dB", "best blur", "denoised", "closer than the noisy one"], rows)
+    return markdown_table(["repeats", "noisy, dB", "best blur", "denoised", "closer than the noisy one"], rows)
 
 
 def tissues(told: Mapping[str, Any]) -> str:
     """Dice with the clean image's segmentation, means over the classes."""
     names = ("noisy", "best blur", "denoised")
-    rows = [[_words(row["volume"]), *(f"{mean(row[name]):.3f}" for name in names)] for row in told["rows"]]
+    rows = [[words(row["volume"]), *(f"{mean(row[name]):.3f}" for name in names)] for row in told["rows"]]
     means = [f"**{mean(mean(row[name]) for row in told['rows']):.3f}**" for name in names]
-    return _table(["Dice", *names], [*rows, ["mean", *means]])
+    return markdown_table(["Dice", *names], [*rows, ["mean", *means]])
 
 
 TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
@@ -170,18 +175,13 @@ TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "repeats": repeats,
     "tissues": tissues,
 }
-"""Name of a table -> what makes it, of what the card holds under that name."""
+"""Name of a table -> what makes it, of the evidence of that name."""
 PART_OF = {"ahead": "methods"}
-"""Name of a table -> name in the card, where that is another."""
+"""Name of a table -> name of the evidence, where that is another."""
 
 
 def _named(told: Mapping[str, Any]) -> list[str]:
     return [name for name in SHORT if any(method["name"] == name for method in told["methods"])]
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _bold(value: float | None, best: float | None) -> str:
@@ -210,23 +210,19 @@ def _range(values: Sequence[float]) -> str:
     return f"{min(values):.2f} to {max(values):.2f}" if values else "-"
 
 
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
 def pages() -> list[Path]:
     """README and the pages of docs that hold a table."""
     found = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     return [page for page in found if BLOCK.search(page.read_text(encoding="utf-8"))]
 
 
-def fill_readme() -> None:
-    """Fill the tables of README and of docs in from the bundled model's card.
+def fill_pages() -> None:
+    """Fill the tables of README and of docs in from the bundled model's evidence.
 
     Raises:
         OutputError: a page cannot be written.
     """
-    measured = json.loads((bundled_model() / CARD).read_text(encoding="utf-8")).get("measured", {})
+    measured = evidence_of(bundled_model())
     for page in pages():
         text = filled(page.read_text(encoding="utf-8"), measured)
         with replacing(page, True) as temporary:
@@ -234,4 +230,4 @@ def fill_readme() -> None:
 
 
 if __name__ == "__main__":
-    fill_readme()
+    fill_pages()

@@ -20,12 +20,16 @@ bundle_app = typer.Typer(help="Make a model of a training run, look at one, and 
 
 Folder = Annotated[Path | None, typer.Argument(metavar="[DIR]", help="The model's folder; by default the bundled one.")]
 
-_LONG = {"files"}
+SCREEN = 100
+"""Columns that the short form is made for."""
 
 
 @bundle_app.command()
-def info(folder: Folder = None) -> None:
-    """Show a model's card: what it was trained on, how, what it reaches and what it is not for."""
+def info(
+    folder: Folder = None,
+    whole: Annotated[bool, typer.Option("--all", help="Everything: card, training and measurements whole, files.")] = False,
+) -> None:
+    """Show on one screen what a model is for, what it was trained on, what was measured and what it is not for."""
     from MRIDenoiseLib.card import bundled_model
     from MRIDenoiseLib.models.bundle.bundle import Bundle
 
@@ -33,15 +37,31 @@ def info(folder: Folder = None) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    table.add_row("hash", bundle.hash)
-    for key, value in bundle.card.items():
-        if key not in _LONG:
-            table.add_row(key.replace("_", " "), Text("\n".join(_lines(value))))
+    rows = {**bundle.card, "evidence": bundle.evidence} if whole else _in_short(bundle)
+    for key, value in {"hash": bundle.hash, **rows}.items():
+        table.add_row(key.replace("_", " "), Text("\n".join(_lines(value))))
     console = Console()
+    # A file or another program is no narrow terminal.
+    console.width = console.width if whole or (console.is_terminal and console.width < SCREEN) else SCREEN
     console.print(table)
     for note in bundle.notes:
         console.print(Text(note, style="yellow"))
     console.print(Text(RESEARCH_USE_ONLY, style="bold"))
+
+
+@bundle_app.command()
+def card(
+    folder: Folder = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a page for people, README.md of the model's folder.")] = False,
+) -> None:
+    """Print a model's card as JSON, or as a page."""
+    from MRIDenoiseLib.card import bundled_model
+    from MRIDenoiseLib.io.atomic import json_text
+    from MRIDenoiseLib.models.bundle.bundle import Bundle
+    from MRIDenoiseLib.models.bundle.readme import readme
+
+    bundle = Bundle.load(folder or bundled_model())
+    typer.echo(readme(bundle.card, bundle.evidence) if markdown else json_text(bundle.card), nl=False)
 
 
 @bundle_app.command()
@@ -100,15 +120,39 @@ def say_written(console: Console, out: Path, bundle: Bundle) -> None:
     console.print(Text.assemble(("model:", "bold"), f" {out}  {size:.2f} MiB  {bundle.hash}"))
 
 
+def _in_short(bundle: Bundle) -> dict[str, Any]:
+    """The card on one screen: a line for each thing, or two."""
+    card = bundle.card
+    settings = ", ".join(f"{name} {value}" for name, value in bundle.default_settings.items())
+    told: dict[str, Any] = {
+        "model": f"{card.get('name', 'without a name')}, {sum(card['parameters'].values()) / 1e6:.1f} million parameters",
+        "for": card.get("intended_use") or "not said",
+        "recommends": f"{bundle.default_method}{f' ({settings})' if settings else ''}",
+        "trained_on": _trained_on(bundle),
+        "limits": "\n".join(card.get("limits", ())) or "none are said",
+        **{name: headline["says"] for name, headline in card["measured"].items()},
+    }
+    return told
+
+
+def _trained_on(bundle: Bundle) -> str:
+    """What it was trained on, in short."""
+    seen = "; ".join(", ".join(sorted(values)) for values in bundle.trained_on.values() if values)
+    sources = (bundle.card.get("training") or {}).get("sources", ())
+    counted = f"{sum(source['scans'] for source in sources)} scans of {len(sources)} source{'s' * (len(sources) != 1)}"
+    return " ".join(part for part in (seen, f"({counted})" if sources else "") if part) or "not said"
+
+
 def _lines(value: Any) -> list[str]:
     """A value of the card as lines for a person: what is inside something else stands indented below it."""
     if isinstance(value, dict):
         lines = []
         for key, entry in value.items():
             below = _lines(entry)
-            name = f"{str(key).replace('_', ' ')}:"
+            # A file is called as it is.
+            name = f"{key if '.' in key else key.replace('_', ' ')}:"
             lines += [f"{name} {' '.join(below)}"] if len(below) < 2 else [name, *(f"  {line}" for line in below)]
         return lines
     if isinstance(value, list):
         return [", ".join(_lines(entry)) for entry in value]
-    return [str(value)]
+    return str(value).splitlines() or [""]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from MRIDenoiseLib.cli.places import check_json
 from MRIDenoiseLib.cli.progress import ProgressDisplay
-from MRIDenoiseLib.evaluation.claims import CLAIMS
+from MRIDenoiseLib.evaluation.claims import CLAIMS, claim_module
 
 if TYPE_CHECKING:
     from MRIDenoiseLib.evaluation.claims.claim import Claim, OptionOffered
@@ -34,7 +33,7 @@ class _ClaimCommand(TyperCommand):
     @cached_property
     def whole(self) -> Any:
         """The command with its options."""
-        module = import_module(f"MRIDenoiseLib.evaluation.claims.{str(self.name).replace('-', '_')}")
+        module = claim_module(str(self.name))
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         app.command(name=self.name, help=f"{CLAIMS[str(self.name)]}\n\n{_as_prose(module)}")(claim_command(module.CLAIM))
         return typer.main.get_command(app)
@@ -69,7 +68,7 @@ def claim_command(claim: Claim) -> Any:
 
     def measured(bundle: Path | None = None, json_file: Path | None = None, **values: Any) -> None:
         from MRIDenoiseLib.card import bundled_model
-        from MRIDenoiseLib.evaluation.claims.claim import write_measured
+        from MRIDenoiseLib.io.atomic import write_json
         from MRIDenoiseLib.models.bundle.bundle import Bundle
 
         if json_file is not None:
@@ -82,7 +81,9 @@ def claim_command(claim: Claim) -> Any:
         for part in claim.show(numbers):
             console.print(part)
         if json_file is not None:
-            write_measured(json_file, model, claim.command(values), numbers)
+            write_json(
+                json_file, claim.account(numbers, claim.command(values), {} if model is None else model.card["files"]), overwrite=True
+            )
 
     parameters = {**options, **common}
     measured.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]

@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.card import DETAILS
 from MRIDenoiseLib.data.manifest import CLEAN_ENOUGH
 from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.methods import FIDELITY_GUIDED
 from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.models.bundle.description import TRAINING, evidence_of
 from MRIDenoiseLib.models.bundle.files import read_card
 from MRIDenoiseLib.models.bundle.writing import write_bundle
 from MRIDenoiseLib.training.leak_probe import verdict
@@ -50,8 +50,8 @@ def build_bundle(
         run: the folder of ``mridenoise train``.
         out: the bundle's folder.
         measured: JSON files with numbers measured on these very weights: each an object with ``command`` (what gives the
-            numbers again), ``what`` (what they are) and ``files`` (the ``files`` of the card of the bundle measured). The
-            card gets everything but ``files`` and ``details``, under the file's name.
+            numbers again), ``what`` (what they are) and ``files`` (the ``files`` of the card of the bundle measured). Each
+            becomes evidence under the file's name, whole, and its ``headline`` goes into the card.
         notes: what else the card should say about the training.
         unfinished: also accept a run that has stages to do.
         overwrite: replace a bundle that is there.
@@ -70,6 +70,10 @@ def build_bundle(
     numbers = {path.stem: _read_measured(path) for path in measured}
     if len(numbers) < len(measured):
         raise SettingsError("two files of measured numbers have the same name; the card would show only one")
+    if TRAINING in numbers:
+        raise SettingsError(
+            f"{TRAINING}.json is where a model keeps what it was trained on; give the file of measured numbers another name"
+        )
     start = kept_start(run, recipe)
     trained = trained_so_far(recipe, start.networks, run)
     waiting = [stage.network for stage in recipe.stages if not (stage.network in trained.stages and trained.stages[stage.network].done)]
@@ -85,14 +89,13 @@ def build_bundle(
         for path, content in zip(measured, numbers.values(), strict=True):
             if _weights(content["files"]) != ours:
                 raise SettingsError(f"{path} was measured with other weights; measure these with: {content['command']}")
-    told = {name: {key: value for key, value in content.items() if key not in ("files", DETAILS)} for name, content in numbers.items()}
-    return write_bundle(out, **parts, card=card | {"measured": told}, overwrite=overwrite)
+    return write_bundle(out, **parts, card=card, measured=numbers, overwrite=overwrite)
 
 
 def model_card(recipe: Recipe, account: Account, stages: dict[str, StageRun], start: Start, notes: Sequence[str] = ()) -> dict[str, Any]:
-    """What the card says of a model before anything was measured."""
+    """What the card says of a model before anything was measured, with the whole account of its training."""
     base = read_card(start.bundle) if start.bundle is not None else {}
-    earlier = base.get("training", {})
+    earlier = evidence_of(start.bundle).get(TRAINING, {}) if start.bundle is not None else {}
     data = account.data["data"] + [entry for entry in earlier.get("data", []) if entry not in account.data["data"]]
     origin: dict[str, Any] = dict(account.origin)
     if base:

@@ -70,8 +70,8 @@ def test_every_recipe_leads_by_one_command_from_data_to_a_checked_model(name, da
     assert run(*arguments, "--out", tmp_path / "model", *start.get(name, ["--from-bundle", tiny_bundle])) == 0
     said = capfd.readouterr().out
     assert Bundle.verify(tmp_path / "model") in said and "NOT FOR DIAGNOSTIC USE" in said
-    card = Bundle.load(tmp_path / "model").card
-    training = card["training"]
+    made = Bundle.load(tmp_path / "model")
+    card, training = made.card, made.evidence["training"]
     trained = {stage: facts["steps"] for stage, facts in training["stages"].items()}
     assert trained == {stage["network"]: 2 for stage in recipe["stages"]}
     assert [entry.get("subject", entry.get("records")) for entry in training["data"]] == ([1] if "records" in recipe else ["s0", "s1"])
@@ -95,7 +95,7 @@ def test_a_run_goes_on_and_a_model_can_be_built_of_it_later_with_measured_number
     assert main(again) == 2
     assert "--overwrite" in capfd.readouterr().err
     assert main([*again, "--overwrite"]) == 0
-    assert Bundle.load(tmp_path / "model").card["measured"]["methods"]["rows"] == [3]
+    assert Bundle.load(tmp_path / "model").evidence["methods"]["rows"] == [3]
 
 
 def test_steps_shorten_every_stage(data, tmp_path):
@@ -179,12 +179,12 @@ def test_help_loads_no_heavy_library(arguments):
 def test_a_card_of_many_levels_is_shown_indented(tiny_bundle, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     card = json.loads((tiny_bundle / "card.json").read_text())
-    card["training"] = {"stages": {"denoiser": {"steps": 3, "notes": ["one", "two"]}}, "steps": 3}
+    card["origin"] = {"stages": {"denoiser": {"steps": 3, "notes": ["one", "two"]}}, "steps": 3}
     changed = Path(shutil.copytree(tiny_bundle, tmp_path / "model"))
     (changed / "card.json").write_text(json.dumps(card))
-    assert main(["bundle", "info", str(changed)]) == 0
+    assert main(["bundle", "info", "--all", str(changed)]) == 0
     shown = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
-    start = next(number for number, line in enumerate(shown) if line.startswith("training"))
+    start = next(number for number, line in enumerate(shown) if line.startswith("origin"))
     assert [line.split("  ", 1)[1].strip() for line in shown[start : start + 5]] == ["stages:", "denoiser:", "steps: 3", "notes:", "one"]
     assert (
         shown[start + 4].index("one") > shown[start + 3].index("notes") > shown[start + 1].index("denoiser") > shown[start].index("stages")

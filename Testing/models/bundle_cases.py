@@ -16,6 +16,14 @@ CARD = {
     "default_settings": {"steps": 4},
     "training": {"steps": 0, "data": [{"organ": "knee", "contrast": "PDw"}, {"organ": "head", "contrast": ""}]},
 }
+MEASURED = {
+    "lesions": {
+        "command": "mridenoise measure lesions --data DIR",
+        "what": "contrast kept",
+        "headline": {"says": "Two of three are kept.", "figures": {"lesions": 3, "kept": 2}},
+        "rows": [0.5, 0.25],
+    }
+}
 
 
 def rewrite_json(folder: Path, name: str, change: Callable[[dict], object]) -> None:

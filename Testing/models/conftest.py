@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from bundle_cases import CACHED, CARD
+from bundle_cases import CACHED, CARD, MEASURED
 
 from MRIDenoiseLib.models.bundle.writing import write_bundle
 from MRIDenoiseLib.models.configs import Networks, build_networks, tiny
@@ -25,7 +25,7 @@ def networks() -> Networks:
 @pytest.fixture(scope="module")
 def written(networks: Networks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bundle") / "model"
-    write_bundle(path, **vars(networks), prompt_embeddings=[CACHED], card=CARD)
+    write_bundle(path, **vars(networks), prompt_embeddings=[CACHED], card=CARD, measured=MEASURED)
     return path
 
 

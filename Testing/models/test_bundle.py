@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from bundle_cases import CACHED, CARD, UNCACHED, accept, refusal, rewrite_json
+from bundle_cases import CACHED, CARD, MEASURED, UNCACHED, accept, refusal, rewrite_json
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTokenizer
 
@@ -50,7 +50,7 @@ def test_weights_are_stored_in_half_precision_and_the_networks_given_stay_as_the
 
 
 def test_the_hash_is_the_cards_and_the_same_networks_always_make_the_same_bundle(networks: Networks, written: Path, tmp_path: Path) -> None:
-    again = write_bundle(tmp_path / "again", **vars(networks), prompt_embeddings=[CACHED], card=CARD)
+    again = write_bundle(tmp_path / "again", **vars(networks), prompt_embeddings=[CACHED], card=CARD, measured=MEASURED)
     assert again.hash == sha256(written / "card.json") == Bundle.verify(written)
 
 
@@ -193,7 +193,8 @@ def test_a_card_may_not_bring_its_own_list_of_files(networks: Networks, tmp_path
 
 def test_the_card_is_readable_by_a_person(written: Path) -> None:
     card = json.loads((written / "card.json").read_text())
-    assert card["training"] == CARD["training"]
+    assert card["measured"]["lesions"]["says"] == "Two of three are kept."
+    assert list(card)[-2:] == ["measured", "files"], "first what a person looks for"
     assert card["parameters"]["denoiser"] == sum(p.numel() for p in Bundle.load(written).denoiser.parameters())
 
 
@@ -202,7 +203,9 @@ def test_a_bundle_knows_which_organs_and_contrasts_it_was_trained_on(written):
 
 
 def test_a_card_that_says_nothing_of_its_training_is_trained_on_nothing_known(copied):
-    write_canonical_json(copied / "card.json", read_json(copied, "card.json") | {"training": "by hand"})
+    card = read_json(copied, "card.json")
+    del card["training"], card["trained_on"]
+    write_canonical_json(copied / "card.json", card)
     assert Bundle.load(copied).trained_on == {"organ": frozenset(), "contrast": frozenset()}
 
 

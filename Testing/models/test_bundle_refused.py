@@ -22,6 +22,8 @@ from MRIDenoiseLib.models.configs import Networks
         "degradation/diffusion_pytorch_model.safetensors",
         "tokenizer/tokenizer.json",
         "prompt_embeddings.safetensors",
+        "evidence/lesions.json",
+        "README.md",
     ],
 )
 def test_one_flipped_bit_in_any_file_is_refused_naming_the_file(copied: Path, name: str) -> None:
@@ -31,7 +33,7 @@ def test_one_flipped_bit_in_any_file_is_refused_naming_the_file(copied: Path, na
     assert name in refusal(copied)
 
 
-@pytest.mark.parametrize("name", ["card.json", "model_index.json", "denoiser/config.json", "scheduler/scheduler_config.json"])
+@pytest.mark.parametrize("name", ["card.json", "model_index.json", "denoiser/config.json", "evidence/training.json", "README.md"])
 def test_a_missing_file_is_refused_naming_it(copied: Path, name: str) -> None:
     (copied / name).unlink()
     assert name in refusal(copied)

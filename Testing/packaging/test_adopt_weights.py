@@ -14,11 +14,17 @@ from typer.testing import CliRunner
 from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.cli.script import command_line
 from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.models.bundle.description import evidence_of
+from MRIDenoiseLib.models.bundle.files import files_of_parts
 
 LESIONS = {
     "command": "mridenoise measure lesions --data DIR",
     "what": "lesions",
-    "summary": {"noisy": {"all": {"median": 0.99, "fifth_percentile": 0.95, "missing": 1, "lost": 0}}},
+    "summary": {
+        name: {"all": {"number": 4, "median": 0.99, "fifth_percentile": 0.95, "missing": 1, "lost": 0}}
+        for name in ("noisy", "denoised", "equal blur")
+    },
+    "lesions": [{"many": 1}],
 }
 
 
@@ -40,17 +46,17 @@ def bundled(tiny_bundle, tmp_path, monkeypatch) -> Path:
     return old
 
 
-def test_what_was_measured_goes_into_card_and_readme_and_what_was_not_goes_out(bundled, tiny_bundle, tmp_path, monkeypatch):
+def test_what_was_measured_goes_into_evidence_card_and_readme_and_what_was_not_goes_out(bundled, tiny_bundle, tmp_path, monkeypatch):
     asked, adopted = [], []
 
     def measure(script: str, *words: str) -> None:
         asked.append(words[2] if words[1:2] == ("measure",) else Path(script).name)
         if script == "scripts/golden.py":
             assert words == ("--write", "--data", str(tmp_path)) and (adopt_weights.ROOT / script).is_file()
-            adopted.append(Bundle.load(bundled).card.get("measured"))
+            adopted.append(list(Bundle.load(bundled).evidence))
         if "--json" in words:
             files = Bundle.load(tiny_bundle).card["files"]
-            Path(words[words.index("--json") + 1]).write_text(json.dumps(LESIONS | {"files": files, "details": {"many": 1}}))
+            Path(words[words.index("--json") + 1]).write_text(json.dumps(LESIONS | {"files": files}))
 
     monkeypatch.setattr(adopt_weights, "_run", measure)
     monkeypatch.setitem(adopt_weights.MEASUREMENTS, "lesions", ("lesions",))
@@ -60,12 +66,18 @@ def test_what_was_measured_goes_into_card_and_readme_and_what_was_not_goes_out(b
         assert done.exit_code == 0, done.output
     each_time = ["draw_screenshots.py", "golden.py"]
     assert asked == ["lesions", *each_time, *each_time], "nothing is measured twice"
-    assert adopted == [{"lesions": LESIONS}] * 2, "the tests' values are those of the new model, which is in place by then"
-    assert Bundle.load(bundled).card["measured"] == {"lesions": LESIONS}
+    assert adopted == [["lesions"]] * 2, "the tests' values are those of the new model, which is in place by then"
+    new, weights = Bundle.load(bundled), files_of_parts(Bundle.load(tiny_bundle).card["files"])
+    [whole], [headline] = new.evidence.values(), new.card["measured"].values()
+    assert whole == LESIONS | {"files": weights, "headline": {name: headline[name] for name in ("says", "figures")}}
+    assert headline["figures"]["lesions"] == 4 and headline["command"] == LESIONS["command"]
+    assert files_of_parts(new.card["files"]) == weights and new.card["licence"] == "Apache-2.0"
+    assert headline["says"] in (bundled / "README.md").read_text()
+    rows = [f"| {name} | 99 % | 95 % | 1 | 0 |" for name in LESIONS["summary"]]
     table = [
         "| image | half keep | nineteen of twenty keep | keep under 50 % | under 25 % (lost) |",
         f"|{' --- |' * 5}",
-        "| noisy | 99 % | 95 % | 1 | 0 |",
+        *rows,
     ]
     assert (card_tables.ROOT / "docs" / "results.md").read_text().splitlines() == [
         *("<!-- card: lesions -->", *table, "<!-- end of card -->")
@@ -107,8 +119,8 @@ def test_every_measurement_is_a_claim_whose_options_exist_and_whose_command_is_t
             if option.startswith("--"):
                 given[option[2:].replace("-", "_")] = True if value.startswith("--") else value
         # The command writes options in the order in which the claim has them.
-        said = claim.command(given)
-        assert said.split() == ["mridenoise", "measure", claim_name, "--data", "DIR", *words], name
+        assert claim.command(given) == adopt_weights.command_of(name), name
+        assert adopt_weights.command_of(name).startswith(f"mridenoise measure {claim_name} --data DIR"), name
 
 
 @pytest.mark.parametrize(
@@ -123,6 +135,27 @@ def test_an_earlier_spelling_of_a_measurement_is_known(earlier, now):
     assert adopt_weights.now_spelled(earlier) == now
 
 
+def test_a_file_of_an_earlier_version_becomes_evidence_as_it_is_written_today(tmp_path):
+    """It kept under ``details`` what a card had no room for, and had no headline."""
+    old = {name: value for name, value in LESIONS.items() if name != "lesions"} | {
+        "command": "python scripts/measure_lesions.py --data DIR"
+    }
+    (tmp_path / "lesions.json").write_text(json.dumps(old | {"files": {"a": "b"}, "details": {"lesions": LESIONS["lesions"]}}))
+    found = adopt_weights.evidence_from("lesions", tmp_path / "lesions.json")
+    assert found["lesions"] == LESIONS["lesions"] and found["summary"] == LESIONS["summary"] and found["files"] == {"a": "b"}
+    assert found["command"] == adopt_weights.command_of("lesions") and found["headline"]["says"] and "details" not in found
+
+
+def test_what_is_said_of_a_model_does_not_make_its_measurements_old(bundled, tiny_bundle, tmp_path):
+    """Adopting changes card, page and evidence; what was measured on the same weights stays measured."""
+    files = Bundle.load(tiny_bundle).card["files"]
+    path = tmp_path / "text.json"
+    path.write_text(json.dumps({"command": "c", "files": files_of_parts(files)}))
+    adopt_weights.place(tiny_bundle, {"lesions": LESIONS}, bundled)
+    after = Bundle.load(bundled).card["files"]
+    assert after != files and adopt_weights._is_done(path, "c", after)
+
+
 def test_a_damaged_model_takes_no_place(bundled, tiny_bundle, tmp_path):
     damaged = tmp_path / "damaged"
     shutil.copytree(tiny_bundle, damaged)
@@ -133,8 +166,8 @@ def test_a_damaged_model_takes_no_place(bundled, tiny_bundle, tmp_path):
     assert Bundle.load(bundled).hash == before
 
 
-def test_readme_and_docs_show_what_the_bundled_models_card_holds():
-    measured = json.loads((bundled_model() / "card.json").read_text(encoding="utf-8"))["measured"]
+def test_readme_and_docs_show_what_the_bundled_models_evidence_holds():
+    measured = evidence_of(bundled_model())
     texts = {page.name: page.read_text(encoding="utf-8") for page in card_tables.pages()}
     assert {"README.md", "results.md"} <= set(texts)
     assert {name for _, name, _ in card_tables.BLOCK.findall("".join(texts.values()))} == set(card_tables.TABLES), (

@@ -65,3 +65,11 @@ def test_what_python_and_editors_leave_behind_is_not_asked_for(copied: Path, fil
         (copied / name).parent.mkdir(parents=True, exist_ok=True)
         (copied / name).touch()
     assert [one.in_tree for one in file_lists_of(copied)] == before
+
+
+def test_the_models_evidence_is_taken_whatever_was_measured(root: Path) -> None:
+    """Without a file of it the installed model would be refused."""
+    text = (root / "MRIDenoiseLib" / "CMakeLists.txt").read_text(encoding="utf-8")
+    assert "${MRIDenoise_SOURCE_DIR}/Resources/Models/compact/evidence/*.json" in text
+    assert "list(APPEND MRIDenoiseLib_RESOURCES ${MRIDenoiseLib_EVIDENCE})" in text.split("ctkMacroCompilePythonScript(")[0]
+    assert {path.suffix for path in (root / "Resources/Models/compact/evidence").iterdir()} == {".json"}

@@ -56,7 +56,7 @@ def test_the_bundle_holds_the_averaged_networks_of_the_run(run, bundle):
 
 
 def test_the_card_says_what_happened(run, bundle):
-    training = bundle.card["training"]
+    training = bundle.evidence["training"]
     assert training["steps"] == 7 and training["stages"]["restoration"]["steps"] == 3
     assert training["stages"]["denoiser"]["processes"] == 1 and training["stages"]["denoiser"]["device"] == "cpu"
     assert training["recipe"]["seed"] == 0 and training["recipe"]["stages"][0]["learning_rate"] == 1e-2
@@ -64,11 +64,13 @@ def test_the_card_says_what_happened(run, bundle):
     assert training["programs"] == read_account(run).programs
     assert training["notes"] == ["a note"] and training["started_from"] == "random weights"
     assert bundle.trained_on == {"organ": {"head"}, "contrast": {"T1w"}}
-    assert str(run) not in json.dumps(bundle.card)
+    assert bundle.card["training"]["steps"] == 7 and bundle.card["training"]["started_from"] == "random weights"
+    assert bundle.card["training"]["sources"] == [{"source": "s", "licence": "CC0", "scans": 1}]
+    assert str(run) not in json.dumps([bundle.card, bundle.evidence])
 
 
 def test_the_card_has_the_probes_verdict_and_it_is_a_limit_where_it_is_bad(bundle):
-    stage = bundle.card["training"]["stages"]["degradation"]
+    stage = bundle.evidence["training"]["stages"]["degradation"]
     assert stage["verdict"] and "likelihood_gain" in stage["probe"] and stage["probed_on"] == "new crops of the training patients"
     good = stage["probe"]["likelihood_gain"] > 0 and stage["probe"]["likelihood_gain_body"] > 0
     assert good != any("tells no more than the image itself" in line for line in bundle.card["limits"])
@@ -80,15 +82,28 @@ def test_the_commonest_prompts_lie_ready_and_the_others_do_not(bundle):
 
 
 def measured(path: Path, files: dict[str, str]) -> Path:
-    content = {"command": "measure it", "what": "decibels", "files": files, "rows": [1, float("inf")], "details": ["much"] * 1000}
+    content = {"command": "measure it", "what": "decibels", "files": files, "rows": [1, float("inf")], "all": ["much"] * 1000}
     path.write_text(json.dumps(content))
     return path
 
 
-def test_numbers_measured_on_these_weights_come_into_the_card_without_their_details(run, bundle, tmp_path):
+def test_numbers_measured_on_these_weights_come_into_the_evidence_whole_and_into_the_card_with_their_headline(run, bundle, tmp_path):
     path = measured(tmp_path / "methods.json", bundle.card["files"])
-    told = build_bundle(run, tmp_path / "model", measured=[path]).card["measured"]
-    assert told == {"methods": {"command": "measure it", "what": "decibels", "rows": [1, "Infinity"]}}
+    other = tmp_path / "lesions.json"
+    headline = {"says": "Two are lost.", "figures": {"lost": 2}}
+    other.write_text(json.dumps({"command": "look", "what": "lesions", "files": bundle.card["files"], "headline": headline}))
+    told = build_bundle(run, tmp_path / "model", measured=[path, other])
+    assert told.evidence["methods"] == json.loads(path.read_text()) | {"rows": [1, "Infinity"]}
+    assert told.card["measured"] == {
+        "methods": {"says": "decibels", "figures": {}, "command": "measure it", "evidence": "evidence/methods.json"},
+        "lesions": {**headline, "command": "look", "evidence": "evidence/lesions.json"},
+    }
+    assert "much" not in (told.path / "card.json").read_text() and "Two are lost." in (told.path / "README.md").read_text()
+
+
+def test_a_file_of_numbers_that_would_take_the_place_of_the_training_is_refused(run, bundle, tmp_path):
+    with pytest.raises(SettingsError, match="another name"):
+        build_bundle(run, tmp_path / "model", measured=[measured(tmp_path / "training.json", bundle.card["files"])])
 
 
 def test_two_files_that_would_stand_under_one_name_are_refused(run, bundle, tmp_path):
@@ -134,8 +149,8 @@ def test_a_fine_tuned_model_says_from_what_and_keeps_its_sources_and_networks(ru
     begin(tmp_path / "run", plan, start, {"data": [mine], "kept_out": {}, "prompts": {}}, write=True)
     train(plan, start.networks, lambda stage: QuickBatches(), tmp_path / "run")
     tuned = build_bundle(tmp_path / "run", tmp_path / "model")
-    training = tuned.card["training"]
-    assert training["started_from"]["hash"] == bundle.hash
+    training = tuned.evidence["training"]
+    assert training["started_from"]["hash"] == bundle.hash == tuned.card["training"]["started_from"]["hash"]
     assert training["started_from"]["limits"] == bundle.card["limits"]
     assert (bundle.card["name"], tuned.card["name"]) == ("tiny", "tiny, fine-tuned")
     assert training["data"] == [mine, FILE] and tuned.trained_on["organ"] == {"head", "knee"}

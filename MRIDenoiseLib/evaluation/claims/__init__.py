@@ -3,6 +3,9 @@
 The module of a claim has its name, with an underscore for a hyphen, and holds it as ``CLAIM``; see :mod:`.claim`.
 """
 
+from importlib import import_module
+from types import ModuleType
+
 CLAIMS = {
     "native-noise": "How much grain is taken from real scans as they are, and whether clean ones stay as they are.",
     "noise-told": "Whether the noise level told to the networks is right, on noise of known strength.",
@@ -20,3 +23,8 @@ CLAIMS = {
     "segmentation-time": "How long three tissue classes take in a large volume, and how much memory.",
 }
 """Name of a claim -> what it measures. It stands here, and not with the claims, so that it can be listed without loading them."""
+
+
+def claim_module(name: str) -> ModuleType:
+    """The module of a claim, which loads networks."""
+    return import_module(f"{__name__}.{name.replace('-', '_')}")

@@ -1,7 +1,8 @@
-"""The protocol of a claim: its options, what it measures, the table it prints, and the file that its numbers go to.
+"""The protocol of a claim: its options, what it measures, the table it prints, its headline, and the file that its numbers go to.
 
-A claim is one function that measures and one that shows. The first gives numbers that are ready for JSON, among them ``what``,
-a sentence that says what they are; the second makes the printed tables from these numbers alone.
+A claim is one function that measures, one that shows and one for the headline. The first gives numbers that are ready for JSON, among
+them ``what``, a sentence that says what they are; the others make the printed tables, and what stands in a model's card, from these
+numbers alone.
 """
 
 from __future__ import annotations
@@ -9,25 +10,36 @@ from __future__ import annotations
 import inspect
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 from rich.table import Table
 
-from MRIDenoiseLib.card import DETAILS
 from MRIDenoiseLib.data.manifest import MANIFEST, ManifestRow, read_manifest
 from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.evaluation.claims import CLAIMS
-from MRIDenoiseLib.io.atomic import write_json
-from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.models.bundle.files import files_of_parts
 from MRIDenoiseLib.progress import Pace, Progress
 from MRIDenoiseLib.simulation.presets import BENCHMARK_ROWS
 
 T = TypeVar("T")
 
 Numbers = dict[str, Any]
-"""What was measured, ready for JSON: ``what`` and the numbers for a model's card, and under ``details`` what a card has no room for."""
+"""What was measured, ready for JSON, with ``what``."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What a measurement comes to, for a model's card and one line of a screen.
+
+    Args:
+        says: one sentence with its figures, of about 80 characters.
+        figures: the few numbers that matter most, by what they are in words.
+    """
+
+    says: str
+    figures: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -82,12 +94,14 @@ class Claim:
         measure: what measures it. Parameters annotated with an :class:`Option` are the user's; of ``model`` (a
             :class:`Bundle`) and ``progress`` it takes what it needs.
         show: numbers -> the tables and sentences that are printed.
+        headline: numbers -> what the card says.
         width: columns of the terminal that the tables are made for.
     """
 
     name: str
     measure: Callable[..., Numbers]
     show: Callable[[Numbers], Iterator[Table | str]]
+    headline: Callable[[Numbers], Headline]
     width: int = 140
 
     @property
@@ -117,9 +131,20 @@ class Claim:
             values: of the options; those left as they are may be missing.
         """
         options = self.options
-        data = ["--data", "DIR"] if "data" in options else []
+        places = [name for name, option in options.items() if option.default is inspect.Parameter.empty]
         defaults = {name: option.default for name, option in options.items() if option.told.counts}
-        return shlex.join(["mridenoise", "measure", self.name, *data, *given_options(defaults, values)])
+        folders = [word for name in places for word in (option_name(name), "DIR")]
+        return shlex.join(["mridenoise", "measure", self.name, *folders, *given_options(defaults, values)])
+
+    def account(self, numbers: Numbers, command: str, files: Mapping[str, str]) -> Numbers:
+        """What was measured as it is kept in a file, and in a model as evidence.
+
+        Args:
+            numbers: what :attr:`measure` gave.
+            command: what gives them again.
+            files: of the card of the model measured; empty where there was none. They say later which weights the numbers belong to.
+        """
+        return {"command": command, "files": files_of_parts(files), "headline": asdict(self.headline(numbers)), **numbers}
 
 
 def option_name(parameter: str) -> str:
@@ -199,21 +224,3 @@ def tracked(items: Sequence[T], progress: Progress, what: str) -> Iterator[T]:
         yield item
     if items:
         pace.reached(len(items), what)
-
-
-def write_measured(path: Path, model: Bundle | None, command: str, numbers: Numbers) -> None:
-    """Write what was measured, as ``mridenoise bundle build --measured`` puts it into a model's card; a file that is there is replaced.
-
-    Args:
-        path: the JSON file; its name without ``.json`` is the name in the card.
-        model: what was measured; its card's ``files`` say later which weights these numbers belong to. None where no model was.
-        command: what gives the numbers again.
-        numbers: see :data:`Numbers`.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    head = {name: value for name, value in numbers.items() if name != DETAILS}
-    details = {DETAILS: numbers[DETAILS]} if numbers.get(DETAILS) else {}
-    files = {} if model is None else model.card["files"]
-    write_json(path, {"command": command, "files": files, **head, **details}, overwrite=True)

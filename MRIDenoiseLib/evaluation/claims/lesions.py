@@ -17,12 +17,12 @@ from typing import Annotated, Any
 from rich.table import Table
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.card import DETAILS
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.claims.claim import (
     EVERY_NOISE,
     Claim,
     Data,
+    Headline,
     Method,
     Noises,
     Numbers,
@@ -104,13 +104,13 @@ def measure(
         | {"kept": {name: value._asdict() for name, value in outcome.kept.items()}}
         for outcome in outcomes
     ]
-    return {**numbers, "summary": groups, DETAILS: {"lesions": lesions} | ({"left_out": left_out} if left_out else {})}
+    return {**numbers, "summary": groups, "lesions": lesions, "left_out": left_out}
 
 
 def show(numbers: Numbers) -> Iterator[Table | str]:
     """What is left, by groups of lesions, judged by pairs of images and by the one image; and whether it is as wanted."""
-    yield from numbers[DETAILS].get("left_out", ())
-    outcomes = [_outcome(row) for row in numbers[DETAILS]["lesions"]]
+    yield from numbers.get("left_out", ())
+    outcomes = [_outcome(row) for row in numbers["lesions"]]
     for blind in (False, True):
         what = "in the one image (blind)" if blind else "with the same noise with and without it"
         names = (NOISY, BLURRED, EQUALLY_BLURRED, DENOISED, MISINFORMED)
@@ -132,4 +132,22 @@ def _outcome(row: Mapping[str, Any]) -> LesionOutcome:
     return LesionOutcome(row["volume"], row["noise"], lesion, {name: Kept(**value) for name, value in row["kept"].items()})
 
 
-CLAIM = Claim("lesions", measure, show)
+def headline(numbers: Numbers) -> Headline:
+    """What half of the lesions keep, beside the blur that leaves as much noise, and how many are lost."""
+    ours, equal = (numbers["summary"][name]["all"] for name in (DENOISED, EQUALLY_BLURRED))
+    says = (
+        f"Half of {ours['number']} small lesions keep {100 * ours['median']:.0f} % of their contrast "
+        f"(equal blur {100 * equal['median']:.0f} %), {ours['lost']} are lost."
+    )
+    figures = {
+        "lesions": ours["number"],
+        "contrast that half keep": round(ours["median"], 3),
+        "contrast that nineteen of twenty keep": round(ours["fifth_percentile"], 3),
+        "contrast that half keep under a blur of equal noise": round(equal["median"], 3),
+        "keep less than half": ours["missing"],
+        "keep less than a quarter (lost)": ours["lost"],
+    }
+    return Headline(says, figures)
+
+
+CLAIM = Claim("lesions", measure, show, headline)

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 from rich.table import Table
 
 from MRIDenoiseLib.card import ROOT
-from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Numbers, Option
+from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Headline, Numbers, Option
 from MRIDenoiseLib.evaluation.comparison.config import DEFAULT_MODEL, read_config
 from MRIDenoiseLib.evaluation.comparison.peer_cache import FOLDER as PEERS
 from MRIDenoiseLib.evaluation.comparison.plan import Entrant, Plan
@@ -30,6 +30,8 @@ from MRIDenoiseLib.progress import Progress
 CONFIG = ROOT / "scripts" / "benchmarks" / "honest.yaml"
 """It lies beside the library in a copy of the repository, as the bundled model does."""
 FIGURES = ("psnr_foreground", "ssim_foreground")
+HEADLINE = {"blur": "the best blur", "nlm": "NLM", "bm4d-told": "BM4D"}
+"""Methods that the headline names."""
 WHAT = (
     "foreground PSNR in dB and SSIM of the middle slices of subjects kept out of training, by noise, means over subjects; other people's "
     "methods at their best setting for the very image, chosen on the clean one; ahead: by how much the default is, over images, with "
@@ -44,7 +46,7 @@ def measure(
     *,
     out: Annotated[Path, Option("folder for the cells; a peer-cache lies beside it", counts=False)],
     jobs: Annotated[int, Option("processes", least=1, counts=False)] = 1,
-    so_far: Annotated[bool, Option("do nothing anew: tell of the images that are finished")] = False,
+    so_far: Annotated[bool, Option("do nothing anew: tell of the images that are finished", counts=False)] = False,
 ) -> Numbers:
     """Run the comparison, or read what there is of it."""
     plan = Plan.of(replace(read_config(CONFIG), models={DEFAULT_MODEL: str(model.path)}), data)
@@ -112,4 +114,17 @@ def _shown(value: float | None, digits: str) -> str:
     return "-" if value is None else format(value, digits)
 
 
-CLAIM = Claim("methods", measure, show, width=200)
+def headline(numbers: Numbers) -> Headline:
+    """How far the default is ahead of what a user could take instead."""
+    ahead = {one["of"]: one["mean"] for one in numbers["ahead"] if one["figure"] == FIGURES[0] and one["mean"] is not None}
+    of = {name: ahead[name] for name in HEADLINE if name in ahead}
+    says = ", ".join(f"{HEADLINE[name]} {value:+.2f}" for name, value in of.items())
+    images, missing = numbers["images"], numbers["not_finished"]
+    figures = {"images": images, "images not finished": missing} | {
+        f"ahead of {HEADLINE[name]}, dB": round(value, 3) for name, value in of.items()
+    }
+    counted = f"{images} of {images + missing} images"
+    return Headline(f"Ahead in PSNR of {says} dB ({counted})." if of else f"Compared on {counted}.", figures)
+
+
+CLAIM = Claim("methods", measure, show, headline, width=200)

@@ -20,7 +20,7 @@ from rich.table import Table
 from torch import Tensor
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Numbers, Option, Subjects, chosen, tracked, volumes_of
+from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Headline, Numbers, Option, Subjects, chosen, tracked, volumes_of
 from MRIDenoiseLib.evaluation.claims.native_noise_trial import middle_slices
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD
 from MRIDenoiseLib.image.scale import clean_scale
@@ -189,4 +189,12 @@ def show(numbers: Numbers) -> Iterator[Table | str]:
     yield f"Wanted: told within {100 * LARGEST_DEVIATION:.0f} %. It {answer}: so on {right} of {len(counted)} rows that count."
 
 
-CLAIM = Claim("noise-told", measure, show)
+def headline(numbers: Numbers) -> Headline:
+    """On how many rows that count the noise is told right."""
+    ratios = [row["ratio"] for row in numbers["rows"] if row["counts"]]
+    right = sum(abs(ratio - 1) <= LARGEST_DEVIATION for ratio in ratios)
+    says = f"The noise is told within {100 * LARGEST_DEVIATION:.0f} % of the truth on {right} of {len(ratios)} rows that count."
+    return Headline(says, {"rows that count": len(ratios), "told right": right, "rows in all": len(numbers["rows"])})
+
+
+CLAIM = Claim("noise-told", measure, show, headline)

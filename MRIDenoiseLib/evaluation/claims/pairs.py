@@ -14,11 +14,11 @@ from typing import Annotated, get_args
 import numpy as np
 from rich.table import Table
 
-from MRIDenoiseLib.card import DETAILS, bundled_model
+from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.data.records import RecordStore, noisy_volume
 from MRIDenoiseLib.data.split import Split
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.evaluation.claims.claim import Claim, Numbers, Option, chosen, tracked
+from MRIDenoiseLib.evaluation.claims.claim import Claim, Headline, Numbers, Option, chosen, tracked
 from MRIDenoiseLib.evaluation.figures import psnr
 from MRIDenoiseLib.inference import Denoiser
 from MRIDenoiseLib.models.bundle.bundle import Bundle
@@ -89,8 +89,7 @@ def measure(
         models[BUNDLED] = _denoise(Bundle.load(bundled_model()))
     scores = list(score_pairs(store, wanted, models, progress))
     gains = {rival: asdict(_gain(scores, rival)) for rival in scores[0].psnr if rival != MODEL}
-    details = {"pairs": [asdict(score) for score in scores]}
-    return {"what": WHAT, "split": split, "pairs": len(scores), "gains": gains, DETAILS: details}
+    return {"what": WHAT, "split": split, "gains": gains, "pairs": [asdict(score) for score in scores]}
 
 
 def _denoise(model: Bundle) -> Callable[[Volume], Volume]:
@@ -105,7 +104,7 @@ def _gain(scores: list[PairScore], rival: str) -> Comparison:
 
 def show(numbers: Numbers) -> Iterator[Table | str]:
     """A row a pair, and what the model gains."""
-    scores = [PairScore(**told) for told in numbers[DETAILS]["pairs"]]
+    scores = [PairScore(**told) for told in numbers["pairs"]]
     names = [name for name in (NOISY, BUNDLED, MODEL) if name in scores[0].psnr]
     table = Table("pair", "patient", *names, title="PSNR in the body against the reference, dB")
     for score in scores:
@@ -118,4 +117,14 @@ def show(numbers: Numbers) -> Iterator[Table | str]:
         yield f"The model against the {rival}: {gain.mean:+.2f} dB ({interval}), better on {gain.won} of {gain.rows} pairs."
 
 
-CLAIM = Claim("pairs", measure, show)
+def headline(numbers: Numbers) -> Headline:
+    """What the model gains on the noisy image, and on the bundled model."""
+    figures: dict[str, float] = {"pairs": len(numbers["pairs"])}
+    says = []
+    for rival, told in numbers["gains"].items():
+        says.append(f"{told['mean']:+.2f} dB against the {rival} (better on {told['won']} of {told['rows']})")
+        figures |= {f"gain on the {rival}, dB": round(told["mean"], 3), f"better than the {rival}": told["won"]}
+    return Headline(f"{', '.join(says)}.", figures)
+
+
+CLAIM = Claim("pairs", measure, show, headline)

@@ -16,8 +16,19 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from MRIDenoiseLib.card import DETAILS
-from MRIDenoiseLib.evaluation.claims.claim import EVERY_NOISE, Claim, Data, Noises, Numbers, Option, Subjects, chosen, tracked, volumes_of
+from MRIDenoiseLib.evaluation.claims.claim import (
+    EVERY_NOISE,
+    Claim,
+    Data,
+    Headline,
+    Noises,
+    Numbers,
+    Option,
+    Subjects,
+    chosen,
+    tracked,
+    volumes_of,
+)
 from MRIDenoiseLib.evaluation.claims.noisy_volume import NoisyVolume
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD, psnr
 from MRIDenoiseLib.evaluation.figures.edge_width import Edges
@@ -160,7 +171,7 @@ def measure(
         for volume, noise, of_it in found
     ]
     told = {"what": WHAT, "slices": slices, "seeds": seeds}
-    return {**told, "means": means, "verdict": _verdict(means[OURS]), DETAILS: {"images": images}}
+    return {**told, "means": means, "verdict": _verdict(means[OURS]), "images": images}
 
 
 def _mean(found: list[dict[str, Sampled]], way: str) -> dict[str, float]:
@@ -175,7 +186,7 @@ def _mean(found: list[dict[str, Sampled]], way: str) -> dict[str, float]:
 
 def show(numbers: Numbers) -> Iterator[Table | str]:
     """A row a way, and what holds."""
-    means, images = numbers["means"], len(numbers[DETAILS]["images"])
+    means, images = numbers["means"], len(numbers["images"])
     table = Table("", "PSNR dB", "edge width / default's", "variance / squared error", title=f"Means over {images} images")
     for name, ways in means.items():
         for way, mean in ways.items():
@@ -198,4 +209,17 @@ def _verdict(ways: dict[str, dict[str, float]]) -> str:
     return "Wanted: " + "; ".join(f"{what}: {'holds' if holds else 'does not hold'}" for what, holds in wanted.items()) + "."
 
 
-CLAIM = Claim("posterior", measure, show)
+def headline(numbers: Numbers) -> Headline:
+    """The two ways to the posterior mean, and whether samples differ as much as they err."""
+    ways = numbers["means"][OURS]
+    ahead, spread = ways["posterior mean"]["psnr"] - ways[REGRESSION.name]["psnr"], ways["one sample"]["calibration"]
+    figures = {
+        "images": len(numbers["images"]),
+        "PSNR of regression, dB": ways[REGRESSION.name]["psnr"],
+        "PSNR of the posterior mean, dB": ways["posterior mean"]["psnr"],
+        "variance of samples over squared error": spread,
+    }
+    return Headline(f"Posterior mean {ahead:+.2f} dB against regression; samples vary {spread:.2f} times what they err.", figures)
+
+
+CLAIM = Claim("posterior", measure, show, headline)

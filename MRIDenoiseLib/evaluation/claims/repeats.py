@@ -17,7 +17,7 @@ from rich.table import Table
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.data.repeat_sets import read_repeat_sets
-from MRIDenoiseLib.evaluation.claims.claim import Claim, Method, Numbers, Option
+from MRIDenoiseLib.evaluation.claims.claim import Claim, Headline, Method, Numbers, Option
 from MRIDenoiseLib.evaluation.claims.repeat_trial import LARGEST_BIAS, NOTE, Closeness, RepeatResult, Rival, measure_repeats
 from MRIDenoiseLib.evaluation.claims.synthetic_repeats import ENOUGH, synthetic_repeats
 from MRIDenoiseLib.evaluation.denoisers.peers import block_matching
@@ -131,4 +131,12 @@ def _numbers(result: RepeatResult) -> dict[str, Any]:
     }
 
 
-CLAIM = Claim("repeats", measure, show, width=160)
+def headline(numbers: Numbers) -> Headline:
+    """How many single repeats come closer to the mean of the others, and by how much in each set."""
+    sets = numbers["sets"]
+    closer, of = (sum(one[name] for one in sets.values()) for name in ("closer_than_noisy", "repeats"))
+    gains = {f"{name}: gain, dB": round(one["denoised"]["psnr"] - one["noisy"]["psnr"], 2) for name, one in sets.items()}
+    return Headline(f"{closer} of {of} single repeats come closer to the mean of the others.", {"repeats": of, "closer": closer, **gains})
+
+
+CLAIM = Claim("repeats", measure, show, headline, width=160)

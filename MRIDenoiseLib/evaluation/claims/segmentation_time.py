@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.table import Table
 
-from MRIDenoiseLib.evaluation.claims.claim import Claim, Numbers, tracked
+from MRIDenoiseLib.evaluation.claims.claim import Claim, Headline, Numbers, tracked
 from MRIDenoiseLib.evaluation.claims.segmenters import CLASSES, in_order_of_brightness, segmenters
 from MRIDenoiseLib.evaluation.claims.tissue_phantom import phantom
 from MRIDenoiseLib.evaluation.speed.peak_memory import peak_memory
@@ -73,4 +73,13 @@ def show(numbers: Numbers) -> Iterator[Table | str]:
     yield table
 
 
-CLAIM = Claim("segmentation-time", measure, show)
+def headline(numbers: Numbers) -> Headline:
+    """How long each way takes."""
+    seconds = {row["way"]: round(row["seconds"], 2) for row in numbers["rows"] if "seconds" in row}
+    says = ", ".join(f"{way} {value:.1f} s" for way, value in seconds.items())
+    return Headline(
+        f"Three classes in {' x '.join(map(str, numbers['shape']))}: {says}.", {f"{way}, s": value for way, value in seconds.items()}
+    )
+
+
+CLAIM = Claim("segmentation-time", measure, show, headline)

@@ -27,7 +27,7 @@ from rich.table import Table
 from MRIDenoiseLib import io
 from MRIDenoiseLib.data.manifest import read_manifest
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Numbers, Option, tracked
+from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Headline, Numbers, Option, tracked
 from MRIDenoiseLib.evaluation.pictures import draw_segmentations
 from MRIDenoiseLib.extras import PEERS, needed
 from MRIDenoiseLib.progress import Progress
@@ -201,4 +201,12 @@ def show(numbers: Numbers) -> Iterator[Table | str]:
     yield f"pictures: {numbers['pictures']}"
 
 
-CLAIM = Claim("segmenters", measure, show, width=150)
+def headline(numbers: Numbers) -> Headline:
+    """Mean Dice of grey and white matter of each pair of ways."""
+    volumes = numbers["volumes"]
+    means = {pair: round(float(np.mean([np.mean(row["dice"][pair][1:]) for row in volumes])), 3) for pair in volumes[0]["dice"]}
+    says = ", ".join(f"{pair} {value:.2f}" for pair, value in means.items())
+    return Headline(f"Mean Dice of grey and white: {says}.", {"heads": len(volumes), **means})
+
+
+CLAIM = Claim("segmenters", measure, show, headline, width=150)

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.data.manifest import ManifestRow
-from MRIDenoiseLib.evaluation.claims.claim import Claim, Method, Numbers, Option, Subjects, chosen, volumes_of
+from MRIDenoiseLib.evaluation.claims.claim import Claim, Headline, Method, Numbers, Option, Subjects, chosen, volumes_of
 from MRIDenoiseLib.evaluation.figures.residual import ResidualCheck
 from MRIDenoiseLib.evaluation.pictures import draw_sheet
 from MRIDenoiseLib.image.scale import clean_scale
@@ -96,4 +96,13 @@ def _noisy(clean: Volume, noise: str) -> Volume:
     return replace(noisy.with_voxels(noisy.voxels * np.float32(clean_scale(clean.voxels))), pixel_type="float32")
 
 
-CLAIM = Claim("sheets", measure, show)
+def headline(numbers: Numbers) -> Headline:
+    """How far residuals follow edges, and how much fine detail is in them, at most."""
+    checks = [ResidualCheck(**told) for told in numbers["sheets"].values()]
+    edges = round(max(check.edges for check in checks), 3)
+    detail = round(max((check.detail for check in checks if check.detail is not None), default=0.0), 4)
+    says = f"Residuals follow edges with a correlation of {edges:.2f} at most and hold {100 * detail:.1f} % of the detail."
+    return Headline(says, {"sheets": len(checks), "largest correlation with edges": edges, "largest part of the detail": detail})
+
+
+CLAIM = Claim("sheets", measure, show, headline)

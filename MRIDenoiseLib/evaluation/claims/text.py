@@ -17,7 +17,7 @@ from torch import Tensor
 from MRIDenoiseLib.data.manifest import CleanVolume, load_clean_volumes
 from MRIDenoiseLib.data.samples import Batch, PairSampler, neighbourhood
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Numbers, Option, Subjects, volumes_of
+from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Headline, Numbers, Option, Subjects, volumes_of
 from MRIDenoiseLib.evaluation.figures import psnr
 from MRIDenoiseLib.inference.models import ModelSet, is_informed
 from MRIDenoiseLib.methods import POSTERIOR_MEAN, REGRESSION
@@ -235,4 +235,12 @@ def show(numbers: Numbers) -> Iterator[Table | str]:
         yield effect["verdict"]
 
 
-CLAIM = Claim("text", measure, show)
+def headline(numbers: Numbers) -> Headline:
+    """What the right text brings each method, against another crop's."""
+    gains = {effect["method"]: effect["gain"] for effect in numbers["effects"] if effect["change"] == SHUFFLED}
+    says = ", ".join(f"{method} {gain:+.3f} dB" for method, gain in gains.items())
+    figures = {f"gain of {method}, dB": round(gain, 4) for method, gain in gains.items()}
+    return Headline(f"The right text, against another image's, brings {says}.", {"crops": numbers["crops"], **figures})
+
+
+CLAIM = Claim("text", measure, show, headline)

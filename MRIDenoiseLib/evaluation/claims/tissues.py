@@ -15,7 +15,7 @@ import numpy as np
 from rich.table import Table
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Method, Noises, Numbers, Subjects, chosen, tracked, volumes_of
+from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Headline, Method, Noises, Numbers, Subjects, chosen, tracked, volumes_of
 from MRIDenoiseLib.evaluation.figures.tissues import compare_tissues
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
@@ -60,4 +60,12 @@ def show(numbers: Numbers) -> Iterator[Table | str]:
     yield table
 
 
-CLAIM = Claim("tissues", measure, show, width=180)
+def headline(numbers: Numbers) -> Headline:
+    """Mean Dice of each version of the image."""
+    figures = {name: round(float(np.mean([np.nanmean(row[name]) for row in numbers["rows"]])), 3) for name in VERSIONS}
+    noisy, blur, denoised = figures.values()
+    says = f"Dice with the clean image's tissues is {denoised:.3f} (noisy {noisy:.3f}, best blur {blur:.3f})."
+    return Headline(says, {f"mean Dice, {name}": value for name, value in figures.items()})
+
+
+CLAIM = Claim("tissues", measure, show, headline, width=180)

@@ -16,7 +16,7 @@ from MRIDenoiseLib.evaluation.denoisers.contender import Setting
 from MRIDenoiseLib.evaluation.denoisers.samplers import DEFAULT
 from MRIDenoiseLib.methods import needed
 from MRIDenoiseLib.models.bundle.bundle import Bundle
-from MRIDenoiseLib.models.bundle.files import INDEX
+from MRIDenoiseLib.models.bundle.files import INDEX, files_of_parts
 
 
 @dataclass(frozen=True)
@@ -148,14 +148,14 @@ def _fits(entrant: Entrant, spec: CaseSpec) -> bool:
 def _weights(model: Bundle, method: str) -> str:
     """A mark of the model's files, default method and settings, without what no result of the method depends on.
 
-    That is the list of the components, and the networks that only other methods use: a model that is given one more of those
-    keeps all the results it has.
+    That is what is said of the model, the list of the components, and the networks that only other methods use: a model that is
+    given one more of those keeps all the results it has.
     """
     # One network too many costs a result that was kept; one too few would keep a wrong one.
     used = {*METHODS[method].networks, *(needed(model.default_method, informed=True) if method == DEFAULT.name else ())}
     others = {network for one in METHODS.values() for network in one.networks} - used
     unused = {INDEX, *others}
-    files = {name: digest for name, digest in model.card["files"].items() if name.split("/")[0] not in unused}
+    files = {name: digest for name, digest in files_of_parts(model.card["files"]).items() if name.split("/")[0] not in unused}
     decisive = files, model.default_method, model.default_settings
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 

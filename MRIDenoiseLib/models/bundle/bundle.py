@@ -1,8 +1,8 @@
 """A model on disk: one folder that holds every network, its configuration, and a card that says what it is.
 
 The layout is a diffusers pipeline's (``model_index.json`` and a folder a component) plus ``card.json``, which holds the
-SHA-256 of every other file. Nothing is used before it has been checked, nothing is unpickled, and no network connection is
-made.
+SHA-256 of every other file, and the rest of what is said of the model (:mod:`.description`). Nothing is used before it has been
+checked, nothing is unpickled, and no network connection is made.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from MRIDenoiseLib.card import CARD, trained_on
 from MRIDenoiseLib.errors import BundleError
 from MRIDenoiseLib.methods import needed
 from MRIDenoiseLib.models.bundle import components
+from MRIDenoiseLib.models.bundle.description import checked_card, evidence_of
 from MRIDenoiseLib.models.bundle.files import PROMPTS, check_files, sha256
 from MRIDenoiseLib.models.bundle.prompts import PromptEmbeddings, encode_prompt, encoder_hash
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
@@ -38,7 +39,7 @@ class Bundle:
 
     Attributes:
         path: its folder.
-        card: what ``card.json`` says.
+        card: what ``card.json`` says, as today's format has it.
         hash: SHA-256 of ``card.json``, which by the hashes in it stands for the whole folder.
         device: where the networks are put when they are read.
         notes: sentences on what a newer program put into the model and this one does without.
@@ -151,8 +152,13 @@ class Bundle:
 
     @property
     def trained_on(self) -> dict[str, frozenset[str]]:
-        """``organ`` and ``contrast`` -> the values the training data had, as the card's ``training`` lists them."""
+        """``organ`` and ``contrast`` -> the values the training data had, as the card says."""
         return trained_on(self.card)
+
+    @cached_property
+    def evidence(self) -> dict[str, dict[str, Any]]:
+        """Name -> the whole of a measurement; ``training``, the whole account of that; see :func:`.description.evidence_of`."""
+        return evidence_of(self.path)
 
     @property
     def default_settings(self) -> dict[str, Any]:
@@ -192,7 +198,7 @@ class Bundle:
 
 
 def _checked(path: Path, *, text: bool) -> tuple[dict[str, Any], dict[str, str]]:
-    card = check_files(path)
+    card = checked_card(path, check_files(path))
     classes = components.check_components(path)
     if text:
         from MRIDenoiseLib.models.bundle.text import check_text

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,7 +19,13 @@ from MRIDenoiseLib.errors import BundleError
 
 INDEX = "model_index.json"
 PROMPTS = "prompt_embeddings.safetensors"
-FORMAT = "mridenoise-bundle/1"
+EVIDENCE = "evidence"
+"""Folder of what the card keeps only the headline of."""
+README = "README.md"
+"""The card as a page for people."""
+FIRST_FORMAT = "mridenoise-bundle/1"
+"""The same without evidence and page: the card itself holds all that was measured, and all about the training."""
+FORMAT = "mridenoise-bundle/2"
 
 ALLOWED_ENDINGS = frozenset({".json", ".safetensors", ".txt", ".md"})
 CODE_ENDINGS = frozenset(
@@ -102,8 +109,8 @@ def read_card(folder: Path) -> dict[str, Any]:
         BundleError: no card, or a card that is not one of ours.
     """
     card = read_json(folder, CARD)
-    if card.get("format") != FORMAT:
-        raise BundleError(f"{folder}: card.json does not say format {FORMAT}; this program cannot use that model.")
+    if card.get("format") not in (FIRST_FORMAT, FORMAT):
+        raise BundleError(f"{folder}: card.json does not say format {FORMAT} or {FIRST_FORMAT}; this program cannot use that model.")
     listed = card.get("files")
     if not isinstance(listed, dict) or not listed:
         raise BundleError(f"{folder}: card.json lists no files; get the model again.")
@@ -112,6 +119,16 @@ def read_card(folder: Path) -> dict[str, Any]:
         if not isinstance(digest, str) or not re.fullmatch(r"[0-9a-f]{64}", digest):
             raise BundleError(f"{folder}: card.json gives no SHA-256 for {name}; get the model again.")
     return card
+
+
+def evidence_file(name: str) -> str:
+    """The file of a bundle that holds the whole of a measurement, or of the training."""
+    return f"{EVIDENCE}/{name}.json"
+
+
+def files_of_parts(files: Mapping[str, str]) -> dict[str, str]:
+    """Those of a card's ``files`` that a result may rest on: the parts of the model, without what is only said of it."""
+    return {name: digest for name, digest in files.items() if name != README and not name.startswith(f"{EVIDENCE}/")}
 
 
 def _check_name(folder: Path, name: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle import components
 from MRIDenoiseLib.models.bundle import text as texts
 from MRIDenoiseLib.models.bundle.bundle import Bundle
-from MRIDenoiseLib.models.bundle.files import FORMAT, INDEX, PROMPTS, list_files, read_json, sha256, write_canonical_json
+from MRIDenoiseLib.models.bundle.description import describe
+from MRIDenoiseLib.models.bundle.files import INDEX, PROMPTS, list_files, read_json, sha256, write_canonical_json
 from MRIDenoiseLib.models.bundle.prompts import PromptEmbeddings, encode_prompt, encoder_hash
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.models.flow import FlowNetwork
@@ -27,6 +28,8 @@ from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
 from MRIDenoiseLib.models.operations import parameter_count
 
+ADDED = {"format", "files", "parameters", "trained_on", "measured"}
+"""Keys of a card that are found out when it is written."""
 _LOCAL_KEYS = ("_name_or_path", "name_or_path", "is_local", "local_files_only", "_commit_hash")
 """Where libraries note from which folder something was read: it would tell a path of the machine that wrote the bundle."""
 
@@ -44,6 +47,7 @@ def write_bundle(
     flow: FlowNetwork | None = None,
     prompt_embeddings: Iterable[str] = (),
     card: dict[str, Any],
+    measured: Mapping[str, Mapping[str, Any]] | None = None,
     overwrite: bool = False,
 ) -> Bundle:
     """Write a bundle and give it back as loaded from there. The networks passed in stay as they are.
@@ -59,8 +63,9 @@ def write_bundle(
         noise_estimator: optional; without it the noise is measured from the spectrum.
         flow: optional; without it nothing can be sharpened.
         prompt_embeddings: prompts whose embeddings the bundle is to carry ready.
-        card: must hold ``default_method``; ``default_settings`` and what there is to say about training, results, use
-            and limits. ``format``, ``files`` and ``parameters`` are added.
+        card: must hold ``default_method``; ``default_settings`` and what there is to say about training, use and limits. The account
+            of the training goes whole into the evidence and in short into the card; :data:`ADDED` is added.
+        measured: name -> numbers, as :func:`.description.describe` takes them.
         overwrite: replace a bundle that is there.
 
     Raises:
@@ -68,7 +73,7 @@ def write_bundle(
         BundleError: the components do not fit each other.
         OutputError: the folder cannot be written.
     """
-    if reserved := {"format", "files", "parameters"} & card.keys():
+    if reserved := ADDED & card.keys():
         raise ValueError(f"the card may not bring {sorted(reserved)} itself")
     given: dict[str, nn.Module | None] = {
         "denoiser": denoiser,
@@ -98,7 +103,7 @@ def write_bundle(
             # safetensors writes files that only their owner may read.
             (folder / name).chmod(0o644)
         parameters = {name: parameter_count(part) for name, part in {**networks, "text_encoder": text_encoder}.items()}
-        write_canonical_json(folder / CARD, {**card, "format": FORMAT, "parameters": parameters, "files": files})
+        describe(folder, {**card, "parameters": parameters, "files": files}, measured or {})
         Bundle.verify(folder)
     return Bundle.load(path)
 

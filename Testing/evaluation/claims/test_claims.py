@@ -3,8 +3,10 @@
 import importlib
 import inspect
 import json
+import math
 import re
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +23,21 @@ from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.claims import CLAIMS, native_noise, pairs, repeats, segmentation_time, segmenters, sheets, through_plane
 from MRIDenoiseLib.evaluation.claims.claim import Claim, volumes_of
 from MRIDenoiseLib.evaluation.claims.pairs import score_pairs
+from MRIDenoiseLib.models.bundle.files import files_of_parts, read_card
 
 
 def claim(name: str) -> Claim:
     found: Claim = importlib.import_module(f"MRIDenoiseLib.evaluation.claims.{name.replace('-', '_')}").CLAIM
     return found
+
+
+def check_headline(name: str, numbers: dict) -> None:
+    """It is made of the numbers in the file alone, short, and has figures that are numbers."""
+    headline = claim(name).headline(numbers)
+    if "headline" in numbers:
+        assert numbers["headline"] == json.loads(json.dumps(asdict(headline)))
+    assert len(headline.says) <= 100 and headline.says.endswith(".") and "nan" not in headline.says
+    assert 1 <= len(headline.figures) <= 6 and all(math.isfinite(value) for value in headline.figures.values())
 
 
 @pytest.fixture
@@ -38,13 +50,14 @@ def measure(data_folder, tiny_bundle, tmp_path, capsys):
         common += [word for place, folder in places.items() for word in (f"--{place}", str(folder))]
         assert main(["measure", name, *common, *options]) == 0, capsys.readouterr().err
         content = json.loads(target.read_text())
-        assert content["files"] == json.loads((tiny_bundle / "card.json").read_text())["files"] and content["what"]
+        assert content["files"] == files_of_parts(read_card(tiny_bundle)["files"]) and content["what"]
         assert content["command"] == " ".join([f"mridenoise measure {name} --data DIR", *options]), "what gives them again"
         output = capsys.readouterr().out
         again = Console(width=claim(name).width)
         for part in claim(name).show(content):
             again.print(part)
         assert capsys.readouterr().out == output, "the file holds all that the tables show"
+        check_headline(name, content)
         return content, " ".join(output.split())
 
     return run
@@ -72,7 +85,7 @@ def test_no_claim_is_forgotten_in_the_list(capsys):
 
 def test_lesions(measure):
     content, output = measure("lesions", "--rows", "R", "--subjects", "s1,s2", "--count", "2")
-    assert content["summary"]["denoised"]["all"]["number"] == len(content["details"]["lesions"]) == 2
+    assert content["summary"]["denoised"]["all"]["number"] == len(content["lesions"]) == 2
     assert content["summary"].keys() == {"noisy", "best blur", "equal blur", "denoised", "wrong metadata"}
     assert "5th percentile" in output and "equal blur" in output and "lost" in output
 
@@ -160,7 +173,7 @@ def test_posterior(measure):
     content, output = measure("posterior", "--rows", "R", "--subjects", "s2", "--slices", "1", "--seeds", "2")
     ours, nothing = content["means"]["this model"], content["means"]["untrained"]
     assert ours["regression"] == nothing["regression"] and ours["posterior mean"] != nothing["posterior mean"]
-    [image] = content["details"]["images"]
+    [image] = content["images"]
     drawn = [image[name]["one sample"]["calibration"] for name in ("this model", "untrained")]
     assert drawn[0] > drawn[1] == 0, "an untrained one knows one answer only"
     assert ours["default"]["edges"] in (0, 1) and content["verdict"] in output and "one sample, untrained" in output
@@ -196,6 +209,7 @@ def test_segmenters_take_no_model(data_folder, monkeypatch, tmp_path, capsys):
     assert main(["measure", "segmenters", *words]) == 0, capsys.readouterr().err
     content = json.loads(target.read_text())
     assert content["command"] == "mridenoise measure segmenters --data DIR --files s2" and content["files"] == {}
+    check_headline("segmenters", content)
     [row] = content["volumes"]
     assert row["dice"]["ours / twin"] == [1, 1, 1] and max(row["dice"]["ours / moved"]) < 1
     assert set(row["seconds"]) == {"N4", "ours", "twin", "moved"} and (tmp_path / "head_T1w_s2.png").stat().st_size > 5000
@@ -209,6 +223,7 @@ def test_segmentation_time(monkeypatch, capsys):
     monkeypatch.setattr(segmentation_time, "segmenters", lambda: {"absent": None, "ours": None})
     assert main(["measure", "segmentation-time"]) == 0
     numbers = segmentation_time.measure(lambda *told: None)
+    check_headline("segmentation-time", numbers)
     absent, ours = numbers["rows"]
     assert "absent" in absent["failed"] and ours["seconds"] > 0 and ours["memory"] > 10 and ours["dice"] > 0.8
     output = " ".join(capsys.readouterr().out.split())
@@ -249,7 +264,8 @@ def test_pairs(tiny_bundle, tmp_path, monkeypatch, capsys):
     options = ["--data", str(folder), "--bundle", str(tiny_bundle), "--json", str(tmp_path / "pairs.json")]
     assert main(["measure", "pairs", *options]) == 0
     content = json.loads((tmp_path / "pairs.json").read_text())
-    assert [pair["name"] for pair in content["details"]["pairs"]] == ["1 knee PDw", "2 knee T2w"], "no pair of the training"
+    check_headline("pairs", content)
+    assert [pair["name"] for pair in content["pairs"]] == ["1 knee PDw", "2 knee T2w"], "no pair of the training"
     gain = content["gains"]["noisy"]
     assert (gain["rows"], gain["won"]) == (2, 2) and gain["mean"] > 2 and content["gains"]["bundled model"]["mean"] == 0
     assert "resampling 2 patients" in " ".join(capsys.readouterr().out.split())

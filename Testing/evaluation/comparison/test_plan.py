@@ -10,6 +10,7 @@ from MRIDenoiseLib.evaluation.comparison.cells import TRIAL, Outcome
 from MRIDenoiseLib.evaluation.comparison.plan import Entrant
 from MRIDenoiseLib.evaluation.denoisers import METHODS
 from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.models.bundle.description import describe
 from MRIDenoiseLib.models.bundle.writing import write_bundle
 from MRIDenoiseLib.models.flow import FlowNetwork
 
@@ -69,16 +70,19 @@ def test_all_that_decides_a_result_changes_its_mark_and_a_moved_folder_does_not(
 
 
 def test_a_card_that_tells_more_changes_no_result_and_other_default_settings_do(plan_of, tiny_bundle, tmp_path):
-    def mark(**changes):
-        folder = tmp_path / "-".join(["model", *changes])
+    def mark(measured=None, **changes):
+        folder = tmp_path / "-".join(["model", *(measured or ()), *changes])
         shutil.copytree(tiny_bundle, folder)
         card = json.loads((folder / "card.json").read_text())
         (folder / "card.json").write_text(json.dumps(card | changes))
+        if measured:
+            describe(folder, card, measured)
         plan = plan_of(methods=["ours"], models={"m": str(folder)}, tuning=None)
         return plan.scored(plan.choose({}))[1].mark, plan.hashes["m"]
 
     (plain, one), (told, other) = mark(), mark(intended_use="something else")
     assert plain == told and one != other
+    assert mark(measured={"lesions": {"command": "c", "what": "w"}})[0] == plain
     assert mark(default_settings={"steps": 2})[0] != plain
 
 
