@@ -122,9 +122,9 @@ def headline(numbers: Numbers) -> Headline:
     figures: dict[str, float] = {"pairs": len(numbers["pairs"])}
     says = []
     for rival, told in numbers["gains"].items():
-        says.append(f"{told['mean']:+.2f} dB against the {rival} (better on {told['won']} of {told['rows']})")
+        says.append(f"against {rival} {told['mean']:+.2f} dB (better on {told['won']} of {told['rows']})")
         figures |= {f"gain on the {rival}, dB": round(told["mean"], 3), f"better than the {rival}": told["won"]}
-    return Headline(f"{', '.join(says)}.", figures)
+    return Headline(f"PSNR {', '.join(says)}.", figures)
 
 
 CLAIM = Claim("pairs", measure, show, headline)
