@@ -60,6 +60,7 @@ def test_the_package_holds_every_file_unchanged_and_nothing_else(
     installed: Path, root: Path, file_lists: list[Any], library_scripts: list[str]
 ) -> None:
     expected = {name: one.base / name for one in file_lists for name in one.in_tree} | {name: root / name for name in library_scripts}
+    expected |= {path.relative_to(root).as_posix(): path for path in (root / "Resources/Models/compact/evidence").iterdir()}
     expected["MRIDenoiseLib/LICENSE"] = root / "LICENSE"
     assert _contents(installed) == set(expected)
     assert [name for name, source in expected.items() if (installed / name).read_bytes() != source.read_bytes()] == []

@@ -112,7 +112,8 @@ def test_the_images_that_are_finished_can_be_told_of_before_the_rest(
     shown = capsys.readouterr().out
     assert "Gaussian blur" in shown and "1 more are not finished" in shown
     told = json.loads(target.read_text())
-    assert (told["images"], told["not_finished"]) == (1, 1) and told["command"] == "mridenoise measure methods --data DIR --so-far"
+    assert (told["images"], told["not_finished"]) == (1, 1)
+    assert told["command"] == "mridenoise measure methods --data DIR --out DIR", "what gives the whole"
     assert set(told["psnr_foreground"]["R"]) == {"noisy", "blur", "nbnet", "ours"}
     scores = told["psnr_foreground"]["R"]
     lost = {name for name, value in scores.items() if value > scores["ours"]}
@@ -120,6 +121,11 @@ def test_the_images_that_are_finished_can_be_told_of_before_the_rest(
     ahead = next(one["mean"] for one in told["ahead"] if one["of"] == "noisy" and one["figure"] == "psnr_foreground")
     assert ahead == pytest.approx(scores["ours"] - scores["noisy"], abs=1e-6)
     assert "**default**" in methods_table(told)
+    assert told["headline"]["says"].endswith(" dB (1 of 2 images).") and set(told["headline"]["figures"]) == {
+        *("images", "images not finished", "ahead of the best blur, dB")
+    }
+    failed = told | {"ahead": [one | {"mean": None} for one in told["ahead"]]}
+    assert methods_claim.headline(failed).says == "Compared on 1 of 2 images."
     for cell, _ in whole.cells:
         if cell.method == "blur":
             CellStore(out).put(cell, Outcome(error="it did not work"))
