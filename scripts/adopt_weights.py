@@ -31,9 +31,10 @@ from MRIDenoiseLib.cli.script import run
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.claims.claim import chosen
 from MRIDenoiseLib.io.atomic import replacing
-from MRIDenoiseLib.methods import METHODS, needed
+from MRIDenoiseLib.methods import METHODS
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.writing import is_bundle
+from MRIDenoiseLib.models.networks import needed
 
 ROOT = Path(__file__).resolve().parent.parent
 LESIONS = ("--rows", "R,M0.10,L2-2", "--count", "96")

@@ -91,6 +91,10 @@ class FlowNetwork(FilmUNet):
         velocity = self._answer(torch.cat(shown, dim=1), embeddable(conditioning, numbers))
         return unit * velocity.to(state.dtype)
 
+    def example_inputs(self, image: Tensor, conditioning: Conditioning) -> tuple[Tensor | Conditioning, ...]:
+        """What :meth:`forward` takes for a slice (1 x 1 x H x W)."""
+        return image, image, image, image.new_ones(1), conditioning
+
     def _rise(self, level: int, features: Tensor, skip: Tensor, embedding: Tensor | None) -> Tensor:
         return self.join[level](torch.cat([self.up[level](features), skip], dim=1), embedding)
 

@@ -149,5 +149,9 @@ class NBNet(FilmUNet):
             output = output * conditioning.noise_level.to(image.dtype)[:, None, None, None]
         return centre + output
 
+    def example_inputs(self, image: Tensor, conditioning: Conditioning) -> tuple[Tensor | Conditioning, ...]:
+        """What :meth:`forward` takes for a slice (1 x 1 x H x W)."""
+        return image.expand(-1, self.config.in_channels, -1, -1), conditioning
+
     def _rise(self, level: int, features: Tensor, skip: Tensor, embedding: Tensor | None) -> Tensor:
         return self.decoder[level](features, skip, embedding)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DDIMScheduler
+from diffusers import ConfigMixin, DDIMScheduler
 from peft import PeftModel, get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -21,10 +21,6 @@ from MRIDenoiseLib.models.bundle import text as texts
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.files import FORMAT, INDEX, PROMPTS, list_files, read_json, sha256, write_canonical_json
 from MRIDenoiseLib.models.bundle.prompts import PromptEmbeddings, encode_prompt, encoder_hash
-from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
-from MRIDenoiseLib.models.flow import FlowNetwork
-from MRIDenoiseLib.models.nbnet import NBNet
-from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
 from MRIDenoiseLib.models.operations import parameter_count
 
 _LOCAL_KEYS = ("_name_or_path", "name_or_path", "is_local", "local_files_only", "_commit_hash")
@@ -34,14 +30,10 @@ _LOCAL_KEYS = ("_name_or_path", "name_or_path", "is_local", "local_files_only", 
 def write_bundle(
     path: str | Path,
     *,
-    denoiser: DiffusionDenoiser,
-    degradation: NBNet,
+    networks: Mapping[str, nn.Module],
     text_encoder: CLIPTextModel | PeftModel,
     tokenizer: PreTrainedTokenizerBase,
     scheduler: DDIMScheduler,
-    restoration: NBNet | None = None,
-    noise_estimator: NoiseEstimator | None = None,
-    flow: FlowNetwork | None = None,
     prompt_embeddings: Iterable[str] = (),
     card: dict[str, Any],
     overwrite: bool = False,
@@ -50,14 +42,10 @@ def write_bundle(
 
     Args:
         path: the folder to make.
-        denoiser: g.
-        degradation: f_phi, one input channel.
+        networks: by their names in :data:`MRIDenoiseLib.models.networks.NETWORKS`; what is not required there may be missing.
         text_encoder: a CLIP text model, or one with a LoRA adapter, which is kept apart in ``text_encoder/lora``.
         tokenizer: the one of the text encoder; prompts are padded to its ``model_max_length``.
         scheduler: the forward process, with ``prediction_type="sample"``.
-        restoration: f_psi, optional.
-        noise_estimator: optional; without it the noise is measured from the spectrum.
-        flow: optional; without it nothing can be sharpened.
         prompt_embeddings: prompts whose embeddings the bundle is to carry ready.
         card: must hold ``default_method``; ``default_settings`` and what there is to say about training, results, use
             and limits. ``format``, ``files`` and ``parameters`` are added.
@@ -70,14 +58,6 @@ def write_bundle(
     """
     if reserved := {"format", "files", "parameters"} & card.keys():
         raise ValueError(f"the card may not bring {sorted(reserved)} itself")
-    given: dict[str, nn.Module | None] = {
-        "denoiser": denoiser,
-        "degradation": degradation,
-        "restoration": restoration,
-        "noise_estimator": noise_estimator,
-        "flow": flow,
-    }
-    networks: dict[str, nn.Module] = {name: network for name, network in given.items() if network is not None}
     with replacing(path, overwrite, is_ours=is_bundle) as folder:
         folder.mkdir()
         for name, network in networks.items():
@@ -104,7 +84,7 @@ def write_bundle(
 
 
 def _write_network(folder: Path, network: nn.Module) -> None:
-    assert isinstance(network, DiffusionDenoiser | NBNet | NoiseEstimator | FlowNetwork)
+    assert isinstance(network, ConfigMixin)
     network.save_config(folder)
     _save_half(network.state_dict(), folder / components.NETWORK_WEIGHTS)
 
