@@ -81,6 +81,20 @@ def _table(*rows: Component) -> dict[str, Component]:
 
 NETWORKS = _table(
     Component(
+        "noise_estimator",
+        "measures how strong the noise is, for all the others",
+        "MRIDenoiseLib.models.noise_estimator:NoiseEstimator",
+        "MRIDenoiseLib.training.objectives:NoiseObjective",
+        "network that measures noise",
+    ),
+    Component(
+        "restoration",
+        "plain regression of the clean slice",
+        "MRIDenoiseLib.models.nbnet:NBNet",
+        "MRIDenoiseLib.training.objectives:RestorationObjective",
+        "regression network",
+    ),
+    Component(
         "denoiser",
         "the conditional diffusion network",
         "MRIDenoiseLib.models.diffusion_denoiser:DiffusionDenoiser",
@@ -98,20 +112,6 @@ NETWORKS = _table(
         required=True,
     ),
     Component(
-        "restoration",
-        "plain regression of the clean slice",
-        "MRIDenoiseLib.models.nbnet:NBNet",
-        "MRIDenoiseLib.training.objectives:RestorationObjective",
-        "regression network",
-    ),
-    Component(
-        "noise_estimator",
-        "measures how strong the noise is, for all the others",
-        "MRIDenoiseLib.models.noise_estimator:NoiseEstimator",
-        "MRIDenoiseLib.training.objectives:NoiseObjective",
-        "network that measures noise",
-    ),
-    Component(
         "flow",
         "sharpens the answers of the restoration network",
         "MRIDenoiseLib.models.flow:FlowNetwork",
@@ -120,7 +120,7 @@ NETWORKS = _table(
         learns_from=("restoration",),
     ),
 )
-"""Name -> row."""
+"""Name -> row, in the order in which they are usually trained."""
 
 
 def lacking_in_some(needs: Sequence[str], *, informed: bool) -> tuple[str, ...]:
