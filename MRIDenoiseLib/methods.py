@@ -7,7 +7,7 @@ Settings, command line, panel, model cards, speed tables and comparisons all rea
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,9 +18,6 @@ T_MIN = {"tuned": 200, "paper": 0}
 
 FIDELITY_OF_MODE = {"tuned": 0.05, "paper": 1.0}
 """Mode -> weight of the likelihood's pull where nobody gives one."""
-
-NOT_IN_EVERY_MODEL = {"restoration": "regression network", "flow": "network that sharpens"}
-"""Networks that a model may lack, by their folders -> what users call them."""
 
 
 @dataclass(frozen=True)
@@ -186,22 +183,6 @@ DDIM = Method("ddim", "one sample of the diffusion network", ("denoiser",), (STE
 
 METHODS = catalogue(REGRESSION, SHARPENED, POSTERIOR_MEAN, FIDELITY_GUIDED, DDIM)
 """What a user may choose."""
-
-
-def lacking_in_some(needs: Sequence[str], *, informed: bool) -> tuple[str, ...]:
-    """Of the networks that a sampler is called with those that a model may lack.
-
-    Args:
-        needs: by the names of their folders.
-        informed: whether the model's denoiser starts from what its restoration network answers.
-    """
-    first = ("restoration",) if informed and "denoiser" in needs else ()
-    return first + tuple(name for name in needs if name in NOT_IN_EVERY_MODEL)
-
-
-def needed(method: str, *, informed: bool) -> tuple[str, ...]:
-    """:func:`lacking_in_some` of a method, by its name; none where the catalogue does not hold it."""
-    return lacking_in_some(METHODS[method].needs, informed=informed) if method in METHODS else ()
 
 
 def described(option: str) -> str:

@@ -32,7 +32,7 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         networks = build_networks(tiny())
-        for network in (networks.denoiser, networks.degradation, networks.restoration, networks.flow):
+        for network in (networks[name] for name in ("denoiser", "degradation", "restoration", "flow")):
             for weights in network.parameters():
                 # Their last layers start at zero, which would make the whole bundle return its input.
                 weights.data += 0.02 * torch.randn_like(weights)

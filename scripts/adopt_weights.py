@@ -33,11 +33,12 @@ from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.claims import claim_module
 from MRIDenoiseLib.evaluation.claims.claim import Claim, chosen
 from MRIDenoiseLib.io.atomic import replacing
-from MRIDenoiseLib.methods import METHODS, needed
+from MRIDenoiseLib.methods import METHODS
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.description import TRAINING, describe, evidence_of
 from MRIDenoiseLib.models.bundle.files import files_of_parts, read_card
 from MRIDenoiseLib.models.bundle.writing import is_bundle
+from MRIDenoiseLib.models.networks import needed
 
 ROOT = Path(__file__).resolve().parent.parent
 LICENCE = "Apache-2.0"

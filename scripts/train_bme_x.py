@@ -24,7 +24,7 @@ from rich.progress import Progress
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.cli.script import run
-from MRIDenoiseLib.data.manifest import ManifestRow, clean_volume, kept_out_subjects, read_manifest, training_rows
+from MRIDenoiseLib.data.manifest import ManifestRow, clean_volume, kept_out_subjects, measured_matrix, read_manifest, training_rows
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.claims.claim import given_options
 from MRIDenoiseLib.evaluation.denoisers.bme_x.network import BmeX
@@ -35,8 +35,8 @@ from MRIDenoiseLib.models.operations import parameter_count
 from MRIDenoiseLib.segmentation import segment
 from MRIDenoiseLib.segmentation.tissues import ORGAN_WITH_TISSUES
 from MRIDenoiseLib.training.checkpoint import make_folder
+from MRIDenoiseLib.training.course import Course
 from MRIDenoiseLib.training.loop import StageRun, train_stage
-from MRIDenoiseLib.training.recipe import Stage
 
 SEED = 0
 VALIDATION = "ms04"
@@ -65,19 +65,19 @@ def train(
     learned = [volume for volume in volumes if volume.clean.row.subject != VALIDATION]
     watched = [volume for volume in volumes if volume.clean.row.subject == VALIDATION] or learned
 
-    stage = Stage("restoration", steps, batch_size, crop=crop, learning_rate=learning_rate, decay=0.4, ema=0.99, epoch_steps=250)
+    course = Course("BME-X", steps, batch_size=batch_size, learning_rate=learning_rate, decay=0.4, ema=0.99, epoch_steps=250)
     torch.manual_seed(SEED)
     objective = BmeXObjective(BmeX())
     with Progress(console=console) as progress:
         task = progress.add_task("steps", total=steps)
         done = train_stage(
-            stage,
+            course,
             objective,
             TissuePairSampler(learned, crop, SEED),
             cache,
             probes=TissuePairSampler(watched, crop, SEED),
             seed=SEED,
-            identity=_identity(stage, objective.bme_x, rows),
+            identity=_identity(course, crop, objective.bme_x, rows),
             progress=lambda step, part, loss: progress.update(task, completed=step),
         )
     if out is not None:
@@ -87,9 +87,9 @@ def train(
         save(objective.bme_x, out, card, overwrite=overwrite)
 
 
-def _identity(stage: Stage, bme_x: BmeX, rows: list[ManifestRow]) -> str:
+def _identity(course: Course, crop: int, bme_x: BmeX, rows: list[ManifestRow]) -> str:
     """What a checkpoint has to fit: seed, volumes, training (but not for how long) and network."""
-    lasting = {name: value for name, value in asdict(stage).items() if name != "steps"}
+    lasting = {name: value for name, value in asdict(course).items() if name != "steps"} | {"crop": crop}
     return json.dumps([SEED, sorted(row.file for row in rows), lasting, {name: bme_x.config[name] for name in CONFIG_NAMES}])
 
 
@@ -101,7 +101,7 @@ def _command(**values: Any) -> str:
 
 def _labelled(data: Path, row: ManifestRow, folder: Path) -> LabelledVolume:
     """A clean volume and its tissues, segmented once and kept."""
-    volume = io.read(data / row.file)
+    volume = measured_matrix(io.read(data / row.file), row)
     clean = clean_volume(volume, row)
     path = folder / f"{Path(row.file).name.partition('.')[0]}.npz"
     if not path.is_file():

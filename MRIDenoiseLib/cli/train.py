@@ -17,17 +17,23 @@ from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.cli.bundle import check_model_place, say_written
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import CANCELLED, Cancelled, MRIDenoiseError, SettingsError
+from MRIDenoiseLib.models.networks import NETWORKS
 
 if TYPE_CHECKING:
     from MRIDenoiseLib.progress import Progress, ShouldStop
     from MRIDenoiseLib.training.recipe import Recipe, Stage
     from MRIDenoiseLib.training.start import Start
 
+    Network = str
+else:
+    # Which networks there are is written in the table alone; type checkers do not run it.
+    Network = Literal[tuple(NETWORKS)]
+
 START = "What to start from (random weights where not given)"
 PART = "Less than the whole recipe"
 OUTPUT = "The finished model"
 
-Network = Literal["noise_estimator", "restoration", "denoiser", "degradation", "flow"]
+WHICH = " ".join(["Train this network only.", *(f"{row.name}: {row.sentence}." for row in NETWORKS.values())])
 
 
 def train(
@@ -53,7 +59,7 @@ def train(
     revision: Annotated[
         str | None, typer.Option(metavar="COMMIT", help="The commit of a hub id: 40 hexadecimal digits.", rich_help_panel=START)
     ] = None,
-    stage: Annotated[Network | None, typer.Option(help="Train this network only.", rich_help_panel=PART)] = None,
+    stage: Annotated[Network | None, typer.Option(help=WHICH, rich_help_panel=PART)] = None,
     steps: Annotated[int | None, typer.Option(help="Another number of steps for every network.", rich_help_panel=PART)] = None,
     minutes: Annotated[
         float | None, typer.Option(help="Another time for a recipe that is told in minutes, such as compact-gpu.", rich_help_panel=PART)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from MRIDenoiseLib.inference.backend import Backend
-from MRIDenoiseLib.inference.models import ModelSet, is_informed
+from MRIDenoiseLib.inference.models import ModelSet, config_of, is_informed
 from MRIDenoiseLib.inference.slices import Slices, neighbours
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.sampling import Schedule, SharedNoise, regression
@@ -57,7 +57,7 @@ class SliceBatch:
 
     def seen_by(self, network: str) -> Tensor:
         """The stacks that a network takes, as many slices as it is made for."""
-        config: Any = getattr(self.models, network).config
+        config = config_of(self.models, network)
         return self.stacks(2 * config.neighbours + 1 if network == "denoiser" else config.in_channels)
 
     def ready(self, network: nn.Module) -> Callable[..., Any]:
@@ -69,7 +69,9 @@ class SliceBatch:
 
         An informed denoiser comes with the regression network's answer to these slices, computed once.
         """
-        network = self.ready(getattr(self.models, name))
+        found = self.models.network(name)
+        assert found is not None
+        network = self.ready(found)
         if name == "denoiser" and is_informed(self.models):
             # One view: the answer that it was shown in training.
             answer = regression(self.network("restoration"), self.seen_by("restoration"), self.conditioning, limits=self.limits)
@@ -85,8 +87,7 @@ class SliceBatch:
         given = {"measured": self.seen_by(networks[0]), "conditioning": self.conditioning, "schedule": self.schedule}
         given |= {"noise": self.noise, "limits": self.limits, "callback": self.callback}
         if "flow" in networks:
-            flow: Any = self.models.flow
-            given["start_noise"] = flow.config.start_noise
+            given["start_noise"] = config_of(self.models, "flow").start_noise
         return given
 
 

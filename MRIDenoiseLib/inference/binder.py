@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any
 
 from torch import Tensor
@@ -20,15 +20,17 @@ def bound(row: Row, sampler: Callable[..., Tensor], options: Mapping[str, Any]) 
 
     Args:
         row: its name, and the networks that it is called with.
-        sampler: takes those networks, then by name what it asks for of :meth:`SliceBatch.given`, and its options.
+        sampler: takes those networks, then by name what it asks for of :meth:`SliceBatch.given` (one that takes any keyword hands
+            on all of it), and its options.
         options: of the sampler.
     """
     asked = signature(sampler).parameters
+    hands_on = any(one.kind is Parameter.VAR_KEYWORD for one in asked.values())
 
     def run(batch: SliceBatch, **options: Any) -> Tensor:
         given = batch.given(*row.needs)
         networks = [batch.network(name) for name in row.needs]
-        return sampler(*networks, **{name: value for name, value in given.items() if name in asked}, **options)
+        return sampler(*networks, **{name: value for name, value in given.items() if hands_on or name in asked}, **options)
 
     return Method(row.name, run, options, row.needs)
 

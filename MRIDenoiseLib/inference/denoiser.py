@@ -21,8 +21,8 @@ from MRIDenoiseLib.inference.removed import removal_warnings, removed_in_flat_ti
 from MRIDenoiseLib.inference.report import NEGATIVE_SHARE, build_report, setting_warnings
 from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.inference.slices import NetworkSlices, Window
-from MRIDenoiseLib.methods import NOT_IN_EVERY_MODEL, lacking_in_some
 from MRIDenoiseLib.models.conditioning import Conditioning
+from MRIDenoiseLib.models.networks import NETWORKS, lacking_in_some
 from MRIDenoiseLib.models.noise_estimator import SMALLEST_TOLD
 from MRIDenoiseLib.progress import Pace, Progress, ShouldStop
 from MRIDenoiseLib.prompt import acquisition_warnings, describe
@@ -197,17 +197,16 @@ class Denoiser:
             run, strength = method_of(chosen), chosen.strength
         # Methods without diffusion leave the denoiser on disk.
         for network in lacking_in_some(run.needs, informed="denoiser" in run.needs and is_informed(self.bundle)):
-            if getattr(self.bundle, network) is None:
-                raise SettingsError(
-                    f"this model has no {NOT_IN_EVERY_MODEL[network]}: choose another method than {run.name}, or another model"
-                )
+            if self.bundle.network(network) is None:
+                title = NETWORKS[network].title
+                raise SettingsError(f"this model has no {title}: choose another method than {run.name}, or another model")
         return run, strength or 1.0
 
     def _analysis(self, volume: Volume, stack: np.ndarray) -> Analysis:
         """What :func:`analyse` finds, or found the last time if that was the same volume."""
         content = fingerprint(volume)
         if self._last is None or self._last[0] != content:
-            self._last = content, analyse(stack, self.bundle.noise_estimator)
+            self._last = content, analyse(stack, self.bundle.network("noise_estimator"))
         return self._last[1]
 
     def _condition(self, volume: Volume, prompt: str) -> Conditioning:

@@ -11,29 +11,8 @@ from torch import Tensor, nn
 class ModelSet(Protocol):
     """Networks with what belongs to them."""
 
-    @property
-    def denoiser(self) -> nn.Module:
-        """g_theta, a :class:`DiffusionDenoiser`; it sees ``config.neighbours`` slices on either side."""
-        ...
-
-    @property
-    def degradation(self) -> nn.Module:
-        """f_phi, an :class:`NBNet` of one input channel."""
-        ...
-
-    @property
-    def restoration(self) -> nn.Module | None:
-        """f_psi, an :class:`NBNet` of ``config.in_channels`` slices, or None."""
-        ...
-
-    @property
-    def noise_estimator(self) -> nn.Module | None:
-        """A :class:`NoiseEstimator`, or None: then the noise is measured from the spectrum."""
-        ...
-
-    @property
-    def flow(self) -> nn.Module | None:
-        """A :class:`FlowNetwork`, or None: then nothing can be sharpened."""
+    def network(self, name: str) -> nn.Module | None:
+        """One of the table's networks (:data:`MRIDenoiseLib.models.networks.NETWORKS`), or None where there is none."""
         ...
 
     @property
@@ -71,7 +50,13 @@ class ModelSet(Protocol):
         ...
 
 
+def config_of(models: ModelSet, name: str) -> Any:
+    """The configuration of a network that is there."""
+    network = models.network(name)
+    assert network is not None
+    return network.config
+
+
 def is_informed(models: ModelSet) -> bool:
     """Whether the denoiser starts from what the restoration network answers."""
-    config: Any = models.denoiser.config
-    return bool(config.informed)
+    return bool(config_of(models, "denoiser").informed)

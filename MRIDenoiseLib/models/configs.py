@@ -2,129 +2,150 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 from diffusers import DDIMScheduler
+from torch import nn
 from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
 from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
-from MRIDenoiseLib.models.flow import FlowNetwork
-from MRIDenoiseLib.models.nbnet import NBNet
-from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
+from MRIDenoiseLib.models.networks import NETWORKS
 from MRIDenoiseLib.models.text_encoder import build_compact_text_encoder, build_tokenizer
+
+DRAWN_FIRST = ("denoiser", "degradation", "restoration")
+"""Random weights are drawn for these, then for the text encoder, then for the other networks in the order of the table: what a seed
+gives never changes."""
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Arguments of every network of a bundle; ``restoration`` is the regression twin, which every recipe trains beside."""
+    """How large every network of a bundle is.
 
-    denoiser: dict[str, Any]
-    degradation: dict[str, Any]
-    restoration: dict[str, Any]
+    Args:
+        networks: name -> arguments of its constructor other than the defaults, and than the width of the texts.
+        text_width: of the text encoder's embeddings.
+        text_layers: of a text encoder that is built beside the networks.
+    """
+
+    networks: Mapping[str, Mapping[str, Any]]
     text_width: int
     text_layers: int
-    noise_estimator: dict[str, Any] = field(default_factory=dict)
-    flow: dict[str, Any] = field(default_factory=dict)
+
+    def arguments(self, name: str) -> dict[str, Any]:
+        """What the constructor of a network is called with."""
+        read = {"text_dim": self.text_width} if NETWORKS[name].reads_text else {}
+        return {**self.networks.get(name, {}), **read}
+
+    def build(self, name: str) -> nn.Module:
+        """A network with random weights, drawn from torch's global generator."""
+        return NETWORKS[name].kind(**self.arguments(name))
 
 
 def compact() -> ModelConfig:
     """Runs on a CPU: about twelve million parameters, five slices in, residual in units of the noise, diffusion from regression on."""
-    text = 64
     return ModelConfig(
-        denoiser={
-            "widths": (48, 64, 64),
-            "layers_per_block": 1,
-            "attention_levels": 1,
-            "heads_width": 32,
-            "text_dim": text,
-            "norm_groups": 16,
-            "patch_size": 2,
-            "neighbours": 1,
-            "residual": True,
-            "fade_state": True,
-            "grain": True,
-            "informed": True,
+        {
+            "denoiser": {
+                "widths": (48, 64, 64),
+                "layers_per_block": 1,
+                "attention_levels": 1,
+                "heads_width": 32,
+                "norm_groups": 16,
+                "patch_size": 2,
+                "neighbours": 1,
+                "residual": True,
+                "fade_state": True,
+                "grain": True,
+                "informed": True,
+            },
+            "degradation": {"channels": (16, 32, 32, 32, 32), "mid_channels": 16, "subspace_dim": 8, "film_width": 64},
+            "restoration": {
+                "in_channels": 5,
+                "channels": (96, 160, 224, 256),
+                "mid_channels": 64,
+                "subspace_dim": 8,
+                "film_width": 64,
+                "residual_unit": "noise",
+                "patch_size": 2,
+            },
         },
-        degradation={"channels": (16, 32, 32, 32, 32), "mid_channels": 16, "subspace_dim": 8, "text_dim": text, "film_width": text},
-        restoration={
-            "in_channels": 5,
-            "channels": (96, 160, 224, 256),
-            "mid_channels": 64,
-            "subspace_dim": 8,
-            "text_dim": text,
-            "film_width": text,
-            "residual_unit": "noise",
-            "patch_size": 2,
-        },
-        text_width=text,
+        text_width=64,
         text_layers=2,
-        flow={"text_dim": text},
     )
 
 
 def paper() -> ModelConfig:
     """The paper's size: U-Net (192, 192, 384, 576, 768) x 2, NBNet 128-64-32-16-8, text 1024 wide; single slices."""
-    nbnet = {"channels": (128, 64, 32, 16, 8), "mid_channels": 128, "subspace_dim": 16, "text_dim": 1024}
-    return ModelConfig(
-        denoiser={},
-        degradation=nbnet,
-        restoration=nbnet,
-        text_width=1024,
-        text_layers=23,
-        flow={"channels": (96, 128, 192), "film_width": 256, "patch_size": 1},
-    )
+    nbnet = {"channels": (128, 64, 32, 16, 8), "mid_channels": 128, "subspace_dim": 16}
+    flow = {"channels": (96, 128, 192), "film_width": 256, "patch_size": 1}
+    return ModelConfig({"degradation": nbnet, "restoration": nbnet, "flow": flow}, text_width=1024, text_layers=23)
 
 
 def tiny() -> ModelConfig:
     """A few thousand parameters in the shape of ``compact``, for tests of the code path."""
-    text = 16
+    nbnet = {"channels": (4, 4, 4, 4, 4), "mid_channels": 4, "subspace_dim": 2}
     return ModelConfig(
-        denoiser={
-            "widths": (8, 16),
-            "layers_per_block": 1,
-            "attention_levels": 1,
-            "heads_width": 8,
-            "text_dim": text,
-            "norm_groups": 4,
-            "patch_size": 2,
-            "neighbours": 1,
-            "residual": True,
-            "fade_state": True,
-            "grain": True,
+        {
+            "denoiser": {
+                "widths": (8, 16),
+                "layers_per_block": 1,
+                "attention_levels": 1,
+                "heads_width": 8,
+                "norm_groups": 4,
+                "patch_size": 2,
+                "neighbours": 1,
+                "residual": True,
+                "fade_state": True,
+                "grain": True,
+            },
+            "degradation": nbnet,
+            "restoration": nbnet | {"in_channels": 3, "residual_unit": "noise"},
+            "noise_estimator": {"filters": 4, "channels": 8, "layers": 1},
+            "flow": {"channels": (4, 4), "film_width": 8},
         },
-        degradation={"channels": (4, 4, 4, 4, 4), "mid_channels": 4, "subspace_dim": 2, "text_dim": text},
-        restoration={
-            "in_channels": 3,
-            "channels": (4, 4, 4, 4, 4),
-            "mid_channels": 4,
-            "subspace_dim": 2,
-            "text_dim": text,
-            "residual_unit": "noise",
-        },
-        text_width=text,
+        text_width=16,
         text_layers=1,
-        noise_estimator={"filters": 4, "channels": 8, "layers": 1},
-        flow={"channels": (4, 4), "text_dim": text, "film_width": 8},
     )
 
 
 CONFIGS = {"compact": compact, "paper": paper, "tiny": tiny}
 
 
-@dataclass
-class Networks:
-    """The networks of one bundle, ready to be trained; an older one may lack the last three kinds."""
+@dataclass(eq=False)
+class Networks(MutableMapping[str, nn.Module]):
+    """The networks of one bundle by their names, ready to be trained, and what belongs to them; some may be missing.
 
-    denoiser: DiffusionDenoiser
-    degradation: NBNet
-    restoration: NBNet | None
+    Args:
+        networks: those of :data:`.networks.NETWORKS` that there are.
+        text_encoder, tokenizer, scheduler: see :func:`MRIDenoiseLib.models.bundle.writing.write_bundle`.
+    """
+
+    networks: dict[str, nn.Module]
     text_encoder: CLIPTextModel
     tokenizer: PreTrainedTokenizerBase
     scheduler: DDIMScheduler
-    noise_estimator: NoiseEstimator | None = None
-    flow: FlowNetwork | None = None
+
+    def __getitem__(self, name: str) -> nn.Module:
+        return self.networks[name]
+
+    def __setitem__(self, name: str, network: nn.Module) -> None:
+        self.networks[name] = network
+
+    def __delitem__(self, name: str) -> None:
+        del self.networks[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.networks)
+
+    def __len__(self) -> int:
+        return len(self.networks)
+
+    def builds_on(self, name: str) -> tuple[str, ...]:
+        """The networks whose answers one that is there works on."""
+        config: Any = self[name].config
+        return NETWORKS[name].builds_on(config)
 
 
 def build_networks(config: ModelConfig, text: tuple[PreTrainedTokenizerBase, CLIPTextModel] | None = None) -> Networks:
@@ -138,7 +159,7 @@ def build_networks(config: ModelConfig, text: tuple[PreTrainedTokenizerBase, CLI
     Raises:
         SettingsError: the text model's embeddings are not as wide as the networks take them.
     """
-    denoiser, degradation, restoration = DiffusionDenoiser(**config.denoiser), NBNet(**config.degradation), NBNet(**config.restoration)
+    networks = {name: config.build(name) for name in DRAWN_FIRST}
     if text is None:
         tokenizer = build_tokenizer()
         text = tokenizer, build_compact_text_encoder(tokenizer, config.text_width, config.text_layers)
@@ -147,8 +168,8 @@ def build_networks(config: ModelConfig, text: tuple[PreTrainedTokenizerBase, CLI
         raise SettingsError(
             f"the text encoder's embeddings are {text_encoder.config.hidden_size} wide, but the networks take them {config.text_width} wide"
         )
-    estimator = NoiseEstimator(**config.noise_estimator)
-    return Networks(denoiser, degradation, restoration, text_encoder, tokenizer, build_scheduler(), estimator, FlowNetwork(**config.flow))
+    networks |= {name: config.build(name) for name in NETWORKS if name not in networks}
+    return Networks(networks, text_encoder, tokenizer, build_scheduler())
 
 
 def build_scheduler() -> DDIMScheduler:

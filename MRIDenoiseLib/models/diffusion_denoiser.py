@@ -183,6 +183,11 @@ class DiffusionDenoiser(ModelMixin, ConfigMixin):
             return estimate
         return base + unit.view(-1, 1, 1, 1) * estimate
 
+    def example_inputs(self, image: Tensor, conditioning: Conditioning) -> tuple[Tensor | Conditioning, ...]:
+        """What :meth:`forward` takes for a slice (1 x 1 x H x W)."""
+        measured = image.expand(-1, 2 * self.config.neighbours + 1, -1, -1)
+        return image, measured, image.new_zeros(1), conditioning, image
+
     def _base(self, measured: Tensor, mean: Tensor | None) -> Tensor:
         """What the residual is added to: the measured slice itself, or the regression network's answer to it."""
         if not self.config.informed:

@@ -16,24 +16,20 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
+from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
-from torch.nn import functional
 
-from MRIDenoiseLib.models.conditioning import NUMBERS, Conditioning, fourier_features
+from MRIDenoiseLib.models.conditioning import NUMBERS, Conditioning
 from MRIDenoiseLib.models.diffusion_denoiser import grain
-from MRIDenoiseLib.models.layers import LastConvolution, pad_to_multiple
-from MRIDenoiseLib.models.nbnet import ConvBlock
+from MRIDenoiseLib.models.film_unet import ConvBlock, FilmUNet, embeddable, known_width
+from MRIDenoiseLib.models.layers import LastConvolution
 
 NOISE_FLOOR = 0.01
 """Network units added (in squares) to the noise level, so that a slice without noise still has a unit."""
-FREQUENCIES = 4
-"""Octaves of the Fourier features that carry the time and the numbers."""
 
 
-class FlowNetwork(ModelMixin, ConfigMixin):
-    """A small U-Net of the blocks of :class:`.nbnet.NBNet`, scaled and shifted by time, text and numbers.
+class FlowNetwork(FilmUNet):
+    """A small U-Net with plain skips, scaled and shifted by time, text and numbers.
 
     It starts as the flow that stands still: the head's weights are zero.
 
@@ -50,8 +46,6 @@ class FlowNetwork(ModelMixin, ConfigMixin):
         ValueError: widths that are no widths.
     """
 
-    config_name = "config.json"
-
     @register_to_config
     def __init__(
         self,
@@ -67,20 +61,12 @@ class FlowNetwork(ModelMixin, ConfigMixin):
             raise ValueError("channels needs at least two levels, and every width must be positive")
         if not start_noise > 0:
             raise ValueError(f"start_noise must be above 0, not {start_noise}")
-        entry = nn.Linear(text_dim + 2 * FREQUENCIES * (NUMBERS + 1), film_width)
-        self.embed = nn.Sequential(entry, nn.SiLU(), nn.Linear(film_width, film_width), nn.SiLU())
-        widths = [(4 if posterior else 2) * patch_size**2, *channels]
-        self.encoder = nn.ModuleList(ConvBlock(a, b, film_width) for a, b in pairwise(widths))
-        self.down = nn.ModuleList(nn.Conv2d(c, c, 4, stride=2, padding=1, bias=False) for c in channels[:-1])
+        shown = (4 if posterior else 2) * patch_size**2
+        self._build_encoder(shown, channels, film_width, known_width(text_dim, NUMBERS + 1))
         upward = list(pairwise(channels[::-1]))
         self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, stride=2) for a, b in upward)
         self.join = nn.ModuleList(ConvBlock(2 * b, b, film_width) for _, b in upward)
         self.head = LastConvolution(channels[0], patch_size**2, zero=True)
-
-    @property
-    def multiple(self) -> int:
-        """Heights and widths are padded to a multiple of this."""
-        return int(self.config.patch_size) << len(self.down)
 
     def forward(self, state: Tensor, mean: Tensor, measured: Tensor, time: Tensor, conditioning: Conditioning) -> Tensor:
         """The velocity dz/dt.
@@ -101,23 +87,16 @@ class FlowNetwork(ModelMixin, ConfigMixin):
             shown = [mean, grain(mean, level), (state - mean) / unit, (measured - mean) / unit]
         else:
             shown = [state, grain(state, level)]
-        features, crop = pad_to_multiple(torch.cat(shown, dim=1), self.multiple)
         numbers = torch.cat([conditioning.numbers(), 2 * time.to(level).unsqueeze(1) - 1], dim=1)
-        told = torch.cat([conditioning.pooled_text(), fourier_features(numbers, FREQUENCIES)], dim=1)
-        embedding = self.embed(told.to(self.head.weight.dtype))
-        velocity = self._unet(functional.pixel_unshuffle(features, self.config.patch_size), embedding)
-        return unit * crop(functional.pixel_shuffle(velocity, self.config.patch_size)).to(state.dtype)
+        velocity = self._answer(torch.cat(shown, dim=1), embeddable(conditioning, numbers))
+        return unit * velocity.to(state.dtype)
 
-    def _unet(self, features: Tensor, embedding: Tensor) -> Tensor:
-        skips: list[Tensor] = []
-        for index, block in enumerate(self.encoder):
-            features = block(features, embedding)
-            if index < len(self.down):
-                skips.append(features)
-                features = self.down[index](features)
-        for up, join in zip(self.up, self.join, strict=True):
-            features = join(torch.cat([up(features), skips.pop()], dim=1), embedding)
-        return self.head(features)
+    def example_inputs(self, image: Tensor, conditioning: Conditioning) -> tuple[Tensor | Conditioning, ...]:
+        """What :meth:`forward` takes for a slice (1 x 1 x H x W)."""
+        return image, image, image, image.new_ones(1), conditioning
+
+    def _rise(self, level: int, features: Tensor, skip: Tensor, embedding: Tensor | None) -> Tensor:
+        return self.join[level](torch.cat([self.up[level](features), skip], dim=1), embedding)
 
 
 def noise_unit(noise_level: Tensor) -> Tensor:

@@ -11,47 +11,15 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
+from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
-from torch.nn import functional
 
-from MRIDenoiseLib.models.conditioning import NUMBERS, Conditioning, fourier_features
-from MRIDenoiseLib.models.layers import LastConvolution, pad_to_multiple, project_on_subspace
+from MRIDenoiseLib.models.conditioning import NUMBERS, Conditioning
+from MRIDenoiseLib.models.film_unet import ConvBlock, FilmUNet, embeddable, known_width
+from MRIDenoiseLib.models.layers import LastConvolution, project_on_subspace
 
 ConditioningMode = Literal["film", "plane", "none"]
 ResidualUnit = Literal["intensity", "noise"]
-
-SLOPE = 0.2
-FREQUENCIES = 4
-
-
-class ConvBlock(nn.Module):
-    """Two 3x3 convolutions with LeakyReLU 0.2, plus a 1x1 shortcut added after the second activation; no normalisation.
-
-    With ``film_width`` the features after the first convolution are multiplied by 1 + scale and get a shift added, both
-    linear in the embedding and zero at the start.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, film_width: int = 0) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(in_channels, out_channels, 3, padding=1)
-        self.second = nn.Conv2d(out_channels, out_channels, 3, padding=1)
-        self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
-        self.film = nn.Linear(film_width, 2 * out_channels) if film_width else None
-        if self.film is not None:
-            nn.init.zeros_(self.film.weight)
-            nn.init.zeros_(self.film.bias)
-
-    def forward(self, features: Tensor, embedding: Tensor | None = None) -> Tensor:
-        """B x in x H x W (and B x film_width) -> B x out x H x W."""
-        hidden = self.first(features)
-        if self.film is not None:
-            assert embedding is not None
-            scale, shift = self.film(embedding).to(hidden.dtype)[:, :, None, None].chunk(2, dim=1)
-            hidden = hidden * (1 + scale) + shift
-        hidden = functional.leaky_relu(hidden, SLOPE, inplace=True)
-        return functional.leaky_relu(self.second(hidden), SLOPE, inplace=True) + self.shortcut(features)
 
 
 class SkipBlocks(nn.Module):
@@ -94,7 +62,7 @@ class UpBlock(nn.Module):
         return self.join(torch.cat([raised, projected], dim=1), embedding)
 
 
-class NBNet(ModelMixin, ConfigMixin):
+class NBNet(FilmUNet):
     """Image to image network with subspace attention in its skips.
 
     Args:
@@ -110,8 +78,6 @@ class NBNet(ModelMixin, ConfigMixin):
         film_width: width of the embedding that scales and shifts the blocks (``film`` only).
         patch_size: p x p pixels folded into channels before the network and unfolded after it (1: the published form).
     """
-
-    config_name = "config.json"
 
     @register_to_config
     def __init__(
@@ -141,21 +107,11 @@ class NBNet(ModelMixin, ConfigMixin):
         if conditioning == "film" and min(text_dim, film_width) < 1:
             raise ValueError("conditioning 'film' needs text_dim and film_width of at least 1")
         film = film_width if conditioning == "film" else 0
-        self.embed: nn.Sequential | None = None
-        if film:
-            entry = nn.Linear(text_dim + 2 * FREQUENCIES * NUMBERS, film)
-            self.embed = nn.Sequential(entry, nn.SiLU(), nn.Linear(film, film), nn.SiLU())
-        entries = [(in_channels + (conditioning == "plane")) * patch_size**2, *channels[:-1]]
-        self.encoder = nn.ModuleList(ConvBlock(a, b, film) for a, b in zip(entries, channels, strict=True))
-        self.down = nn.ModuleList(nn.Conv2d(c, c, 4, stride=2, padding=1, bias=False) for c in channels[:-1])
+        entry = (in_channels + (conditioning == "plane")) * patch_size**2
+        self._build_encoder(entry, channels, film, known_width(text_dim, NUMBERS))
         steps = list(zip(channels[:0:-1], channels[-2::-1], strict=True))
         self.decoder = nn.ModuleList(UpBlock(a, b, mid_channels, i + 1, subspace_dim, film) for i, (a, b) in enumerate(steps))
         self.head = LastConvolution(channels[0], patch_size**2, zero=residual)
-
-    @property
-    def multiple(self) -> int:
-        """Heights and widths are padded to a multiple of this."""
-        return int(self.config.patch_size) << len(self.down)
 
     def forward(self, image: Tensor, conditioning: Conditioning | None = None) -> Tensor:
         """Predict the centre slice.
@@ -177,18 +133,15 @@ class NBNet(ModelMixin, ConfigMixin):
         if needed and conditioning is None:
             raise ValueError("this network needs a Conditioning")
         centre = image[:, config.in_channels // 2, None]
-        features, crop = pad_to_multiple(image, self.multiple)
+        shown, known = image, None
         if config.conditioning == "plane":
             assert conditioning is not None
-            level = conditioning.noise_level.to(features.dtype)[:, None, None, None]
-            features = torch.cat([features, level.expand(-1, 1, *features.shape[-2:])], dim=1)
-        embedding = None
-        if self.embed is not None:
+            level = conditioning.noise_level.to(image.dtype)[:, None, None, None]
+            shown = torch.cat([image, level.expand(-1, 1, *image.shape[-2:])], dim=1)
+        if config.conditioning == "film":
             assert conditioning is not None
-            numbers = fourier_features(conditioning.numbers(), FREQUENCIES)
-            embedding = self.embed(torch.cat([conditioning.pooled_text(), numbers], dim=1).to(self.head.weight.dtype))
-        folded = functional.pixel_unshuffle(features, config.patch_size)
-        output = crop(functional.pixel_shuffle(self._unet(folded, embedding), config.patch_size)).to(image.dtype)
+            known = embeddable(conditioning, conditioning.numbers())
+        output = self._answer(shown, known).to(image.dtype)
         if not config.residual:
             return output
         if config.residual_unit == "noise":
@@ -196,13 +149,9 @@ class NBNet(ModelMixin, ConfigMixin):
             output = output * conditioning.noise_level.to(image.dtype)[:, None, None, None]
         return centre + output
 
-    def _unet(self, features: Tensor, embedding: Tensor | None) -> Tensor:
-        skips = []
-        for index, block in enumerate(self.encoder):
-            features = block(features, embedding)
-            if index < len(self.down):
-                skips.append(features)
-                features = self.down[index](features)
-        for block in self.decoder:
-            features = block(features, skips.pop(), embedding)
-        return self.head(features)
+    def example_inputs(self, image: Tensor, conditioning: Conditioning) -> tuple[Tensor | Conditioning, ...]:
+        """What :meth:`forward` takes for a slice (1 x 1 x H x W)."""
+        return image.expand(-1, self.config.in_channels, -1, -1), conditioning
+
+    def _rise(self, level: int, features: Tensor, skip: Tensor, embedding: Tensor | None) -> Tensor:
+        return self.decoder[level](features, skip, embedding)

@@ -12,6 +12,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
+from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.layers import full_precision
 
 FILTER = 5
@@ -66,6 +67,10 @@ class NoiseEstimator(ModelMixin, ConfigMixin):
             correction, trust = self.head(features).chunk(2, dim=1)
             weight = torch.softmax((trust + (inside + 1e-6).log()).flatten(1), dim=1)
             return (weight * (level + correction).flatten(1)).sum(dim=1).exp()
+
+    def example_inputs(self, image: Tensor, conditioning: Conditioning) -> tuple[Tensor | Conditioning, ...]:
+        """What :meth:`forward` takes for a slice (1 x 1 x H x W)."""
+        return image, torch.ones_like(image)
 
 
 def told_noise_level(estimator: nn.Module, image: Tensor, body: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ What the paper calls BlindDPS: DPS with the learned degradation network as the o
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -83,13 +85,7 @@ def blind_dps(
     measured: Tensor,
     conditioning: Conditioning | None,
     schedule: Schedule,
-    *,
-    noise: NoiseSource,
-    steps: int = 10,
-    guidance: float = 1.0,
-    conditional: bool = True,
-    limits: Limits = (-1.0, 1.5),
-    callback: Callback | None = None,
+    **options: Any,
 ) -> Tensor:
     """:func:`.dps.dps` with ||y - f_phi(x0(x_t))||, as Shao et al. (npj Digit. Med. 2026) compare with.
 
@@ -99,21 +95,10 @@ def blind_dps(
 
     Args:
         degradation: f_phi(clean, conditioning) -> noisy; differentiated with respect to its input.
-        denoiser, measured, conditioning, schedule, noise, steps, guidance, conditional, limits, callback: as for ``dps``.
+        denoiser, measured, conditioning, schedule: as for ``dps``.
+        options: its other keywords: ``noise``, ``steps``, ``guidance`` and so on.
 
     Returns:
         B x 1 x H x W sample.
     """
-    return dps(
-        denoiser,
-        measured,
-        conditioning,
-        schedule,
-        noise=noise,
-        steps=steps,
-        guidance=guidance,
-        conditional=conditional,
-        degradation=degradation,
-        limits=limits,
-        callback=callback,
-    )
+    return dps(denoiser, measured, conditioning, schedule, degradation=degradation, **options)

@@ -19,12 +19,13 @@ from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.description import TRAINING, evidence_of
 from MRIDenoiseLib.models.bundle.files import read_card
 from MRIDenoiseLib.models.bundle.writing import write_bundle
+from MRIDenoiseLib.models.networks import NETWORKS
 from MRIDenoiseLib.training.leak_probe import verdict
 from MRIDenoiseLib.training.loop import StageRun
 from MRIDenoiseLib.training.recipe import Recipe, Stage
 from MRIDenoiseLib.training.run import trained_so_far
 from MRIDenoiseLib.training.run_folder import Account, kept_start, read_account, read_recipe
-from MRIDenoiseLib.training.start import NETWORKS, Start
+from MRIDenoiseLib.training.start import Start
 
 INTENDED_USE = "Research on denoising accelerated magnitude MR volumes before a person reads them."
 TUNED = ", fine-tuned"
@@ -160,7 +161,7 @@ def _limits(recipe: Recipe, data: list[dict[str, Any]], stages: dict[str, StageR
             done, plan = stages[name], planned[name]
             part = f"{done.steps} of {plan.steps} steps" if plan.minutes is None else f"{done.minutes:.0f} of {plan.minutes:g} minutes"
             lines.append(f"The training of the {name} network is not finished: {part} are done.")
-        if name not in stages and getattr(start.networks, name) is not None and start.bundle is None:
+        if name not in stages and name in start.networks and start.bundle is None:
             lines.append(f"The {name} network was not trained: methods that use it are of no use.")
     probe = stages["degradation"].probe if "degradation" in stages else {}
     if probe and not (probe["beats_identity"] and probe["likelihood_gain_body"] > 0):

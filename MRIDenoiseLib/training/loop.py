@@ -21,10 +21,11 @@ from MRIDenoiseLib.errors import Cancelled, SettingsError
 from MRIDenoiseLib.progress import ShouldStop
 from MRIDenoiseLib.training.batches import Batches, stream, workers_for
 from MRIDenoiseLib.training.checkpoint import load_checkpoint, save_checkpoint
+from MRIDenoiseLib.training.course import Course
 from MRIDenoiseLib.training.log import TrainingLog
 from MRIDenoiseLib.training.objectives import Objective
 from MRIDenoiseLib.training.processes import refuse_other_checkpoints, same_for_all, told_to_stop
-from MRIDenoiseLib.training.recipe import Stage, same_training
+from MRIDenoiseLib.training.recipe import same_training
 from MRIDenoiseLib.training.ring import has_ring, reused
 
 LOG_EVERY = 25
@@ -59,7 +60,7 @@ class StageRun:
 
 
 def train_stage(
-    stage: Stage,
+    stage: Course,
     objective: Objective,
     batches: Batches,
     folder: Path,
@@ -119,7 +120,7 @@ class _Training:
     """
 
     def __init__(
-        self, stage: Stage, objective: Objective, batches: Batches, probes: Batches, folder: Path, seed: int, identity: str
+        self, stage: Course, objective: Objective, batches: Batches, probes: Batches, folder: Path, seed: int, identity: str
     ) -> None:
         self.stage = stage
         self.objective = objective
@@ -254,7 +255,7 @@ def stage_state(folder: Path, identity: str) -> dict[str, Any] | None:
     return state
 
 
-def load_average(stage: Stage, objective: Objective, folder: Path, identity: str) -> StageRun | None:
+def load_average(stage: Course, objective: Objective, folder: Path, identity: str) -> StageRun | None:
     """Put the averaged weights of a stage, finished or not, into its objective; None where it has not begun.
 
     Raises:
@@ -273,9 +274,9 @@ def load_average(stage: Stage, objective: Objective, folder: Path, identity: str
     return StageRun(state["step"], state["minutes"], done, state["facts"], state["probe"])
 
 
-def _load_weights(stage: Stage, objective: Objective, weights: dict[str, torch.Tensor], folder: Path) -> None:
+def _load_weights(stage: Course, objective: Objective, weights: dict[str, torch.Tensor], folder: Path) -> None:
     """Those of a checkpoint; what the network relies on must still be what it learned beside."""
-    for prefix, module in objective.relied_on(stage.text != "frozen").items():
+    for prefix, module in objective.relied_on().items():
         for name, value in module.state_dict().items():
             kept = weights.get(f"{prefix}.{name}")
             # A little apart are adapters that were merged on a GPU and on a CPU.

@@ -24,6 +24,7 @@ from torch.nn import functional
 from MRIDenoiseLib.data.samples import Batch, neighbourhood
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.models.conditioning import Conditioning
+from MRIDenoiseLib.models.configs import Networks
 from MRIDenoiseLib.models.nbnet import NBNet
 from MRIDenoiseLib.training.discriminator import PatchDiscriminator
 from MRIDenoiseLib.training.leak_probe import leak_probe
@@ -97,6 +98,13 @@ class MultiCycleObjective(Objective):
         self.clean_critic = PatchDiscriminator(1, critic_widths) if stage.adversarial > 0 else None
         on_both_sides = stage.adversarial > 0 and stage.cycle == "paper"
         self.noisy_critic = PatchDiscriminator(2, critic_widths) if on_both_sides else None
+
+    @classmethod
+    def of(cls, stage: Stage, networks: Networks) -> MultiCycleObjective:
+        """That of a stage."""
+        degradation = networks[stage.network]
+        assert isinstance(degradation, NBNet)
+        return cls(degradation, Conditioner.of(stage, networks), stage)
 
     @property
     def network(self) -> nn.Module:

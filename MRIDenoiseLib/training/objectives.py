@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from typing import Any
 
 import torch
 from diffusers import DDIMScheduler
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 from torch.nn import functional
 
 from MRIDenoiseLib.data.samples import Batch, neighbourhood
 from MRIDenoiseLib.models.conditioning import Conditioning
+from MRIDenoiseLib.models.configs import Networks
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.models.flow import FlowNetwork
-from MRIDenoiseLib.models.nbnet import NBNet
-from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
-from MRIDenoiseLib.training.recipe import Weighting
+from MRIDenoiseLib.training.recipe import Stage, Weighting
 from MRIDenoiseLib.training.text import Conditioner
 
 NOISE_FLOOR = 0.01
@@ -36,6 +36,8 @@ LEAST_FOUND = 400
 """Pixels that a found body must hold."""
 DROP_MEASURED = 0.1
 DROP_TEXT = 0.1
+ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
+"""The projections of the denoiser's attention layers, of one slice with itself and with the text."""
 
 
 class Objective(nn.Module, ABC):
@@ -68,11 +70,11 @@ class Objective(nn.Module, ABC):
         """What is worth watching beside the losses, on a batch that is the same every time."""
         return {}
 
-    def relied_on(self, text_learns: bool) -> dict[str, nn.Module]:
+    def relied_on(self) -> dict[str, nn.Module]:
         """What this stage learns beside and does not train, by the name of its part of the weights."""
         if self.text is None:
             return {}
-        if not text_learns:
+        if not self.text.learns:
             return {"text": self.text}
         estimator = self.text.noise_estimator
         return {} if estimator is None else {"text.noise_estimator": estimator}
@@ -99,9 +101,14 @@ class NoiseObjective(Objective):
         noise_estimator: s.
     """
 
-    def __init__(self, noise_estimator: NoiseEstimator) -> None:
+    def __init__(self, noise_estimator: nn.Module) -> None:
         super().__init__(None)
         self.noise_estimator = noise_estimator
+
+    @classmethod
+    def of(cls, stage: Stage, networks: Networks) -> NoiseObjective:
+        """That of a stage."""
+        return cls(networks[stage.network])
 
     @property
     def network(self) -> nn.Module:
@@ -132,10 +139,15 @@ class RestorationObjective(Objective):
         weighting: of the error, see :class:`MRIDenoiseLib.training.recipe.Stage`.
     """
 
-    def __init__(self, restoration: NBNet, text: Conditioner, weighting: Weighting = "noise") -> None:
+    def __init__(self, restoration: nn.Module, text: Conditioner, weighting: Weighting = "noise") -> None:
         super().__init__(text)
         self.restoration = restoration
         self.weighting = weighting
+
+    @classmethod
+    def of(cls, stage: Stage, networks: Networks) -> RestorationObjective:
+        """That of a stage."""
+        return cls(networks[stage.network], Conditioner.of(stage, networks), stage.weighting)
 
     @property
     def network(self) -> nn.Module:
@@ -144,7 +156,7 @@ class RestorationObjective(Objective):
 
     def forward(self, batch: Batch, generator: torch.Generator, progress: float = 0.0) -> dict[str, Tensor]:
         """One loss, ``restoration``."""
-        estimate = self.restoration(neighbourhood(batch, self.restoration.config.in_channels), self.conditioning(batch, generator))
+        estimate = self.restoration(seen_by(self.restoration, batch), self.conditioning(batch, generator))
         return {"restoration": squared_error(estimate, batch, batch.noise_level, self.weighting)}
 
 
@@ -170,7 +182,7 @@ class DenoiserObjective(Objective):
         scheduler: DDIMScheduler,
         text: Conditioner,
         weighting: Weighting = "noise",
-        restoration: NBNet | None = None,
+        restoration: nn.Module | None = None,
     ) -> None:
         super().__init__(text)
         self.denoiser = denoiser
@@ -178,15 +190,27 @@ class DenoiserObjective(Objective):
         self.weighting = weighting
         self.register_buffer("alpha_bar", scheduler.alphas_cumprod.clone(), persistent=False)
 
+    @classmethod
+    def of(cls, stage: Stage, networks: Networks) -> DenoiserObjective:
+        """That of a stage; with ``attention_lora`` of the network with adapters, the one that is there being changed."""
+        network = networks[stage.network]
+        assert isinstance(network, DiffusionDenoiser)
+        text = Conditioner.of(stage, networks)
+        informing = networks["restoration"] if network.config.informed else None
+        if not stage.attention_lora:
+            return cls(network, networks.scheduler, text, stage.weighting, informing)
+        adapters = LoraConfig(r=stage.lora_rank, lora_alpha=stage.lora_rank, lora_dropout=0.0, target_modules=ATTENTION)
+        return cls(get_peft_model(network, adapters), networks.scheduler, text, stage.weighting, informing)
+
     @property
     def network(self) -> nn.Module:
         """The denoiser."""
         return self.denoiser
 
-    def relied_on(self, text_learns: bool) -> dict[str, nn.Module]:
+    def relied_on(self) -> dict[str, nn.Module]:
         """Also the restoration network that informs it: another one leaves other errors to refine."""
         informing = {} if self.restoration is None else {"restoration": self.restoration}
-        return super().relied_on(text_learns) | informing
+        return super().relied_on() | informing
 
     def forward(self, batch: Batch, generator: torch.Generator, progress: float = 0.0) -> dict[str, Tensor]:
         """One loss, ``denoiser``."""
@@ -213,10 +237,16 @@ class DenoiserObjective(Objective):
         return (answer(self.restoration, batch, conditioning),)
 
 
+def seen_by(network: nn.Module, batch: Batch) -> Tensor:
+    """B x in_channels x H x W: as many of the measured slices as a network of images takes."""
+    config: Any = network.config
+    return neighbourhood(batch, config.in_channels)
+
+
 @torch.no_grad()
-def answer(restoration: NBNet, batch: Batch, conditioning: Conditioning) -> Tensor:
+def answer(restoration: nn.Module, batch: Batch, conditioning: Conditioning) -> Tensor:
     """B x 1 x H x W: what a trained restoration network makes of the measured slices, for others to learn from."""
-    mean: Tensor = restoration(neighbourhood(batch, restoration.config.in_channels), conditioning)
+    mean: Tensor = restoration(seen_by(restoration, batch), conditioning)
     return mean.float()
 
 
@@ -261,19 +291,26 @@ class FlowObjective(Objective):
         text: see :class:`.objectives.Objective`.
     """
 
-    def __init__(self, flow: FlowNetwork, restoration: NBNet, text: Conditioner) -> None:
+    def __init__(self, flow: FlowNetwork, restoration: nn.Module, text: Conditioner) -> None:
         super().__init__(text)
         self.flow = flow
         self.restoration = restoration.requires_grad_(False)
+
+    @classmethod
+    def of(cls, stage: Stage, networks: Networks) -> FlowObjective:
+        """That of a stage."""
+        flow = networks[stage.network]
+        assert isinstance(flow, FlowNetwork)
+        return cls(flow, networks["restoration"], Conditioner.of(stage, networks))
 
     @property
     def network(self) -> nn.Module:
         """The flow."""
         return self.flow
 
-    def relied_on(self, text_learns: bool) -> dict[str, nn.Module]:
+    def relied_on(self) -> dict[str, nn.Module]:
         """Also the restoration network: another one errs otherwise."""
-        return super().relied_on(text_learns) | {"restoration": self.restoration}
+        return super().relied_on() | {"restoration": self.restoration}
 
     def forward(self, batch: Batch, generator: torch.Generator, progress: float = 0.0) -> dict[str, Tensor]:
         """One loss, ``flow``, in units of the noise."""

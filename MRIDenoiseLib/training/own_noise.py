@@ -54,9 +54,10 @@ class Estimator:
         Raises:
             SettingsError: the model has none.
         """
-        if bundle.noise_estimator is None:
+        network = bundle.network("noise_estimator")
+        if network is None:
             raise SettingsError("this model has no network that measures noise; name another one with --bundle")
-        return cls(bundle.noise_estimator, bundle.card["files"][WEIGHTS], bundle.card.get("name", ""))
+        return cls(network, bundle.card["files"][WEIGHTS], bundle.card.get("name", ""))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -16,41 +15,25 @@ from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.methods import METHODS, REGRESSION
 from MRIDenoiseLib.models.bundle.components import LATER
 from MRIDenoiseLib.models.configs import CONFIGS
+from MRIDenoiseLib.models.networks import NETWORKS
+from MRIDenoiseLib.training.course import Course, require_choice, require_number, require_whole
 
-StageName = Literal["noise_estimator", "restoration", "denoiser", "degradation", "flow"]
 TextTraining = Literal["whole", "lora", "frozen"]
-Schedule = Literal["trapezoid", "exponential"]
 Weighting = Literal["noise", "plain"]
 Cycle = Literal["paper", "detach"]
 T = TypeVar("T")
 
 SMALLEST_MULTISCALE_CROP = 176
 """MS-SSIM halves a crop four times and slides an 11-pixel window over what is left; 176 is the next multiple of 16."""
-WARM_UP_STEPS = 100
 
 
 @dataclass(frozen=True)
-class Stage:
-    """The training of one network; the stages of a recipe run in the order they are written.
+class Stage(Course):
+    """The training of one network of a model; the stages of a recipe run in the order they are written.
 
     Args:
-        network: ``noise_estimator`` (what tells the others how strong the noise is), ``restoration`` (the plain regression
-            twin), ``denoiser`` (the conditional diffusion model), ``degradation`` (the multi-cycle chain, of which the first
-            degradation network is kept) or ``flow`` (what sharpens the answers of the restoration network).
-        steps: optimiser steps.
-        minutes: of training, instead of ``steps``: for a machine that is lent for a while. The learning rate then falls to zero
-            as a cosine of the time. Such a run can be gone on with, but not to the very same weights.
-        batch_size: crops a network call and process.
-        reuse: in how many calls a crop is seen, mirrored and brightened anew, where a GPU would wait for new ones; on a processor
-            every crop is new.
-        accumulate: calls whose gradients make one step; a step sees batch_size x accumulate x processes crops.
+        network: one of the table of networks (:data:`MRIDenoiseLib.models.networks.NETWORKS`), which says what each is.
         crop: rows and columns of a crop; MS-SSIM of the multi-cycle chain needs 176.
-        learning_rate: peak.
-        schedule: ``trapezoid`` warms up, stays, and falls linearly to zero over the last part; ``exponential`` multiplies
-            by ``decay`` every epoch (the paper: 0.998).
-        decay: see ``schedule``: the factor an epoch, or the part of the steps over which the trapezoid falls.
-        epoch_steps: steps an epoch: what the schedule counts in, and how often the probes are logged.
-        ema: decay of the running average of the weights, which is what ships.
         text: how the text encoder learns beside the network: ``whole``, by ``lora`` of rank ``lora_rank``, or ``frozen``.
         lora_rank: of the text encoder's adapter, and of ``attention_lora``.
         attention_lora: train low-rank adapters of the denoiser's attention only (few-shot fine-tuning), merged afterwards.
@@ -66,18 +49,7 @@ class Stage:
         SettingsError: a value that cannot be trained with.
     """
 
-    network: StageName
-    steps: int | None = None
-    minutes: float | None = None
-    batch_size: int = 4
-    reuse: int = 1
-    accumulate: int = 1
     crop: int = 128
-    learning_rate: float = 1e-4
-    schedule: Schedule = "trapezoid"
-    decay: float = 0.3
-    epoch_steps: int = 500
-    ema: float = 0.999
     text: TextTraining = "frozen"
     lora_rank: int = 8
     attention_lora: bool = False
@@ -89,24 +61,14 @@ class Stage:
     structural: float = 0.5
 
     def __post_init__(self) -> None:
-        choices = {"network": StageName, "schedule": Schedule, "text": TextTraining, "weighting": Weighting, "cycle": Cycle}
-        for name, kind in choices.items():
-            if getattr(self, name) not in get_args(kind):
-                raise SettingsError(f"a stage's {name} is one of {', '.join(get_args(kind))}, not '{getattr(self, name)}'")
-        if (self.steps is None) == (self.minutes is None):
-            raise SettingsError("a stage has steps or minutes, and not both")
-        if self.minutes is not None:
-            _require_number(self, "minutes")
-            if self.minutes == 0 or self.schedule != "trapezoid":
-                raise SettingsError("a stage of so many minutes has more than 0 of them and no schedule of its own")
-        else:
-            _require_whole(self, "steps", 1)
-        for name in ("reuse", "batch_size", "accumulate", "crop", "epoch_steps", "lora_rank", "unities"):
-            _require_whole(self, name, 1)
-        for name in ("learning_rate", "decay", "ema", "adversarial", "structural"):
-            _require_number(self, name)
-        if not self.learning_rate > 0 or not 0 < self.decay <= 1 or not self.ema < 1:
-            raise SettingsError("a stage needs a learning_rate above 0, a decay in (0, 1] and an ema in [0, 1)")
+        require_choice(self, "network", NETWORKS)
+        super().__post_init__()
+        for name, kind in {"text": TextTraining, "weighting": Weighting, "cycle": Cycle}.items():
+            require_choice(self, name, get_args(kind))
+        for name in ("crop", "lora_rank", "unities"):
+            require_whole(self, name, 1)
+        for name in ("adversarial", "structural"):
+            require_number(self, name)
         for name in ("attention_lora", "afresh"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is true or false, not '{getattr(self, name)}'")
@@ -119,23 +81,10 @@ class Stage:
                 f"MS-SSIM needs crops of at least {SMALLEST_MULTISCALE_CROP} pixels: set crop: {SMALLEST_MULTISCALE_CROP}, or structural: 0"
             )
 
-    def progress(self, step: int, minutes: float) -> float:
-        """The part of the stage that is done, 1 at its end, after so many steps in so much time."""
-        if self.minutes is not None:
-            return min(1.0, minutes / self.minutes)
-        assert self.steps is not None
-        return step / self.steps
-
-    def learning_rate_at(self, step: int, part: float = 0.0) -> float:
-        """Of the step that comes next, ``step`` having been done, which are this part of a stage of so many minutes."""
-        if self.minutes is not None:
-            return self.learning_rate * min(1.0, (step + 1) / WARM_UP_STEPS) * math.cos(math.pi / 2 * part) ** 2
-        assert self.steps is not None
-        if self.schedule == "exponential":
-            return self.learning_rate * self.decay ** (step // self.epoch_steps)
-        warm_up = min(WARM_UP_STEPS, max(1, self.steps // 10))
-        falling = max(1, round(self.decay * self.steps))
-        return self.learning_rate * min(1.0, (step + 1) / warm_up, (self.steps - step) / falling)
+    @property
+    def reads_text(self) -> bool:
+        """Whether its network is given texts."""
+        return NETWORKS[self.network].reads_text
 
 
 @dataclass(frozen=True)
@@ -175,14 +124,16 @@ class Recipe:
             raise SettingsError("a recipe trains every network in one stage only")
         if "noise_estimator" in names[1:]:
             raise SettingsError("the stage of the noise_estimator comes first: the other networks are told what it says")
-        if "flow" in names and "restoration" in names[names.index("flow") :]:
-            raise SettingsError("the stage of the flow comes after that of the restoration: it learns from its answers")
-        reading = [stage for stage in self.stages if stage.network != "noise_estimator"]
+        for place, name in enumerate(names):
+            for other in NETWORKS[name].learns_from:
+                if other in names[place:]:
+                    raise SettingsError(f"the stage of the {name} comes after that of the {other}: it learns from its answers")
+        reading = [stage for stage in self.stages if stage.reads_text]
         if any(stage.text != "frozen" for stage in self.stages if stage not in reading[:1]):
             raise SettingsError("only the first stage that reads texts may train the text encoder: others would lose its words")
-        _require_whole(self, "seed", 0)
-        _require_whole(self, "common_prompts", 0)
-        _require_number(self, "records")
+        require_whole(self, "seed", 0)
+        require_whole(self, "common_prompts", 0)
+        require_number(self, "records")
         if not isinstance(self.grow, bool):
             raise SettingsError(f"grow is true or false, not '{self.grow}'")
         if self.records > 1:
@@ -258,19 +209,6 @@ def same_training(one: str, other: str) -> bool:
         ]
 
     return filled(one) == filled(other)
-
-
-def _require_whole(owner: Stage | Recipe, name: str, smallest: int) -> None:
-    value = getattr(owner, name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < smallest:
-        raise SettingsError(f"{name} is a whole number of at least {smallest}, not {value!r}")
-
-
-def _require_number(owner: Stage | Recipe, name: str) -> None:
-    value = getattr(owner, name)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
-        # YAML reads 1e-4 as a word and 1.0e-4 as a number.
-        raise SettingsError(f"{name} is a number of at least 0, written such as 0.0001 or 1.0e-4, not {value!r}")
 
 
 def _checked(kind: type[T], values: Any, path: Path) -> T:

@@ -5,27 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.models.configs import Networks
-from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
-from MRIDenoiseLib.models.flow import FlowNetwork
-from MRIDenoiseLib.models.nbnet import NBNet
-from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
+from MRIDenoiseLib.models.film_unet import FilmUNet
+from MRIDenoiseLib.models.networks import NETWORKS
 from MRIDenoiseLib.progress import ShouldStop
 from MRIDenoiseLib.training.batches import Batches
 from MRIDenoiseLib.training.checkpoint import load_checkpoint
 from MRIDenoiseLib.training.loop import StageRun, load_average, train_stage
-from MRIDenoiseLib.training.multi_cycle import MultiCycleObjective
-from MRIDenoiseLib.training.objectives import DenoiserObjective, FlowObjective, NoiseObjective, Objective, RestorationObjective
-from MRIDenoiseLib.training.recipe import Recipe, Stage, StageName
-from MRIDenoiseLib.training.text import Conditioner
-
-ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
-"""The projections of the denoiser's attention layers, of one slice with itself and with the text."""
+from MRIDenoiseLib.training.objectives import Objective
+from MRIDenoiseLib.training.recipe import Recipe, Stage
 
 
 @dataclass(frozen=True)
@@ -48,7 +42,7 @@ def train(
     run: Path,
     *,
     probes: Callable[[Stage], Batches] | None = None,
-    only: StageName | None = None,
+    only: str | None = None,
     progress: Callable[[Stage, int, float, float], None] | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Trained:
@@ -76,7 +70,7 @@ def train(
         result = load_average(stage, objective, folder, identity)
         if only not in (None, stage.network):
             teaches = stage.text != "frozen" or stage.network == "noise_estimator"
-            teaches |= stage.network == "restoration" and only in ("flow", *(["denoiser"] if networks.denoiser.config.informed else []))
+            teaches |= only in networks and stage.network in networks.builds_on(only)
             if teaches and only not in done and not (result and result.done):
                 raise SettingsError(f"the stage of the {stage.network} network trains what the others rely on; finish it first")
         elif result is None or not result.done:
@@ -137,40 +131,22 @@ def unfinished(recipe: Recipe, run: Path) -> list[str]:
 
 def _prepare(recipe: Recipe, stage: Stage, networks: Networks, run: Path) -> tuple[Objective, str, Path]:
     """The stage's objective, what its checkpoint must fit, and its folder."""
-    network = getattr(networks, stage.network)
-    if network is None:
+    if stage.network not in networks:
         raise SettingsError(f"the recipe trains the {stage.network} network, but there is none")
+    for other in networks.builds_on(stage.network):
+        if other not in networks:
+            raise SettingsError(f"the {stage.network} starts from the answers of the {other} network, but there is none")
+    network: Any = networks[stage.network]
     identity = recipe.identity(stage, network.config)
     # Whatever is random in the making of adapters and of the chain's other networks is the same in every run and process.
     torch.manual_seed(recipe.seed + 1)
-    objective = _objective(stage, network, networks)
+    network.requires_grad_(True)
+    objective: Objective = NETWORKS[stage.network].objective.of(stage, networks)
     for module in objective.modules():
-        if isinstance(module, NBNet | FlowNetwork):
+        if isinstance(module, FilmUNet):
             # Convolutions without normalisation run faster this way; the denoiser's group norms do not.
             module.to(memory_format=torch.channels_last)
     return objective, identity, run / stage.network
-
-
-def _objective(stage: Stage, network: NoiseEstimator | NBNet | DiffusionDenoiser | FlowNetwork, networks: Networks) -> Objective:
-    network.requires_grad_(True)
-    if isinstance(network, NoiseEstimator):
-        return NoiseObjective(network)
-    text = Conditioner(networks.tokenizer, networks.text_encoder, stage.text, stage.lora_rank, networks.noise_estimator)
-    scheduler = networks.scheduler
-    if isinstance(network, DiffusionDenoiser):
-        if network.config.informed and networks.restoration is None:
-            raise SettingsError("the denoiser starts from the answers of the restoration network, but there is none")
-        given = scheduler, text, stage.weighting, networks.restoration if network.config.informed else None
-        if not stage.attention_lora:
-            return DenoiserObjective(network, *given)
-        adapters = LoraConfig(r=stage.lora_rank, lora_alpha=stage.lora_rank, lora_dropout=0.0, target_modules=ATTENTION)
-        return DenoiserObjective(get_peft_model(network, adapters), *given)
-    if isinstance(network, FlowNetwork):
-        assert networks.restoration is not None
-        return FlowObjective(network, networks.restoration, text)
-    if stage.network == "degradation":
-        return MultiCycleObjective(network, text, stage)
-    return RestorationObjective(network, text, stage.weighting)
 
 
 def _finish(stage: Stage, objective: Objective, networks: Networks) -> None:
@@ -178,6 +154,6 @@ def _finish(stage: Stage, objective: Objective, networks: Networks) -> None:
     network = objective.network
     if isinstance(network, PeftModel):
         network = network.merge_and_unload()
-    setattr(networks, stage.network, network.cpu())
+    networks[stage.network] = network.cpu()
     if objective.text is not None:
         networks.text_encoder = objective.text.merged().cpu()

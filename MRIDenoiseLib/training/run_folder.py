@@ -13,9 +13,10 @@ from typing import Any
 import MRIDenoiseLib
 from MRIDenoiseLib.errors import InputError, OutputError, SettingsError
 from MRIDenoiseLib.io.atomic import replacing, write_json
+from MRIDenoiseLib.models.networks import NETWORKS
 from MRIDenoiseLib.training.checkpoint import make_folder
 from MRIDenoiseLib.training.recipe import Recipe
-from MRIDenoiseLib.training.start import NETWORKS, Start, begin_as_kept
+from MRIDenoiseLib.training.start import Start, begin_as_kept
 
 RECIPE = "recipe.yaml"
 ACCOUNT = "run.json"

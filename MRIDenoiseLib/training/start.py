@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import PeftModel
@@ -16,16 +17,14 @@ from transformers import CLIPTextModel, PreTrainedTokenizerBase
 from MRIDenoiseLib.card import CARD
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.io.atomic import replacing
-from MRIDenoiseLib.methods import needed
 from MRIDenoiseLib.models.bundle.bundle import Bundle
-from MRIDenoiseLib.models.bundle.components import NETWORKS as KINDS
-from MRIDenoiseLib.models.configs import CONFIGS, Networks, build_networks
+from MRIDenoiseLib.models.configs import CONFIGS, ModelConfig, Networks, build_networks
 from MRIDenoiseLib.models.nbnet import NBNet
+from MRIDenoiseLib.models.networks import NETWORKS, needed
 from MRIDenoiseLib.models.text_encoder import load_text_tower
 from MRIDenoiseLib.training.grow import grow
 from MRIDenoiseLib.training.recipe import Recipe
 
-NETWORKS = ("noise_estimator", "restoration", "denoiser", "degradation", "flow")
 TextTower = tuple[PreTrainedTokenizerBase, CLIPTextModel]
 
 
@@ -72,9 +71,9 @@ def begin_from_bundle(folder: Path, recipe: Recipe | None = None) -> Start:
 
     Args:
         folder: of the bundle.
-        recipe: networks that it trains afresh, and a flow that it trains where the bundle has none, are put in with random
-            weights that follow from its seed: nothing in the others has to know of them. Where it says ``grow``, the restoration
-            network is made as wide as its ``config``; new weights follow from its seed, too.
+        recipe: networks that it trains afresh are put in with random weights that follow from its seed, and so are those that the
+            bundle lacks and that work on the answers of others: nothing in the others has to know of them. Where it says
+            ``grow``, the restoration network is made as wide as its ``config``; new weights follow from its seed, too.
 
     Raises:
         BundleError: the folder holds no whole bundle.
@@ -82,34 +81,28 @@ def begin_from_bundle(folder: Path, recipe: Recipe | None = None) -> Start:
     """
     bundle = Bundle.load(folder)
     text_encoder = bundle.text_encoder.merge_and_unload() if isinstance(bundle.text_encoder, PeftModel) else bundle.text_encoder
-    networks = Networks(
-        bundle.denoiser,
-        bundle.degradation,
-        bundle.restoration,
-        text_encoder,
-        bundle.tokenizer,
-        bundle.scheduler,
-        bundle.noise_estimator,
-        bundle.flow,
-    )
-    for stage in recipe.stages if recipe is not None else ():
-        if stage.afresh or (stage.network == "flow" and networks.flow is None):
-            assert recipe is not None
-            setattr(networks, stage.network, _afresh(recipe, stage.network, text_encoder.config.hidden_size))
-    if recipe is not None and recipe.grow:
-        networks.restoration = _grown(networks, recipe)
-    for network in (getattr(networks, name) for name in NETWORKS):
-        if network is not None:
-            network.requires_grad_(True)
+    found = {name: network for name in NETWORKS if (network := bundle.network(name)) is not None}
+    networks = Networks(found, text_encoder, bundle.tokenizer, bundle.scheduler)
+    if recipe is not None:
+        sizes = replace(CONFIGS[recipe.config](), text_width=text_encoder.config.hidden_size)
+        for stage in recipe.stages:
+            if stage.afresh or (NETWORKS[stage.network].learns_from and stage.network not in networks):
+                torch.manual_seed(recipe.seed)
+                networks[stage.network] = sizes.build(stage.network)
+        if recipe.grow:
+            torch.manual_seed(recipe.seed)
+            networks["restoration"] = _grown(networks, sizes)
+    for network in networks.values():
+        network.requires_grad_(True)
     return Start(networks, {"bundle": str(bundle.card.get("name", "unnamed")), "hash": bundle.hash}, bundle=folder)
 
 
-def _grown(networks: Networks, recipe: Recipe) -> NBNet:
-    if networks.restoration is None:
+def _grown(networks: Networks, sizes: ModelConfig) -> NBNet:
+    network = networks.get("restoration")
+    if network is None:
         raise SettingsError("the recipe makes the restoration network grow, but the model it starts from has none")
-    wanted = CONFIGS[recipe.config]().restoration | {"text_dim": networks.text_encoder.config.hidden_size}
-    torch.manual_seed(recipe.seed)
-    return grow(networks.restoration, wanted)
+    assert isinstance(network, NBNet)
+    return grow(network, sizes.arguments("restoration"))
 
 
 def begin_with_tower(recipe: Recipe, path_or_id: str, revision: str | None) -> Start:
@@ -144,34 +137,28 @@ def check_plan(recipe: Recipe, start: Start) -> None:
     Raises:
         SettingsError: a network that is not there is to be trained or used, or words would be lost.
     """
-    present = [name for name in NETWORKS if getattr(start.networks, name) is not None]
+    present = list(start.networks)
     staged = [stage.network for stage in recipe.stages]
     for name in staged:
         if name not in present:
             raise SettingsError(f"the recipe trains the {name} network, but the model it starts from has none")
-    informed = bool(start.networks.denoiser.config.informed)
-    for network in needed(recipe.method, informed=informed):
+    denoiser: Any = start.networks["denoiser"]
+    for network in needed(recipe.method, informed=bool(denoiser.config.informed)):
         if network not in present:
             raise SettingsError(f"the recipe's method is {recipe.method}, but the model it starts from has no {network} network")
-    if "flow" in staged and "restoration" not in present:
-        raise SettingsError("the flow learns from the answers of the restoration network, but the model it starts from has none")
-    if start.bundle is not None and "flow" in present and "restoration" in staged and "flow" not in staged:
-        raise SettingsError(
-            "the model's flow learned from the answers of its restoration network: a recipe that trains that network must train the "
-            "flow after it"
-        )
-    if informed:
-        _check_informed(start, staged)
+    for name in present:
+        _check_order(start, name, staged)
     # Real pairs come with the noise level that inference measures without an estimator; simulated ones with the true one.
     if "noise_estimator" not in present and recipe.records < 1:
         raise SettingsError("the model it starts from has no noise estimator: it can learn from real pairs alone (records: 1)")
     if start.bundle is None and "noise_estimator" not in staged:
         raise SettingsError("the noise estimator starts from nothing: let the first stage train it (network: noise_estimator)")
-    readers = [stage for stage in recipe.stages if stage.network != "noise_estimator"]
+    readers = [stage for stage in recipe.stages if stage.reads_text]
     text = readers[0].text if readers else "frozen"
-    if start.bundle is not None and text != "frozen" and {*staged, "noise_estimator"} != {*present, "noise_estimator"}:
+    reading = [name for name in present if NETWORKS[name].reads_text]
+    if start.bundle is not None and text != "frozen" and {*reading} != {stage.network for stage in readers}:
         raise SettingsError(
-            f"a recipe that trains a model's text encoder must train all its networks ({', '.join(present)}), "
+            f"a recipe that trains a model's text encoder must train all its networks that read texts ({', '.join(reading)}), "
             "or those left out lose its words; set text: frozen, or add the stages"
         )
     if start.bundle is None and start.tower is None and readers and text != "whole":
@@ -181,33 +168,30 @@ def check_plan(recipe: Recipe, start: Start) -> None:
         )
 
 
-def _check_informed(start: Start, staged: Sequence[str]) -> None:
-    """Refuse to train an informed denoiser beside another restoration network than it will have."""
-    if "restoration" not in staged:
-        return
-    if "denoiser" in staged and staged.index("denoiser") < staged.index("restoration"):
-        raise SettingsError("the stage of an informed denoiser comes after that of the restoration: it starts from its answers")
-    if start.bundle is not None and "denoiser" not in staged:
-        raise SettingsError(
-            "the model's denoiser starts from the answers of its restoration network: a recipe that trains that network must train "
-            "the denoiser after it"
-        )
+def _check_order(start: Start, name: str, staged: Sequence[str]) -> None:
+    """Refuse to train a network before, or beside, those whose answers it works on."""
+    for other in start.networks.builds_on(name):
+        if name in staged and other not in start.networks:
+            raise SettingsError(f"the {name} starts from the answers of the {other} network, but the model it starts from has none")
+        if other not in staged:
+            continue
+        if name in staged and staged.index(name) < staged.index(other):
+            raise SettingsError(f"the stage of the {name} comes after that of the {other}: it starts from its answers")
+        if name not in staged and start.bundle is not None:
+            raise SettingsError(
+                f"the model's {name} starts from the answers of its {other} network: a recipe that trains that network must train the "
+                f"{name} after it"
+            )
 
 
 def _random(recipe: Recipe, tower: TextTower | None) -> Networks:
     torch.manual_seed(recipe.seed)
     networks = build_networks(CONFIGS[recipe.config](), tower)
-    if "flow" not in (stage.network for stage in recipe.stages):
-        # It would stand still and sharpen nothing.
-        networks.flow = None
+    staged = [stage.network for stage in recipe.stages]
+    for name in [name for name in networks if NETWORKS[name].learns_from and name not in staged]:
+        # Untrained it would add nothing to the answers that it works on.
+        del networks[name]
     return networks
-
-
-def _afresh(recipe: Recipe, name: str, text_width: int) -> nn.Module:
-    """A network of the recipe's sizes that reads the texts of a model that is there already."""
-    torch.manual_seed(recipe.seed)
-    reads = {} if name == "noise_estimator" else {"text_dim": text_width}
-    return KINDS[name](**getattr(CONFIGS[recipe.config](), name) | reads)
 
 
 def _hash(module: nn.Module) -> str:

@@ -9,10 +9,11 @@ from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
 from MRIDenoiseLib.data.samples import Batch
 from MRIDenoiseLib.models.conditioning import Conditioning
+from MRIDenoiseLib.models.configs import Networks
 from MRIDenoiseLib.models.layers import full_precision
-from MRIDenoiseLib.models.noise_estimator import NoiseEstimator, told_noise_level
+from MRIDenoiseLib.models.noise_estimator import told_noise_level
 from MRIDenoiseLib.models.text_encoder import add_lora
-from MRIDenoiseLib.training.recipe import TextTraining
+from MRIDenoiseLib.training.recipe import Stage, TextTraining
 
 
 class Conditioner(nn.Module):
@@ -32,7 +33,7 @@ class Conditioner(nn.Module):
         text_encoder: CLIPTextModel | PeftModel,
         training: TextTraining,
         lora_rank: int = 8,
-        noise_estimator: NoiseEstimator | None = None,
+        noise_estimator: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.tokenizer = tokenizer
@@ -41,6 +42,16 @@ class Conditioner(nn.Module):
         self.text_encoder = add_lora(plain, lora_rank) if training == "lora" else plain
         self.noise_estimator = noise_estimator if noise_estimator is None else noise_estimator.requires_grad_(False)
         self._known: dict[str, tuple[Tensor, Tensor]] | None = {} if training == "frozen" else None
+
+    @classmethod
+    def of(cls, stage: Stage, networks: Networks) -> Conditioner:
+        """What a stage tells its network, with the text encoder and the noise estimator of its model."""
+        return cls(networks.tokenizer, networks.text_encoder, stage.text, stage.lora_rank, networks.get("noise_estimator"))
+
+    @property
+    def learns(self) -> bool:
+        """Whether the text encoder is trained."""
+        return self._known is None
 
     def forward(self, batch: Batch) -> Conditioning:
         """Text and numbers of the batch's slices, on the batch's device."""

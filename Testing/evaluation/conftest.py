@@ -64,16 +64,19 @@ class SmallModels:
         with torch.random.fork_rng():
             torch.manual_seed(0)
             networks = build_networks(tiny())
-            for network in (networks.denoiser, networks.degradation, networks.restoration, networks.flow):
+            for network in (networks[name] for name in ("denoiser", "degradation", "restoration", "flow")):
                 with torch.no_grad():
                     # Only what starts at zero: a network of wild weights turns rounding errors into visible ones.
                     for parameter in network.parameters():
                         if not parameter.any():
                             parameter += 0.1 * torch.randn_like(parameter)
-        self.denoiser, self.degradation, self.restoration = networks.denoiser, networks.degradation, networks.restoration
-        self.scheduler, self.noise_estimator, self.flow = networks.scheduler, None, networks.flow
+        self.networks = {name: network for name, network in networks.items() if name != "noise_estimator"}
+        self.scheduler = networks.scheduler
         self.hash, self.default_method, self.default_settings, self.trained_on = "0" * 64, "posterior-mean", {}, {}
         self.notes = ()
+
+    def network(self, name: str) -> torch.nn.Module | None:
+        return self.networks.get(name)
 
     def encode(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         return torch.linspace(-1, 1, 64).view(1, 4, 16).repeat(len(texts), 1, 1), torch.ones(len(texts), 4, dtype=torch.bool)

@@ -15,12 +15,8 @@ from MRIDenoiseLib.volume import Acquisition, AcquisitionField, Volume
 class LoadedModels:
     """What inference asks of a bundle, without a folder behind it."""
 
-    denoiser: Any
-    degradation: Any
-    restoration: Any
+    networks: dict[str, Any]
     scheduler: Any
-    noise_estimator: Any = None
-    flow: Any = None
     hash: str = "0" * 64
     default_method: str = "posterior-mean"
     default_settings: dict[str, Any] = field(default_factory=dict)
@@ -28,14 +24,16 @@ class LoadedModels:
     notes: tuple[str, ...] = ()
     encoded: list[str] = field(default_factory=list)
 
+    def network(self, name: str) -> Any:
+        return self.networks.get(name)
+
     def encode(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         self.encoded += texts
         return torch.linspace(-1, 1, 64).view(1, 4, 16).repeat(len(texts), 1, 1), torch.ones(len(texts), 4, dtype=torch.bool)
 
 
 def models_of(networks: Networks) -> LoadedModels:
-    given = {name: getattr(networks, name) for name in ("denoiser", "degradation", "restoration", "scheduler", "noise_estimator", "flow")}
-    return LoadedModels(**given)
+    return LoadedModels(dict(networks), networks.scheduler)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,7 +51,7 @@ def models() -> LoadedModels:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         networks = build_networks(tiny())
-        for network in (networks.denoiser, networks.degradation, networks.restoration, networks.flow):
+        for network in (networks[name] for name in ("denoiser", "degradation", "restoration", "flow")):
             with torch.no_grad():
                 # Only what starts at zero: a network of wild weights turns rounding errors into visible ones.
                 for parameter in network.parameters():

@@ -61,7 +61,7 @@ def test_what_is_measured_is_measured_on_all_slices(models, volume):
     scale = intensity_scale(volume.voxels)
     volume.voxels[6, 40, 48] = 1.6 * scale
     volume.voxels[5, 0, :] = -1
-    found = analyse(volume.voxels, models.noise_estimator)
+    found = analyse(volume.voxels, models.networks["noise_estimator"])
     assert found.scale == intensity_scale(volume.voxels)
     assert found.brightest == pytest.approx(2 * 1.6 - 1, rel=1e-2) and found.brightest < BRIGHTEST_SHOWN
     assert found.negative_share == pytest.approx((volume.voxels < 0).mean())

@@ -95,7 +95,7 @@ def test_double_precision_stays_double():
 
 
 def test_a_ready_network_is_differentiable_where_gradients_are_on_and_plain_elsewhere(models):
-    network = Backend(CPU).ready(models.restoration)
+    network = Backend(CPU).ready(models.networks["restoration"])
     image = torch.zeros(1, 3, 32, 32)
     conditioning = conditioning_of(models)
     with torch.no_grad():
@@ -207,9 +207,10 @@ def test_float32_convolutions_keep_all_their_digits_on_a_gpu_too(models):
     # A GPU's library reads this switch, which is thus off while a network runs and as it was afterwards.
     before = torch.backends.cudnn.allow_tf32
     seen = []
-    models.restoration.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
+    models.networks["restoration"].register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
     with torch.no_grad():
-        Backend(CPU).ready(models.restoration)(torch.zeros(1, models.restoration.config.in_channels, 16, 16), conditioning_of(models))
+        network = models.networks["restoration"]
+        Backend(CPU).ready(network)(torch.zeros(1, network.config.in_channels, 16, 16), conditioning_of(models))
     assert seen == [False] and torch.backends.cudnn.allow_tf32 == before
 
 

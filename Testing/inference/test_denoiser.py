@@ -73,12 +73,12 @@ def test_the_least_sharp_result_is_that_of_regression_bit_for_bit_and_the_knob_m
 
 
 def test_a_model_without_a_network_that_the_method_needs_says_so_in_one_sentence(models, volume):
-    models.flow = None
+    del models.networks["flow"]
     with pytest.raises(SettingsError, match="no network that sharpens: choose another method than sharpened"):
         Denoiser(models, "cpu")(volume, Settings(method="sharpened"))
     with pytest.raises(SettingsError, match="no network that sharpens"):
         Denoiser(models, "cpu")(volume, method=method_of(Settings(method="sharpened").resolved("ddim", {})))
-    models.restoration = None
+    del models.networks["restoration"]
     with pytest.raises(SettingsError, match="no regression network: choose another method than regression"):
         Denoiser(models, "cpu")(volume, Settings(method="regression"))
 
@@ -135,13 +135,13 @@ def test_slices_are_taken_across_the_acquired_plane(models, volume):
 
 def test_the_networks_see_what_the_acquisition_and_the_geometry_say(models, volume):
     told = []
-    original = models.denoiser.forward
+    original = models.networks["denoiser"].forward
 
     def watched(state, measured, timestep, conditioning):
         told.append((measured, conditioning))
         return original(state, measured, timestep, conditioning)
 
-    models.denoiser.forward = watched
+    models.networks["denoiser"].forward = watched
     result = Denoiser(models, "cpu")(volume, Settings(slices=(0, 1)))
     measured, conditioning = told[0]
     assert models.encoded == [result.report["prompt"]] and "head" in result.report["prompt"]
@@ -153,7 +153,7 @@ def test_the_networks_see_what_the_acquisition_and_the_geometry_say(models, volu
 
 def test_cancel_is_heard_before_the_next_network_call(models, volume):
     calls = []
-    models.denoiser.register_forward_pre_hook(lambda *_: calls.append(1))
+    models.networks["denoiser"].register_forward_pre_hook(lambda *_: calls.append(1))
     with pytest.raises(Cancelled):
         Denoiser(models, "cpu")(volume, settings("ddim", steps=50, batch_size=1), should_stop=lambda: len(calls) >= 3)
     assert len(calls) == 3
@@ -178,7 +178,7 @@ def narrow_memory(models, largest):
         if sizes[-1] > largest:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-    models.denoiser.register_forward_pre_hook(refuse)
+    models.networks["denoiser"].register_forward_pre_hook(refuse)
     return sizes
 
 
@@ -199,14 +199,14 @@ def test_too_little_memory_for_one_slice_is_one_sentence(models, volume):
 
 
 def test_another_fault_of_the_networks_is_not_taken_for_a_full_memory(models, volume):
-    models.denoiser.unet.conv_in = torch.nn.Conv2d(1, 8, 3)
+    models.networks["denoiser"].unet.conv_in = torch.nn.Conv2d(1, 8, 3)
     with pytest.raises(RuntimeError, match="channels"):
         Denoiser(models, "cpu")(volume)
 
 
 def test_networks_that_give_no_numbers_are_refused(models, volume):
     with torch.no_grad():
-        models.denoiser.unet.conv_out.bias.fill_(float("nan"))
+        models.networks["denoiser"].unet.conv_out.bias.fill_(float("nan"))
     with pytest.raises(BundleError, match="not numbers"):
         Denoiser(models, "cpu")(volume)
 
@@ -275,7 +275,7 @@ def test_negative_values_are_announced(models, volume):
 def test_slices_outside_the_volume_and_networks_that_are_not_there_are_refused(models, volume):
     with pytest.raises(SettingsError, match="0:7"):
         Denoiser(models, "cpu")(volume, Settings(slices=(3, 8)))
-    models.restoration = None
+    del models.networks["restoration"]
     with pytest.raises(SettingsError, match="regression"):
         Denoiser(models, "cpu")(volume, Settings(method="regression"))
 

@@ -20,16 +20,18 @@ EVERY = sorted([*OURS, *SAMPLERS])
 def informing(models, *, trained: bool):
     """The same with a denoiser that sees three slices and is informed by a restoration network that sees five."""
     sizes = tiny()
-    wide = replace(sizes, denoiser=sizes.denoiser | {"informed": True}, restoration=sizes.restoration | {"in_channels": 5})
+    changed = {"denoiser": {"informed": True}, "restoration": {"in_channels": 5}}
+    wide = replace(sizes, networks={name: own | changed.get(name, {}) for name, own in sizes.networks.items()})
     with torch.random.fork_rng():
         torch.manual_seed(0)
         networks = build_networks(wide)
-        for network in (networks.restoration, *([networks.denoiser, networks.degradation] if trained else [])):
+        for network in (networks["restoration"], *([networks["denoiser"], networks["degradation"]] if trained else [])):
             with torch.no_grad():
                 for parameter in network.parameters():
                     if not parameter.any():
                         parameter += 0.1 * torch.randn_like(parameter)
-    return replace(models, **{name: getattr(networks, name) for name in ("denoiser", "degradation", "restoration")})
+    taken = {name: networks[name] for name in ("denoiser", "degradation", "restoration")}
+    return replace(models, networks=models.networks | taken)
 
 
 @pytest.fixture
@@ -68,8 +70,8 @@ def test_before_any_training_fidelity_guided_stays_as_near_regression_as_its_fid
 @pytest.mark.parametrize("name", EVERY)
 def test_every_method_that_runs_the_denoiser_gives_it_the_answer_once_a_batch(informed, volume, name):
     answers, shown = [], []
-    informed.restoration.register_forward_hook(lambda module, given, answer: answers.append((given[0].shape[1], answer)))
-    informed.denoiser.register_forward_pre_hook(lambda module, given: shown.append(given))
+    informed.networks["restoration"].register_forward_hook(lambda module, given, answer: answers.append((given[0].shape[1], answer)))
+    informed.networks["denoiser"].register_forward_pre_hook(lambda module, given: shown.append(given))
     image = denoised(informed, volume, name)
     assert np.isfinite(image).all() and not np.allclose(image, volume.voxels[slice(*SLICES)])
     [(channels, answer)] = answers
@@ -111,7 +113,7 @@ def test_a_compiled_denoiser_is_given_whole_batches_of_the_answer_too(informed, 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_without_the_network_that_informs_it_every_method_says_what_is_missing(informed, volume, name):
-    informed.restoration = None
+    del informed.networks["restoration"]
     with pytest.raises(SettingsError, match=f"this model has no regression network: choose another method than {name}"):
         denoised(informed, volume, name)
 

@@ -16,7 +16,7 @@ def networks() -> Networks:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     built = build_networks(tiny())
-    for part in (built.denoiser, built.degradation, built.restoration, built.noise_estimator, built.flow):
+    for part in built.values():
         for parameter in part.parameters():
             torch.nn.init.normal_(parameter, std=0.1)
     return built

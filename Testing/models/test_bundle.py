@@ -3,6 +3,7 @@
 import json
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,22 +23,27 @@ from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.models.text_encoder import add_lora
 
 
+def without(networks: Networks, *lost: str) -> dict[str, Any]:
+    """What a bundle is written of, but for some networks."""
+    return vars(networks) | {"networks": {name: network for name, network in networks.items() if name not in lost}}
+
+
 def test_what_was_written_comes_back_to_half_precision(networks: Networks, written: Path) -> None:
     bundle = Bundle.load(written)
     given = Conditioning(*bundle.encode([UNCACHED]), torch.tensor([2.0]), torch.tensor([0.1]), torch.tensor([4.0]))
     state, measured, step = torch.randn(1, 1, 24, 20), torch.randn(1, 3, 24, 20), torch.tensor([500])
     with torch.no_grad():
         pairs = [
-            (bundle.denoiser(state, measured, step, given), networks.denoiser.eval()(state, measured, step, given)),
-            (bundle.degradation(state, given), networks.degradation(state, given)),
-            (bundle.restoration(measured, given), networks.restoration(measured, given)),
-            (bundle.flow(*[state] * 3, torch.tensor([0.5]), given), networks.flow(*[state] * 3, torch.tensor([0.5]), given)),
+            (bundle.network("denoiser")(state, measured, step, given), networks["denoiser"].eval()(state, measured, step, given)),
+            (bundle.network("degradation")(state, given), networks["degradation"](state, given)),
+            (bundle.network("restoration")(measured, given), networks["restoration"](measured, given)),
+            (bundle.network("flow")(*[state] * 3, torch.tensor([0.5]), given), networks["flow"](*[state] * 3, torch.tensor([0.5]), given)),
         ]
     for loaded, original in pairs:
         assert loaded.dtype == torch.float32
         assert (loaded - original).abs().max() < 5e-3 * original.abs().max()
     assert not torch.equal(pairs[1][1], state), "the degradation network under test must do something"
-    assert not any(p.requires_grad for net in (bundle.denoiser, bundle.degradation, bundle.restoration) for p in net.parameters())
+    assert not any(p.requires_grad for name in networks for p in bundle.network(name).parameters())
     assert torch.equal(bundle.scheduler.alphas_cumprod, networks.scheduler.alphas_cumprod)
     assert bundle.scheduler.config.prediction_type == "sample"
     assert (bundle.default_method, bundle.default_settings) == ("regression", {"steps": 4})
@@ -46,7 +52,7 @@ def test_what_was_written_comes_back_to_half_precision(networks: Networks, writt
 def test_weights_are_stored_in_half_precision_and_the_networks_given_stay_as_they_are(networks: Networks, written: Path) -> None:
     for file in written.glob("*/*.safetensors"):
         assert {tensor.dtype for tensor in load_file(file).values()} == {torch.float16}, file
-    assert {p.dtype for p in networks.denoiser.parameters()} == {torch.float32}
+    assert {p.dtype for p in networks["denoiser"].parameters()} == {torch.float32}
 
 
 def test_the_hash_is_the_cards_and_the_same_networks_always_make_the_same_bundle(networks: Networks, written: Path, tmp_path: Path) -> None:
@@ -59,8 +65,10 @@ def test_the_card_lists_every_file_and_nothing_tells_where_it_was_made(copied: P
     second = tmp_path / "second"
     write_bundle(
         second,
-        denoiser=type(loaded.denoiser).from_pretrained(copied / "denoiser"),
-        degradation=loaded.degradation,
+        networks={
+            "denoiser": DiffusionDenoiser.from_pretrained(copied / "denoiser"),
+            "degradation": loaded.network("degradation"),
+        },
         text_encoder=loaded.text_encoder,
         tokenizer=loaded.tokenizer,
         scheduler=type(loaded.scheduler).from_pretrained(copied / "scheduler"),
@@ -70,13 +78,13 @@ def test_the_card_lists_every_file_and_nothing_tells_where_it_was_made(copied: P
     assert set(read_json(second, "card.json")["files"]) == files - {"card.json"}
     for path in second.rglob("*.json"):
         assert str(tmp_path) not in path.read_text() and '"_name_or_path"' not in path.read_text(), path
-    assert Bundle.load(second).restoration is None and Bundle.load(second).flow is None
+    assert all(Bundle.load(second).network(name) is None for name in ("restoration", "flow"))
 
 
 @pytest.mark.parametrize(("method", "lost"), [("regression", "restoration"), ("sharpened", "restoration"), ("sharpened", "flow")])
 def test_a_default_method_without_its_network_is_refused(networks: Networks, tmp_path: Path, method: str, lost: str) -> None:
     with pytest.raises(BundleError, match=f"default_method '{method}', but there is no {lost} network"):
-        write_bundle(tmp_path / "model", **(vars(networks) | {lost: None}), card={"default_method": method})
+        write_bundle(tmp_path / "model", **without(networks, lost), card={"default_method": method})
 
 
 def test_nothing_connects_to_a_network(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +95,7 @@ def test_nothing_connects_to_a_network(copied: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     bundle = Bundle.load(copied)
     assert bundle.encode([UNCACHED])[0].shape == (1, 16, 16)
-    assert bundle.denoiser and bundle.degradation and bundle.restoration
+    assert bundle.network("denoiser") and bundle.network("degradation") and bundle.network("restoration")
 
 
 def test_a_cached_prompt_is_what_the_encoder_gives_and_needs_no_encoder(copied: Path, tmp_path: Path) -> None:
@@ -166,9 +174,9 @@ def test_a_byte_pair_tokenizer_as_stable_diffusion_has_it_comes_back_the_same(ne
 
 def test_weights_that_went_astray_are_not_written(networks: Networks, tmp_path: Path) -> None:
     lost = build_networks(tiny())
-    torch.nn.init.constant_(lost.degradation.head.bias, 1e6)
+    torch.nn.init.constant_(lost["degradation"].head.bias, 1e6)
     with pytest.raises(ValueError, match="float16"):
-        write_bundle(tmp_path / "model", **(vars(networks) | {"degradation": lost.degradation}), card=CARD)
+        write_bundle(tmp_path / "model", **vars(networks) | {"networks": {**networks, "degradation": lost["degradation"]}}, card=CARD)
     assert not any(tmp_path.iterdir())
 
 
@@ -195,7 +203,7 @@ def test_the_card_is_readable_by_a_person(written: Path) -> None:
     card = json.loads((written / "card.json").read_text())
     assert card["measured"]["lesions"]["says"] == "Two of three are kept."
     assert list(card)[-2:] == ["measured", "files"], "first what a person looks for"
-    assert card["parameters"]["denoiser"] == sum(p.numel() for p in Bundle.load(written).denoiser.parameters())
+    assert card["parameters"]["denoiser"] == sum(p.numel() for p in Bundle.load(written).network("denoiser").parameters())
 
 
 def test_a_bundle_knows_which_organs_and_contrasts_it_was_trained_on(written):
@@ -213,11 +221,11 @@ def test_a_model_that_was_written_before_a_key_existed_reads_as_it_always_did(co
     for name in ("denoiser", "degradation", "restoration"):
         rewrite_json(copied, f"{name}/config.json", lambda config: [config.pop(key, None) for key in bundle_components.LATER])
     older, now = Bundle.load(copied), Bundle.load(written)
-    assert older.denoiser.config.informed is False and older.notes == ()
+    assert older.network("denoiser").config.informed is False and older.notes == ()
     given = Conditioning(*now.encode([CACHED]), torch.tensor([2.0]), torch.tensor([0.1]), torch.tensor([4.0]))
     shown = torch.randn(1, 1, 16, 16), torch.randn(1, 3, 16, 16), torch.tensor([500]), given
     with torch.no_grad():
-        assert torch.equal(older.denoiser(*shown), now.denoiser(*shown))
+        assert torch.equal(older.network("denoiser")(*shown), now.network("denoiser")(*shown))
 
 
 def test_a_key_of_a_newer_program_is_done_without_and_one_sentence_says_so(copied: Path) -> None:
@@ -225,16 +233,16 @@ def test_a_key_of_a_newer_program_is_done_without_and_one_sentence_says_so(copie
     newer = Bundle.load(copied)
     [note] = newer.notes
     assert "denoiser/config.json" in note and "'colour'" in note and note.count(".") == 2 and str(copied) not in note
-    assert "colour" not in newer.denoiser.config
+    assert "colour" not in newer.network("denoiser").config
     assert Bundle.verify(copied) == newer.hash
 
 
 def test_an_informed_denoiser_is_nothing_without_the_network_that_informs_it(networks: Networks, tmp_path: Path) -> None:
-    informed = DiffusionDenoiser(**tiny().denoiser, informed=True)
-    parts = vars(networks) | {"denoiser": informed}
-    assert write_bundle(tmp_path / "whole", **parts, card=CARD).denoiser.config.informed
+    informed = DiffusionDenoiser(**tiny().arguments("denoiser"), informed=True)
+    parts = vars(networks) | {"networks": {**networks, "denoiser": informed}}
+    assert write_bundle(tmp_path / "whole", **parts, card=CARD).network("denoiser").config.informed
     with pytest.raises(BundleError, match="informed by the restoration network, but there is none"):
-        write_bundle(tmp_path / "half", **(parts | {"restoration": None, "flow": None}), card={"default_method": "posterior-mean"})
+        write_bundle(tmp_path / "half", **without(Networks(**parts), "restoration", "flow"), card={"default_method": "posterior-mean"})
 
 
 def test_the_tokenizers_that_an_index_may_name_are_those_that_can_be_loaded():

@@ -23,7 +23,7 @@ def conditioning(batch: int, width: int = 16, noise: float = 0.1) -> Conditionin
 def trained(**changes: object) -> DiffusionDenoiser:
     """A denoiser whose zero-initialised layers hold something, as after training."""
     torch.manual_seed(0)
-    network = DiffusionDenoiser(**{**tiny().denoiser, **changes}).eval()
+    network = DiffusionDenoiser(**{**tiny().arguments("denoiser"), **changes}).eval()
     for weights in network.parameters():
         weights.data += 0.05 * torch.randn_like(weights)
     return network
@@ -38,7 +38,7 @@ def images() -> tuple[torch.Tensor, torch.Tensor]:
 @torch.no_grad()
 def test_an_untrained_residual_denoiser_returns_the_measured_slice(images):
     state, measured = images
-    network = DiffusionDenoiser(**tiny().denoiser)
+    network = DiffusionDenoiser(**tiny().arguments("denoiser"))
     assert torch.equal(network(state, measured, 999, conditioning(2)), measured[:, 1:2])
 
 
@@ -53,7 +53,7 @@ def test_no_noise_means_no_change_whatever_the_weights(images):
 def test_text_is_a_no_op_at_the_start_and_not_after_training(images):
     state, measured = images
     torch.manual_seed(0)
-    fresh = DiffusionDenoiser(**{**tiny().denoiser, "residual": False}).eval()
+    fresh = DiffusionDenoiser(**{**tiny().arguments("denoiser"), "residual": False}).eval()
     said = conditioning(2)
     assert torch.equal(fresh(state, measured, 500, said), fresh(state, measured, 500, said.without_text()))
     network = trained()
@@ -125,7 +125,7 @@ def test_a_width_that_the_norm_groups_do_not_divide_is_refused():
 
 
 def test_compact_fits_its_budget():
-    network = DiffusionDenoiser(**compact().denoiser)
+    network = DiffusionDenoiser(**compact().arguments("denoiser"))
     image = torch.zeros(1, 1, 256, 256)
     operations = flops(network, image, torch.zeros(1, 3, 256, 256), torch.tensor([999]), conditioning(1, 64), image)
     assert operations <= 20e9
@@ -133,7 +133,7 @@ def test_compact_fits_its_budget():
 
 def test_the_papers_unet_has_the_size_the_specification_derives():
     with torch.device("meta"):
-        network = DiffusionDenoiser(**paper().denoiser)
+        network = DiffusionDenoiser(**paper().arguments("denoiser"))
     assert parameter_count(network) == pytest.approx(230.4e6, rel=0.01)
 
 
@@ -158,7 +158,7 @@ def test_grain_is_the_noise_in_units_of_its_level():
 def test_an_untrained_informed_denoiser_returns_what_regression_answered_whatever_it_is_shown(images, timestep):
     state, measured = images
     mean = torch.randn_like(state)
-    network = DiffusionDenoiser(**tiny().denoiser, informed=True)
+    network = DiffusionDenoiser(**tiny().arguments("denoiser"), informed=True)
     assert torch.equal(network(state, measured, timestep, conditioning(2), mean), mean)
 
 
@@ -180,4 +180,4 @@ def test_without_a_measurement_an_informed_denoiser_knows_no_answer(images):
     with pytest.raises(ValueError, match="needs the regression network's answer"):
         network(state, measured, 500, conditioning(2))
     with pytest.raises(ValueError, match="must be residual"):
-        DiffusionDenoiser(**tiny().denoiser | {"residual": False}, informed=True)
+        DiffusionDenoiser(**tiny().arguments("denoiser") | {"residual": False}, informed=True)

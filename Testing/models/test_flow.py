@@ -83,7 +83,7 @@ def test_the_velocity_counts_in_units_of_the_noise():
 
 
 def test_the_compact_one_is_small_beside_the_regression_network():
-    flow, restoration = FlowNetwork(**compact().flow), NBNet(**compact().restoration)
+    flow, restoration = FlowNetwork(**compact().arguments("flow")), NBNet(**compact().arguments("restoration"))
     assert 300_000 < parameter_count(flow) < 800_000
     image, conditioning = torch.zeros(1, restoration.config.in_channels, 128, 128), told(1)
     conditioning = Conditioning(torch.zeros(1, 3, 64), *(getattr(conditioning, name) for name in list(conditioning.__dict__)[1:]))

@@ -16,9 +16,9 @@ from MRIDenoiseLib.models.conditioning import Conditioning
 told = Conditioning(text, mask, torch.tensor([2.0]), torch.tensor([0.1]), torch.tensor([3.0]))
 torch.manual_seed(0)
 image = torch.randn(1, 1, 32, 32)
-seen = 2 * bundle.denoiser.config.neighbours + 1
+seen = 2 * bundle.network("denoiser").config.neighbours + 1
 with torch.no_grad():
-    out = bundle.denoiser(image, image.expand(1, seen, 32, 32), torch.tensor([500]), told)
+    out = bundle.network("denoiser")(image, image.expand(1, seen, 32, 32), torch.tensor([500]), told)
 import peft, scipy.stats, torch._dynamo, accelerate
 torch._dynamo.disable(recursive=False)
 print(out.double().sum().item(), float(text.double().sum()))

@@ -137,4 +137,4 @@ def test_a_tower_must_be_as_wide_as_the_networks_take_it(tmp_path):
 
 
 def test_the_papers_regression_twin_is_as_large_as_its_degradation_network():
-    assert paper().restoration == paper().degradation
+    assert paper().arguments("restoration") == paper().arguments("degradation")

@@ -22,7 +22,7 @@ def bend(image, conditioning):
 def networks():
     torch.manual_seed(0)
     networks = build_networks(tiny())
-    for network in (networks.denoiser, networks.degradation, networks.restoration, networks.flow):
+    for network in (networks[name] for name in ("denoiser", "degradation", "restoration", "flow")):
         network.eval()
         with torch.no_grad():
             for parameter in network.parameters():
@@ -52,25 +52,25 @@ def conditioning(batch):
 def samplers(networks, schedule):
     return {
         "fidelity-guided": lambda y: fidelity_guided(
-            networks.denoiser, networks.degradation, y, conditioning(len(y)), schedule, noise=NOISE, steps=3, fidelity=0.2
+            networks["denoiser"], networks["degradation"], y, conditioning(len(y)), schedule, noise=NOISE, steps=3, fidelity=0.2
         ),
         "paper": lambda y: fidelity_guided(
-            networks.denoiser, networks.degradation, y, conditioning(len(y)), schedule, noise=NOISE, steps=3, mode="paper"
+            networks["denoiser"], networks["degradation"], y, conditioning(len(y)), schedule, noise=NOISE, steps=3, mode="paper"
         ),
-        "posterior-mean": lambda y: posterior_mean(networks.denoiser, y, conditioning(len(y)), schedule, noise=NOISE, samples=2),
-        "ddim": lambda y: ddim(networks.denoiser, y, conditioning(len(y)), schedule, noise=NOISE, steps=3),
-        "regression": lambda y: regression(networks.restoration, y, conditioning(len(y))),
+        "posterior-mean": lambda y: posterior_mean(networks["denoiser"], y, conditioning(len(y)), schedule, noise=NOISE, samples=2),
+        "ddim": lambda y: ddim(networks["denoiser"], y, conditioning(len(y)), schedule, noise=NOISE, steps=3),
+        "regression": lambda y: regression(networks["restoration"], y, conditioning(len(y))),
         "sharpened": lambda y: sharpened(
-            networks.restoration, networks.flow, y, conditioning(len(y)), noise=NOISE, start_noise=0.1, samples=2, sharpness=0.7
+            networks["restoration"], networks["flow"], y, conditioning(len(y)), noise=NOISE, start_noise=0.1, samples=2, sharpness=0.7
         ),
-        "ddpm": lambda y: ddpm(networks.denoiser, y, conditioning(len(y)), schedule, noise=NOISE, steps=3),
-        "red-diff": lambda y: red_diff(networks.denoiser, y, conditioning(len(y)), schedule, noise=NOISE, steps=3),
-        "dps": lambda y: dps(networks.denoiser, y, conditioning(len(y)), schedule, noise=NOISE, steps=3, guidance=10),
+        "ddpm": lambda y: ddpm(networks["denoiser"], y, conditioning(len(y)), schedule, noise=NOISE, steps=3),
+        "red-diff": lambda y: red_diff(networks["denoiser"], y, conditioning(len(y)), schedule, noise=NOISE, steps=3),
+        "dps": lambda y: dps(networks["denoiser"], y, conditioning(len(y)), schedule, noise=NOISE, steps=3, guidance=10),
         "dps, unconditional": lambda y: dps(
-            networks.denoiser, y, conditioning(len(y)), schedule, noise=NOISE, steps=3, guidance=10, conditional=False
+            networks["denoiser"], y, conditioning(len(y)), schedule, noise=NOISE, steps=3, guidance=10, conditional=False
         ),
         "blind-dps": lambda y: blind_dps(
-            networks.denoiser, networks.degradation, y, conditioning(len(y)), schedule, noise=NOISE, steps=3, guidance=10
+            networks["denoiser"], networks["degradation"], y, conditioning(len(y)), schedule, noise=NOISE, steps=3, guidance=10
         ),
     }
 
@@ -111,11 +111,11 @@ def test_the_denoiser_never_sees_a_graph_and_no_weight_gets_a_gradient(networks,
 
     def denoiser(state, y, timestep, told):
         seen.append(torch.is_grad_enabled() or state.requires_grad)
-        return networks.denoiser(state, y, timestep, told)
+        return networks["denoiser"](state, y, timestep, told)
 
-    result = fidelity_guided(denoiser, networks.degradation, measured[:1], conditioning(1), schedule, noise=NOISE, steps=3, fidelity=0.2)
+    result = fidelity_guided(denoiser, networks["degradation"], measured[:1], conditioning(1), schedule, noise=NOISE, steps=3, fidelity=0.2)
     assert seen == [False] * 3 and not result.requires_grad
-    assert all(p.grad is None for network in (networks.denoiser, networks.degradation) for p in network.parameters())
+    assert all(p.grad is None for network in (networks["denoiser"], networks["degradation"]) for p in network.parameters())
 
 
 def test_one_step_without_fidelity_is_the_denoisers_own_estimate(networks, schedule, measured):
@@ -123,12 +123,12 @@ def test_one_step_without_fidelity_is_the_denoisers_own_estimate(networks, sched
         raise AssertionError("a weight of zero needs no degradation")
 
     guided = fidelity_guided(
-        networks.denoiser, unused, measured, conditioning(8), schedule, noise=NOISE, steps=1, fidelity=0.0, prior_weight=0.7
+        networks["denoiser"], unused, measured, conditioning(8), schedule, noise=NOISE, steps=1, fidelity=0.0, prior_weight=0.7
     )
-    once = posterior_mean(networks.denoiser, measured, conditioning(8), schedule, noise=NOISE)
+    once = posterior_mean(networks["denoiser"], measured, conditioning(8), schedule, noise=NOISE)
     state = NOISE(0).expand(8, 1, *SHAPE)
     with torch.no_grad():
-        direct = networks.denoiser(state, measured, torch.full((8,), 999), conditioning(8)).clamp(-1, 1.5)
+        direct = networks["denoiser"](state, measured, torch.full((8,), 999), conditioning(8)).clamp(-1, 1.5)
     assert (guided - once).abs().max() < 1e-6
     assert torch.equal(once, direct)
 
@@ -145,7 +145,9 @@ def test_more_fidelity_brings_the_degraded_result_nearer_to_the_measurement(worl
 
 def test_a_step_of_adam_moves_every_pixel_by_its_learning_rate(networks, schedule, measured):
     y = measured[:2] * 0.5
-    result = fidelity_guided(networks.denoiser, networks.degradation, y, conditioning(2), schedule, noise=NOISE, steps=1, mode="paper")
+    result = fidelity_guided(
+        networks["denoiser"], networks["degradation"], y, conditioning(2), schedule, noise=NOISE, steps=1, mode="paper"
+    )
     assert ((result - y[:, 1:2]).abs() - 0.1).abs().quantile(0.95) < 1e-3
 
 
@@ -162,7 +164,7 @@ def test_estimates_stay_within_their_limits(schedule, measured):
 
 def test_the_callback_counts_every_network_call_and_can_end_the_run(networks, schedule, measured):
     events = []
-    posterior_mean(networks.denoiser, measured[:1], conditioning(1), schedule, noise=NOISE, samples=3, steps=2, callback=events.append)
+    posterior_mean(networks["denoiser"], measured[:1], conditioning(1), schedule, noise=NOISE, samples=3, steps=2, callback=events.append)
     assert [event["i"] for event in events] == list(range(6))
     assert {event["steps"] for event in events} == {6}
     assert [event["t"] for event in events] == [999, 0] * 3
@@ -176,7 +178,7 @@ def test_the_callback_counts_every_network_call_and_can_end_the_run(networks, sc
 
     with pytest.raises(Cancelled):
         fidelity_guided(
-            networks.denoiser, networks.degradation, measured[:1], conditioning(1), schedule, noise=NOISE, steps=9, callback=stop
+            networks["denoiser"], networks["degradation"], measured[:1], conditioning(1), schedule, noise=NOISE, steps=9, callback=stop
         )
     assert calls == [0, 1]
 
@@ -185,13 +187,13 @@ def test_eight_views_make_regression_turn_with_the_slice(networks, measured):
     said = conditioning(len(measured))
 
     def all_views(y):
-        return regression(networks.restoration, y, said, samples=8)
+        return regression(networks["restoration"], y, said, samples=8)
 
     plain = all_views(measured)
     assert torch.allclose(all_views(measured.flip(-1)), plain.flip(-1), atol=1e-5)
     assert torch.allclose(all_views(measured.transpose(-1, -2)), plain.transpose(-1, -2), atol=1e-5)
-    one = regression(networks.restoration, measured, said)
-    assert not torch.allclose(regression(networks.restoration, measured.flip(-1), said), one.flip(-1), atol=1e-4)
+    one = regression(networks["restoration"], measured, said)
+    assert not torch.allclose(regression(networks["restoration"], measured.flip(-1), said), one.flip(-1), atol=1e-4)
 
 
 def test_views_of_a_network_that_changes_nothing_change_nothing(measured):

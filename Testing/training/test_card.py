@@ -49,8 +49,10 @@ def half(run, tmp_path) -> Path:
 
 def test_the_bundle_holds_the_averaged_networks_of_the_run(run, bundle):
     networks = trained_so_far(PLAN, kept_start(run, PLAN).networks, run).networks
-    for name in ("restoration", "denoiser", "degradation", "text_encoder"):
-        stored, trained = getattr(bundle, name).state_dict(), getattr(networks, name).state_dict()
+    pairs = {name: (bundle.network(name), network) for name, network in networks.items()}
+    pairs["text_encoder"] = bundle.text_encoder, networks.text_encoder
+    for name, (ours, theirs) in pairs.items():
+        stored, trained = ours.state_dict(), theirs.state_dict()
         assert all(torch.allclose(stored[key], trained[key].float(), atol=1e-3, rtol=1e-3) for key in trained), name
     assert bundle.default_method == "regression" and bundle.default_settings == {"samples": 2}
 

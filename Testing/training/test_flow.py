@@ -12,6 +12,7 @@ from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.files import files_of_parts
 from MRIDenoiseLib.models.bundle.writing import write_bundle
+from MRIDenoiseLib.models.networks import NETWORKS
 from MRIDenoiseLib.training.objectives import FlowObjective
 from MRIDenoiseLib.training.recipe import Recipe, Stage
 from MRIDenoiseLib.training.run import train, trained_so_far
@@ -34,7 +35,7 @@ def generator(seed: int = 0) -> torch.Generator:
 def objective(flow: nn.Module | None = None) -> FlowObjective:
     networks = trained_before()
     text = Conditioner(networks.tokenizer, networks.text_encoder, "frozen")
-    return FlowObjective(flow or networks.flow, networks.restoration, text)
+    return FlowObjective(flow or networks["flow"], networks["restoration"], text)
 
 
 class Watching(nn.Module):
@@ -42,7 +43,7 @@ class Watching(nn.Module):
 
     def __init__(self, answer) -> None:
         super().__init__()
-        self.config = tiny_networks().flow.config
+        self.config = tiny_networks()["flow"].config
         self.answer = answer
         self.seen = []
 
@@ -103,9 +104,9 @@ def test_it_is_trained_after_the_restoration_network_and_belongs_to_that_very_on
     with pytest.raises(SettingsError, match="restoration network trains what the others rely on"):
         train(replace(RECIPE, stages=(replace(RESTORATION, text="frozen"), FLOW)), tiny_networks(), quick, tmp_path / "frozen", only="flow")
     whole = train(RECIPE, tiny_networks(), quick, tmp_path / "run")
-    assert list(whole.stages) == ["restoration", "flow"] and weights(whole.networks.flow.head).any()
+    assert list(whole.stages) == ["restoration", "flow"] and weights(whole.networks["flow"].head).any()
     found = trained_so_far(RECIPE, tiny_networks(), tmp_path / "run").networks
-    assert torch.equal(weights(found.flow, found.restoration), weights(whole.networks.flow, whole.networks.restoration))
+    assert torch.equal(weights(found["flow"], found["restoration"]), weights(whole.networks["flow"], whole.networks["restoration"]))
     longer = replace(RECIPE, stages=(replace(RESTORATION, steps=4, text="frozen"), FLOW))
     shutil.copytree(tmp_path / "run" / "flow", tmp_path / "longer" / "flow")
     with pytest.raises(SettingsError, match="trained on after it had learned"):
@@ -114,16 +115,16 @@ def test_it_is_trained_after_the_restoration_network_and_belongs_to_that_very_on
 
 def test_a_model_without_a_flow_is_given_one_and_all_the_rest_stays_as_it_is(tiny_bundle, tmp_path):
     model = Bundle.load(tiny_bundle)
-    names = ("denoiser", "degradation", "restoration", "noise_estimator", "text_encoder", "tokenizer", "scheduler")
-    parts = {name: getattr(model, name) for name in names}
+    parts = {name: getattr(model, name) for name in ("text_encoder", "tokenizer", "scheduler")}
+    parts["networks"] = {name: model.network(name) for name in NETWORKS if name != "flow"}
     old = write_bundle(tmp_path / "old", **parts, card={"default_method": "regression"})
     plan = Recipe(config="tiny", stages=(FLOW,))
-    assert begin_from_bundle(old.path).networks.flow is None
+    assert "flow" not in begin_from_bundle(old.path).networks
     start = begin_from_bundle(old.path, plan)
     check_plan(plan, start)
     start.keep(tmp_path / "start")
     kept = begin_as_kept(plan, tmp_path / "start").networks
-    assert torch.equal(weights(kept.flow), weights(start.networks.flow)), "from the seed"
+    assert torch.equal(weights(kept["flow"]), weights(start.networks["flow"])), "from the seed"
     train(plan, start.networks, quick, tmp_path / "run")
     networks = trained_so_far(plan, kept, tmp_path / "run").networks
     new = write_bundle(tmp_path / "new", **vars(networks), card={"default_method": "sharpened"})
@@ -138,10 +139,10 @@ def test_what_the_flow_cannot_do_without_is_asked_for_before_anything_is_trained
     check_plan(Recipe(config="tiny", stages=(frozen, FLOW)), start)
     with pytest.raises(SettingsError, match="must train the flow after it"):
         check_plan(Recipe(config="tiny", stages=(frozen,)), start)
-    start.networks.flow = None
+    del start.networks["flow"]
     with pytest.raises(SettingsError, match="method is sharpened, but the model it starts from has no flow"):
         check_plan(Recipe(config="tiny", stages=(Stage("denoiser", steps=1),), method="sharpened"), start)
     start = begin_from_bundle(tiny_bundle)
-    start.networks.restoration = None
-    with pytest.raises(SettingsError, match="flow learns from the answers of the restoration network"):
+    del start.networks["restoration"]
+    with pytest.raises(SettingsError, match="flow starts from the answers of the restoration network"):
         check_plan(Recipe(config="tiny", stages=(FLOW,), method="posterior-mean"), start)

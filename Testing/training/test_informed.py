@@ -15,7 +15,6 @@ from MRIDenoiseLib.inference import METHODS, Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.writing import write_bundle
 from MRIDenoiseLib.models.configs import CONFIGS, Networks, build_networks, tiny
-from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
 from MRIDenoiseLib.training.objectives import DenoiserObjective, answer
 from MRIDenoiseLib.training.recipe import Recipe, Stage, same_training
 from MRIDenoiseLib.training.run import train, trained_so_far
@@ -36,7 +35,9 @@ FROZEN = replace(RESTORATION, text="frozen")
 @pytest.fixture(autouse=True)
 def informed_sizes(monkeypatch):
     sizes = tiny()
-    monkeypatch.setitem(CONFIGS, "tiny", lambda: replace(sizes, denoiser=sizes.denoiser | {"informed": True}))
+    monkeypatch.setitem(
+        CONFIGS, "tiny", lambda: replace(sizes, networks=sizes.networks | {"denoiser": {**sizes.networks["denoiser"], "informed": True}})
+    )
 
 
 def networks() -> Networks:
@@ -56,7 +57,7 @@ def objective(network: nn.Module) -> DenoiserObjective:
     """Beside a restoration network that does something."""
     before = trained_before()
     text = Conditioner(before.tokenizer, before.text_encoder, "frozen")
-    return DenoiserObjective(network, before.scheduler, text, restoration=before.restoration)
+    return DenoiserObjective(network, before.scheduler, text, restoration=before["restoration"])
 
 
 class Watching(nn.Module):
@@ -64,7 +65,7 @@ class Watching(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.config = networks().denoiser.config
+        self.config = networks()["denoiser"].config
         self.seen = []
 
     def forward(self, state, measured, timestep, conditioning, mean=None):
@@ -86,7 +87,7 @@ def test_it_is_shown_what_the_restoration_network_answers_to_these_very_slices_a
 
 
 def test_nothing_but_the_denoiser_learns_and_it_learns_what_regression_missed():
-    learning = objective(DiffusionDenoiser(**CONFIGS["tiny"]().denoiser))
+    learning = objective(CONFIGS["tiny"]().build("denoiser"))
     before = weights(learning.restoration, learning.text)
     batch, seed = QuickBatches().batch(0, 4), next(s for s in range(9) if torch.rand(1 + 4, generator=generator(s))[4] > 0.1)
     optimizer = torch.optim.Adam([p for p in learning.parameters() if p.requires_grad], 5e-3)
@@ -106,9 +107,9 @@ def test_trained_by_a_recipe_and_written_to_disk_every_method_runs(tmp_path):
     start = begin_anew(recipe)
     check_plan(recipe, start)
     whole = train(recipe, start.networks, quick, tmp_path / "run")
-    assert whole.networks.denoiser.config.informed and weights(whole.networks.denoiser.unet.conv_out).any()
+    assert whole.networks["denoiser"].config.informed and weights(whole.networks["denoiser"].unet.conv_out).any()
     again = trained_so_far(recipe, begin_anew(recipe).networks, tmp_path / "run").networks
-    assert torch.equal(weights(again.denoiser), weights(whole.networks.denoiser))
+    assert torch.equal(weights(again["denoiser"]), weights(whole.networks["denoiser"]))
     bundle = write_bundle(tmp_path / "model", **vars(again), card={"default_method": "posterior-mean"})
     clean = np.stack([QuickBatches(size=48).clean[k].numpy() for k in range(4)])
     noisy = 500 * (clean + 1) + 40 * np.random.default_rng(0).standard_normal(clean.shape)
@@ -127,32 +128,32 @@ def test_it_is_trained_after_the_restoration_network_and_belongs_to_that_very_on
     with pytest.raises(SettingsError, match="trained on after it had learned"):
         train(longer, networks(), quick, tmp_path / "longer")
     without = networks()
-    without.restoration = None
+    del without["restoration"]
     with pytest.raises(SettingsError, match="starts from the answers of the restoration network"):
         train(replace(RECIPE, stages=(DENOISER,)), without, quick, tmp_path / "without")
 
 
 def test_what_it_cannot_do_without_is_asked_for_before_anything_is_trained(tmp_path):
-    with pytest.raises(SettingsError, match="stage of an informed denoiser comes after that of the restoration"):
+    with pytest.raises(SettingsError, match="stage of the denoiser comes after that of the restoration"):
         check_plan(replace(RECIPE, stages=(NOISE, replace(DENOISER, text="whole"), FROZEN)), begin_anew(RECIPE))
     start = begin_from_bundle(write_bundle(tmp_path / "model", **vars(networks()), card={"default_method": "posterior-mean"}).path)
     check_plan(replace(RECIPE, stages=(DENOISER,)), start)
     check_plan(replace(RECIPE, stages=(FROZEN, DENOISER, FLOW)), start)
     with pytest.raises(SettingsError, match="must train the denoiser after it"):
         check_plan(replace(RECIPE, stages=(FROZEN, FLOW)), start)
-    start.networks.restoration = start.networks.flow = None
+    del start.networks["restoration"], start.networks["flow"]
     with pytest.raises(SettingsError, match="has no restoration network"):
         check_plan(replace(RECIPE, stages=(DENOISER,), method="posterior-mean"), start)
 
 
 def test_an_older_model_is_given_one_and_all_the_rest_stays_as_it_is(tiny_bundle, tmp_path):
     plan = Recipe(config="tiny", stages=(replace(DENOISER, afresh=True),))
-    assert not begin_from_bundle(tiny_bundle).networks.denoiser.config.informed
+    assert not begin_from_bundle(tiny_bundle).networks["denoiser"].config.informed
     start = begin_from_bundle(tiny_bundle, plan)
     check_plan(plan, start)
     start.keep(tmp_path / "start")
     kept = begin_as_kept(plan, tmp_path / "start").networks
-    assert kept.denoiser.config.informed and torch.equal(weights(kept.denoiser), weights(start.networks.denoiser)), "from the seed"
+    assert kept["denoiser"].config.informed and torch.equal(weights(kept["denoiser"]), weights(start.networks["denoiser"])), "from the seed"
     trained = train(plan, start.networks, quick, tmp_path / "run").networks
     new = write_bundle(tmp_path / "new", **vars(trained), card={"default_method": "regression"}).card["files"]
     before = Bundle.load(tiny_bundle).card["files"]
@@ -169,7 +170,7 @@ def test_the_recipes_that_start_from_a_model_suit_one_with_an_informed_denoiser_
 
 
 def test_a_run_begun_before_the_key_existed_goes_on_unless_its_denoiser_is_to_be_another():
-    config = dict(build_networks(tiny()).denoiser.config)
+    config = dict(build_networks(tiny())["denoiser"].config)
     older = {key: value for key, value in config.items() if key != "informed"}
     assert same_training(RECIPE.identity(DENOISER, older), RECIPE.identity(DENOISER, config))
     assert not same_training(RECIPE.identity(DENOISER, older), RECIPE.identity(DENOISER, config | {"informed": True}))

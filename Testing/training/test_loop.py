@@ -23,7 +23,7 @@ IDENTITY = Recipe(stages=(STAGE,)).identity(STAGE, {})
 
 def objective() -> RestorationObjective:
     networks = tiny_networks()
-    return RestorationObjective(networks.restoration, Conditioner(networks.tokenizer, networks.text_encoder, "whole"))
+    return RestorationObjective(networks["restoration"], Conditioner(networks.tokenizer, networks.text_encoder, "whole"))
 
 
 def run(folder: Path, trained: Objective | None = None, stage: Stage = STAGE, **arguments) -> StageRun:

@@ -22,7 +22,7 @@ def objective(stage: Stage, text: str = "frozen") -> MultiCycleObjective:
     """A tiny chain whose networks do something, as they start as the identity."""
     torch.manual_seed(0)
     networks = build_networks(tiny())
-    built = MultiCycleObjective(networks.degradation, Conditioner(networks.tokenizer, networks.text_encoder, text), stage, (4, 8, 8))
+    built = MultiCycleObjective(networks["degradation"], Conditioner(networks.tokenizer, networks.text_encoder, text), stage, (4, 8, 8))
     with torch.no_grad():
         for parameters in [*built.restorations.parameters(), *built.degradations.parameters()]:
             parameters += 0.02 * torch.randn_like(parameters)
@@ -74,11 +74,11 @@ def test_every_network_has_weights_of_its_own_and_the_first_degradation_is_kept(
     torch.manual_seed(0)
     networks = build_networks(tiny())
     text = Conditioner(networks.tokenizer, networks.text_encoder, "frozen")
-    chain = MultiCycleObjective(networks.degradation, text, replace(plain(PAPER), unities=3))
-    assert chain.network is networks.degradation
+    chain = MultiCycleObjective(networks["degradation"], text, replace(plain(PAPER), unities=3))
+    assert chain.network is networks["degradation"]
     everyone = [*chain.restorations, *chain.degradations]
     first = [network.encoder[0].first.weight for network in everyone]
-    assert len(everyone) == 6 and all(dict(network.config) == dict(networks.degradation.config) for network in everyone)
+    assert len(everyone) == 6 and all(dict(network.config) == dict(networks["degradation"].config) for network in everyone)
     assert all(not torch.equal(a, b) for i, a in enumerate(first) for b in first[:i])
 
 

@@ -27,12 +27,12 @@ def text() -> Conditioner:
 
 
 def restoration() -> RestorationObjective:
-    return RestorationObjective(tiny_networks().restoration, text())
+    return RestorationObjective(tiny_networks()["restoration"], text())
 
 
 def denoiser(network: nn.Module | None = None, weighting="noise") -> DenoiserObjective:
     networks = tiny_networks()
-    return DenoiserObjective(network or networks.denoiser, networks.scheduler, text(), weighting)
+    return DenoiserObjective(network or networks["denoiser"], networks.scheduler, text(), weighting)
 
 
 class Watching(nn.Module):
@@ -40,7 +40,7 @@ class Watching(nn.Module):
 
     def __init__(self, answer) -> None:
         super().__init__()
-        self.config = tiny_networks().denoiser.config
+        self.config = tiny_networks()["denoiser"].config
         self.answer = answer
         self.seen = []
 

@@ -91,10 +91,10 @@ def test_the_exponential_schedule_falls_once_an_epoch():
 
 def test_a_checkpoint_belongs_to_its_stage_network_and_seed_whatever_the_number_of_steps():
     recipe = Recipe(stages=(RESTORATION,))
-    network = NBNet(**tiny().restoration)
+    network = NBNet(**tiny().arguments("restoration"))
     own = recipe.identity(RESTORATION, network.config)
-    assert same_training(own, recipe.identity(replace(RESTORATION, steps=99), NBNet(**tiny().restoration).config))
-    other = NBNet(**(tiny().restoration | {"mid_channels": 8}))
+    assert same_training(own, recipe.identity(replace(RESTORATION, steps=99), NBNet(**tiny().arguments("restoration")).config))
+    other = NBNet(**(tiny().arguments("restoration") | {"mid_channels": 8}))
     for changed in (
         recipe.identity(replace(RESTORATION, ema=0.9), network.config),
         recipe.identity(RESTORATION, other.config),

@@ -29,7 +29,7 @@ def quick(stage: Stage) -> QuickBatches:
 
 
 def all_weights(networks: Networks) -> torch.Tensor:
-    return weights(networks.restoration, networks.denoiser, networks.degradation, networks.text_encoder)
+    return weights(networks["restoration"], networks["denoiser"], networks["degradation"], networks.text_encoder)
 
 
 def changed(before: torch.nn.Module, after: torch.nn.Module) -> set[str]:
@@ -49,11 +49,12 @@ def test_every_stage_trains_its_network_and_the_first_alone_the_text(whole):
     trained, folder = whole
     fresh = tiny_networks()
     assert list(trained.stages) == ["restoration", "denoiser", "degradation"] and all(stage.done for stage in trained.stages.values())
-    for name in ("restoration", "denoiser", "degradation", "text_encoder"):
-        assert changed(getattr(fresh, name), getattr(trained.networks, name)), name
+    for name in trained.stages:
+        assert changed(fresh[name], trained.networks[name]), name
+    assert changed(fresh.text_encoder, trained.networks.text_encoder)
     first = train(replace(RECIPE, stages=(RESTORATION,)), tiny_networks(), quick, folder)
     assert not changed(first.networks.text_encoder, trained.networks.text_encoder)
-    assert not changed(first.networks.restoration, trained.networks.restoration), "later stages leave it as it is"
+    assert not changed(first.networks["restoration"], trained.networks["restoration"]), "later stages leave it as it is"
 
 
 def test_a_run_on_disk_is_the_run_that_was_returned(whole):
@@ -75,7 +76,7 @@ def test_stopped_in_the_second_stage_it_goes_on_to_the_same_networks(whole, tmp_
         train(RECIPE, tiny_networks(), quick, tmp_path, progress=lambda *said: calls.append(said), should_stop=lambda: len(calls) == 5)
     so_far = trained_so_far(RECIPE, tiny_networks(), tmp_path)
     assert {name: (stage.steps, stage.done) for name, stage in so_far.stages.items()} == {"restoration": (3, True), "denoiser": (2, False)}
-    assert not changed(tiny_networks().degradation, so_far.networks.degradation)
+    assert not changed(tiny_networks()["degradation"], so_far.networks["degradation"])
     resumed = train(RECIPE, tiny_networks(), quick, tmp_path)
     assert torch.allclose(all_weights(resumed.networks), all_weights(whole[0].networks), rtol=0, atol=1e-6)
 
@@ -86,8 +87,8 @@ def test_one_stage_alone_leaves_the_others_and_comes_to_what_it_comes_to_in_the_
     train(RECIPE, tiny_networks(), quick, tmp_path, only="restoration")
     alone = train(RECIPE, tiny_networks(), quick, tmp_path, only="degradation")
     assert list(alone.stages) == ["restoration", "degradation"]
-    assert not changed(tiny_networks().denoiser, alone.networks.denoiser)
-    assert torch.equal(weights(alone.networks.degradation), weights(whole[0].networks.degradation))
+    assert not changed(tiny_networks()["denoiser"], alone.networks["denoiser"])
+    assert torch.equal(weights(alone.networks["degradation"]), weights(whole[0].networks["degradation"]))
     with pytest.raises(SettingsError, match="no stage for the denoiser"):
         train(replace(RECIPE, stages=(RESTORATION,)), tiny_networks(), quick, tmp_path, only="denoiser")
 
@@ -98,12 +99,12 @@ def test_the_noise_estimator_is_trained_first_and_the_others_are_told_what_it_sa
     with pytest.raises(SettingsError, match="noise_estimator network trains what the others rely on"):
         train(longer, tiny_networks(), quick, tmp_path, only="restoration")
     alone = train(longer, tiny_networks(), quick, tmp_path, only="noise_estimator")
-    assert list(alone.stages) == ["noise_estimator"] and changed(tiny_networks().noise_estimator, alone.networks.noise_estimator)
+    assert list(alone.stages) == ["noise_estimator"] and changed(tiny_networks()["noise_estimator"], alone.networks["noise_estimator"])
     assert not changed(tiny_networks().text_encoder, alone.networks.text_encoder)
     whole = train(longer, tiny_networks(), quick, tmp_path)
-    assert not changed(alone.networks.noise_estimator, whole.networks.noise_estimator), "it does not learn beside the others"
+    assert not changed(alone.networks["noise_estimator"], whole.networks["noise_estimator"]), "it does not learn beside the others"
     plain = train(RECIPE, tiny_networks(), quick, tmp_path / "plain")
-    assert changed(plain.networks.restoration, whole.networks.restoration), "they were told other noise levels"
+    assert changed(plain.networks["restoration"], whole.networks["restoration"]), "they were told other noise levels"
     with pytest.raises(SettingsError, match="had learned to understand it"):
         train(replace(longer, stages=(replace(noise, steps=3), *RECIPE.stages)), tiny_networks(), quick, tmp_path)
 
@@ -130,7 +131,7 @@ def test_adapters_change_the_attention_and_the_texts_projections_alone_and_are_m
     stage = replace(DENOISER, attention_lora=True, text="lora", lora_rank=2, learning_rate=1e-2)
     trained = train(Recipe(config="tiny", stages=(stage,)), trained_before(), quick, tmp_path)
     fresh = trained_before()
-    attention = changed(fresh.denoiser, trained.networks.denoiser)
+    attention = changed(fresh["denoiser"], trained.networks["denoiser"])
     assert attention and all(re.search(r"\.(to_[qkv]|to_out\.0)\.weight$", name) for name in attention)
     assert any(".mid_block." in name for name in attention) and any(".down_blocks." in name for name in attention)
     text = changed(fresh.text_encoder, trained.networks.text_encoder)

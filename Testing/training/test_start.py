@@ -9,9 +9,10 @@ from training_cases import text_tower, weights
 
 from MRIDenoiseLib.errors import BundleError, SettingsError
 from MRIDenoiseLib.models.bundle.bundle import Bundle
-from MRIDenoiseLib.models.configs import CONFIGS, tiny
+from MRIDenoiseLib.models.configs import CONFIGS, ModelConfig, tiny
+from MRIDenoiseLib.models.networks import NETWORKS
 from MRIDenoiseLib.training.recipe import Recipe, Stage
-from MRIDenoiseLib.training.start import NETWORKS, Start, begin_anew, begin_as_kept, begin_from_bundle, begin_with_tower, check_plan
+from MRIDenoiseLib.training.start import Start, begin_anew, begin_as_kept, begin_from_bundle, begin_with_tower, check_plan
 
 RESTORATION, DENOISER = Stage("restoration", steps=2, text="whole"), Stage("denoiser", steps=2)
 DEGRADATION = Stage("degradation", steps=2, structural=0.0)
@@ -22,7 +23,12 @@ RECIPE = Recipe(config="tiny", stages=(NOISE, RESTORATION, DENOISER, DEGRADATION
 
 def all_weights(start: Start) -> torch.Tensor:
     networks = start.networks
-    return weights(networks.denoiser, networks.degradation, networks.restoration, networks.text_encoder)
+    return weights(networks["denoiser"], networks["degradation"], networks["restoration"], networks.text_encoder)
+
+
+def widened(sizes: ModelConfig, **changes) -> ModelConfig:
+    """With another restoration network."""
+    return replace(sizes, networks={**sizes.networks, "restoration": {**sizes.networks["restoration"], **changes}})
 
 
 def plan(*stages: Stage, **changes) -> Recipe:
@@ -40,14 +46,14 @@ def test_random_weights_follow_from_the_seed_and_nothing_needs_to_be_kept(tmp_pa
 
 def test_a_flow_that_no_stage_trains_is_not_there_and_leaves_the_other_weights_as_they_are():
     without, having = begin_anew(RECIPE), begin_anew(plan(*RECIPE.stages, FLOW))
-    assert without.networks.flow is None and having.networks.flow is not None
+    assert "flow" not in without.networks and "flow" in having.networks
     assert torch.equal(all_weights(without), all_weights(having))
 
 
 def test_a_bundles_networks_are_trainable_and_kept_whole(tiny_bundle, tmp_path):
     start = begin_from_bundle(tiny_bundle)
     assert start.origin == {"bundle": "tiny", "hash": Bundle.load(tiny_bundle).hash}
-    assert all(parameter.requires_grad for name in NETWORKS for parameter in getattr(start.networks, name).parameters())
+    assert all(parameter.requires_grad for name in NETWORKS for parameter in start.networks[name].parameters())
     start.keep(tmp_path / "start")
     kept = begin_as_kept(RECIPE, tmp_path / "start")
     assert kept.origin == start.origin and torch.equal(all_weights(kept), all_weights(start))
@@ -55,18 +61,21 @@ def test_a_bundles_networks_are_trainable_and_kept_whole(tiny_bundle, tmp_path):
 
 def test_a_restoration_network_grows_where_the_recipe_says_so_and_to_the_same_weights_every_time(tiny_bundle, tmp_path, monkeypatch):
     before = begin_from_bundle(tiny_bundle, RECIPE)
-    larger = replace(tiny(), restoration=tiny().restoration | {"in_channels": 5, "channels": (6, 4, 5, 4, 4)})
+    larger = widened(tiny(), in_channels=5, channels=(6, 4, 5, 4, 4))
     monkeypatch.setitem(CONFIGS, "tiny", lambda: larger)
-    assert before.networks.restoration.config.in_channels == begin_from_bundle(tiny_bundle, RECIPE).networks.restoration.config.in_channels
+    assert (
+        before.networks["restoration"].config.in_channels
+        == begin_from_bundle(tiny_bundle, RECIPE).networks["restoration"].config.in_channels
+    )
     growing = replace(RECIPE, grow=True)
     start = begin_from_bundle(tiny_bundle, growing)
-    assert list(start.networks.restoration.config.channels) == [6, 4, 5, 4, 4]
-    assert all(parameter.requires_grad for parameter in start.networks.restoration.parameters())
+    assert list(start.networks["restoration"].config.channels) == [6, 4, 5, 4, 4]
+    assert all(parameter.requires_grad for parameter in start.networks["restoration"].parameters())
     start.keep(tmp_path / "start")
     torch.manual_seed(99)
     assert torch.equal(all_weights(begin_as_kept(growing, tmp_path / "start")), all_weights(start))
     assert start.origin == before.origin, "a run that goes on knows it again"
-    monkeypatch.setitem(CONFIGS, "tiny", lambda: replace(larger, restoration=larger.restoration | {"subspace_dim": 3}))
+    monkeypatch.setitem(CONFIGS, "tiny", lambda: widened(larger, subspace_dim=3))
     with pytest.raises(SettingsError, match="grows in its widths"):
         begin_from_bundle(tiny_bundle, growing)
 
@@ -102,7 +111,7 @@ def test_somebody_must_teach_the_noise_estimator(tiny_bundle):
     with pytest.raises(SettingsError, match="noise estimator starts from nothing"):
         check_plan(plan(RESTORATION), begin_anew(RECIPE))
     start = begin_from_bundle(tiny_bundle)
-    start.networks.noise_estimator = None
+    del start.networks["noise_estimator"]
     with pytest.raises(SettingsError, match="has no noise estimator"):
         check_plan(plan(DENOISER), start)
     adapted = replace(DENOISER, text="lora")
@@ -120,7 +129,7 @@ def test_a_bundles_words_may_change_only_when_all_its_networks_learn_them(tiny_b
 
 def test_without_a_regression_twin_it_can_neither_be_trained_nor_be_the_default(tiny_bundle):
     start = begin_from_bundle(tiny_bundle)
-    start.networks.restoration = start.networks.flow = None
+    del start.networks["restoration"], start.networks["flow"]
     with pytest.raises(SettingsError, match="trains the restoration network, but"):
         check_plan(plan(replace(RESTORATION, text="frozen")), start)
     with pytest.raises(SettingsError, match="method is regression, but"):

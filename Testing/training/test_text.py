@@ -36,11 +36,11 @@ def test_a_batch_is_told_what_inference_would_tell(training):
 def test_the_noise_told_is_what_the_noise_estimator_says_of_the_centre_slice_and_it_does_not_learn_here():
     networks = tiny_networks()
     batch = batch_of(*PROMPTS[:2])
-    told = Conditioner(networks.tokenizer, networks.text_encoder, "whole", noise_estimator=networks.noise_estimator)
+    told = Conditioner(networks.tokenizer, networks.text_encoder, "whole", noise_estimator=networks["noise_estimator"])
     with torch.no_grad():
-        expected = networks.noise_estimator(batch.measured[:, 1:2], batch.body)
+        expected = networks["noise_estimator"](batch.measured[:, 1:2], batch.body)
     assert torch.allclose(told(batch).noise_level, expected) and not torch.allclose(expected, batch.noise_level)
-    assert not any(parameter.requires_grad for parameter in networks.noise_estimator.parameters())
+    assert not any(parameter.requires_grad for parameter in networks["noise_estimator"].parameters())
 
 
 def test_whole_lora_and_frozen_train_everything_the_adapter_alone_and_nothing():

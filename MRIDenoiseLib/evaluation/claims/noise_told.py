@@ -158,7 +158,7 @@ def measure(
     volumes = volumes_of(data, subjects)
 
     def tell(noisy: np.ndarray) -> float:
-        return analyse(noisy, model.noise_estimator).noise_level
+        return analyse(noisy, model.network("noise_estimator")).noise_level
 
     rows: list[dict[str, Any]] = []
     for row in tracked(volumes, progress, "volumes"):

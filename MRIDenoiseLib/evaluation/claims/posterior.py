@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 from rich.table import Table
+from torch import nn
 
 from MRIDenoiseLib.evaluation.claims.claim import (
     EVERY_NOISE,
@@ -33,6 +34,7 @@ from MRIDenoiseLib.evaluation.claims.noisy_volume import NoisyVolume
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD, psnr
 from MRIDenoiseLib.evaluation.figures.edge_width import Edges
 from MRIDenoiseLib.inference import Denoiser, ModelSet, Settings
+from MRIDenoiseLib.inference.models import config_of
 from MRIDenoiseLib.methods import DDIM, FIDELITY_GUIDED, POSTERIOR_MEAN, REGRESSION
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
@@ -64,10 +66,14 @@ class Untrained:
 
     def __init__(self, model: ModelSet) -> None:
         self._model = model
-        config = {name: value for name, value in model.denoiser.config.items() if not name.startswith("_")}  # type: ignore[operator, union-attr]
+        config = {name: value for name, value in config_of(model, "denoiser").items() if not name.startswith("_")}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            self.denoiser = DiffusionDenoiser(**config)
+            self._denoiser = DiffusionDenoiser(**config)
+
+    def network(self, name: str) -> nn.Module | None:
+        """The denoiser that has learned nothing, or another of the model's."""
+        return self._denoiser if name == "denoiser" else self._model.network(name)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._model, name)

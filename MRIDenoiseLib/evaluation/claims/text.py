@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from MRIDenoiseLib.data.samples import Batch, PairSampler, neighbourhood
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Headline, Numbers, Option, Subjects, volumes_of
 from MRIDenoiseLib.evaluation.figures import psnr
-from MRIDenoiseLib.inference.models import ModelSet, is_informed
+from MRIDenoiseLib.inference.models import ModelSet, config_of, is_informed
 from MRIDenoiseLib.methods import POSTERIOR_MEAN, REGRESSION
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.conditioning import Conditioning
@@ -152,28 +152,29 @@ def _methods(models: ModelSet, pairs: Batch, seed: int) -> dict[str, Estimate]:
     """The two ways to estimate the posterior mean, each in one network call."""
     schedule = Schedule.from_scheduler(models.scheduler)
     shape = pairs.clean.shape[-2], pairs.clean.shape[-1]
+    plain, restoration = models.network("denoiser"), models.network("restoration")
 
     def by_regression(part: slice, conditioning: Conditioning) -> Tensor:
-        assert models.restoration is not None
-        config: Any = models.restoration.config
-        return regression(models.restoration, neighbourhood(pairs[part], config.in_channels), conditioning)
+        assert restoration is not None
+        return regression(restoration, neighbourhood(pairs[part], config_of(models, "restoration").in_channels), conditioning)
 
     def by_diffusion(part: slice, conditioning: Conditioning) -> Tensor:
-        config: Any = models.denoiser.config
-        denoiser = informed(models.denoiser, by_regression(part, conditioning)) if is_informed(models) else models.denoiser
-        measured = neighbourhood(pairs[part], 2 * config.neighbours + 1)
+        assert plain is not None
+        denoiser = informed(plain, by_regression(part, conditioning)) if is_informed(models) else plain
+        measured = neighbourhood(pairs[part], 2 * config_of(models, "denoiser").neighbours + 1)
         noise = SharedNoise(shape, seed, measured.device)
         return posterior_mean(denoiser, measured, conditioning, schedule, noise=noise)
 
     methods: dict[str, Estimate] = {POSTERIOR_MEAN.name: by_diffusion}
-    return methods if models.restoration is None else {REGRESSION.name: by_regression, **methods}
+    return methods if restoration is None else {REGRESSION.name: by_regression, **methods}
 
 
 def _conditioning(models: ModelSet, pairs: Batch, prompts: list[str]) -> Conditioning:
     text, text_mask = models.encode(prompts)
     noise_level = pairs.noise_level
-    if models.noise_estimator is not None:
-        noise_level = told_noise_level(models.noise_estimator, neighbourhood(pairs, 1), pairs.body)
+    estimator = models.network("noise_estimator")
+    if estimator is not None:
+        noise_level = told_noise_level(estimator, neighbourhood(pairs, 1), pairs.body)
     return Conditioning(text, text_mask, pairs.acceleration, noise_level, pairs.slice_spacing)
 
 

@@ -14,9 +14,9 @@ from MRIDenoiseLib.evaluation.comparison.config import Config
 from MRIDenoiseLib.evaluation.denoisers import METHODS
 from MRIDenoiseLib.evaluation.denoisers.contender import Setting
 from MRIDenoiseLib.evaluation.denoisers.samplers import DEFAULT
-from MRIDenoiseLib.methods import needed
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.files import INDEX, files_of_parts
+from MRIDenoiseLib.models.networks import needed
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ class Task:
     @cached_property
     def noise_level(self) -> float:
         """Standard deviation of the noise in units of :attr:`scale`, as the model measures it: the best that a user has."""
-        method = POSTERIOR_MEAN if self.model.restoration is None else REGRESSION
+        method = POSTERIOR_MEAN if self.model.network("restoration") is None else REGRESSION
         one = Settings(method=method.name, samples=1, slices=(self.wanted.start, self.wanted.start + 1))
         return Denoiser(self.model)(self.volume, one).noise_level / self.scale
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import DDIMScheduler
-from torch import Tensor
+from torch import Tensor, nn
 
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.figures import psnr
@@ -32,9 +32,7 @@ from MRIDenoiseLib.methods import REGRESSION
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.prompts import encode_prompt
 from MRIDenoiseLib.models.configs import CONFIGS, build_scheduler
-from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
-from MRIDenoiseLib.models.flow import FlowNetwork
-from MRIDenoiseLib.models.nbnet import NBNet
+from MRIDenoiseLib.models.networks import NETWORKS
 from MRIDenoiseLib.sampling import SharedNoise
 from MRIDenoiseLib.volume import Volume
 
@@ -190,8 +188,6 @@ class Untrained:
     """Networks of a named size with random weights, in the place of a loaded bundle; they are told a random text."""
 
     config: str
-    restoration: NBNet | None = None
-    noise_estimator: None = None
     hash: str = ""
     default_method: str = REGRESSION.name
     default_settings: dict[str, Any] = field(default_factory=dict)
@@ -201,12 +197,14 @@ class Untrained:
     def __post_init__(self) -> None:
         torch.manual_seed(0)
         sizes = CONFIGS[self.config]()
-        self.denoiser = DiffusionDenoiser(**sizes.denoiser)
-        self.degradation = NBNet(**sizes.degradation)
-        self.restoration = NBNet(**sizes.restoration)
-        self.flow = FlowNetwork(**sizes.flow)
+        # One that has not learned to measure noise would say anything; without it the spectrum tells.
+        self._networks = {name: sizes.build(name) for name in NETWORKS if name != "noise_estimator"}
         self.scheduler: DDIMScheduler = build_scheduler()
         self._text = torch.randn(1, TOKENS, sizes.text_width)
+
+    def network(self, name: str) -> nn.Module | None:
+        """One of the networks, on the processor."""
+        return self._networks.get(name)
 
     def encode(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         """The same for every text."""

@@ -11,10 +11,7 @@ from transformers import CLIPTextModel
 
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.configs import CONFIGS
-from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
-from MRIDenoiseLib.models.flow import FlowNetwork
-from MRIDenoiseLib.models.nbnet import NBNet
-from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
+from MRIDenoiseLib.models.networks import NETWORKS
 from MRIDenoiseLib.models.operations import flops, parameter_count
 from MRIDenoiseLib.models.text_encoder import add_lora, build_compact_text_encoder, build_tokenizer, stable_diffusion_text_config
 
@@ -52,20 +49,14 @@ def network_costs(config: str, size: int) -> list[Cost]:
         )
         image = torch.zeros(1, 1, size, size)
 
-        def cost(part: str, network: torch.nn.Module, *inputs: Any, gradient: bool = False) -> Cost:
-            both = flops(network, *inputs, input_gradient=True) if gradient else None
-            return Cost(part, parameter_count(network), flops(network, *inputs), both)
+        def cost(name: str) -> Cost:
+            network: Any = sizes.build(name)
+            inputs = network.example_inputs(image, told)
+            # Methods go back through the degradation network to the image; its other networks are only called.
+            both = flops(network, *inputs, input_gradient=True) if name == "degradation" else None
+            return Cost(name.replace("_", " "), parameter_count(network), flops(network, *inputs), both)
 
-        denoiser = DiffusionDenoiser(**sizes.denoiser)
-        restoration = NBNet(**sizes.restoration)
-        measured = image.expand(1, 2 * denoiser.config.neighbours + 1, size, size)
-        found = [
-            cost("denoiser", denoiser, image, measured, torch.zeros(1), told, image),
-            cost("degradation", NBNet(**sizes.degradation), image, told, gradient=True),
-            cost("restoration", restoration, image.expand(1, restoration.config.in_channels, size, size), told),
-            cost("flow", FlowNetwork(**sizes.flow), image, image, image, torch.ones(1), told),
-            cost("noise estimator", NoiseEstimator(**sizes.noise_estimator), image, torch.ones_like(image)),
-        ]
+        found = [cost(name) for name in NETWORKS]
         if config != "paper":
             encoder = build_compact_text_encoder(build_tokenizer(), sizes.text_width, sizes.text_layers)
             return [*found, Cost("text encoder", parameter_count(encoder))]

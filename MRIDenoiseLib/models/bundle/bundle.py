@@ -13,19 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from diffusers import DDIMScheduler
-from torch import Tensor
+from torch import Tensor, nn
 
 from MRIDenoiseLib.card import CARD, trained_on
 from MRIDenoiseLib.errors import BundleError
-from MRIDenoiseLib.methods import needed
 from MRIDenoiseLib.models.bundle import components
 from MRIDenoiseLib.models.bundle.description import checked_card, evidence_of
 from MRIDenoiseLib.models.bundle.files import PROMPTS, check_files, sha256
 from MRIDenoiseLib.models.bundle.prompts import PromptEmbeddings, encode_prompt, encoder_hash
-from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
-from MRIDenoiseLib.models.flow import FlowNetwork
-from MRIDenoiseLib.models.nbnet import NBNet
-from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
+from MRIDenoiseLib.models.networks import needed
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -53,6 +49,7 @@ class Bundle:
         self.notes = components.unknown_keys(path, classes)
         self._classes = classes
         self._text_checked = text_checked
+        self._networks: dict[str, nn.Module] = {}
         self._encoded: dict[str, tuple[Tensor, Tensor]] = {}
 
     @classmethod
@@ -83,46 +80,11 @@ class Bundle:
         _checked(path, text=True)
         return sha256(path / CARD)
 
-    @cached_property
-    def denoiser(self) -> DiffusionDenoiser:
-        """The conditional diffusion denoiser g."""
-        network = components.load_network(self.path, "denoiser")
-        assert isinstance(network, DiffusionDenoiser)
-        return network.to(self.device)
-
-    @cached_property
-    def degradation(self) -> NBNet:
-        """The degradation network f_phi: clean slice to what the fast scan would show; one input channel."""
-        network = components.load_network(self.path, "degradation")
-        assert isinstance(network, NBNet)
-        return network.to(self.device)
-
-    @cached_property
-    def restoration(self) -> NBNet | None:
-        """The regression network f_psi, or None where the bundle has none."""
-        if "restoration" not in self._classes:
-            return None
-        network = components.load_network(self.path, "restoration")
-        assert isinstance(network, NBNet)
-        return network.to(self.device)
-
-    @cached_property
-    def noise_estimator(self) -> NoiseEstimator | None:
-        """The network that measures the noise, or None where the bundle has none."""
-        if "noise_estimator" not in self._classes:
-            return None
-        network = components.load_network(self.path, "noise_estimator")
-        assert isinstance(network, NoiseEstimator)
-        return network.to(self.device)
-
-    @cached_property
-    def flow(self) -> FlowNetwork | None:
-        """The network that sharpens the regression network's answers, or None where the bundle has none."""
-        if "flow" not in self._classes:
-            return None
-        network = components.load_network(self.path, "flow")
-        assert isinstance(network, FlowNetwork)
-        return network.to(self.device)
+    def network(self, name: str) -> nn.Module | None:
+        """One of the networks of the table (:data:`MRIDenoiseLib.models.networks.NETWORKS`), or None where the bundle has none."""
+        if name in self._classes and name not in self._networks:
+            self._networks[name] = components.load_network(self.path, name).to(self.device)
+        return self._networks.get(name)
 
     @cached_property
     def text_encoder(self) -> CLIPTextModel | PeftModel:

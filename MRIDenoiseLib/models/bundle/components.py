@@ -7,7 +7,6 @@ Every check reads JSON and the headers of safetensors files only; networks are f
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,24 +20,15 @@ from torch import nn
 
 from MRIDenoiseLib.errors import BundleError
 from MRIDenoiseLib.models.bundle.files import INDEX, read_json
-from MRIDenoiseLib.models.diffusion_denoiser import TIMESTEPS, DiffusionDenoiser
-from MRIDenoiseLib.models.flow import FlowNetwork
-from MRIDenoiseLib.models.nbnet import NBNet
-from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
+from MRIDenoiseLib.models.diffusion_denoiser import TIMESTEPS
+from MRIDenoiseLib.models.networks import NETWORKS, arguments
 
 INDEX_CLASS = "MRIDenoiseBundle"
-NETWORKS: dict[str, type[nn.Module]] = {
-    "denoiser": DiffusionDenoiser,
-    "degradation": NBNet,
-    "restoration": NBNet,
-    "noise_estimator": NoiseEstimator,
-    "flow": FlowNetwork,
-}
-OPTIONAL = ("restoration", "noise_estimator", "flow")
 LATER: dict[str, Any] = {"informed": False}
 """Keys of networks' configurations that came after the first models, with what those did; a model may lack them."""
 TOKENIZERS = ("PreTrainedTokenizerFast", "CLIPTokenizer")
-REQUIRED = ("denoiser", "degradation", "text_encoder", "tokenizer", "scheduler")
+BESIDE = ("text_encoder", "tokenizer", "scheduler")
+"""Components that every bundle has beside its networks."""
 
 NETWORK_WEIGHTS = "diffusion_pytorch_model.safetensors"
 SCHEDULER_CONFIG = "scheduler_config.json"
@@ -58,19 +48,20 @@ def check_components(folder: Path) -> dict[str, str]:
     classes = read_index(folder)
     for name in NETWORKS.keys() & classes.keys():
         config = network_config(folder, name)
-        network = on_meta(folder, f"{name}/config.json", partial(NETWORKS[name], **config))
+        network = on_meta(folder, f"{name}/config.json", partial(NETWORKS[name].kind, **config))
         check_weights(folder, f"{name}/{NETWORK_WEIGHTS}", network.state_dict())
         if name == "degradation" and config["in_channels"] != 1:
             raise BundleError(f"{folder}: degradation/config.json has in_channels {config['in_channels']}, but degrading takes one slice.")
-        if config.get("informed") and "restoration" not in classes:
-            raise BundleError(f"{folder}: {name}/config.json is informed by the restoration network, but there is none.")
+        for other in NETWORKS[name].informed_by if config.get("informed") else ():
+            if other not in classes:
+                raise BundleError(f"{folder}: {name}/config.json is informed by the {other} network, but there is none.")
     load_scheduler(folder)
     return classes
 
 
 def load_network(folder: Path, name: str) -> nn.Module:
-    """One of :data:`NETWORKS`: float32, for use and not for training."""
-    network = NETWORKS[name](**network_config(folder, name))
+    """One of the table's networks: float32, for use and not for training."""
+    network = NETWORKS[name].kind(**network_config(folder, name))
     network.load_state_dict(read_weights(folder, f"{name}/{NETWORK_WEIGHTS}"), strict=True)
     return network.float().eval().requires_grad_(False)
 
@@ -102,13 +93,13 @@ def prompt_length(folder: Path) -> int:
 
 def unknown_keys(folder: Path, classes: dict[str, str]) -> tuple[str, ...]:
     """A sentence for every key of a configuration that only a newer program understands: the network runs without it."""
-    kinds: dict[str, type] = {f"{name}/config.json": NETWORKS[name] for name in sorted(NETWORKS.keys() & classes.keys())}
+    kinds: dict[str, type] = {f"{name}/config.json": NETWORKS[name].kind for name in sorted(NETWORKS.keys() & classes.keys())}
     kinds[f"scheduler/{SCHEDULER_CONFIG}"] = DDIMScheduler
     return tuple(
         f"The model's {name} has the key {key!r}, which this version of the program does not know and does without: "
         "results may differ from those of the version that made the model."
         for name, kind in kinds.items()
-        for key in sorted(_given(folder, name, kind).keys() - _arguments(kind).keys())
+        for key in sorted(_given(folder, name, kind).keys() - arguments(kind).keys())
     )
 
 
@@ -140,7 +131,7 @@ def _library(component: str) -> str:
 def read_index(folder: Path) -> dict[str, str]:
     """Component name -> class name, as ``model_index.json`` has it, every one known and none missing."""
     index = read_json(folder, INDEX)
-    known = {name: {kind.__name__} for name, kind in NETWORKS.items()}
+    known = {name: {row.kind.__name__} for name, row in NETWORKS.items()}
     known |= {"text_encoder": {"CLIPTextModel"}, "tokenizer": set(TOKENIZERS), "scheduler": {"DDIMScheduler"}}
     classes: dict[str, str] = {}
     for name, entry in index.items():
@@ -151,18 +142,18 @@ def read_index(folder: Path) -> dict[str, str]:
         if entry[0] != _library(name) or entry[1] not in known[name]:
             raise BundleError(f"{folder}: {INDEX} wants class {entry[1]!r} for {name}, but this program has {sorted(known[name])}.")
         classes[name] = entry[1]
-    for name in REQUIRED:
+    for name in (*(row.name for row in NETWORKS.values() if row.required), *BESIDE):
         if name not in classes:
             raise BundleError(f"{folder}: {INDEX} names no {name}; get the model again.")
-    for name in OPTIONAL:
+    for name in NETWORKS:
         if name not in classes and (folder / name).exists():
             raise BundleError(f"{folder}: {INDEX} does not name the folder {name}/; get the model again.")
     return classes
 
 
 def network_config(folder: Path, name: str) -> dict[str, Any]:
-    """The constructor's arguments of one of :data:`NETWORKS`, each of its type."""
-    return _config_of(folder, f"{name}/config.json", NETWORKS[name])
+    """The constructor's arguments of one of the table's networks, each of its type."""
+    return _config_of(folder, f"{name}/config.json", NETWORKS[name].kind)
 
 
 def _config_of(folder: Path, name: str, kind: type) -> dict[str, Any]:
@@ -172,11 +163,11 @@ def _config_of(folder: Path, name: str, kind: type) -> dict[str, Any]:
     weights belong to, their names and shapes tell. The scheduler's class is diffusers' own and may gain options, so there one
     that is not named keeps its default, as do the networks' :data:`LATER` ones.
     """
-    arguments = _arguments(kind)
-    config = {key: value for key, value in _given(folder, name, kind).items() if key in arguments}
-    if kind is not DDIMScheduler and (missing := sorted(arguments.keys() - config.keys() - LATER.keys())):
+    known = arguments(kind)
+    config = {key: value for key, value in _given(folder, name, kind).items() if key in known}
+    if kind is not DDIMScheduler and (missing := sorted(known.keys() - config.keys() - LATER.keys())):
         raise BundleError(f"{folder}: {name} lacks the key {missing[0]!r}; this program cannot use that model.")
-    for key, default in arguments.items():
+    for key, default in known.items():
         if key in config and not _same_kind(config[key], default):
             raise BundleError(f"{folder}: {name} gives {key!r} a value of the wrong type.")
     return config
@@ -188,11 +179,6 @@ def _given(folder: Path, name: str, kind: type) -> dict[str, Any]:
     if config.pop("_class_name", None) != kind.__name__:
         raise BundleError(f"{folder}: {name} is not the configuration of a {kind.__name__}.")
     return config
-
-
-def _arguments(kind: type) -> dict[str, Any]:
-    """The constructor's arguments with their defaults."""
-    return {key: value.default for key, value in inspect.signature(kind.__init__).parameters.items() if key != "self"}  # type: ignore[misc]
 
 
 def _same_kind(value: Any, default: Any) -> bool:

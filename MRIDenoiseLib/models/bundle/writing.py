@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DDIMScheduler
+from diffusers import ConfigMixin, DDIMScheduler
 from peft import PeftModel, get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -22,10 +22,6 @@ from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.description import describe
 from MRIDenoiseLib.models.bundle.files import INDEX, PROMPTS, list_files, read_json, sha256, write_canonical_json
 from MRIDenoiseLib.models.bundle.prompts import PromptEmbeddings, encode_prompt, encoder_hash
-from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
-from MRIDenoiseLib.models.flow import FlowNetwork
-from MRIDenoiseLib.models.nbnet import NBNet
-from MRIDenoiseLib.models.noise_estimator import NoiseEstimator
 from MRIDenoiseLib.models.operations import parameter_count
 
 ADDED = {"format", "files", "parameters", "trained_on", "measured"}
@@ -37,14 +33,10 @@ _LOCAL_KEYS = ("_name_or_path", "name_or_path", "is_local", "local_files_only", 
 def write_bundle(
     path: str | Path,
     *,
-    denoiser: DiffusionDenoiser,
-    degradation: NBNet,
+    networks: Mapping[str, nn.Module],
     text_encoder: CLIPTextModel | PeftModel,
     tokenizer: PreTrainedTokenizerBase,
     scheduler: DDIMScheduler,
-    restoration: NBNet | None = None,
-    noise_estimator: NoiseEstimator | None = None,
-    flow: FlowNetwork | None = None,
     prompt_embeddings: Iterable[str] = (),
     card: dict[str, Any],
     measured: Mapping[str, Mapping[str, Any]] | None = None,
@@ -54,14 +46,10 @@ def write_bundle(
 
     Args:
         path: the folder to make.
-        denoiser: g.
-        degradation: f_phi, one input channel.
+        networks: by their names in :data:`MRIDenoiseLib.models.networks.NETWORKS`; what is not required there may be missing.
         text_encoder: a CLIP text model, or one with a LoRA adapter, which is kept apart in ``text_encoder/lora``.
         tokenizer: the one of the text encoder; prompts are padded to its ``model_max_length``.
         scheduler: the forward process, with ``prediction_type="sample"``.
-        restoration: f_psi, optional.
-        noise_estimator: optional; without it the noise is measured from the spectrum.
-        flow: optional; without it nothing can be sharpened.
         prompt_embeddings: prompts whose embeddings the bundle is to carry ready.
         card: must hold ``default_method``; ``default_settings`` and what there is to say about training, use and limits. The account
             of the training goes whole into the evidence and in short into the card; :data:`ADDED` is added.
@@ -75,14 +63,6 @@ def write_bundle(
     """
     if reserved := ADDED & card.keys():
         raise ValueError(f"the card may not bring {sorted(reserved)} itself")
-    given: dict[str, nn.Module | None] = {
-        "denoiser": denoiser,
-        "degradation": degradation,
-        "restoration": restoration,
-        "noise_estimator": noise_estimator,
-        "flow": flow,
-    }
-    networks: dict[str, nn.Module] = {name: network for name, network in given.items() if network is not None}
     with replacing(path, overwrite, is_ours=is_bundle) as folder:
         folder.mkdir()
         for name, network in networks.items():
@@ -109,7 +89,7 @@ def write_bundle(
 
 
 def _write_network(folder: Path, network: nn.Module) -> None:
-    assert isinstance(network, DiffusionDenoiser | NBNet | NoiseEstimator | FlowNetwork)
+    assert isinstance(network, ConfigMixin)
     network.save_config(folder)
     _save_half(network.state_dict(), folder / components.NETWORK_WEIGHTS)
 

@@ -50,12 +50,13 @@ class Refining:
 class Models:
     """As much of a bundle as is asked for."""
 
-    noise_estimator = None
     scheduler = DDIMScheduler(num_train_timesteps=1000, prediction_type="sample", rescale_betas_zero_snr=True)
 
     def __init__(self, reading: Reading, restoration: bool = True) -> None:
-        self.denoiser = Network(reading)
-        self.restoration = Network(reading) if restoration else None
+        self.networks = {"denoiser": Network(reading)} | ({"restoration": Network(reading)} if restoration else {})
+
+    def network(self, name: str) -> object:
+        return self.networks.get(name)
 
     def encode(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         values = torch.tensor([WORDS[text] for text in texts])
@@ -100,7 +101,7 @@ def test_a_network_that_needs_the_text_is_said_to_use_it(method):
 
 def test_a_denoiser_that_starts_where_regression_ends_is_given_the_answer_to_the_same_words():
     models = Models(by_text)
-    models.denoiser = Refining()
+    models.networks["denoiser"] = Refining()
     found = {(effect.method, effect.change): effect for effect in measure_text(models, crops())}
     for change in (SHUFFLED, DROPPED, WRONG_ACCELERATION):
         assert found["posterior-mean", change].gain == pytest.approx(found["regression", change].gain, abs=1e-6)

@@ -13,6 +13,7 @@ from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.description import describe
 from MRIDenoiseLib.models.bundle.writing import write_bundle
 from MRIDenoiseLib.models.flow import FlowNetwork
+from MRIDenoiseLib.models.networks import NETWORKS
 
 
 def test_every_method_tries_its_settings_on_the_same_images_and_no_more_than_allowed(plan_of):
@@ -88,15 +89,15 @@ def test_a_card_that_tells_more_changes_no_result_and_other_default_settings_do(
 
 def test_a_model_that_learns_to_sharpen_keeps_all_results_that_do_not_need_it(plan_of, tiny_bundle, tmp_path):
     model = Bundle.load(tiny_bundle)
-    names = ("denoiser", "degradation", "restoration", "noise_estimator", "text_encoder", "tokenizer", "scheduler")
-    parts = {name: getattr(model, name) for name in names}
+    parts = {name: getattr(model, name) for name in ("text_encoder", "tokenizer", "scheduler")}
+    plain = {name: model.network(name) for name in NETWORKS if name != "flow"}
     card = {name: model.card[name] for name in ("default_method", "default_settings")}
-    taught = FlowNetwork.from_config(model.flow.config)
-    flows = {"without": None, "with": model.flow, "with another": taught}
+    taught = FlowNetwork.from_config(model.network("flow").config)
+    flows = {"without": {}, "with": {"flow": model.network("flow")}, "with another": {"flow": taught}}
     methods = ["nbnet", "ours", "bm4d", "sharpened-half"]
     marks = {}
     for name, flow in flows.items():
-        write_bundle(tmp_path / name, **parts, flow=flow, card=card)
+        write_bundle(tmp_path / name, networks=plain | flow, **parts, card=card)
         plan = plan_of(methods=methods, models={"m": str(tmp_path / name)}, tuning=None)
         marks[name] = {cell.method: cell.mark for cell in plan.scored(plan.choose({}))}
     for method in methods[:3]:
@@ -104,11 +105,11 @@ def test_a_model_that_learns_to_sharpen_keeps_all_results_that_do_not_need_it(pl
     assert len({marks[name]["sharpened-half"] for name in flows}) == 3
     ours = set()
     for name in ("with", "with another"):
-        write_bundle(tmp_path / f"{name}, by default", **parts, flow=flows[name], card=card | {"default_method": "sharpened"})
+        write_bundle(tmp_path / f"{name}, by default", networks=plain | flows[name], **parts, card=card | {"default_method": "sharpened"})
         plan = plan_of(methods=["ours"], models={"m": str(tmp_path / f"{name}, by default")}, tuning=None)
         ours |= {cell.mark for cell in plan.scored(plan.choose({})) if cell.method == "ours" and cell.case.subject == "s1"}
     assert len(ours) == 2, "a model whose default is to sharpen gives other results with another flow"
-    parts["degradation"] = type(model.degradation).from_config(model.degradation.config)
-    write_bundle(tmp_path / "trained on", **parts, flow=model.flow, card=card)
+    plain["degradation"] = type(model.network("degradation")).from_config(model.network("degradation").config)
+    write_bundle(tmp_path / "trained on", networks=plain | flows["with"], **parts, card=card)
     plan = plan_of(methods=methods, models={"m": str(tmp_path / "trained on")}, tuning=None)
     assert all(cell.mark != marks["with"][cell.method] for cell in plan.scored(plan.choose({})) if cell.method in methods)

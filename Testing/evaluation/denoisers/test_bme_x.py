@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
 import torch
 
+from MRIDenoiseLib import io
 from MRIDenoiseLib.data import samples
 from MRIDenoiseLib.data.manifest import ManifestRow, clean_volume
 from MRIDenoiseLib.data.samples import PairSampler
@@ -136,6 +138,37 @@ def test_pairs_come_out_of_the_simulation_that_the_bundled_model_learns_from(lab
     assert ours.acceleration.tolist() == pytest.approx([slab.acceleration for slab in made])
     PairSampler([labelled.clean], 64, 3).batch(5, 3)
     assert len([slab for slab in acquired if slab is not None]) == 6
+
+
+def test_a_volume_that_is_too_noisy_is_learned_from_at_a_coarser_grid(labelled):
+    """An even image with noise of its own: twice as coarse (and mirrored at its border) it has much less of it."""
+    grain = np.random.default_rng(0).normal(1, 0.1, labelled.clean.slices.shape).astype(np.float32)
+    left = []
+    for coarsening in (1.0, 2.0):
+        volume = LabelledVolume(replace(labelled.clean, slices=grain, coarsening=coarsening), labelled.labels)
+        sampler = TissuePairSampler([volume], grain.shape[-1], 0)
+        slices, maps = sampler._view(volume, torch.Generator().manual_seed(0))
+        assert slices.shape[1:] == maps.shape[1:] == grain.shape[1:]
+        left.append(float(slices.std()))
+    assert left[0] == pytest.approx(0.1, rel=0.05) and 0.3 < left[1] / left[0] < 0.75
+
+
+def test_the_command_that_trains_it_runs_and_goes_on(brain, tmp_path, monkeypatch):
+    script = import_module("train_bme_x")
+    monkeypatch.setattr(script, "BmeX", lambda: BmeX(3, 8, 8))
+    lines = ["file,source,licence,organ,contrast,vendor,subject,split,own_noise"]
+    for subject in ("s1", script.VALIDATION):
+        name = f"volumes/head_T1w_{subject}.nii.gz"
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        io.write(brain, tmp_path / name)
+        lines.append(f"{name},made here,none,head,T1w,Siemens,{subject},train,0.012")
+    (tmp_path / "MANIFEST.csv").write_text("\n".join(lines) + "\n")
+    for steps in (1, 2):
+        script.train(tmp_path, tmp_path / "cache", tmp_path / "bme_x", steps=steps, batch_size=1, overwrite=True)
+        training = json.loads((tmp_path / "bme_x" / "card.json").read_text())["training"]
+        assert training["steps"] == steps and [row["subject"] for row in training["data"]] == ["s1"]
+    with pytest.raises(SettingsError, match="another recipe"):
+        script.train(tmp_path, tmp_path / "cache", steps=3, batch_size=1, crop=80)
 
 
 def test_a_little_training_lowers_both_losses():

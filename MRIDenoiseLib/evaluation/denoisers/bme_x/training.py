@@ -102,20 +102,20 @@ class TissuePairSampler:
         """Three neighbouring slices (3 x size x size) around a place in the body, and the tissues' probabilities (4 x size x size)."""
         z = int(torch.randint(len(volume.labels), (1,), generator=generator))
         place = place_in_body(volume.clean.body[z], generator)
-        view = _same_view(place, self.size, generator)
+        view = _same_view(place, self.size, generator, volume.clean.coarsening)
         slices = view(torch.from_numpy(neighbours(volume.clean.slices, z, 3)))
         labels = torch.from_numpy(volume.labels[z : z + 1])
         maps = torch.cat([view((labels == k).float()) for k in range(len(TISSUES))]).clamp_min(1e-4)
         return slices, maps / maps.sum(dim=0)
 
 
-def _same_view(place: tuple[int, int], size: int, generator: torch.Generator) -> Callable[[Tensor], Tensor]:
-    """One choice of crop and flip, to be made of several images alike."""
+def _same_view(place: tuple[int, int], size: int, generator: torch.Generator, least: float) -> Callable[[Tensor], Tensor]:
+    """One choice of crop and flip, to be made of several images alike; at least ``least`` times coarser than they are."""
     state = generator.get_state()
 
     def view(images: Tensor) -> Tensor:
         generator.set_state(state)
-        return random_flip(random_crop(images, place, size, generator), generator).contiguous()
+        return random_flip(random_crop(images, place, size, generator, least=least), generator).contiguous()
 
     return view
 
