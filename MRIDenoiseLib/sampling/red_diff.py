@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from MRIDenoiseLib.methods import Mode
 from MRIDenoiseLib.models.conditioning import Conditioning
-from MRIDenoiseLib.sampling.fidelity_guided import Mode, fidelity_guided
+from MRIDenoiseLib.sampling.fidelity_guided import fidelity_guided
 from MRIDenoiseLib.sampling.interfaces import Callback, DenoiserNetwork, Limits, NoiseSource, undegraded
 from MRIDenoiseLib.sampling.schedule import Schedule
 

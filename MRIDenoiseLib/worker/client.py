@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from MRIDenoiseLib.result import Result
 from MRIDenoiseLib.volume import Volume
 from MRIDenoiseLib.worker.exchange import remove_exchange, share_volume, take_array
 from MRIDenoiseLib.worker.process import WorkerError, WorkerProcess
@@ -57,22 +58,6 @@ class State(Enum):
     CANCELLING = "cancelling"
 
 
-@dataclass(frozen=True)
-class DenoisedVolume:
-    """What denoising gave; see :class:`MRIDenoiseLib.inference.Result`."""
-
-    job: int
-    volume: Volume
-    noisy: Volume
-    noise_level: float
-    report: dict[str, Any]
-
-    @property
-    def residual(self) -> Volume:
-        """Input minus output, signed, float32; zero where nothing was computed. Subtracted when asked for: a preview needs none."""
-        return self.noisy.minus(self.volume)
-
-
 @dataclass(frozen=True, eq=False)
 class Tissues:
     """The segmentation of one image: its name, uint8 labels (z, y, x), classes, and Dice with the reference (None: no such)."""
@@ -93,7 +78,7 @@ class SegmentedImages:
     mask: str
 
 
-Answer = Progress | Loaded | DenoisedVolume | SegmentedImages | Saved | Failed
+Answer = Progress | Loaded | Result | SegmentedImages | Saved | Failed
 
 
 class WorkerClient:
@@ -310,7 +295,7 @@ def _arrived(event: Loaded | Denoised | Segmented | Saved | Failed, folder: Path
             raise ProtocolError("the worker's answer does not fit the volume that it was sent; start again")
         voxels = noisy.voxels.copy()
         voxels[box] = part
-        return DenoisedVolume(event.job, noisy.with_voxels(voxels), noisy, event.noise_level, event.report)
+        return Result(noisy.with_voxels(voxels), noisy, event.noise_level, event.report)
     if isinstance(event, Segmented):
         images = [Tissues(one.name, take_array(folder, one.labels, np.uint8), one.classes, one.dice) for one in event.tissues]
         return SegmentedImages(event.job, images, event.anatomical, event.mask)
