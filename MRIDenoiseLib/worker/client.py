@@ -46,6 +46,7 @@ PATIENCE = 0.7
 """Seconds a cancelled job gets to stop by itself; then the worker is ended, and the next job starts another."""
 START_PATIENCE = 120.0
 """Seconds a worker gets to say that it is there."""
+BUSY = "the worker is busy; wait for it or cancel"
 
 
 class State(Enum):
@@ -231,7 +232,7 @@ class WorkerClient:
 
     def _ask(self, request: Callable[[int, Path], Request]) -> int:
         if self._current is not None:
-            raise WorkerError("the worker is busy; wait for it or cancel")
+            raise WorkerError(BUSY)
         if self._process is not None and not self._process.running:
             self._stop("")  # it died while it had nothing to do
         if self._process is None:
@@ -242,7 +243,7 @@ class WorkerClient:
             line = encode(request(self._jobs, self._process.folder))
         except OSError as error:
             raise WorkerError(f"there is no room for the voxels in the folder for temporary files ({error.strerror})") from error
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise WorkerError("the volume's position, its report or a setting holds a value that is no number") from error
         self._current = self._jobs
         if self.state is State.READY:
