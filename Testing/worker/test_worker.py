@@ -176,7 +176,7 @@ def test_a_derived_series_is_written_from_a_node_that_is_stored_the_other_way_ro
 
 @pytest.mark.parametrize(
     ("settings", "words"),
-    [({"method": "magic"}, "unknown method"), ({"slices": (5, 99)}, "outside the volume"), ({"colour": 1}, "does not know")],
+    [({"method": "magic"}, "unknown method"), ({"slices": (5, 99)}, "outside the volume"), ({"colour": 1}, "unknown setting")],
 )
 def test_a_bad_setting_is_one_sentence_and_the_worker_goes_on(warm, tiny_bundle, noisy, settings, words):
     warm.client.denoise(noisy, settings, bundle=tiny_bundle, device="cpu")
