@@ -6,7 +6,7 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleLogic, ScriptedLoadableModuleTest
+from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleTest
 
 _HERE = Path(__file__).resolve().parent
 # The library lies beside this file in the installed extension, and one folder up in a checkout.
@@ -15,7 +15,7 @@ for _place in (_HERE, _HERE.parent):
         sys.path.insert(0, str(_place))
         break
 
-from MRIDenoisePanel.parameters import MRIDenoiseParameterNode  # noqa: E402
+from MRIDenoisePanel.logic import MRIDenoiseLogic  # noqa: E402
 from MRIDenoisePanel.sampledata import registerSampleData  # noqa: E402
 from MRIDenoisePanel.selftest import SelfTest  # noqa: E402
 from MRIDenoisePanel.widget import MRIDenoiseWidget  # noqa: E402
@@ -41,14 +41,6 @@ class MRIDenoise(ScriptedLoadableModule):
             "After Shao et al., Real-world unified denoising for multi-organ fast MRI, npj Digital Medicine 2026."
         )
         slicer.app.connect("startupCompleted()", registerSampleData)
-
-
-class MRIDenoiseLogic(ScriptedLoadableModuleLogic):
-    """Gives the panel's choices as they lie in the scene; everything else is done by the worker and by MRIDenoiseLib.mrml."""
-
-    def getParameterNode(self):
-        """The choices, typed."""
-        return MRIDenoiseParameterNode(super().getParameterNode())
 
 
 class MRIDenoiseTest(ScriptedLoadableModuleTest):

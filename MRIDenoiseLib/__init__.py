@@ -9,7 +9,7 @@ Three lines denoise a volume:
 A model may also hold the networks of text-guided conditional diffusion; those methods are chosen by name, ``Settings(method=...)``.
 
 This package imports neither Slicer nor Qt, and importing it loads no torch: each name below is imported when it is first used, and
-the networks load only with :func:`open_denoiser` or :class:`Settings`. Research use only, not for diagnosis.
+the networks load only with :func:`open_denoiser`. Research use only, not for diagnosis.
 """
 
 from __future__ import annotations

@@ -9,14 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from MRIDenoiseLib.errors import SettingsError
 
-T_MIN = {"tuned": 200, "paper": 0}
+Mode = Literal["tuned", "paper"]
+"""Of fidelity guidance: as it works best here, or as published."""
+
+T_MIN: dict[Mode, int] = {"tuned": 200, "paper": 0}
 """Mode -> last timestep of its grid. Below about 200 the denoiser only hands back the image with the noise just added."""
 
-FIDELITY_OF_MODE = {"tuned": 0.05, "paper": 1.0}
+FIDELITY_OF_MODE: dict[Mode, float] = {"tuned": 0.05, "paper": 1.0}
 """Mode -> weight of the likelihood's pull where nobody gives one."""
 
 

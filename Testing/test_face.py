@@ -26,8 +26,8 @@ def test_a_name_that_is_not_there_is_missing_as_in_any_module() -> None:
         _ = m.denoise_everything
 
 
-@pytest.mark.parametrize("names", [(), ("read", "write"), ("Volume", "Acquisition")])
-def test_reading_and_writing_load_no_torch(names: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("names", [(), ("read", "write"), ("Volume", "Acquisition", "Settings")])
+def test_what_opens_no_model_loads_no_torch(names: tuple[str, ...]) -> None:
     code = f"import sys, MRIDenoiseLib as m; [getattr(m, name) for name in {names}]; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 

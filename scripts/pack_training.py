@@ -19,7 +19,7 @@ import typer
 from begin_training import LIST
 
 from MRIDenoiseLib.cli.script import run
-from MRIDenoiseLib.data.packed import write_packed
+from MRIDenoiseLib.data.packed import Packed, write_packed
 from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.training.data import open_data
 from MRIDenoiseLib.training.recipe import Recipe
@@ -50,7 +50,7 @@ def main(
         opened = open_data(data)
         if not opened.volumes or opened.stores:
             raise InputError("only clean volumes can be packed, and there are none or others beside them")
-        write_packed(opened.volumes, staged / "data")
+        write_packed(Packed(opened.volumes, opened.kept_out, opened.left_out), staged / "data")
         _copy_code(staged / "code")
         shutil.copy(recipe, staged / "recipe.yaml")
         for folder, name in ((from_bundle, "model"), (wheels, "wheels")):

@@ -44,13 +44,22 @@ class AcquisitionSection:
         Raises:
             SettingsError: the acceleration is no number from 1 to 16.
         """
-        said = {name: getattr(self._choices(), name).strip() or None for name in FIELDS}
-        number = said.pop("acceleration")
-        try:
-            ratio = None if number is None else float(number.rstrip("x\u00d7 ").replace(",", "."))
-        except ValueError as error:
-            raise SettingsError(_("The acceleration must be a number from 1 to 16.")) from error
-        return override(self._read, **said, acceleration=ratio)
+        return override(self._read, **self.said)
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What the user said, by the names of the fields; None where what was read holds.
+
+        Raises:
+            SettingsError: the acceleration is no number.
+        """
+        said: dict[str, Any] = {name: getattr(self._choices(), name).strip() or None for name in FIELDS}
+        if said["acceleration"] is not None:
+            try:
+                said["acceleration"] = float(said["acceleration"].rstrip("x\u00d7 ").replace(",", "."))
+            except ValueError as error:
+                raise SettingsError(_("The acceleration must be a number from 1 to 16.")) from error
+        return said
 
     def read(self, acquisition: Acquisition) -> None:
         """Another volume was chosen, of which this is known. What the user said of the last one does not hold for it."""

@@ -1,28 +1,73 @@
-"""The worker as a window sees it: one job at a time, polled by a timer, answered by a call."""
+"""What does the jobs of Slicer's logic, and the worker as such an engine: polled by a timer, answered by a call."""
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 import qt
 
-from MRIDenoiseLib.worker.client import Answer, State, WorkerClient
+from MRIDenoiseLib.worker.client import BUSY, Answer, State, WorkerClient, WorkerError
 from MRIDenoiseLib.worker.protocol import Progress
 
 MILLISECONDS_BETWEEN_POLLS = 40
 
 
-class Engine:
-    """Asks the worker and hands its answer to whoever asked.
+class Engine(Protocol):
+    """Does the logic's jobs, one at a time, while the window goes on.
 
-    Args:
-        makeClient: gives a client that calls what it is given with every answer.
+    Attributes:
+        progress: of the job that is being done, as far as it has told any.
         onChange: called when a job starts, moves on or ends.
     """
 
-    def __init__(self, makeClient: Callable[[Callable[[Answer], None]], WorkerClient], onChange: Callable[[], None]) -> None:
+    progress: Progress | None
+    onChange: Callable[[], None]
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is being done."""
+
+    @property
+    def cancelling(self) -> bool:
+        """Whether the job has been told to stop."""
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the job is one that is to end by itself."""
+
+    def ask(self, job: Callable[[WorkerClient], int], done: Callable[[Answer], None], *, lasting: bool = False) -> None:
+        """Start a job.
+
+        Args:
+            job: asks the client for it.
+            done: gets the answer, which is ``Failed`` when there is no result.
+            lasting: the job is to end by itself: it needs nothing of the scene, and half of it is of no use.
+
+        Raises:
+            WorkerError: a job is being done, or the worker cannot be started.
+        """
+
+    def cancel(self) -> None:
+        """Tell the job to stop; its answer comes within a second. One that is to end by itself goes on."""
+
+    def finish(self, seconds: float) -> None:
+        """Wait for a job that is to end by itself, before everything goes."""
+
+    def close(self) -> None:
+        """End everything; a job being done gets no answer."""
+
+
+class WorkerEngine:
+    """An :class:`Engine` that asks the worker and hands its answer to whoever asked.
+
+    Args:
+        makeClient: gives a client that calls what it is given with every answer.
+    """
+
+    def __init__(self, makeClient: Callable[[Callable[[Answer], None]], WorkerClient]) -> None:
         self.progress: Progress | None = None
+        self.onChange: Callable[[], None] = _nobody
         self._client = makeClient(self._answered)
-        self._onChange = onChange
         self._done: Callable[[Answer], None] | None = None
         self._answer: Answer | None = None
         self._lasting = False
@@ -46,30 +91,24 @@ class Engine:
 
     @property
     def lasting(self) -> bool:
-        """Whether the job is one that is to end by itself: it needs nothing of the scene, and half of it is of no use."""
+        """Whether the job is one that is to end by itself."""
         return self.busy and self._lasting
 
     def ask(self, job: Callable[[WorkerClient], int], done: Callable[[Answer], None], *, lasting: bool = False) -> None:
-        """Start a job.
-
-        Args:
-            job: asks the client for it.
-            done: gets the answer, which is ``Failed`` when there is no result.
-            lasting: see :attr:`lasting`.
-
-        Raises:
-            WorkerError: a job is being done, or the worker cannot be started.
-        """
+        """Start a job, see :meth:`Engine.ask`."""
+        if self.busy:
+            # Its answer may be here and not yet handed over, when the client would take another job.
+            raise WorkerError(BUSY)
         job(self._client)
         self._done, self.progress, self._lasting = done, None, lasting
         self._timer.start()
-        self._onChange()
+        self.onChange()
 
     def cancel(self) -> None:
         """Tell the job to stop; its answer comes within a second. One that is to end by itself goes on."""
         if not self._lasting:
             self._client.cancel()
-        self._onChange()
+        self.onChange()
 
     def finish(self, seconds: float) -> None:
         """Wait for a job that is to end by itself, before everything goes."""
@@ -88,7 +127,7 @@ class Engine:
     def _answered(self, answer: Answer) -> None:
         if isinstance(answer, Progress):
             self.progress = answer
-            self._onChange()
+            self.onChange()
         else:
             self._timer.stop()
             self._answer = answer
@@ -101,7 +140,11 @@ class Engine:
             if done is not None and answer is not None:
                 done(answer)
         finally:
-            self._onChange()
+            self.onChange()
+
+
+def _nobody() -> None:
+    """Nobody wants to know."""
 
 
 def sentenceOf(text: str) -> str:

@@ -49,16 +49,24 @@ class Preflight:
         return not self.missing
 
 
-def preflight(requirements: Path) -> Preflight:
-    """Look what is installed, without importing or starting anything.
+def missingPackages(requirements: Path) -> tuple[str, ...]:
+    """Requirements that are not met, as pip writes them; torch first. Nothing is imported.
 
     Args:
         requirements: a list as pip reads it; torch is not in it.
     """
     importlib.invalidate_caches()
     wanted = [TORCH, *map(str, slicer.packaging.load_requirements(requirements))]
-    missing = tuple(one for one in wanted if not slicer.packaging.pip_check(one))
-    return Preflight(missing, _graphics(), _freeMemory(), shutil.disk_usage(sys.prefix).free)
+    return tuple(one for one in wanted if not slicer.packaging.pip_check(one))
+
+
+def preflight(requirements: Path) -> Preflight:
+    """Look what is installed, without importing or starting anything.
+
+    Args:
+        requirements: see :func:`missingPackages`.
+    """
+    return Preflight(missingPackages(requirements), _graphics(), _freeMemory(), shutil.disk_usage(sys.prefix).free)
 
 
 class SetupSection:

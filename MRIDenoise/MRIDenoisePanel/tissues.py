@@ -1,64 +1,33 @@
-"""The section *Tissues*: segment noisy, denoised and reference image alike, and show how far they agree."""
+"""The section *Tissues*: how far the segmentations of noisy, denoised and reference image agree."""
 
-import math
-from collections.abc import Callable
 from html import escape
 from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
 
-from MRIDenoiseLib.mrml.agreement import AgreementNodes, add_agreement
-from MRIDenoiseLib.mrml.tissues import Tissue, add_tissues
-from MRIDenoiseLib.segmentation.dice import Agreement
-from MRIDenoiseLib.worker.client import SegmentedImages, Tissues
-
-NOISY, DENOISED, REFERENCE = "noisy", "denoised", "reference"
+from MRIDenoiseLib.mrml.agreement import AgreementNodes
+from MRIDenoiseLib.worker.client import SegmentedImages
+from MRIDenoisePanel.segmented import Segmented
 
 
 class TissuesSection:
-    """Shows the segmentations that the worker made.
+    """Shows what segmenting gave.
 
     Args:
         ui: the panel's widgets.
-        choices: gives the parameter node.
     """
 
-    def __init__(self, ui: Any, choices: Callable[[], Any]) -> None:
+    def __init__(self, ui: Any) -> None:
         self._ui = ui
-        self._choices = choices
         self._nodes: AgreementNodes | None = None
         ui.chartButton.connect("clicked(bool)", lambda _on: self._showChart())
         self.forget()
 
-    def images(self) -> dict[str, Any]:
-        """What is to be segmented: name -> volume node, the noisy image first."""
-        choices = self._choices()
-        given = {NOISY: choices.inputVolume, DENOISED: choices.denoisedVolume, REFERENCE: choices.referenceVolume}
-        return {name: node for name, node in given.items() if node is not None}
-
-    def show(self, nodes: dict[str, Any], found: SegmentedImages) -> None:
-        """Put segmentations, table and bars into the scene, and the table into the panel.
-
-        Args:
-            nodes: name -> the volume node that was segmented.
-            found: the worker's answer.
-
-        Raises:
-            InputError: a volume was changed in the meantime.
-        """
-        scene = slicer.mrmlScene
-        for image in found.images:
-            tissues = [Tissue(kind.value, kind.name, tuple(kind.colour), kind.millilitres) for kind in image.classes]
-            segmentation = add_tissues(scene, nodes[image.name], image.labels, tissues)
-            # Three segmentations over one another say nothing: each is shown when the user asks for it.
-            segmentation.GetDisplayNode().SetVisibility(image.name == DENOISED or len(found.images) == 1)
-        agreements = {image.name: _agreement(image) for image in found.images if image.dice}
-        self._nodes = None
-        if agreements:
-            names = [kind.name for kind in found.images[0].classes]
-            self._nodes = add_agreement(scene, nodes[NOISY], names, agreements)
-        self._ui.tissuesResult.text = _table(found)
+    def show(self, segmented: Segmented) -> None:
+        """Put the table into the panel, and let the bars be shown."""
+        self._nodes = segmented.agreement
+        self._ui.tissuesResult.text = _table(segmented.found)
         self._ui.chartButton.enabled = self._nodes is not None
 
     def forget(self) -> None:
@@ -71,11 +40,6 @@ class TissuesSection:
     def _showChart(self) -> None:
         if self._nodes is not None and self._nodes.chart.GetScene() is not None:
             slicer.modules.plots.logic().ShowChartInLayout(self._nodes.chart)
-
-
-def _agreement(image: Tissues) -> Agreement:
-    *classes, mean = (math.nan if value is None else value for value in image.dice)
-    return Agreement(tuple(classes), mean)
 
 
 def _table(found: SegmentedImages) -> str:

@@ -1,10 +1,8 @@
 """The panel: ties the sections, the parameter node and the worker together."""
 
-import shutil
 import sys
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import slicer
@@ -13,20 +11,20 @@ from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
-from MRIDenoiseLib.errors import FAULT, MRIDenoiseError, explain
+from MRIDenoiseLib.errors import CANCELLED, FAULT, MRIDenoiseError, explain
 from MRIDenoiseLib.mrml.comparison import Comparison
 from MRIDenoiseLib.mrml.headers import INSTANCES
 from MRIDenoiseLib.mrml.layouts import register_layouts
 from MRIDenoiseLib.mrml.reading_room import ReadingRoom
-from MRIDenoiseLib.mrml.results import result_of
+from MRIDenoiseLib.mrml.results import reference_of, result_of
 from MRIDenoiseLib.mrml.volumes import acquisition_of
 from MRIDenoiseLib.progress import time_left
 from MRIDenoiseLib.volume import Acquisition
-from MRIDenoiseLib.worker.client import Answer, WorkerClient
 from MRIDenoisePanel.acquisition import AcquisitionSection
 from MRIDenoisePanel.actions import Actions
 from MRIDenoisePanel.comparing import CompareSection
 from MRIDenoisePanel.engine import Engine, sentenceOf
+from MRIDenoisePanel.logic import REQUIREMENTS, MRIDenoiseLogic
 from MRIDenoisePanel.model import ModelSection
 from MRIDenoisePanel.parameters import MRIDenoiseParameterNode
 from MRIDenoisePanel.reading import ReadingSection
@@ -49,7 +47,7 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def __init__(self, parent: Any = None, command: list[str] | None = None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic: Any = None
+        self.logic: MRIDenoiseLogic | None = None
         self._command = command
         self._choices: MRIDenoiseParameterNode | None = None
         self._guiTag: Any = None
@@ -59,8 +57,6 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def setup(self) -> None:
         """Build the panel."""
         ScriptedLoadableModuleWidget.setup(self)
-        from MRIDenoise import MRIDenoiseLogic
-
         window = slicer.util.loadUI(self.resourcePath("UI/MRIDenoise.ui"))
         self.layout.addWidget(window)
         self.ui = slicer.util.childWidgetVariables(window)
@@ -68,24 +64,23 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode") is not None:
             # A scene that was saved during a comparison asks for its layout when it is opened. Without a main window there is none.
             register_layouts(slicer.mrmlScene)
-        self.logic = MRIDenoiseLogic()
-        self.engine = Engine(self._makeClient, self._showState)
+        self.logic = MRIDenoiseLogic(command=self._command)
+        self.engine.onChange = self._showState
         choices: Callable[[], Any] = lambda: self._choices  # noqa: E731
-        self._setup = SetupSection(self.ui, Path(self.resourcePath("requirements.txt")), self._releaseWorker, self._showState)
+        self._setup = SetupSection(self.ui, REQUIREMENTS, self._releaseWorker, self._showState)
         self._model = ModelSection(self.ui, choices, self._modelChanged)
         self._acquisition = AcquisitionSection(self.ui, choices, lambda: self._model.trainedOn, self._showState)
         self._compare = CompareSection(
             self.ui, choices, lambda left: Comparison(slicer.mrmlScene, slicer.app.applicationLogic(), when_left=left)
         )
-        self._tissues = TissuesSection(self.ui, choices)
+        self._tissues = TissuesSection(self.ui)
         self._actions = Actions(
-            self.engine,
+            self.logic,
             choices,
             model=self._model,
             acquisition=self._acquisition,
             compare=self._compare,
             tissues=self._tissues,
-            fileOfInstance=self._fileOfInstance,
             say=self._say,
             guarded=self._guarded,
         )
@@ -107,8 +102,9 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self) -> None:
         """The module goes: so does its worker, after it has finished writing."""
+        self.engine.onChange = lambda: None
         self.engine.finish(SECONDS_TO_FINISH)
-        self.engine.close()
+        self.logic.close()
         self._compare.stop()
         self._reading.stop()
         self._disconnectChoices()
@@ -129,6 +125,11 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for name in [name for name in sys.modules if name.split(".")[0] == "MRIDenoisePanel"]:
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
+
+    @property
+    def engine(self) -> Engine:
+        """What does the logic's jobs, a script's as well as the panel's."""
+        return self.logic.engine
 
     @property
     def ready(self) -> bool:
@@ -177,19 +178,28 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         another = self._seen is None or seen[:1] != self._seen[:1]
         self._seen = seen
         try:
-            acquisition = acquisition_of(volume, self._fileOfInstance) if volume is not None else Acquisition()
+            acquisition = acquisition_of(volume, self.logic.fileOfInstance) if volume is not None else Acquisition()
             self.ui.inputNote.text = ""
         except MRIDenoiseError as error:
             acquisition = Acquisition()
             self.ui.inputNote.text = str(error)
         if restored or not another:
             self._acquisition.restore(acquisition)
+            if restored and self._choices.denoisedVolume is None:
+                self._takeUpResults(volume)
         else:
             self._acquisition.read(acquisition)
-            self._choices.denoisedVolume, self._choices.residualVolume = (
-                result_of(slicer.mrmlScene, volume, role) if volume is not None else None for role in ("denoised", "residual")
-            )
+            self._takeUpResults(volume)
             self._tissues.forget()
+
+    def _takeUpResults(self, volume: Any) -> None:
+        """What a script, or the panel when it showed this volume the last time, has made of it."""
+        choices = self._choices
+        choices.denoisedVolume, choices.residualVolume = (
+            result_of(slicer.mrmlScene, volume, role) if volume is not None else None for role in ("denoised", "residual")
+        )
+        if choices.denoisedVolume is not None and choices.referenceVolume is None:
+            choices.referenceVolume = reference_of(choices.denoisedVolume)
 
     def _watch(self, volume: Any) -> None:
         """A loader adds a volume first and gives it its image and headers afterwards."""
@@ -203,7 +213,7 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _sceneCloses(self, _caller: Any, _event: Any) -> None:
         if not self.engine.lasting:
-            self.engine.close()
+            self.logic.close()
         self._disconnectChoices()
 
     def _sceneClosed(self, _caller: Any, _event: Any) -> None:
@@ -226,7 +236,7 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             status, sentence = explain(error, _("the Python console shows where; try again, and report it"))
             if status == FAULT:
                 traceback.print_exc()
-            self._say(sentenceOf(sentence), wrong=True)
+            self._say(sentenceOf(sentence), wrong=status != CANCELLED)
         self._showState()
 
     def _denoiseOrCancel(self) -> None:
@@ -299,12 +309,6 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not self.engine.busy:
             self.engine.close()
         return not self.engine.busy
-
-    def _makeClient(self, onAnswer: Callable[[Answer], None]) -> WorkerClient:
-        return WorkerClient(self._command or [shutil.which("PythonSlicer") or sys.executable], onAnswer)
-
-    def _fileOfInstance(self, uid: str) -> str:
-        return slicer.dicomDatabase.fileForInstance(uid)
 
 
 def _facts(volume: Any) -> tuple[Any, ...]:

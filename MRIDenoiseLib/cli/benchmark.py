@@ -195,8 +195,9 @@ class _Done:
 def _machine(device: str, precision: list[str] | None, batch: list[int] | None, threads: int) -> _Machine:
     """What the options say, and for what they leave open what this machine does well."""
     from MRIDenoiseLib.evaluation.speed.machine import fast_bfloat16
-    from MRIDenoiseLib.inference.backend import PRECISIONS, choose_precision
+    from MRIDenoiseLib.inference.backend import choose_precision
     from MRIDenoiseLib.inference.device import choose_device
+    from MRIDenoiseLib.inference.settings import PRECISIONS
 
     where = choose_device(device)
     numbers = [_known(name, PRECISIONS, "number format") for name in precision or []]

@@ -18,7 +18,7 @@ from MRIDenoiseLib.errors import Cancelled, SettingsError
 from MRIDenoiseLib.methods import METHODS, MODE, described
 
 if TYPE_CHECKING:
-    from MRIDenoiseLib.inference import Result
+    from MRIDenoiseLib.result import Result
     from MRIDenoiseLib.volume import Acquisition
 
     Method = str
@@ -79,8 +79,12 @@ def denoise(
 ) -> None:
     """Denoise an MR volume: by the regression network, unless another model or method is chosen. Not for diagnosis."""
     from MRIDenoiseLib import io, prompt
+    from MRIDenoiseLib.inference.opening import open_denoiser
+    from MRIDenoiseLib.inference.settings import Settings
 
-    wanted = _slice_range(slices)
+    chosen = {"method": method, "steps": steps, "samples": samples, "fidelity": fidelity, "mode": mode, "sharpness": sharpness}
+    chosen |= {"strength": strength, "seed": seed, "device": device, "precision": precision, "compiled": compiled}
+    settings = Settings.named({**chosen, "slices": _slice_range(slices)})
     refuse_places_that_collide(source, {"OUT": target, "--residual": residual, "--report": report})
     noisy = io.read(source, series=series, echo=echo, volume=volume)
     if not noisy.headers and (series, echo) != (None, None):
@@ -95,18 +99,8 @@ def denoise(
         check_json(report, overwrite=overwrite)
 
     with ProgressDisplay() as progress:
-        progress(0.0, None, "Loading the networks")
         # Torch takes seconds to load: only after the input is known to be good.
-        from MRIDenoiseLib.card import bundled_model
-        from MRIDenoiseLib.models.bundle.quick_import import import_diffusers
-
-        import_diffusers()
-        from MRIDenoiseLib.inference import Denoiser, Settings
-        from MRIDenoiseLib.models.bundle.bundle import Bundle
-
-        chosen = _given(method=method, steps=steps, samples=samples, fidelity=fidelity, mode=mode, sharpness=sharpness, strength=strength)
-        settings = Settings(**chosen, seed=seed, device=device, precision=precision, compiled=compiled, slices=wanted)
-        denoiser = Denoiser(Bundle.load(bundle or bundled_model(), text_later=True), device=device)
+        denoiser = open_denoiser(bundle, device, progress, quick=True)
         with StopRequest() as should_stop:
             result = denoiser(noisy, settings, progress, should_stop)
         progress(1.0, None, "Writing")
@@ -122,11 +116,6 @@ def _slice_range(text: str | None) -> tuple[int, int] | None:
     if not (colon and first.isdecimal() and last.isdecimal()):
         raise SettingsError(f"--slices takes two slice numbers like 10:20, not '{text}'.")
     return int(first), int(last)
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    """The options the user gave: those left out keep what the model's card recommends."""
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def _write(result: Result, target: Path, residual: Path | None, report: Path | None, *, overwrite: bool) -> None:

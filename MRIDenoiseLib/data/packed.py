@@ -10,14 +10,14 @@ import lzma
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from MRIDenoiseLib.data.manifest import CleanVolume, ManifestRow, manifest_acquisition
+from MRIDenoiseLib.data.manifest import CleanVolume, LeftOut, ManifestRow, manifest_acquisition
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.io.atomic import json_text
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField
@@ -29,7 +29,22 @@ MARGIN = 12
 """Pixels of air that stay around the body."""
 
 
-def write_packed(volumes: Sequence[CleanVolume], folder: Path) -> None:
+@dataclass(frozen=True)
+class Packed:
+    """What a packed folder holds, and what a model's card has to say of the data that it was packed from.
+
+    Args:
+        volumes: to learn from.
+        kept_out: the patients whom the manifests keep for tests.
+        left_out: volumes of others that are no target, and why.
+    """
+
+    volumes: Sequence[CleanVolume]
+    kept_out: Sequence[str] = ()
+    left_out: Sequence[LeftOut] = ()
+
+
+def write_packed(packed: Packed, folder: Path) -> None:
     """Pack volumes into a new folder, one file each beside :data:`INDEX`.
 
     Raises:
@@ -37,29 +52,31 @@ def write_packed(volumes: Sequence[CleanVolume], folder: Path) -> None:
     """
     folder.mkdir(parents=True)
     index = []
-    for number, volume in enumerate(volumes):
+    for number, volume in enumerate(packed.volumes):
         cut = _around(volume.body)
         slices = np.round(volume.slices[cut].clip(0) / STEP).clip(0, np.iinfo(np.uint16).max).astype("<u2")
         data = lzma.compress(slices.tobytes() + np.packbits(volume.body[cut]).tobytes(), preset=3)
         name = f"{number:03d}.xz"
         (folder / name).write_bytes(data)
-        told = {"file": name, "sha256": sha256(data).hexdigest(), "shape": slices.shape, "slice_spacing": volume.slice_spacing}
-        told |= {"coarsening": volume.coarsening, "plane": asdict(volume.acquisition.plane), "row": asdict(volume.row)}
-        index.append(told)
-    (folder / INDEX).write_text(json_text(index), encoding="utf-8")
+        entry = {"file": name, "sha256": sha256(data).hexdigest(), "shape": slices.shape, "slice_spacing": volume.slice_spacing}
+        entry |= {"coarsening": volume.coarsening, "plane": asdict(volume.acquisition.plane), "row": asdict(volume.row)}
+        index.append(entry)
+    told = {"kept_out": list(packed.kept_out), "left_out": [asdict(one) for one in packed.left_out], "volumes": index}
+    (folder / INDEX).write_text(json_text(told), encoding="utf-8")
 
 
-def read_packed(folder: Path) -> list[CleanVolume]:
+def read_packed(folder: Path) -> Packed:
     """What :func:`write_packed` packed.
 
     Raises:
         InputError: a file is missing or damaged.
     """
     try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        told = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         # Unpacking leaves Python's lock alone, so threads are enough.
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            return list(threads.map(lambda told: _read(folder, told), index))
+            volumes = list(threads.map(lambda one: _read(folder, one), told["volumes"]))
+        return Packed(volumes, tuple(map(str, told["kept_out"])), tuple(LeftOut(**one) for one in told["left_out"]))
     except (OSError, ValueError, KeyError, TypeError, lzma.LZMAError) as error:
         raise InputError(f"{folder} holds packed volumes that are damaged; pack them again") from error
 

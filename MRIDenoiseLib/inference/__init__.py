@@ -1,10 +1,57 @@
-"""A noisy volume in, a denoised one out: ``Denoiser(bundle)(volume, settings)``."""
+"""A noisy volume in, a denoised one out: ``Denoiser(bundle)(volume, settings)``.
 
-from MRIDenoiseLib.inference.batch import Method, SliceBatch, watched
-from MRIDenoiseLib.inference.binder import bound, method_of
-from MRIDenoiseLib.inference.denoiser import Denoiser, Result
-from MRIDenoiseLib.inference.models import ModelSet
-from MRIDenoiseLib.inference.settings import Settings
-from MRIDenoiseLib.methods import METHODS
+Each name below is imported when it is first used: what may be set is known without torch, and :func:`.opening.open_denoiser` can
+say how the libraries of the networks are imported.
+"""
 
-__all__ = ["METHODS", "Denoiser", "Method", "ModelSet", "Result", "Settings", "SliceBatch", "bound", "method_of", "watched"]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from MRIDenoiseLib.inference.batch import Method, SliceBatch, watched
+    from MRIDenoiseLib.inference.binder import bound, method_of
+    from MRIDenoiseLib.inference.denoiser import Denoiser
+    from MRIDenoiseLib.inference.models import ModelSet
+    from MRIDenoiseLib.inference.opening import open_denoiser
+    from MRIDenoiseLib.inference.settings import Settings
+    from MRIDenoiseLib.methods import METHODS
+    from MRIDenoiseLib.result import Result
+
+__all__ = [
+    "METHODS",
+    "Denoiser",
+    "Method",
+    "ModelSet",
+    "Result",
+    "Settings",
+    "SliceBatch",
+    "bound",
+    "method_of",
+    "open_denoiser",
+    "watched",
+]
+
+_HOMES = {
+    "METHODS": "MRIDenoiseLib.methods",
+    "Denoiser": "MRIDenoiseLib.inference.denoiser",
+    "Method": "MRIDenoiseLib.inference.batch",
+    "ModelSet": "MRIDenoiseLib.inference.models",
+    "Result": "MRIDenoiseLib.result",
+    "Settings": "MRIDenoiseLib.inference.settings",
+    "SliceBatch": "MRIDenoiseLib.inference.batch",
+    "bound": "MRIDenoiseLib.inference.binder",
+    "method_of": "MRIDenoiseLib.inference.binder",
+    "open_denoiser": "MRIDenoiseLib.inference.opening",
+    "watched": "MRIDenoiseLib.inference.batch",
+}
+"""Name -> module that is imported when the name is first used."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

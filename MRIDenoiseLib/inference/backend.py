@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from MRIDenoiseLib.inference.device import is_out_of_memory
+from MRIDenoiseLib.inference.settings import Precision
 from MRIDenoiseLib.models.conditioning import Conditioning
-
-Precision = Literal["auto", "float32", "bfloat16"]
-PRECISIONS: tuple[Precision, ...] = ("auto", "float32", "bfloat16")
 
 BUCKET = 64
 """Rows and columns of compiled networks are multiples of this, so that few sizes are ever compiled."""

@@ -27,33 +27,12 @@ from MRIDenoiseLib.models.noise_estimator import SMALLEST_TOLD
 from MRIDenoiseLib.progress import Pace, Progress, ShouldStop
 from MRIDenoiseLib.prompt import acquisition_warnings, describe
 from MRIDenoiseLib.prompt.acceleration import DEFAULT_RATIO
+from MRIDenoiseLib.result import Result
 from MRIDenoiseLib.sampling import Schedule, SharedNoise
 from MRIDenoiseLib.volume import Volume
 
 BRIGHTEST_ESTIMATE = 1.5
 """Network units an estimate may always reach; further only as far as the volume itself does, so nothing bright is clipped."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run gives.
-
-    Args:
-        volume: the denoised volume, in the input's units and geometry.
-        noisy: the input.
-        noise_level: standard deviation of the input's noise inside the body, in its own units.
-        report: a JSON-ready account of the run.
-    """
-
-    volume: Volume
-    noisy: Volume
-    noise_level: float
-    report: dict[str, Any]
-
-    @property
-    def residual(self) -> Volume:
-        """Input minus output, signed, so stored as float32; zero where nothing was computed. Subtracted when asked for."""
-        return self.noisy.minus(self.volume)
 
 
 @dataclass(frozen=True)

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from MRIDenoiseLib.card import bundled_model
-from MRIDenoiseLib.inference.denoiser import Denoiser
-from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.progress import Progress
+
+if TYPE_CHECKING:
+    from MRIDenoiseLib.inference.denoiser import Denoiser
 
 
-def open_denoiser(folder: str | Path | None = None, device: str = "auto") -> Denoiser:
+def open_denoiser(
+    folder: str | Path | None = None, device: str = "auto", progress: Progress | None = None, *, quick: bool = False
+) -> Denoiser:
     """Load a model once; what comes back denoises one volume after the other.
 
     Args:
         folder: of the model; None takes the one that comes with the program.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``mps``.
+        progress: told that the networks are being loaded, which takes seconds the first time.
+        quick: import no more of diffusers than the networks need, which takes a fraction of the time; for processes that only
+            denoise, see :func:`~MRIDenoiseLib.models.bundle.quick_import.import_diffusers`.
 
     Returns:
         To be called with a volume, and with :class:`~MRIDenoiseLib.inference.settings.Settings` where the model's
-        recommendation is not wanted; gives a :class:`~MRIDenoiseLib.inference.denoiser.Result`.
+        recommendation is not wanted; gives a :class:`~MRIDenoiseLib.result.Result`.
 
     Raises:
         BundleError: there is no model, or one of its files is damaged.
@@ -34,4 +42,14 @@ def open_denoiser(folder: str | Path | None = None, device: str = "auto") -> Den
         >>> 0 < result.report["noise_removed"] < 1
         True
     """
-    return Denoiser(Bundle.load(Path(folder) if folder is not None else bundled_model()), device=device)
+    if progress is not None:
+        progress(0.0, None, "Loading the networks")
+    if quick:
+        from MRIDenoiseLib.models.bundle.quick_import import import_diffusers
+
+        import_diffusers()
+    # Here and not above: they import diffusers.
+    from MRIDenoiseLib.inference.denoiser import Denoiser
+    from MRIDenoiseLib.models.bundle.bundle import Bundle
+
+    return Denoiser(Bundle.load(folder or bundled_model(), text_later=True), device=device)

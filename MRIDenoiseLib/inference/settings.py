@@ -1,17 +1,17 @@
-"""What the user may choose about a denoising run, and how open choices are filled in."""
+"""What the user may choose about a denoising run, and how open choices are filled in. Nothing here loads torch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
 from MRIDenoiseLib.errors import BundleError, SettingsError
-from MRIDenoiseLib.inference.backend import PRECISIONS, Precision
-from MRIDenoiseLib.methods import METHODS, OPTIONS
-from MRIDenoiseLib.sampling.fidelity_guided import Mode
+from MRIDenoiseLib.methods import METHODS, OPTIONS, Mode
 
 LARGEST_BATCH = 1000
+Precision = Literal["auto", "float32", "bfloat16"]
+PRECISIONS: tuple[Precision, ...] = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,21 @@ class Settings:
             raise SettingsError(f"the seed must be a whole number from 0 to 2^63 - 1, not {self.seed}")
         if self.slices is not None and not 0 <= self.slices[0] < self.slices[1]:
             raise SettingsError(f"slices A:B need 0 <= A < B, not {self.slices[0]}:{self.slices[1]}")
+
+    @classmethod
+    def named(cls, chosen: Mapping[str, Any]) -> Settings:
+        """Settings from names and values, as a message or a script gives them; what is None stays open.
+
+        Raises:
+            SettingsError: a name that is none, a value of another kind, or one that cannot work.
+        """
+        known = [one.name for one in fields(cls)]
+        if unknown := sorted(set(chosen) - set(known)):
+            raise SettingsError(f"unknown setting {unknown[0]!r}: choose among {', '.join(known)}")
+        try:
+            return cls(**{name: value for name, value in chosen.items() if value is not None})
+        except TypeError as error:
+            raise SettingsError("a setting has a value of the wrong kind, such as a word in the place of a number") from error
 
     def resolved(self, default_method: str, default_settings: Mapping[str, Any], *, on_gpu: bool = False) -> Settings:
         """The same with every choice the method needs made: the user's, else the bundle's, else the method's own.

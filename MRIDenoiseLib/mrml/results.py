@@ -14,7 +14,8 @@ from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.io.geometry import check_voxels, same_grid
 from MRIDenoiseLib.io.images import stored_as
-from MRIDenoiseLib.mrml.placing import all_or_nothing, made_from, place_beside
+from MRIDenoiseLib.mrml.headers import INSTANCES
+from MRIDenoiseLib.mrml.placing import all_or_nothing, made_from, place_beside, source_of
 from MRIDenoiseLib.mrml.volumes import grid_of
 from MRIDenoiseLib.volume import Volume
 
@@ -24,6 +25,8 @@ ROLE = "MRIDenoise.role"
 SETTINGS = "MRIDenoise.settings"
 BUNDLE = "MRIDenoise.bundle"
 MARK = "MRIDenoise.notForDiagnosticUse"
+RESIDUAL, REFERENCE = "MRIDenoise.residual", "MRIDenoise.reference"
+"""Roles of the node references from a denoised image to what was taken away, and to a clean image of the same thing."""
 
 GREY = "vtkMRMLColorTableNodeGrey"
 
@@ -60,6 +63,9 @@ def add_results(
     denoised: Volume,
     residual: Volume | None = None,
     account: Account | None = None,
+    *,
+    into: slicer.vtkMRMLScalarVolumeNode | None = None,
+    reference: slicer.vtkMRMLScalarVolumeNode | None = None,
 ) -> ResultNodes:
     """Put a denoised image, and what was taken away from it, beside its source in the scene; all of it or nothing.
 
@@ -74,20 +80,37 @@ def add_results(
         denoised: on the source's grid.
         residual: noisy minus denoised, on the source's grid.
         account: how it came about.
+        into: a volume node that becomes the denoised one, with its residual where it has one of this source; what it held is
+            gone. A new node when not given.
+        reference: a clean image of the same thing, which the denoised node then refers to.
 
     Raises:
-        InputError: an image lies on another grid than the source, or is not finite.
+        InputError: an image lies on another grid than the source, or is not finite; or ``into`` cannot take it.
     """
     for volume in (denoised, residual):
         if volume is not None:
             _check_fits(volume, source)
+    if into is not None:
+        check_output(into, source)
     with all_or_nothing(scene):
-        clean = _add_image(scene, source, denoised, "denoised", account)
+        clean = _add_image(scene, source, denoised, "denoised", account, into)
         noise = None
         if residual is not None:
-            noise = _add(scene, source, residual.voxels, "residual", account)
+            earlier = clean.GetNodeReference(RESIDUAL)
+            again = earlier if earlier is not None and source_of(earlier) is source else None
+            noise = _add(scene, source, residual.voxels, "residual", account, again)
             _show_about_zero(noise, residual.voxels)
+        clean.SetNodeReferenceID(RESIDUAL, noise.GetID() if noise is not None else None)
+        clean.SetNodeReferenceID(REFERENCE, reference.GetID() if reference is not None else None)
     return ResultNodes(clean, noise)
+
+
+def check_output(node: slicer.vtkMRMLNode, source: slicer.vtkMRMLNode) -> None:
+    """Raise InputError unless a node can take the result for an image."""
+    if node.GetClassName() != "vtkMRMLScalarVolumeNode":
+        raise InputError(f"{node.GetName() or 'the output'} cannot hold the result; choose a scalar volume as output")
+    if node is source:
+        raise InputError("the output is the noisy volume itself, which would be lost; choose another")
 
 
 def add_preview(
@@ -117,6 +140,16 @@ def result_of(scene: slicer.vtkMRMLScene, source: slicer.vtkMRMLNode, role: Role
     return found[-1] if found else None
 
 
+def residual_of(result: slicer.vtkMRMLNode) -> slicer.vtkMRMLNode | None:
+    """What was taken away to make a denoised image, or None where it is not in the scene."""
+    return result.GetNodeReference(RESIDUAL)
+
+
+def reference_of(result: slicer.vtkMRMLNode) -> slicer.vtkMRMLNode | None:
+    """The clean image that a denoised one was made to be compared with, or None."""
+    return result.GetNodeReference(REFERENCE)
+
+
 def role_of(node: slicer.vtkMRMLNode) -> str:
     """What a node is among our results: ``denoised``, ``residual``, ``preview`` or, where it is none, empty."""
     return node.GetAttribute(ROLE) or ""
@@ -137,21 +170,33 @@ def _check_fits(volume: Volume, source: slicer.vtkMRMLScalarVolumeNode) -> None:
 
 
 def _add_image(
-    scene: slicer.vtkMRMLScene, source: slicer.vtkMRMLScalarVolumeNode, image: Volume, role: Role, account: Account | None
+    scene: slicer.vtkMRMLScene,
+    source: slicer.vtkMRMLScalarVolumeNode,
+    image: Volume,
+    role: Role,
+    account: Account | None,
+    into: slicer.vtkMRMLScalarVolumeNode | None = None,
 ) -> slicer.vtkMRMLScalarVolumeNode:
     """An image that looks like its source."""
     kind = slicer.util.arrayFromVolume(source).dtype.name
-    node = _add(scene, source, stored_as(image.voxels, kind), role, account)
+    node = _add(scene, source, stored_as(image.voxels, kind), role, account, into)
     _copy_look(source, node)
     return node
 
 
 def _add(
-    scene: slicer.vtkMRMLScene, source: slicer.vtkMRMLNode, voxels: np.ndarray, role: Role, account: Account | None
+    scene: slicer.vtkMRMLScene,
+    source: slicer.vtkMRMLNode,
+    voxels: np.ndarray,
+    role: Role,
+    account: Account | None,
+    into: slicer.vtkMRMLScalarVolumeNode | None = None,
 ) -> slicer.vtkMRMLScalarVolumeNode:
     account = account or Account()
-    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(f"{source.GetName()} {role}"))
+    node = into or scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(f"{source.GetName()} {role}"))
     node.CopyOrientation(source)
+    # A copy of the source, which an output often is, names the source's files.
+    node.RemoveAttribute(INSTANCES)
     # Before it has an image: with one, a display node looks for a window of its own, which takes longer than all the rest.
     node.CreateDefaultDisplayNodes()
     node.GetDisplayNode().SetAutoWindowLevel(False)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
-from MRIDenoiseLib.methods import FIDELITY_OF_MODE, T_MIN
+from MRIDenoiseLib.methods import FIDELITY_OF_MODE, T_MIN, Mode
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.sampling.interfaces import Callback, DenoiserNetwork, ImageNetwork, Limits, NoiseSource, centre
 from MRIDenoiseLib.sampling.schedule import Schedule
-
-Mode = Literal["tuned", "paper"]
 
 PRIOR_WEIGHT = {"tuned": 1.0, "paper": 0.25}
 """Weight of the denoiser's pull. 0.25 is the paper's lambda_3 and RED-diff's own default."""

@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
+from MRIDenoiseLib.methods import Mode
 from MRIDenoiseLib.models.conditioning import Conditioning
-from MRIDenoiseLib.sampling.fidelity_guided import Mode, fidelity_guided
+from MRIDenoiseLib.sampling.fidelity_guided import fidelity_guided
 from MRIDenoiseLib.sampling.interfaces import DenoiserNetwork, undegraded
 from MRIDenoiseLib.sampling.schedule import Schedule
 

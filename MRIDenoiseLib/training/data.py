@@ -163,7 +163,10 @@ def open_data(
                 )
             stores.append(store)
         elif (folder / PACKED).is_file():
-            volumes += read_packed(folder)
+            packed = read_packed(folder)
+            volumes += packed.volumes
+            kept_out += [subject for subject in packed.kept_out if subject not in kept_out]
+            fallen += packed.left_out
         elif (folder / MANIFEST).is_file():
             rows = training_rows(folder)
             if not rows:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from MRIDenoiseLib.result import Result
 from MRIDenoiseLib.volume import Volume
 from MRIDenoiseLib.worker.exchange import remove_exchange, share_volume, take_array
 from MRIDenoiseLib.worker.process import WorkerError, WorkerProcess
@@ -45,6 +46,7 @@ PATIENCE = 0.7
 """Seconds a cancelled job gets to stop by itself; then the worker is ended, and the next job starts another."""
 START_PATIENCE = 120.0
 """Seconds a worker gets to say that it is there."""
+BUSY = "the worker is busy; wait for it or cancel"
 
 
 class State(Enum):
@@ -55,22 +57,6 @@ class State(Enum):
     READY = "ready"
     BUSY = "busy"
     CANCELLING = "cancelling"
-
-
-@dataclass(frozen=True)
-class DenoisedVolume:
-    """What denoising gave; see :class:`MRIDenoiseLib.inference.Result`."""
-
-    job: int
-    volume: Volume
-    noisy: Volume
-    noise_level: float
-    report: dict[str, Any]
-
-    @property
-    def residual(self) -> Volume:
-        """Input minus output, signed, float32; zero where nothing was computed. Subtracted when asked for: a preview needs none."""
-        return self.noisy.minus(self.volume)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +79,7 @@ class SegmentedImages:
     mask: str
 
 
-Answer = Progress | Loaded | DenoisedVolume | SegmentedImages | Saved | Failed
+Answer = Progress | Loaded | Result | SegmentedImages | Saved | Failed
 
 
 class WorkerClient:
@@ -246,7 +232,7 @@ class WorkerClient:
 
     def _ask(self, request: Callable[[int, Path], Request]) -> int:
         if self._current is not None:
-            raise WorkerError("the worker is busy; wait for it or cancel")
+            raise WorkerError(BUSY)
         if self._process is not None and not self._process.running:
             self._stop("")  # it died while it had nothing to do
         if self._process is None:
@@ -257,7 +243,7 @@ class WorkerClient:
             line = encode(request(self._jobs, self._process.folder))
         except OSError as error:
             raise WorkerError(f"there is no room for the voxels in the folder for temporary files ({error.strerror})") from error
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise WorkerError("the volume's position, its report or a setting holds a value that is no number") from error
         self._current = self._jobs
         if self.state is State.READY:
@@ -310,7 +296,7 @@ def _arrived(event: Loaded | Denoised | Segmented | Saved | Failed, folder: Path
             raise ProtocolError("the worker's answer does not fit the volume that it was sent; start again")
         voxels = noisy.voxels.copy()
         voxels[box] = part
-        return DenoisedVolume(event.job, noisy.with_voxels(voxels), noisy, event.noise_level, event.report)
+        return Result(noisy.with_voxels(voxels), noisy, event.noise_level, event.report)
     if isinstance(event, Segmented):
         images = [Tissues(one.name, take_array(folder, one.labels, np.uint8), one.classes, one.dice) for one in event.tissues]
         return SegmentedImages(event.job, images, event.anatomical, event.mask)

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MRIDenoiseLib.errors import InputError, SettingsError
+from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.progress import Progress, ShouldStop
 from MRIDenoiseLib.worker.exchange import share_array, take_volume
 from MRIDenoiseLib.worker.protocol import (
@@ -69,27 +70,16 @@ class Jobs:
 
     def _denoiser(self, bundle: str | None, device: str, progress: Progress) -> Denoiser:
         if self._ready is None or self._ready[0] != (bundle, device):
-            progress(0.0, None, "Loading the networks")
-            from MRIDenoiseLib.card import bundled_model
-            from MRIDenoiseLib.models.bundle.quick_import import import_diffusers
-
-            import_diffusers()
-            from MRIDenoiseLib.inference import Denoiser
-            from MRIDenoiseLib.models.bundle.bundle import Bundle
+            from MRIDenoiseLib.inference.opening import open_denoiser
 
             self._ready = None  # two models at once may not fit
-            self._ready = (bundle, device), Denoiser(Bundle.load(bundle or bundled_model(), text_later=True), device=device)
+            self._ready = (bundle, device), open_denoiser(bundle, device, progress, quick=True)
         return self._ready[1]
 
     def _denoise(self, job: Denoise, progress: Progress, should_stop: ShouldStop) -> Denoised:
         volume = take_volume(job.volume, self._folder)
+        settings = Settings.named(job.settings)
         model = self._denoiser(job.bundle, job.device, progress)
-        from MRIDenoiseLib.inference import Settings
-
-        try:
-            settings = Settings(**job.settings)
-        except TypeError as error:
-            raise SettingsError("the panel asked for a setting that this version does not know") from error
         box = [[0, size] for size in volume.voxels.shape]
         if job.region is not None:
             box = _checked_region(volume.voxels.shape, job.region)

@@ -120,3 +120,21 @@ def test_a_slice_is_seen_once_on_a_processor_and_four_times_on_a_gpu_unless_some
 def test_a_number_out_of_range_is_called_what_it_is(given, said):
     with pytest.raises(SettingsError, match=said):
         Settings(**given)
+
+
+def test_settings_may_come_by_name_and_what_is_none_stays_open():
+    assert Settings.named({"method": "ddim", "steps": 7, "fidelity": None}) == Settings(method="ddim", steps=7)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ({"stepz": 5}, "unknown setting 'stepz': choose among method, steps,"),
+        ({"steps": "ten"}, "a value of the wrong kind"),
+        ({"method": "magic"}, "unknown method 'magic'"),
+        ({"strength": 2}, "at most 1, not 2"),
+    ],
+)
+def test_a_name_or_value_that_cannot_be_set_is_one_sentence(chosen, said):
+    with pytest.raises(SettingsError, match=said):
+        Settings.named(chosen)

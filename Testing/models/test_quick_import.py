@@ -41,3 +41,16 @@ def test_a_diffusers_that_cannot_do_without_is_imported_as_usual(tiny_bundle):
     needy = "quick_import._no_compiler = lambda: None; quick_import.import_diffusers()"
     fallen_back = run(needy, str(tiny_bundle))
     assert "torch._dynamo" in fallen_back[0] and float(fallen_back[1].split()[0]) != 0
+
+
+def test_a_denoiser_opened_quickly_leaves_the_compiler_and_the_text_encoders_libraries_alone(tiny_bundle):
+    program = (
+        "import sys; from MRIDenoiseLib.inference import open_denoiser\n"
+        "said = []; open_denoiser(sys.argv[1], 'cpu', lambda *told: said.append(told), quick=sys.argv[2] == 'quick')\n"
+        "print('torch._dynamo' in sys.modules, 'transformers' in sys.modules, said)"
+    )
+    for how, compiler in (("quick", "False"), ("usual", "True")):
+        command = [sys.executable, "-W", "ignore", "-c", program, str(tiny_bundle), how]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split(maxsplit=2)
+        assert said[0] == compiler and "Loading the networks" in said[2]
+        assert how == "usual" or said[1] == "False"

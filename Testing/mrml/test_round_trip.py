@@ -11,8 +11,9 @@ import slicer
 
 from MRIDenoiseLib import io, mrml
 from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.result import Result
 from MRIDenoiseLib.volume import Volume
-from MRIDenoiseLib.worker.client import DenoisedVolume, WorkerClient
+from MRIDenoiseLib.worker.client import WorkerClient
 from MRIDenoiseLib.worker.protocol import Progress
 
 SHAPE = (6, 40, 36)
@@ -38,7 +39,7 @@ def denoise(identity_bundle):
     answers: list = []
     client = WorkerClient([sys.executable], answers.append)
 
-    def run(volume: Volume) -> DenoisedVolume:
+    def run(volume: Volume) -> Result:
         client.denoise(volume, {}, bundle=identity_bundle, device="cpu")
         began = time.monotonic()
         while not (answers and not isinstance(answers[-1], Progress)):
@@ -46,7 +47,7 @@ def denoise(identity_bundle):
             client.poll()
             time.sleep(0.01)
         answer = answers.pop()
-        assert isinstance(answer, DenoisedVolume), answer
+        assert isinstance(answer, Result), answer
         return answer
 
     yield run

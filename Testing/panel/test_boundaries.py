@@ -10,7 +10,7 @@ MODULE = Path(__file__).resolve().parents[2] / "MRIDenoise"
 FILES = sorted(MODULE.rglob("*.py"))
 OF_THE_LIBRARY = {
     *("card", "errors", "io", "methods", "mrml", "progress", "prompt", "reader_study", "segmentation.dice", "volume"),
-    *("worker.client", "worker.protocol"),
+    *("inference.settings", "result", "worker.client", "worker.protocol"),
 }
 OTHERS = {"qt", "ctk", "vtk", "slicer", "numpy", "packaging", "psutil", "SampleData", "PyTorchUtils", "MRIDenoise", "MRIDenoisePanel"}
 """packaging comes with Slicer; psutil and PyTorchUtils may be missing and are imported where they are used."""

@@ -21,6 +21,7 @@ MISTAKES = {
     "a button that is connected to nothing": (WIDGET, "self.ui.denoiseButton.connect", "(lambda *_: None)"),
     "a type that does not fit its widget": ("MRIDenoisePanel/parameters.py", "seed: Annotated[int", "seed: Annotated[float"),
     "an observer that is forgotten": (WIDGET, "self.addObserver(volume, vtk", "(lambda *_: None)(volume, vtk"),
+    "a job that the client does not know": ("MRIDenoisePanel/logic.py", "client.denoise(", "client.denoize("),
     "torch in the module": ("MRIDenoisePanel/engine.py", "import qt", "import qt\nimport torch"),
 }
 

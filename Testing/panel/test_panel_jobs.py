@@ -110,10 +110,10 @@ def test_a_name_without_an_ending_gets_one_and_replaces_nothing(slicer_app, pane
 def test_an_error_that_nobody_expected_leaves_a_panel_that_works(slicer_app, panel, monkeypatch):
     choose(panel, add_volume("noisy"))
 
-    def no_memory(*_):
+    def no_memory(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr(sys.modules["MRIDenoisePanel.actions"], "add_results", no_memory)
+    monkeypatch.setattr(sys.modules["MRIDenoisePanel.logic"], "add_results", no_memory)
     assert "not enough memory" in run(slicer_app, panel, panel.ui.denoiseButton)
     assert panel.ui.denoiseButton.text == "Denoise" and panel.ui.denoiseButton.enabled
 
@@ -121,8 +121,13 @@ def test_an_error_that_nobody_expected_leaves_a_panel_that_works(slicer_app, pan
 def test_an_answer_is_let_go_of_when_it_has_been_delivered(slicer_app, panel, monkeypatch):
     choose(panel, add_volume("noisy"))
     kept = []
-    take = panel._actions._denoised
-    monkeypatch.setattr(panel._actions, "_denoised", lambda node, answer: (kept.append(weakref.ref(answer)), take(node, answer)))
+    take = panel.logic._addResults
+
+    def watched(node, output, reference, answer):
+        kept.append(weakref.ref(answer))
+        return take(node, output, reference, answer)
+
+    monkeypatch.setattr(panel.logic, "_addResults", watched)
     run(slicer_app, panel, panel.ui.denoiseButton)
     gc.collect()
     assert kept and kept[0]() is None

@@ -32,7 +32,8 @@ def test_what_was_packed_is_unpacked_on_the_machine(portions, tmp_path, monkeypa
     assert not begin_training._is_unpacked()
     begin_training._unpack()
     assert begin_training._is_unpacked()
-    assert [volume.row.subject for volume in read_packed(tmp_path / "unpacked" / "data")] == ["s0", "s1"], "no kept-out patient"
+    packed = read_packed(tmp_path / "unpacked" / "data")
+    assert [volume.row.subject for volume in packed.volumes] == ["s0", "s1"] and packed.kept_out == ("ms12",), "named, and not learned from"
     own, packed = (folder / "MRIDenoiseLib" / "errors.py" for folder in (pack_training.ROOT, tmp_path / "unpacked" / "code"))
     assert own.read_bytes() == packed.read_bytes() and (tmp_path / "unpacked" / "recipe.yaml").is_file()
     assert (portions / "begin_training.py").is_file()

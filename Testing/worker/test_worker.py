@@ -17,9 +17,10 @@ from worker_listener import Listener, head
 from MRIDenoiseLib import io
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.result import Result
 from MRIDenoiseLib.segmentation import TissueSettings, dice, segment
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField
-from MRIDenoiseLib.worker.client import DenoisedVolume, SegmentedImages, State, WorkerError
+from MRIDenoiseLib.worker.client import SegmentedImages, State, WorkerError
 from MRIDenoiseLib.worker.process_tree import is_running
 from MRIDenoiseLib.worker.protocol import Failed, Loaded, Progress, Saved
 
@@ -68,7 +69,7 @@ def test_a_volume_comes_back_as_the_library_denoises_it(warm, tiny_bundle, noisy
     job = warm.client.denoise(noisy, {"seed": 3}, bundle=tiny_bundle, device="cpu")
     assert warm.client.state is State.BUSY
     answer = warm.answer()
-    assert isinstance(answer, DenoisedVolume) and answer.job == job and warm.client.state is State.READY
+    assert isinstance(answer, Result) and warm.client.state is State.READY
     expected = Denoiser(Bundle.load(tiny_bundle), "cpu")(noisy, Settings(seed=3))
     assert np.abs(answer.volume.voxels - expected.volume.voxels).max() <= 1e-4 * noisy.voxels.max()
     assert np.abs(answer.residual.voxels - expected.residual.voxels).max() <= 1e-4 * noisy.voxels.max()
@@ -175,7 +176,7 @@ def test_a_derived_series_is_written_from_a_node_that_is_stored_the_other_way_ro
 
 @pytest.mark.parametrize(
     ("settings", "words"),
-    [({"method": "magic"}, "unknown method"), ({"slices": (5, 99)}, "outside the volume"), ({"colour": 1}, "does not know")],
+    [({"method": "magic"}, "unknown method"), ({"slices": (5, 99)}, "outside the volume"), ({"colour": 1}, "unknown setting")],
 )
 def test_a_bad_setting_is_one_sentence_and_the_worker_goes_on(warm, tiny_bundle, noisy, settings, words):
     warm.client.denoise(noisy, settings, bundle=tiny_bundle, device="cpu")
@@ -183,7 +184,7 @@ def test_a_bad_setting_is_one_sentence_and_the_worker_goes_on(warm, tiny_bundle,
     assert isinstance(answer, Failed) and words in answer.sentence and not (answer.fault or answer.cancelled)
     pid = warm.pid
     warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
-    assert isinstance(warm.answer(), DenoisedVolume) and warm.pid == pid
+    assert isinstance(warm.answer(), Result) and warm.pid == pid
 
 
 def test_a_model_that_is_none_is_one_sentence(listener, tmp_path):
@@ -209,7 +210,7 @@ def test_a_job_is_cancelled_between_two_steps_and_the_worker_stays_warm(warm, ti
     assert isinstance(answer, Failed) and answer.cancelled
     assert warm.client.state is State.READY
     warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
-    assert isinstance(warm.answer(), DenoisedVolume) and warm.pid == pid
+    assert isinstance(warm.answer(), Result) and warm.pid == pid
 
 
 def test_a_worker_that_does_not_hear_the_cancel_is_ended_and_the_next_job_starts_another(own, tiny_bundle, noisy):
@@ -223,7 +224,7 @@ def test_a_worker_that_does_not_hear_the_cancel_is_ended_and_the_next_job_starts
     assert isinstance(answer, Failed) and answer.cancelled and time.monotonic() - began < 1
     assert own.client.state is State.STOPPED and gone(pid)
     own.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
-    assert isinstance(own.answer(), DenoisedVolume)
+    assert isinstance(own.answer(), Result)
 
 
 def test_a_cancel_while_it_starts_is_heard(listener, tiny_bundle, noisy):
@@ -242,7 +243,7 @@ def test_a_killed_worker_is_one_sentence_and_the_next_job_works(own, tiny_bundle
     assert isinstance(answer, Failed) and answer.fault and "ended unexpectedly" in answer.sentence and "\n" not in answer.sentence
     assert not folder.exists()
     own.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
-    assert isinstance(own.answer(), DenoisedVolume)
+    assert isinstance(own.answer(), Result)
 
 
 def test_a_worker_that_died_while_it_had_nothing_to_do_is_replaced_without_a_word(own, tiny_bundle, noisy):
@@ -250,7 +251,7 @@ def test_a_worker_that_died_while_it_had_nothing_to_do_is_replaced_without_a_wor
     psutil.Process(pid).kill()
     assert gone(pid)
     own.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
-    assert isinstance(own.answer(), DenoisedVolume)
+    assert isinstance(own.answer(), Result)
 
 
 def test_a_worker_that_dies_at_start_says_its_last_words():
@@ -283,7 +284,7 @@ def test_a_broken_line_to_the_worker_is_answered_and_survived(own, tiny_bundle, 
     own.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
     assert isinstance(own.answer(), Failed)
     own.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
-    assert isinstance(own.answer(), DenoisedVolume) and own.pid == pid
+    assert isinstance(own.answer(), Result) and own.pid == pid
 
 
 def test_what_a_library_prints_does_not_break_the_conversation(tiny_bundle, noisy):
@@ -294,7 +295,7 @@ def test_what_a_library_prints_does_not_break_the_conversation(tiny_bundle, nois
     listener = Listener([sys.executable, "-c", program])
     try:
         listener.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
-        assert isinstance(listener.answer(), DenoisedVolume)
+        assert isinstance(listener.answer(), Result)
     finally:
         listener.client.close()
 
@@ -310,7 +311,7 @@ def test_behind_a_launcher_as_in_slicer_both_processes_end(tiny_bundle, noisy):
     listener.client.cancel()
     assert listener.answer().cancelled
     listener.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
-    assert isinstance(listener.answer(), DenoisedVolume)
+    assert isinstance(listener.answer(), Result)
     pids = {launcher, worker, *listener.client.process.pids}
     listener.client.close()
     assert all(gone(pid) for pid in pids)
@@ -341,7 +342,7 @@ def test_nothing_is_imported_from_the_folder_that_the_owner_was_started_in(tiny_
     listener = Listener()
     try:
         listener.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
-        assert isinstance(listener.answer(), DenoisedVolume)
+        assert isinstance(listener.answer(), Result)
     finally:
         listener.client.close()
 
@@ -350,7 +351,7 @@ def test_a_value_that_is_no_number_is_one_sentence_and_the_client_stays_free(war
     with pytest.raises(WorkerError, match="no number"):
         warm.client.denoise(noisy, {"fidelity": float("nan")}, bundle=tiny_bundle, device="cpu")
     warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
-    assert isinstance(warm.answer(), DenoisedVolume)
+    assert isinstance(warm.answer(), Result)
 
 
 def test_closing_ends_the_process_and_removes_the_voxels(own, tiny_bundle, noisy):
@@ -394,7 +395,7 @@ def test_a_hundred_jobs_do_not_grow_it(own, tiny_bundle, noisy):
     pid = own.pid
     for job in range(100):
         own.client.denoise(noisy, {"seed": job}, bundle=tiny_bundle, device="cpu")
-        assert isinstance(own.answer(), DenoisedVolume)
+        assert isinstance(own.answer(), Result)
         if job == 20:
             before = psutil.Process(pid).memory_info().rss
     assert own.pid == pid and psutil.Process(pid).memory_info().rss < before + 30 * 2**20

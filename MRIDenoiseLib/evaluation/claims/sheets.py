@@ -1,6 +1,6 @@
 """Sheets to look at, one a volume.
 
-Every organ and contrast of the patients that no training saw with the noise of a benchmark row, and two echoes of the knee
+Every organ and contrast of the patients that no training saw with the noise of a benchmark row, and two echoes of their DICOM
 series both with that noise and as they were scanned. The printed numbers say what the residual has to do with the anatomy,
 beside the noise that really was there and a blur; see :mod:`MRIDenoiseLib.evaluation.figures.residual`. The pictures show
 patients: keep them in a folder that is never committed.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ import numpy as np
 from rich.table import Table
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.data.manifest import ManifestRow
+from MRIDenoiseLib.data.manifest import ManifestRow, read_manifest
 from MRIDenoiseLib.evaluation.claims.claim import Claim, Headline, Method, Numbers, Option, Subjects, chosen, volumes_of
 from MRIDenoiseLib.evaluation.figures.residual import ResidualCheck
 from MRIDenoiseLib.evaluation.pictures import draw_sheet
@@ -33,8 +34,8 @@ WHAT = (
     "detail: part of the fine detail of the clean image that is in it"
 )
 PICTURES = "runs/sheets, a folder that is not committed: most volumes may not be published"
-KNEE = "dicom/knee_GE_multiecho"
-KNEE_ECHOES = (1, 4)
+ECHOES = (1, 4)
+"""Of the DICOM series of test patients: one nearly as bright as the first, one much darker."""
 AS_SCANNED = "as scanned"
 
 
@@ -50,12 +51,12 @@ def measure(
 ) -> Numbers:
     """Draw the sheets."""
     chosen(noise, BENCHMARK_ROWS, "noise")
-    volumes = volumes_of(data, subjects)
+    volumes, series = volumes_of(data, subjects), read_manifest(data, kind="dicom", split="test")
     denoiser = Denoiser(model)
     out.mkdir(parents=True, exist_ok=True)
-    count = len(volumes) + 2 * len(KNEE_ECHOES)
+    count = len(volumes) + 2 * len(ECHOES) * len(series)
     sheets = {}
-    for done, (name, noisy, clean) in enumerate(_images(data, volumes, noise)):
+    for done, (name, noisy, clean) in enumerate(_images(data, volumes, series, noise)):
         path = out / f"{name.replace(' ', '_')}.png"
         progress(done / count, None, f"drawing {path}")
         middle = noisy.voxels.shape[noisy.slice_axis] // 2
@@ -79,15 +80,15 @@ def _cell(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
-def _images(data: Path, volumes: list[ManifestRow], noise: str) -> Iterator[tuple[str, Volume, Volume | None]]:
+def _images(data: Path, volumes: list[ManifestRow], series: list[ManifestRow], noise: str) -> Iterator[tuple[str, Volume, Volume | None]]:
     """What each sheet shows: its name, the noisy volume and the clean one where there is one."""
     for row in volumes:
         clean = io.read(data / row.file)
         yield f"{clean.name} {noise}", _noisy(clean, noise), clean
-    for echo in KNEE_ECHOES:
-        knee = io.read(data / KNEE, echo=echo)
-        yield f"knee echo {echo} {noise}", _noisy(knee, noise), knee
-        yield f"knee echo {echo} {AS_SCANNED}", knee, None
+    for row, echo in product(series, ECHOES):
+        scanned = io.read(data / row.file, echo=echo)
+        yield f"{row.organ} echo {echo} {noise}", _noisy(scanned, noise), scanned
+        yield f"{row.organ} echo {echo} {AS_SCANNED}", scanned, None
 
 
 def _noisy(clean: Volume, noise: str) -> Volume:

@@ -69,6 +69,10 @@ WHAT = (
     "of a slab of a real scan that is left (fine: part of the fine grain removed); equal blur: with as much noise left as the model"
 )
 
+SLAB = 60
+"""Slices that a maximum-intensity projection is taken over; a 3-D scan has as many at least."""
+ISOTROPIC = 1.2
+"""Times its smallest spacing that the largest of a 3-D scan may be."""
 OPENING = 3
 """Pixels, radius of the disc that a thin structure has no room for."""
 SMOOTHING = 1.0
@@ -161,14 +165,16 @@ def measure(
     rows: Annotated[str, Option("noises of the flicker, with commas between")] = "R,L2-2",
     subjects: Annotated[str, Option("whose volumes the flicker is measured on; by default the test patients'")] = "",
     limit: Annotated[int, Option("middle slices of the flicker", least=2)] = 6,
-    scans: Annotated[str, Option("3-D scans for vessels and reformats: file names without endings")] = "head_T1w_forrest",
-    slab: Annotated[int, Option("middle slices of these scans", least=2)] = 60,
+    scans: Annotated[
+        str, Option("3-D scans for vessels and reformats: file names without endings; by default the manifest's as-scanned ones")
+    ] = "",
+    slab: Annotated[int, Option("middle slices of these scans", least=2)] = SLAB,
     bm4d: Annotated[bool, Option("also BM4D in three dimensions; seconds a slice")] = False,
     pictures: Annotated[Path | None, Option("folder for pictures of reformats and projections", counts=False)] = None,
 ) -> Numbers:
     """The flicker on every volume and noise, and the vessels of the 3-D scans."""
     cases = list(product(volumes_of(data, subjects), chosen(rows, BENCHMARK_ROWS, "noise")))
-    three_dimensional = _named(read_manifest(data), scans)
+    three_dimensional = _named(read_manifest(data), scans) if scans else three_dimensional_scans(data)
     denoise = denoise_with(model, method, samples)
     told_filter = block_matching if bm4d else None
 
@@ -189,6 +195,20 @@ def measure(
             _draw(scan, outcome, pictures, source.name)
     told = {"what": WHAT, "method": method or model.default_method, "limit": limit, "slab": slab}
     return {**told, "flicker": flicker, "vessels": vessels}
+
+
+def three_dimensional_scans(data: Path) -> list[ManifestRow]:
+    """The scans as they are (the split ``as-scanned``) with voxels nearly as deep as wide, and slices enough for a projection.
+
+    Args:
+        data: with a ``MANIFEST.csv``.
+    """
+    found = []
+    for row in read_manifest(data, split="as-scanned"):
+        scan = io.read(data / row.file)
+        if max(scan.spacing) <= ISOTROPIC * min(scan.spacing) and len(scan.stack) >= SLAB:
+            found.append(row)
+    return found
 
 
 def _named(rows: list[ManifestRow], names: str) -> list[ManifestRow]:

@@ -18,7 +18,7 @@ NOISE = ("simulation", "image", "data/references.py", "evaluation/comparison/cas
 """What an image of the comparison is made by: files and folders of the library, as all of these are."""
 SHOWN = ("image", "evaluation/denoisers/contender.py", "evaluation/blur.py")
 """What a method sees, whatever it is."""
-NETWORKS = ("inference", "methods.py", "models", "prompt", "sampling")
+NETWORKS = ("inference", "methods.py", "models", "prompt", "result.py", "sampling")
 """What a method with networks, or one that is told the noise that a network measures, rests on."""
 SCORES = ("evaluation/figures", "evaluation/comparison/cells.py", "segmentation")
 """What judges a result."""

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from scipy import ndimage
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.evaluation.claims.through_plane import ThinStructures, maximum_projection
+from MRIDenoiseLib.evaluation.claims.through_plane import ThinStructures, maximum_projection, three_dimensional_scans
 
 POINTS = [(50, 60), (70, 90), (95, 65), (100, 100)]
 
@@ -57,3 +58,21 @@ def test_a_projection_without_body_or_without_structures_is_refused(slab):
         ThinStructures.of(flat, np.zeros((150, 150), bool))
     with pytest.raises(InputError, match="no thin bright structure"):
         ThinStructures.of(flat, slab[1]).kept(flat, flat)
+
+
+def test_scans_for_projections_are_those_of_the_manifest_that_are_three_dimensional_and_no_patient_of_the_tests(tmp_path):
+    (tmp_path / "volumes").mkdir()
+    scans = {
+        "thick": ((64, 8, 8), (1.0, 1.0, 3.0), "as-scanned"),
+        "short": ((20, 30, 30), (1.0, 1.0, 1.0), "as-scanned"),
+        "whole": ((64, 70, 70), (0.9, 0.9, 1.0), "as-scanned"),
+        "kept": ((64, 70, 70), (0.9, 0.9, 1.0), "test"),
+    }
+    rows = ["file,source,licence,organ,contrast,vendor,subject,split,own_noise"]
+    for name, (shape, spacing, split) in scans.items():
+        image = sitk.GetImageFromArray(np.random.default_rng(0).random(shape, np.float32))
+        image.SetSpacing(spacing)
+        sitk.WriteImage(image, str(tmp_path / "volumes" / f"{name}.nii.gz"))
+        rows.append(f"volumes/{name}.nii.gz,here,CC0,head,T1w,unknown,{name},{split},0.02")
+    (tmp_path / "MANIFEST.csv").write_text("\n".join(rows) + "\n")
+    assert [row.name for row in three_dimensional_scans(tmp_path)] == ["whole"]

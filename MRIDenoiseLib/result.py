@@ -1,0 +1,30 @@
+"""What a denoising run gives: to whoever calls a model, and to whoever asks a worker to. Nothing here loads torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from MRIDenoiseLib.volume import Volume
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run gives.
+
+    Args:
+        volume: the denoised volume, in the input's units and geometry.
+        noisy: the input.
+        noise_level: standard deviation of the input's noise inside the body, in its own units.
+        report: a JSON-ready account of the run, see :func:`MRIDenoiseLib.inference.report.build_report`.
+    """
+
+    volume: Volume
+    noisy: Volume
+    noise_level: float
+    report: dict[str, Any]
+
+    @property
+    def residual(self) -> Volume:
+        """Input minus output, signed, so stored as float32; zero where nothing was computed. Subtracted when asked for."""
+        return self.noisy.minus(self.volume)
