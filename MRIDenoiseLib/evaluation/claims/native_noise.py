@@ -23,8 +23,7 @@ from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Method, Numbers, Option, Samples, tracked
 from MRIDenoiseLib.evaluation.claims.native_noise_trial import BLURRED, BM4D, DENOISED, ScanOutcome, denoise_with, scan_trial
 from MRIDenoiseLib.evaluation.denoisers.peers import block_matching
-from MRIDenoiseLib.evaluation.pictures import display_window, framed, oriented_slice
-from MRIDenoiseLib.evaluation.strips import AMPLIFIED, Panel, draw_strip
+from MRIDenoiseLib.evaluation.pictures import AMPLIFIED, Panel, display_window, draw_strip, framed, oriented_slice
 from MRIDenoiseLib.image.native_noise import LARGEST_CHANGE, Removal, verdict
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.progress import Progress

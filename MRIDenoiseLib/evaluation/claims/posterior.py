@@ -17,8 +17,19 @@ import torch
 from rich.table import Table
 
 from MRIDenoiseLib.card import DETAILS
-from MRIDenoiseLib.evaluation.claims.claim import EVERY_NOISE, Claim, Data, Noises, Numbers, Option, Subjects, chosen, tracked, volumes_of
-from MRIDenoiseLib.evaluation.claims.noisy_volume import NoisyVolume
+from MRIDenoiseLib.evaluation.claims.claim import (
+    EVERY_NOISE,
+    Claim,
+    Data,
+    Noises,
+    NoisyVolume,
+    Numbers,
+    Option,
+    Subjects,
+    chosen,
+    tracked,
+    volumes_of,
+)
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD, psnr
 from MRIDenoiseLib.evaluation.figures.edge_width import Edges
 from MRIDenoiseLib.inference import Denoiser, ModelSet, Settings

@@ -17,7 +17,7 @@ import numpy as np
 
 from MRIDenoiseLib import methods
 from MRIDenoiseLib.evaluation.denoisers.peers import block_matching, denoise_image
-from MRIDenoiseLib.evaluation.speed.peak_memory import peak_memory
+from MRIDenoiseLib.evaluation.speed.usage import peak_memory
 from MRIDenoiseLib.evaluation.speed.volumes import NOISE, phantom
 from MRIDenoiseLib.inference.backend import Precision
 from MRIDenoiseLib.methods import Method

@@ -11,7 +11,7 @@ from MRIDenoiseLib.data import samples
 from MRIDenoiseLib.data.manifest import ManifestRow, clean_volume
 from MRIDenoiseLib.data.samples import PairSampler
 from MRIDenoiseLib.errors import BundleError, InputError, OutputError, SettingsError
-from MRIDenoiseLib.evaluation.denoisers.bme_x import denoising, store
+from MRIDenoiseLib.evaluation.denoisers.bme_x import contender, store
 from MRIDenoiseLib.evaluation.denoisers.bme_x.network import TISSUES, BmeX
 from MRIDenoiseLib.evaluation.denoisers.bme_x.training import BmeXObjective, LabelledVolume, TissueBatch, TissuePairSampler, tissue_labels
 from MRIDenoiseLib.inference import Settings
@@ -206,7 +206,7 @@ def test_a_head_is_enhanced_the_same_in_any_batch_and_another_organ_is_refused(s
     network = small()
     told = []
     one, many = (
-        denoising.enhance(small_denoiser, network, brain, Settings(batch_size=size), progress=lambda *report: told.append(report[0]))
+        small_denoiser(brain, Settings(batch_size=size), lambda *report: told.append(report[0]), method=contender.method(network))
         for size in (1, 4)
     )
     assert np.abs(one.volume.voxels - many.volume.voxels).max() < 1e-3 * one.noise_level
@@ -214,7 +214,7 @@ def test_a_head_is_enhanced_the_same_in_any_batch_and_another_organ_is_refused(s
     assert one.report["method"] == "bme-x" and max(told) == 1.0
     for organ in (AcquisitionField("knee", "user", "high"), AcquisitionField()):
         with pytest.raises(InputError, match="brain only"):
-            denoising.enhance(small_denoiser, network, brain.with_acquisition(replace(HEAD, organ=organ)))
+            contender.require_head(brain.with_acquisition(replace(HEAD, organ=organ)))
 
 
 def test_the_view_for_maps_makes_the_same_choices_as_that_for_slices():
