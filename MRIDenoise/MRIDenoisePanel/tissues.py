@@ -8,8 +8,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from MRIDenoiseLib.mrml.agreement import AgreementNodes, add_agreement
-from MRIDenoiseLib.mrml.tissues import Tissue, add_tissues
+from MRIDenoiseLib.mrml.tissues import AgreementNodes, Tissue, add_agreement, add_tissues
 from MRIDenoiseLib.segmentation.dice import Agreement
 from MRIDenoiseLib.worker.client import SegmentedImages, Tissues
 

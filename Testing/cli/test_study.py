@@ -14,7 +14,7 @@ import yaml
 from study_cases import ARMS, configuration, write_images
 
 from MRIDenoiseLib.cli import main
-from MRIDenoiseLib.reader_study.running.key import read_key
+from MRIDenoiseLib.reader_study.running.blinding import read_key
 from MRIDenoiseLib.reader_study.running.scores import Score, read_scores, unblinded, write_scores
 
 QUALITY = {"noisy": 2, "ours": 3, "reference": 4}

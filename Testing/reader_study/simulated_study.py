@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from MRIDenoiseLib.reader_study.analysis.plan import AnalysisPlan, Question
+from MRIDenoiseLib.reader_study.analysis.power import SimulatedReaders, as_scores
 from MRIDenoiseLib.reader_study.running.scores import Score
-from MRIDenoiseLib.reader_study.running.simulation import SimulatedReaders, as_scores
 
 ARMS = ("noisy", "ours", "reference")
 READERS = ("R1", "R2")

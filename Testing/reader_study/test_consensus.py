@@ -13,8 +13,8 @@ from MRIDenoiseLib.reader_study.reading.folder import StudyFolder, read_plan
 from MRIDenoiseLib.reader_study.reading.reading import Presentation, Reading
 from MRIDenoiseLib.reader_study.reading.scripted import read_with
 from MRIDenoiseLib.reader_study.running.audit import audit
+from MRIDenoiseLib.reader_study.running.blinding import read_key
 from MRIDenoiseLib.reader_study.running.consensus import agreed, judgements, make_consensus_session
-from MRIDenoiseLib.reader_study.running.key import read_key
 from MRIDenoiseLib.reader_study.running.scores import unblinded
 
 FORMS = [

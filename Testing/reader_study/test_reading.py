@@ -15,7 +15,7 @@ from MRIDenoiseLib.reader_study.reading.reading import Reading
 from MRIDenoiseLib.reader_study.reading.regions import signal_index
 from MRIDenoiseLib.reader_study.reading.scripted import read_with
 from MRIDenoiseLib.reader_study.reading.store import RatingStore
-from MRIDenoiseLib.reader_study.running.key import read_key
+from MRIDenoiseLib.reader_study.running.blinding import read_key
 from MRIDenoiseLib.reader_study.running.scores import unblinded
 
 

@@ -10,8 +10,7 @@ from MRIDenoiseLib.evaluation.claims.segmentation_time import PHANTOM_SPACING, p
 from MRIDenoiseLib.segmentation import dice
 from MRIDenoiseLib.segmentation.hmrf import Tissues, TissueSettings, segment_tissues
 from MRIDenoiseLib.segmentation.mixture import Mixture, posteriors
-from MRIDenoiseLib.segmentation.neighbourhood import Neighbourhood
-from MRIDenoiseLib.segmentation.random_field import OUTSIDE, energy, relax
+from MRIDenoiseLib.segmentation.random_field import OUTSIDE, Neighbourhood, energy, relax
 
 ONLY_CLASSES = TissueSettings(bias_rounds=0, smoothness=0.0, bias_smoothness=0.0, mixing_smoothness=0.0, final_rounds=60)
 

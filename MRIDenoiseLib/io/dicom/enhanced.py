@@ -6,10 +6,9 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.sequence import Sequence
 
-from MRIDenoiseLib.io.derivation import Derivation
-from MRIDenoiseLib.io.dicom.account import account, derivation_code, derived_type, source_image
-from MRIDenoiseLib.io.dicom.encoding import Encoding, put_private_scale, put_rescale
+from MRIDenoiseLib.io.dicom.encoding import Encoding, account, derivation_code, derived_type, put_private_scale, put_rescale, source_image
 from MRIDenoiseLib.io.dicom.files import shallow
+from MRIDenoiseLib.io.images import Derivation
 
 _ORIGINAL_ONLY = (
     "PulseSequenceName",

@@ -13,13 +13,23 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
 from MRIDenoiseLib.errors import OutputError
-from MRIDenoiseLib.io.derivation import Derivation
-from MRIDenoiseLib.io.dicom.account import MANUFACTURER, account, code, derivation_code, derived_type, source_image
-from MRIDenoiseLib.io.dicom.encoding import Encoding, choose_encoding, put_private_scale, put_rescale
+from MRIDenoiseLib.io.dicom.encoding import (
+    MANUFACTURER,
+    Encoding,
+    account,
+    choose_encoding,
+    code,
+    derivation_code,
+    derived_type,
+    put_private_scale,
+    put_rescale,
+    source_image,
+)
 from MRIDenoiseLib.io.dicom.enhanced import describe_frames
 from MRIDenoiseLib.io.dicom.files import PARSING_FAULTS, is_dicom, quiet, shallow, text, whole_number
 from MRIDenoiseLib.io.dicom.frames import is_enhanced, lookup_groups
 from MRIDenoiseLib.io.dicom.pixels import scaling
+from MRIDenoiseLib.io.images import Derivation
 from MRIDenoiseLib.volume import Volume
 
 _SERIES_OFFSET = 1000

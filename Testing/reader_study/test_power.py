@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.reader_study.running.simulation import SimulatedReaders, as_scores
+from MRIDenoiseLib.reader_study.analysis.power import SimulatedReaders, as_scores
 from MRIDenoiseLib.statistics import intraclass
 
 
