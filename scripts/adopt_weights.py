@@ -27,7 +27,7 @@ from card_tables import fill_readme
 from rich.console import Console
 
 from MRIDenoiseLib.card import CARD, DETAILS, bundled_model
-from MRIDenoiseLib.cli.script import run
+from MRIDenoiseLib.cli.edge import run
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.claims.claim import chosen
 from MRIDenoiseLib.io.atomic import replacing

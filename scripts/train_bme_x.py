@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.cli.script import run
+from MRIDenoiseLib.cli.edge import run
 from MRIDenoiseLib.data.manifest import ManifestRow, clean_volume, kept_out_subjects, read_manifest, training_rows
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.claims.claim import given_options

@@ -21,8 +21,7 @@ from MRIDenoiseLib.errors import InputError, SettingsError
 if TYPE_CHECKING:
     import numpy as np
 
-    from MRIDenoiseLib.evaluation.comparison.honest_reference import ReferenceNoise
-    from MRIDenoiseLib.evaluation.figures.inclusive_reference import Inclusion
+    from MRIDenoiseLib.evaluation.figures.honest_reference import Inclusion, ReferenceNoise
     from MRIDenoiseLib.evaluation.figures.yardstick import Yardstick
     from MRIDenoiseLib.segmentation import TissueSettings
     from MRIDenoiseLib.volume import Volume
@@ -69,7 +68,7 @@ def evaluate(
     if tissues:
         if noisy is not None or simulated or lpips is not None:
             raise SettingsError("--tissues compares segmentations and nothing else; leave --noisy, --simulated and --lpips out")
-        from MRIDenoiseLib.cli.evaluate_tissues import evaluate_tissues
+        from MRIDenoiseLib.cli.segment import evaluate_tissues
 
         settings = _tissue_settings(classes, smoothness, bias)
         facts = {"organ": organ, "contrast": contrast}
@@ -115,8 +114,7 @@ def _judge(
     with ProgressDisplay() as progress:
         progress(0.0, None, "Starting")
         # Torch, which some of these load, takes seconds: only after the input is known to be good.
-        from MRIDenoiseLib.evaluation.comparison.honest_reference import measure_reference_noise
-        from MRIDenoiseLib.evaluation.figures.inclusive_reference import find_inclusion
+        from MRIDenoiseLib.evaluation.figures.honest_reference import find_inclusion, measure_reference_noise
         from MRIDenoiseLib.evaluation.figures.yardstick import Yardstick
         from MRIDenoiseLib.io.atomic import write_json
 
@@ -181,7 +179,7 @@ def _names(images: list[Path], noisy: Path | None) -> list[str]:
 
 
 def _show(names: list[str], figures: list[dict[str, float]], yardstick: Yardstick, noise: ReferenceNoise, *, masked: bool) -> None:
-    from MRIDenoiseLib.evaluation.comparison.honest_reference import HOW
+    from MRIDenoiseLib.evaluation.figures.honest_reference import HOW
     from MRIDenoiseLib.evaluation.figures.yardstick import DEFINITIONS, shortfall
 
     console = Console()
@@ -232,8 +230,8 @@ def _account(
     masked: bool,
 ) -> dict[str, Any]:
     """A JSON-ready account, free of names and paths; null stands for what is infinite (equal images) or unknown."""
-    from MRIDenoiseLib.evaluation.comparison.honest_reference import HOW
     from MRIDenoiseLib.evaluation.figures import noise_power_spectrum
+    from MRIDenoiseLib.evaluation.figures.honest_reference import HOW
     from MRIDenoiseLib.evaluation.figures.yardstick import DEFINITIONS
 
     rows = []

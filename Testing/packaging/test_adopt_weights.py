@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from MRIDenoiseLib.card import bundled_model
-from MRIDenoiseLib.cli.script import command_line
+from MRIDenoiseLib.cli.edge import command_line
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 
 LESIONS = {

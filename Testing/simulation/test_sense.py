@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from MRIDenoiseLib.simulation import sense
-from MRIDenoiseLib.simulation.coils import random_array
+from MRIDenoiseLib.simulation.scene import random_array
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -18,7 +18,7 @@ from rich.table import Table
 from scipy import ndimage
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.data.repeat_sets import read_repeat_sets
+from MRIDenoiseLib.data.repeats import read_repeat_sets
 from MRIDenoiseLib.evaluation.claims.claim import Claim, Method, Numbers, Option
 from MRIDenoiseLib.evaluation.claims.repeat_trial import LARGEST_BIAS, NOTE, Closeness, RepeatResult, Rival, measure_repeats
 from MRIDenoiseLib.evaluation.denoisers.peers import block_matching

@@ -24,7 +24,7 @@ from MRIDenoiseLib.evaluation.comparison.run import Findings
 from MRIDenoiseLib.evaluation.comparison.sections import Tables, number
 from MRIDenoiseLib.evaluation.comparison.summary import FIGURES, OURS, TESTED
 from MRIDenoiseLib.evaluation.denoisers import METHODS
-from MRIDenoiseLib.evaluation.figures.inclusive_reference import Inclusion, find_inclusion
+from MRIDenoiseLib.evaluation.figures.honest_reference import Inclusion, find_inclusion
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.page import figure, heading, page, paragraph, table
