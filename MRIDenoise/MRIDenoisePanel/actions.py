@@ -8,9 +8,8 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from MRIDenoiseLib.mrml.placing import source_of
 from MRIDenoiseLib.mrml.planes import region_of, slice_in_view
-from MRIDenoiseLib.mrml.results import Account, add_preview, add_results, remove_previews, settings_of
+from MRIDenoiseLib.mrml.results import Account, add_preview, add_results, remove_previews, settings_of, source_of
 from MRIDenoiseLib.mrml.volumes import INSTANCES, slice_axis_of, source_files, to_volume
 from MRIDenoiseLib.volume import Volume
 from MRIDenoiseLib.worker.client import Answer, DenoisedVolume, SegmentedImages

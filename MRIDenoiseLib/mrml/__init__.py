@@ -6,9 +6,18 @@ widgets; it is free of torch, because Slicer's process may not load it.
 
 from MRIDenoiseLib.mrml.comparison import Comparison
 from MRIDenoiseLib.mrml.layouts import DENOISED, NOISY, REFERENCE, RESIDUAL, Layout, View, register_layouts
-from MRIDenoiseLib.mrml.placing import source_of
 from MRIDenoiseLib.mrml.planes import region_of, slice_in_view
-from MRIDenoiseLib.mrml.results import Account, ResultNodes, add_preview, add_results, remove_previews, result_of, role_of, settings_of
+from MRIDenoiseLib.mrml.results import (
+    Account,
+    ResultNodes,
+    add_preview,
+    add_results,
+    remove_previews,
+    result_of,
+    role_of,
+    settings_of,
+    source_of,
+)
 from MRIDenoiseLib.mrml.tissues import AgreementNodes, Tissue, add_agreement, add_tissues
 from MRIDenoiseLib.mrml.volumes import acquisition_of, source_files, to_volume
 

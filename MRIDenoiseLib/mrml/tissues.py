@@ -13,8 +13,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.mrml.placing import all_or_nothing, place_beside
-from MRIDenoiseLib.mrml.results import MARK
+from MRIDenoiseLib.mrml.results import MARK, all_or_nothing, place_beside
 from MRIDenoiseLib.mrml.volumes import grid_of
 from MRIDenoiseLib.segmentation.dice import Agreement
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.evaluation.speed.volumes import phantom
+from MRIDenoiseLib.evaluation.speed.rows import phantom
 from MRIDenoiseLib.inference import METHODS
 
 PROGRAM = """

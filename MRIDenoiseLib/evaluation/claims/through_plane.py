@@ -36,7 +36,7 @@ from MRIDenoiseLib.evaluation.claims.claim import (
     tracked,
     volumes_of,
 )
-from MRIDenoiseLib.evaluation.claims.native_noise_trial import (
+from MRIDenoiseLib.evaluation.claims.native_noise import (
     BLURRED,
     BM4D,
     DENOISED,

@@ -21,8 +21,8 @@ from torch.nn import functional
 
 from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.errors import Cancelled, MRIDenoiseError
+from MRIDenoiseLib.evaluation.speed.rows import phantom
 from MRIDenoiseLib.evaluation.speed.usage import peak_memory
-from MRIDenoiseLib.evaluation.speed.volumes import phantom
 from MRIDenoiseLib.inference import Denoiser, Method, SliceBatch
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.progress import Progress, ShouldStop

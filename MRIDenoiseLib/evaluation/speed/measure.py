@@ -23,9 +23,8 @@ from torch.utils.flop_counter import flop_registry, sdpa_backward_flop, sdpa_flo
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.figures import psnr
 from MRIDenoiseLib.evaluation.speed.machine import use_threads
-from MRIDenoiseLib.evaluation.speed.rows import Measured, Row, Times, measure_peer
+from MRIDenoiseLib.evaluation.speed.rows import Measured, Row, Times, measure_peer, phantom, sample_head
 from MRIDenoiseLib.evaluation.speed.usage import peak_memory
-from MRIDenoiseLib.evaluation.speed.volumes import phantom, sample_head
 from MRIDenoiseLib.image.body import body_mask, find_body
 from MRIDenoiseLib.image.scale import intensity_scale
 from MRIDenoiseLib.inference import Denoiser, Method, ModelSet, Result, Settings, SliceBatch

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.evaluation.denoisers.bme_x import store
-from MRIDenoiseLib.evaluation.denoisers.bme_x.network import BmeX
+from MRIDenoiseLib.evaluation.denoisers.bme_x.network import BmeX, load
 from MRIDenoiseLib.evaluation.denoisers.contender import Method, Setting, Task
 from MRIDenoiseLib.inference import Method as NetworkMethod
 from MRIDenoiseLib.inference import SliceBatch
@@ -54,7 +53,7 @@ def _run(task: Task, setting: Setting) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _network() -> BmeX:
-    return store.load()
+    return load()
 
 
 METHOD = Method(
