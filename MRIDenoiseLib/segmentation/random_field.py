@@ -140,13 +140,3 @@ def cheapest_labels(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         labels[better] = k
         np.copyto(lowest, cost, where=better)
     return labels, lowest
-
-
-def energy(costs: np.ndarray, labels: np.ndarray, neighbourhood: Neighbourhood, smoothness: float) -> float:
-    """What a labelling costs: every voxel its label's cost, and every pair of unlike neighbours beta times its weight, once."""
-    inside = labels != OUTSIDE
-    present = np.where(inside, labels, 0)[None]
-    own = np.take_along_axis(costs, present, axis=0)[0][inside].sum(dtype=np.float64)
-    alike = sum(neighbourhood.weight_of(labels == k)[labels == k].sum(dtype=np.float64) for k in range(len(costs)))
-    pairs = neighbourhood.weight_of(inside)[inside].sum(dtype=np.float64)
-    return float(own + smoothness * (pairs - alike) / 2)

@@ -10,9 +10,19 @@ from MRIDenoiseLib.evaluation.claims.segmentation_time import PHANTOM_SPACING, p
 from MRIDenoiseLib.segmentation import dice
 from MRIDenoiseLib.segmentation.hmrf import Tissues, TissueSettings, segment_tissues
 from MRIDenoiseLib.segmentation.mixture import Mixture, posteriors
-from MRIDenoiseLib.segmentation.random_field import OUTSIDE, Neighbourhood, energy, relax
+from MRIDenoiseLib.segmentation.random_field import OUTSIDE, Neighbourhood, relax
 
 ONLY_CLASSES = TissueSettings(bias_rounds=0, smoothness=0.0, bias_smoothness=0.0, mixing_smoothness=0.0, final_rounds=60)
+
+
+def energy(costs: np.ndarray, labels: np.ndarray, neighbourhood: Neighbourhood, smoothness: float) -> float:
+    """What a labelling costs: every voxel its label's cost, and every pair of unlike neighbours beta times its weight, once."""
+    inside = labels != OUTSIDE
+    present = np.where(inside, labels, 0)[None]
+    own = np.take_along_axis(costs, present, axis=0)[0][inside].sum(dtype=np.float64)
+    alike = sum(neighbourhood.weight_of(labels == k)[labels == k].sum(dtype=np.float64) for k in range(len(costs)))
+    pairs = neighbourhood.weight_of(inside)[inside].sum(dtype=np.float64)
+    return float(own + smoothness * (pairs - alike) / 2)
 
 
 def run(settings: TissueSettings | None = None, **how) -> tuple[Tissues, np.ndarray]:

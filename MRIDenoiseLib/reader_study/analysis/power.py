@@ -17,7 +17,6 @@ from scipy.optimize import brentq
 
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.reader_study.analysis.arms import ArmTests, decide
-from MRIDenoiseLib.reader_study.running.scores import Score
 from MRIDenoiseLib.statistics import Rate, rate
 
 
@@ -94,32 +93,6 @@ class SimulatedReaders:
         )
         points = np.rint(quality[:, None] + self.spread * perceived)
         return np.clip(points, self.lowest, self.highest).astype(int)
-
-
-def as_scores(table: np.ndarray, arms: Sequence[str], field: str, group: str = "all") -> list[Score]:
-    """One simulated study as the scores of an unblinded one; readers are called R1, R2 ..., subjects S001 and up.
-
-    Args:
-        table: subjects x readers x arms x times; what is NaN was not read.
-        arms: names of the arms.
-        field, group: what was asked, and of which cases.
-    """
-    return [
-        Score(
-            reader=f"R{reader + 1}",
-            session=time * len(arms) + arm + 1,
-            subject=f"S{subject + 1:03d}",
-            group=group,
-            arm=arms[arm],
-            field=field,
-            value=float(value),
-            repeat=time,
-            seconds=10.0,
-            blinded_id=f"{subject:04d}{arm}",
-        )
-        for (subject, reader, arm, time), value in np.ndenumerate(table)
-        if not np.isnan(value)
-    ]
 
 
 @dataclass(frozen=True)

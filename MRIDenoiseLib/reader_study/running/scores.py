@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.io.atomic import read_rows, write_rows
+from MRIDenoiseLib.io.atomic import write_rows
 from MRIDenoiseLib.reader_study.reading.folder import CONSENSUS, Item, ReadingPlan, StudyFolder, read_plan
 from MRIDenoiseLib.reader_study.reading.forms import Field
 from MRIDenoiseLib.reader_study.reading.store import Rating, RatingStore
@@ -151,26 +150,6 @@ def write_scores(scores: Sequence[Score], path: Path, *, overwrite: bool = False
         OutputError: the file is there already, has another ending, or cannot be written.
     """
     write_rows([asdict(score) for score in scores], [field.name for field in fields(Score)], path, overwrite=overwrite)
-
-
-def read_scores(path: Path) -> list[Score]:
-    """What :func:`write_scores` wrote.
-
-    Raises:
-        InputError: the file cannot be read, or is no table of scores.
-    """
-    try:
-        return [_score_of(row) for row in read_rows(path)]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is no table of scores; write one with mridenoise study export --unblind") from error
-
-
-def _score_of(row: dict[str, Any]) -> Score:
-    value = row["value"]
-    if isinstance(value, str):
-        with suppress(ValueError):
-            value = float(value)
-    return Score(**{**row, "session": int(row["session"]), "repeat": int(row["repeat"]), "seconds": float(row["seconds"]), "value": value})
 
 
 def dictionary_path(table: Path) -> Path:
