@@ -9,7 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from MRIDenoiseLib.mrml.tissues import AgreementNodes, Tissue, add_agreement, add_tissues
-from MRIDenoiseLib.segmentation.dice import Agreement
+from MRIDenoiseLib.segmentation.tissues import Agreement
 from MRIDenoiseLib.worker.client import SegmentedImages, Tissues
 
 NOISY, DENOISED, REFERENCE = "noisy", "denoised", "reference"

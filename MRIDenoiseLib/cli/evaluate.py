@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.places import check_json, refuse_places_that_collide
+from MRIDenoiseLib.cli.places import EchoOption, SeriesOption, VolumeOption, check_json, refuse_places_that_collide
 from MRIDenoiseLib.cli.progress import ProgressDisplay
 from MRIDenoiseLib.errors import InputError, SettingsError
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from MRIDenoiseLib.segmentation import TissueSettings
     from MRIDenoiseLib.volume import Volume
 
-CHOICE = "Which image, where an input holds several"
 TISSUES = "Tissues"
 OUTPUT = "What to write"
 NOISY = "noisy"
@@ -53,9 +52,9 @@ def evaluate(
     smoothness: Annotated[
         float | None, typer.Option(help="How much neighbours count (beta); by default 0.1.", rich_help_panel=TISSUES)
     ] = None,
-    series: Annotated[int | None, typer.Option(help="Number of the series in the folder.", rich_help_panel=CHOICE)] = None,
-    echo: Annotated[int | None, typer.Option(help="Echo, counted from 1.", rich_help_panel=CHOICE)] = None,
-    volume: Annotated[int | None, typer.Option(help="Volume of a 4-D image.", rich_help_panel=CHOICE)] = None,
+    series: SeriesOption = None,
+    echo: EchoOption = None,
+    volume: VolumeOption = None,
     report: Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="Also every figure.", rich_help_panel=OUTPUT)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are already there.", rich_help_panel=OUTPUT)] = False,
 ) -> None:

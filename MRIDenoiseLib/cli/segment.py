@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.places import check_json, refuse_places_that_collide
+from MRIDenoiseLib.cli.places import EchoOption, SeriesOption, VolumeOption, check_json, refuse_places_that_collide
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import Cancelled, OutputError
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from MRIDenoiseLib.volume import Volume
 
 HOW = "How to segment"
-CHOICE = "Which image, where the input holds several"
 OUTPUT = "What to write"
 
 
@@ -37,9 +36,9 @@ def segment(
     contrast: Annotated[str | None, typer.Option(help="T1w, T2w, T2-FLAIR ...: tells which tissue is bright.", rich_help_panel=HOW)] = None,
     bias: Annotated[bool, typer.Option(help="Whether uneven brightness is taken out.", rich_help_panel=HOW)] = True,
     smoothness: Annotated[float, typer.Option(help="How much neighbours count (beta).", rich_help_panel=HOW)] = 0.1,
-    series: Annotated[int | None, typer.Option(help="Number of the series in the folder.", rich_help_panel=CHOICE)] = None,
-    echo: Annotated[int | None, typer.Option(help="Echo, counted from 1.", rich_help_panel=CHOICE)] = None,
-    volume: Annotated[int | None, typer.Option(help="Volume of a 4-D image.", rich_help_panel=CHOICE)] = None,
+    series: SeriesOption = None,
+    echo: EchoOption = None,
+    volume: VolumeOption = None,
     posteriors: Annotated[Path | None, typer.Option(metavar="FILE", help="Also the probabilities, 4-D.", rich_help_panel=OUTPUT)] = None,
     partial_volumes: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also the part of each voxel that is of each class, 4-D.", rich_help_panel=OUTPUT)
