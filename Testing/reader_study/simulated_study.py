@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from MRIDenoiseLib.reader_study.analysis.plan import AnalysisPlan, Question
 from MRIDenoiseLib.reader_study.analysis.power import SimulatedReaders
+from MRIDenoiseLib.reader_study.analysis.readings import AnalysisPlan, Question
 from MRIDenoiseLib.reader_study.running.scores import Score
 
 ARMS = ("noisy", "ours", "reference")

@@ -13,8 +13,7 @@ from simulated_study import ARMS, QUESTIONS, SCALE, as_scores, plain_plan, plan,
 from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.errors import InputError, OutputError
 from MRIDenoiseLib.reader_study.analysis.analyse import Analysis, analyse
-from MRIDenoiseLib.reader_study.analysis.plan import ALL, Question, questions_of
-from MRIDenoiseLib.reader_study.analysis.readings import readings_of
+from MRIDenoiseLib.reader_study.analysis.readings import ALL, Question, questions_of, readings_of
 from MRIDenoiseLib.reader_study.analysis.report import as_json, html, write_report
 from MRIDenoiseLib.reader_study.analysis.words import conclusions, number, p_value
 from MRIDenoiseLib.reader_study.reading.forms import form_of

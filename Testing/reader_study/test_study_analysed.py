@@ -12,8 +12,8 @@ from study_cases import ARMS, Day, configuration, make_study
 from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.cli import main
 from MRIDenoiseLib.reader_study.analysis.analyse import analyse_study
-from MRIDenoiseLib.reader_study.analysis.plan import ALL
 from MRIDenoiseLib.reader_study.analysis.power import SimulatedReaders
+from MRIDenoiseLib.reader_study.analysis.readings import ALL
 from MRIDenoiseLib.reader_study.reading.folder import StudyFolder
 from MRIDenoiseLib.reader_study.reading.forms import FLUID, NUCLEUS
 from MRIDenoiseLib.reader_study.reading.reading import Presentation, Reading

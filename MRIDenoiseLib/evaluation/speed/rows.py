@@ -64,7 +64,7 @@ class Row:
     Args:
         title: for the table.
         settings: keyword arguments of :class:`MRIDenoiseLib.inference.Settings` that say how to denoise.
-        peer: in place of the settings, a denoiser of another package, one of :data:`.peers.PEERS`.
+        peer: in place of the settings, a denoiser of another package, one of :data:`PEERS`.
         bundle: folder of the model; None for networks with random weights.
         config: size of those.
         device: where to compute.

@@ -12,7 +12,7 @@ from pydicom.sequence import Sequence as Items
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.io.dicom.files import shallow, whole_number
-from MRIDenoiseLib.io.dicom.pixels import SCALE_INTERCEPT, SCALE_SLOPE, Scaling
+from MRIDenoiseLib.io.dicom.read import SCALE_INTERCEPT, SCALE_SLOPE, Scaling
 from MRIDenoiseLib.io.images import Derivation
 
 MANUFACTURER = "MRI Denoise"

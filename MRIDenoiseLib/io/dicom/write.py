@@ -30,7 +30,7 @@ from MRIDenoiseLib.io.dicom.encoding import (
 )
 from MRIDenoiseLib.io.dicom.files import PARSING_FAULTS, is_dicom, quiet, shallow, text, whole_number
 from MRIDenoiseLib.io.dicom.frames import is_enhanced, lookup_groups
-from MRIDenoiseLib.io.dicom.pixels import scaling
+from MRIDenoiseLib.io.dicom.read import scaling
 from MRIDenoiseLib.io.images import Derivation
 from MRIDenoiseLib.volume import Volume
 

@@ -27,8 +27,7 @@ from MRIDenoiseLib.reader_study.analysis.findings import (
     index_agreement,
     preferences,
 )
-from MRIDenoiseLib.reader_study.analysis.plan import AnalysisPlan, Kind, plan_of
-from MRIDenoiseLib.reader_study.analysis.readings import Missing, Readings, missing_ratings, readings_of
+from MRIDenoiseLib.reader_study.analysis.readings import AnalysisPlan, Kind, Missing, Readings, missing_ratings, plan_of, readings_of
 from MRIDenoiseLib.reader_study.reading.folder import StudyFolder
 from MRIDenoiseLib.reader_study.running.configuration import StudyConfiguration
 from MRIDenoiseLib.reader_study.running.creation import CONFIGURATION

@@ -12,8 +12,7 @@ from itertools import combinations
 
 import numpy as np
 
-from MRIDenoiseLib.reader_study.analysis.plan import DETECTION_MARGIN, AnalysisPlan
-from MRIDenoiseLib.reader_study.analysis.readings import Readings
+from MRIDenoiseLib.reader_study.analysis.readings import DETECTION_MARGIN, AnalysisPlan, Readings
 from MRIDenoiseLib.reader_study.reading.forms import PRESENT
 from MRIDenoiseLib.reader_study.running.scores import Score
 from MRIDenoiseLib.statistics import (

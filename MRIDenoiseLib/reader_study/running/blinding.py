@@ -49,7 +49,7 @@ class Image:
 
     Args:
         subject: the patient's code.
-        group: see :class:`.configuration.Case`.
+        group: see :class:`.design.CaseName`.
         arm: which version of the case.
         factor: stored value / value of the source; the same for all arms of a case unless their brightness was matched.
     """

@@ -19,7 +19,7 @@ from MRIDenoiseLib.reader_study.reading.store import Rating, RatingStore
 from MRIDenoiseLib.reader_study.running.blinding import Key, read_key
 
 Latest = Mapping[tuple[str, str], Mapping[str, Rating]]
-"""(reader, item) -> question -> answer, see :meth:`.store.RatingStore.latest`."""
+"""(reader, item) -> question -> answer, see :meth:`MRIDenoiseLib.reader_study.reading.store.RatingStore.latest`."""
 
 _RATING_COLUMNS = {
     "reader": "code of the reader; 'consensus' for the consensus session",

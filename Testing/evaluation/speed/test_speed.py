@@ -21,7 +21,7 @@ from MRIDenoiseLib.evaluation.speed.machine import Limits, facts, limits_of
 from MRIDenoiseLib.evaluation.speed.measure import measure, work_of
 from MRIDenoiseLib.evaluation.speed.networks import network_costs
 from MRIDenoiseLib.evaluation.speed.rows import CHANGE, METHODS, USUAL, Measured, Row, Times, ladder_rows, phantom, table_rows
-from MRIDenoiseLib.evaluation.speed.run import run
+from MRIDenoiseLib.evaluation.speed.table import run
 from MRIDenoiseLib.evaluation.speed.usage import peak_memory
 from MRIDenoiseLib.inference import SliceBatch
 
