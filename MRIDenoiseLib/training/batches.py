@@ -44,7 +44,8 @@ class Batches(Protocol):
 class _Groups(Dataset[list[Batch]]):
     """Batches ``first`` to ``last - 1``, of ``batch_size`` pairs each, as a data set of torch.
 
-    An item holds the batches that share their simulated acquisitions, see :class:`MRIDenoiseLib.data.samples.PairSampler`: one process makes them.
+    An item holds the batches that share their simulated acquisitions: one process makes them. See
+    :class:`MRIDenoiseLib.data.samples.PairSampler`.
     """
 
     def __init__(self, batches: Batches, batch_size: int, first: int, last: int) -> None:
