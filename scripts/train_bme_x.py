@@ -23,12 +23,11 @@ from rich.console import Console
 from rich.progress import Progress
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.cli.script import run
+from MRIDenoiseLib.cli.edge import run
 from MRIDenoiseLib.data.manifest import ManifestRow, clean_volume, kept_out_subjects, measured_matrix, read_manifest, training_rows
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.claims.claim import given_options
-from MRIDenoiseLib.evaluation.denoisers.bme_x.network import BmeX
-from MRIDenoiseLib.evaluation.denoisers.bme_x.store import CONFIG_NAMES, save
+from MRIDenoiseLib.evaluation.denoisers.bme_x.network import CONFIG_NAMES, BmeX, save
 from MRIDenoiseLib.evaluation.denoisers.bme_x.training import BmeXObjective, LabelledVolume, TissuePairSampler, tissue_labels
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.operations import parameter_count

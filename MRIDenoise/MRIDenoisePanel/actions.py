@@ -7,11 +7,9 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from MRIDenoiseLib.mrml.headers import INSTANCES
-from MRIDenoiseLib.mrml.placing import source_of
 from MRIDenoiseLib.mrml.planes import slice_in_view
-from MRIDenoiseLib.mrml.results import residual_of, settings_of
-from MRIDenoiseLib.mrml.volumes import check_grey_volume, slice_axis_of
+from MRIDenoiseLib.mrml.results import residual_of, settings_of, source_of
+from MRIDenoiseLib.mrml.volumes import INSTANCES, check_grey_volume, slice_axis_of
 from MRIDenoisePanel.acquisition import AcquisitionSection
 from MRIDenoisePanel.comparing import CompareSection
 from MRIDenoisePanel.logic import MRIDenoiseLogic

@@ -9,8 +9,8 @@ from slicer.i18n import tr as _
 
 from MRIDenoiseLib.mrml.comparison import Comparison
 from MRIDenoiseLib.mrml.layouts import VIEWS, Layout
-from MRIDenoiseLib.mrml.placing import source_of
 from MRIDenoiseLib.mrml.planes import slice_in_view
+from MRIDenoiseLib.mrml.results import source_of
 from MRIDenoiseLib.mrml.volumes import slice_axis_of
 from MRIDenoisePanel.views import MILLISECONDS_FOR_NEW_VIEWS, renderersOf
 

@@ -16,11 +16,9 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from MRIDenoiseLib.errors import Cancelled, InputError, MRIDenoiseError, SettingsError
 from MRIDenoiseLib.inference.settings import Settings
-from MRIDenoiseLib.mrml.headers import source_files
-from MRIDenoiseLib.mrml.placing import source_of
 from MRIDenoiseLib.mrml.planes import region_of
-from MRIDenoiseLib.mrml.results import Account, add_preview, add_results, check_output, remove_previews, role_of, settings_of
-from MRIDenoiseLib.mrml.volumes import acquisition_of, to_volume
+from MRIDenoiseLib.mrml.results import Account, add_preview, add_results, check_output, remove_previews, role_of, settings_of, source_of
+from MRIDenoiseLib.mrml.volumes import acquisition_of, source_files, to_volume
 from MRIDenoiseLib.prompt import override
 from MRIDenoiseLib.result import Result
 from MRIDenoiseLib.volume import Volume

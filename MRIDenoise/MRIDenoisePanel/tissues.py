@@ -6,9 +6,11 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from MRIDenoiseLib.mrml.agreement import AgreementNodes
+from MRIDenoiseLib.mrml.tissues import AgreementNodes
 from MRIDenoiseLib.worker.client import SegmentedImages
 from MRIDenoisePanel.segmented import Segmented
+
+NOISY, DENOISED, REFERENCE = "noisy", "denoised", "reference"
 
 
 class TissuesSection:

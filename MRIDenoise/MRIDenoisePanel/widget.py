@@ -13,11 +13,10 @@ from slicer.util import VTKObservationMixin
 
 from MRIDenoiseLib.errors import CANCELLED, FAULT, MRIDenoiseError, explain
 from MRIDenoiseLib.mrml.comparison import Comparison
-from MRIDenoiseLib.mrml.headers import INSTANCES
 from MRIDenoiseLib.mrml.layouts import register_layouts
 from MRIDenoiseLib.mrml.reading_room import ReadingRoom
 from MRIDenoiseLib.mrml.results import reference_of, result_of
-from MRIDenoiseLib.mrml.volumes import acquisition_of
+from MRIDenoiseLib.mrml.volumes import INSTANCES, acquisition_of
 from MRIDenoiseLib.progress import time_left
 from MRIDenoiseLib.volume import Acquisition
 from MRIDenoisePanel.acquisition import AcquisitionSection

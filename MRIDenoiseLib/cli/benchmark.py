@@ -226,7 +226,7 @@ def _base(machine: _Machine, bundle: Path | None, config: Size | None, *, slices
 def _measure(rows: list[Row], machine: _Machine, rounds: int, *, latency: bool) -> _Done:
     """The machine first, then all rows; a row that fails becomes a note."""
     from MRIDenoiseLib.evaluation.speed.machine import facts, limits_of
-    from MRIDenoiseLib.evaluation.speed.run import run
+    from MRIDenoiseLib.evaluation.speed.table import run
     from MRIDenoiseLib.inference.backend import choose_precision
 
     notes: list[str] = []

@@ -43,12 +43,10 @@ def compare(
     so, other people's methods stand at their best on each image. A method that fails does not stop the others.
     """
     from MRIDenoiseLib.evaluation.comparison.config import read_config
-    from MRIDenoiseLib.evaluation.comparison.estimate import expected
-    from MRIDenoiseLib.evaluation.comparison.peer_cache import FOLDER as PEERS
-    from MRIDenoiseLib.evaluation.comparison.plan import Plan
+    from MRIDenoiseLib.evaluation.comparison.plan import Plan, expected
     from MRIDenoiseLib.evaluation.comparison.report import Report
     from MRIDenoiseLib.evaluation.comparison.run import compare as run
-    from MRIDenoiseLib.evaluation.comparison.store import check_folder
+    from MRIDenoiseLib.evaluation.comparison.store import PEER_CACHE, check_folder
     from MRIDenoiseLib.progress import duration
 
     console = Console(stderr=True)
@@ -73,7 +71,7 @@ def compare(
             progress=progress,
             should_stop=should_stop,
             failed=failed,
-            peers=peer_cache or out.resolve().parent / PEERS,
+            peers=peer_cache or out.resolve().parent / PEER_CACHE,
         )
         report = Report(findings, out, _command(config, data is not None))
         page = report.write(progress)

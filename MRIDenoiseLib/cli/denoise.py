@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.places import check_json, refuse_places_that_collide
+from MRIDenoiseLib.cli.places import CHOICE, EchoOption, SeriesOption, VolumeOption, check_json, refuse_places_that_collide
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import Cancelled, SettingsError
 from MRIDenoiseLib.methods import METHODS, MODE, described
@@ -30,7 +30,6 @@ else:
 ACQUISITION = "What was acquired (read from the headers where not given)"
 METHOD = "How to denoise"
 WHICH = " ".join(["By default the one the model's card recommends.", *(f"{row.name}: {row.sentence}." for row in METHODS.values())])
-CHOICE = "Which image, where the input holds several"
 OUTPUT = "What to write"
 
 
@@ -65,9 +64,9 @@ def denoise(
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compile the networks first: takes minutes, for many volumes.", rich_help_panel=METHOD)
     ] = False,
-    series: Annotated[int | None, typer.Option(help="Number of the series in the folder.", rich_help_panel=CHOICE)] = None,
-    echo: Annotated[int | None, typer.Option(help="Echo, counted from 1.", rich_help_panel=CHOICE)] = None,
-    volume: Annotated[int | None, typer.Option(help="Volume of a 4-D image.", rich_help_panel=CHOICE)] = None,
+    series: SeriesOption = None,
+    echo: EchoOption = None,
+    volume: VolumeOption = None,
     slices: Annotated[
         str | None, typer.Option(metavar="A:B", help="Only slices A to B-1, counted from 0; the others are copied.", rich_help_panel=CHOICE)
     ] = None,

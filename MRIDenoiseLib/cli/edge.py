@@ -1,6 +1,8 @@
 """The edge of the program: here, once, every error becomes one sentence and an exit status.
 
 Image libraries written in C print their own complaints straight to the terminal; ours is the one the user needs.
+
+Also how the scripts of the repository are started.
 """
 
 from __future__ import annotations
@@ -12,17 +14,21 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType, TracebackType
+from typing import Any
 
 import typer
 from typer.exceptions import TyperException
 
 from MRIDenoiseLib import errors
-from MRIDenoiseLib.errors import FAULT, WRONG_INPUT, Cancelled, one_line
+from MRIDenoiseLib.errors import FAULT, WRONG_INPUT, Cancelled, MRIDenoiseError, one_line
 
 STDERR = 2
+
+
+FOR_A_FAULT = "run again with --debug to see where, and report it"
 
 
 @contextmanager
@@ -55,9 +61,6 @@ def silenced() -> Iterator[None]:
             ours.close()
         os.close(copy)
         os.close(nothing)
-
-
-FOR_A_FAULT = "run again with --debug to see where, and report it"
 
 
 def explain(error: BaseException) -> tuple[int, str]:
@@ -117,3 +120,19 @@ class Edge:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def command_line(function: Callable[..., Any]) -> typer.Typer:
+    """The command whose options are the function's parameters."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(function)
+    return app
+
+
+def run(function: Callable[..., Any]) -> None:
+    """Run it as this process's command; an error of the library is a sentence and its exit status, not a traceback."""
+    try:
+        command_line(function)()
+    except MRIDenoiseError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_status)

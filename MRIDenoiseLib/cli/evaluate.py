@@ -14,20 +14,18 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.places import check_json, refuse_places_that_collide
+from MRIDenoiseLib.cli.places import EchoOption, SeriesOption, VolumeOption, check_json, refuse_places_that_collide
 from MRIDenoiseLib.cli.progress import ProgressDisplay
 from MRIDenoiseLib.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from MRIDenoiseLib.evaluation.comparison.honest_reference import ReferenceNoise
-    from MRIDenoiseLib.evaluation.figures.inclusive_reference import Inclusion
+    from MRIDenoiseLib.evaluation.figures.honest_reference import Inclusion, ReferenceNoise
     from MRIDenoiseLib.evaluation.figures.yardstick import Yardstick
     from MRIDenoiseLib.segmentation import TissueSettings
     from MRIDenoiseLib.volume import Volume
 
-CHOICE = "Which image, where an input holds several"
 TISSUES = "Tissues"
 OUTPUT = "What to write"
 NOISY = "noisy"
@@ -54,9 +52,9 @@ def evaluate(
     smoothness: Annotated[
         float | None, typer.Option(help="How much neighbours count (beta); by default 0.1.", rich_help_panel=TISSUES)
     ] = None,
-    series: Annotated[int | None, typer.Option(help="Number of the series in the folder.", rich_help_panel=CHOICE)] = None,
-    echo: Annotated[int | None, typer.Option(help="Echo, counted from 1.", rich_help_panel=CHOICE)] = None,
-    volume: Annotated[int | None, typer.Option(help="Volume of a 4-D image.", rich_help_panel=CHOICE)] = None,
+    series: SeriesOption = None,
+    echo: EchoOption = None,
+    volume: VolumeOption = None,
     report: Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="Also every figure.", rich_help_panel=OUTPUT)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are already there.", rich_help_panel=OUTPUT)] = False,
 ) -> None:
@@ -69,7 +67,7 @@ def evaluate(
     if tissues:
         if noisy is not None or simulated or lpips is not None:
             raise SettingsError("--tissues compares segmentations and nothing else; leave --noisy, --simulated and --lpips out")
-        from MRIDenoiseLib.cli.evaluate_tissues import evaluate_tissues
+        from MRIDenoiseLib.cli.segment import evaluate_tissues
 
         settings = _tissue_settings(classes, smoothness, bias)
         facts = {"organ": organ, "contrast": contrast}
@@ -115,8 +113,7 @@ def _judge(
     with ProgressDisplay() as progress:
         progress(0.0, None, "Starting")
         # Torch, which some of these load, takes seconds: only after the input is known to be good.
-        from MRIDenoiseLib.evaluation.comparison.honest_reference import measure_reference_noise
-        from MRIDenoiseLib.evaluation.figures.inclusive_reference import find_inclusion
+        from MRIDenoiseLib.evaluation.figures.honest_reference import find_inclusion, measure_reference_noise
         from MRIDenoiseLib.evaluation.figures.yardstick import Yardstick
         from MRIDenoiseLib.io.atomic import write_json
 
@@ -181,7 +178,7 @@ def _names(images: list[Path], noisy: Path | None) -> list[str]:
 
 
 def _show(names: list[str], figures: list[dict[str, float]], yardstick: Yardstick, noise: ReferenceNoise, *, masked: bool) -> None:
-    from MRIDenoiseLib.evaluation.comparison.honest_reference import HOW
+    from MRIDenoiseLib.evaluation.figures.honest_reference import HOW
     from MRIDenoiseLib.evaluation.figures.yardstick import DEFINITIONS, shortfall
 
     console = Console()
@@ -232,8 +229,8 @@ def _account(
     masked: bool,
 ) -> dict[str, Any]:
     """A JSON-ready account, free of names and paths; null stands for what is infinite (equal images) or unknown."""
-    from MRIDenoiseLib.evaluation.comparison.honest_reference import HOW
     from MRIDenoiseLib.evaluation.figures import noise_power_spectrum
+    from MRIDenoiseLib.evaluation.figures.honest_reference import HOW
     from MRIDenoiseLib.evaluation.figures.yardstick import DEFINITIONS
 
     rows = []

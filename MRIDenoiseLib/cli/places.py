@@ -1,10 +1,18 @@
-"""Where a command reads and writes: no output may cost the user his input or another output."""
+"""Where a command reads and writes: which image of an input, and that no output costs the user the input or another output."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from MRIDenoiseLib.errors import OutputError
+
+CHOICE = "Which image, where the input holds several"
+SeriesOption = Annotated[int | None, typer.Option(help="Number of the series in the folder.", rich_help_panel=CHOICE)]
+EchoOption = Annotated[int | None, typer.Option(help="Echo, counted from 1.", rich_help_panel=CHOICE)]
+VolumeOption = Annotated[int | None, typer.Option(help="Volume of a 4-D image.", rich_help_panel=CHOICE)]
 
 
 def refuse_places_that_collide(source: Path, outputs: dict[str, Path | None]) -> None:

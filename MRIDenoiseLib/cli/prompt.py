@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
+from MRIDenoiseLib.cli.places import EchoOption, SeriesOption, VolumeOption
 from MRIDenoiseLib.errors import AmbiguousInputError, InputError
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ _UNITS = {"field_strength": " T", "acceleration": "x", "parallel_imaging": "x"}
 def prompt(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A DICOM folder or file (pixels or not), .nii, .nii.gz, .nrrd or .mha.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    series: Annotated[int | None, typer.Option(help="Number of the series in the folder.")] = None,
-    echo: Annotated[int | None, typer.Option(help="Echo, counted from 1.")] = None,
-    volume: Annotated[int | None, typer.Option(help="Volume of a 4-D image.")] = None,
+    series: SeriesOption = None,
+    echo: EchoOption = None,
+    volume: VolumeOption = None,
 ) -> None:
     """Show what the headers tell, field by field with its source, and the text that results."""
     from MRIDenoiseLib.prompt import describe

@@ -11,10 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.places import refuse_places_that_collide
+from MRIDenoiseLib.cli.places import EchoOption, SeriesOption, VolumeOption, refuse_places_that_collide
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
-
-CHOICE = "Which image, where the input holds several"
 
 
 def simulate(
@@ -26,9 +24,9 @@ def simulate(
     ] = 2,
     sigma: Annotated[float | None, typer.Option(help="Noise before acceleration, as a fraction of the volume's P99.5.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same noise.")] = 0,
-    series: Annotated[int | None, typer.Option(help="Number of the series in the folder.", rich_help_panel=CHOICE)] = None,
-    echo: Annotated[int | None, typer.Option(help="Echo, counted from 1.", rich_help_panel=CHOICE)] = None,
-    volume: Annotated[int | None, typer.Option(help="Volume of a 4-D image.", rich_help_panel=CHOICE)] = None,
+    series: SeriesOption = None,
+    echo: EchoOption = None,
+    volume: VolumeOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is already there.")] = False,
 ) -> None:
     """Make an accelerated, noisy version of a clean volume, with the same geometry, pixel type and scale."""

@@ -139,7 +139,7 @@ def export(
 ) -> None:
     """Write the ratings as a table, blinded unless asked otherwise."""
     from MRIDenoiseLib.reader_study.reading.folder import reading_folder
-    from MRIDenoiseLib.reader_study.running.export import dictionary_path, export_ratings, export_scores
+    from MRIDenoiseLib.reader_study.running.scores import dictionary_path, export_ratings, export_scores
 
     count = export_scores(study, out, overwrite=overwrite) if unblind else export_ratings(reading_folder(study), out, overwrite=overwrite)
     Console(soft_wrap=True).print(Text(f"{count} answers: {out}, explained in {dictionary_path(out)}"))
@@ -192,7 +192,7 @@ def audit_study(study: Study) -> None:
     """Check again that nothing in the reading folder but the images tells the arms."""
     from MRIDenoiseLib.reader_study.reading.folder import StudyFolder
     from MRIDenoiseLib.reader_study.running.audit import audit
-    from MRIDenoiseLib.reader_study.running.key import read_key
+    from MRIDenoiseLib.reader_study.running.blinding import read_key
 
     folder = StudyFolder.of(study)
     leaks = audit(folder.reading, read_key(folder.key))

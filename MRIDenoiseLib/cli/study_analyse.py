@@ -92,8 +92,8 @@ def power(
     if json_file is not None:
         check_json(json_file, overwrite=overwrite)
     from MRIDenoiseLib.io.atomic import write_json
+    from MRIDenoiseLib.reader_study.analysis.power import SimulatedReaders
     from MRIDenoiseLib.reader_study.analysis.power import power as simulate
-    from MRIDenoiseLib.reader_study.running.simulation import SimulatedReaders
 
     model = SimulatedReaders(agreement, of_subject, strictness, spread, lowest, highest)
     console = Console(soft_wrap=True)

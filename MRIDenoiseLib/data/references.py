@@ -7,15 +7,12 @@ noise is anatomy: with N repeats the expected reference is x + (y - x) / N, and 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.image.body import body_mask
 
 GtKind = Literal["independent", "leave_one_out", "inclusive"]
 """A separate acquisition, the mean of all other repeats, or an average that contains the noisy image's own data."""
@@ -113,57 +110,6 @@ def reference_noise(repeats: np.ndarray, mask: np.ndarray | None = None) -> floa
     if inside.size == 0:
         raise InputError("the mask holds no voxel, so the noise of the reference cannot be found")
     return float(np.sqrt(inside.mean() / (count - 1)))
-
-
-@dataclass(frozen=True)
-class SharedNoise:
-    """How much of a noisy image's noise its reference repeats.
-
-    Args:
-        correlation: between the noise of the two; 0 for an honest reference.
-        slope: of the reference's noise on the noisy image's; 1 / N for a mean over N repeats that contains it.
-    """
-
-    correlation: float
-    slope: float
-
-
-def shared_noise(
-    noisy: np.ndarray,
-    reference: np.ndarray,
-    clean: np.ndarray,
-    second_clean: np.ndarray | None = None,
-    mask: np.ndarray | None = None,
-) -> SharedNoise:
-    """Measure whether a reference is independent of the noisy image: the regression of (reference - x) on (noisy - x).
-
-    The clean image x is known for synthetic data. For measured repeats two estimates of it do, each the mean of repeats that
-    went into nothing else: every product is taken between differences from one and from the other, so that the estimates'
-    own noise drops out. Two images alone cannot tell, because what they have in common may be anatomy or noise. Movement and
-    drift between repeats count as noise, so of measured repeats only the mean over several choices of ``noisy`` says much.
-
-    Args:
-        noisy: float array (slices, rows, columns).
-        reference: the same shape and units.
-        clean: what both would be without noise, or an estimate of it.
-        second_clean: another estimate, independent of the first; the first where it is exact.
-        mask: bool, where to look; the noisy image's body when not given.
-
-    Raises:
-        InputError: one of the two has no noise to compare.
-    """
-    mask = body_mask(noisy) if mask is None else mask
-    truths = [image[mask].astype(np.float64) for image in (clean, clean if second_clean is None else second_clean)]
-    own, other = ([_centred(image[mask] - truth) for truth in truths] for image in (noisy, reference))
-    own_power, other_power = (float(np.mean(one * two)) for one, two in (own, other))
-    if own_power <= 0 or other_power <= 0:
-        raise InputError("no noise can be seen in one of the two images, so it cannot be told whether they share any")
-    shared = float(np.mean(own[0] * other[1]) + np.mean(own[1] * other[0])) / 2
-    return SharedNoise(shared / math.sqrt(own_power * other_power), shared / own_power)
-
-
-def _centred(values: np.ndarray) -> np.ndarray:
-    return values - values.mean()
 
 
 def _count(repeats: np.ndarray) -> int:

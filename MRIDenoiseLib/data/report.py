@@ -21,7 +21,7 @@ from MRIDenoiseLib.data.references import counts
 from MRIDenoiseLib.image.scale import intensity_scale
 from MRIDenoiseLib.io.images import sitk_image
 from MRIDenoiseLib.page import figure, heading, page, paragraph, table
-from MRIDenoiseLib.prompt.plane import plane_of_geometry
+from MRIDenoiseLib.prompt.acquisition import plane_of_geometry
 from MRIDenoiseLib.volume import Volume
 
 PANEL = 300

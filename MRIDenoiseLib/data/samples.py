@@ -187,7 +187,7 @@ def slab_pair(slab: Slab, target: int, generator: torch.Generator) -> TrainingPa
 
 
 def simulated_pair(clean: Tensor, acquisition: Acquisition, spacing: float, generator: torch.Generator) -> TrainingPair | None:
-    """A clean slice among its neighbours, acquired as in :func:`.slabs.simulated_slab`.
+    """A clean slice among its neighbours, acquired as in :func:`MRIDenoiseLib.simulation.slabs.simulated_slab`.
 
     Args:
         clean: N x H x W, N odd and the slice in the middle; P99.5 = 1, H = W.

@@ -1,16 +1,11 @@
-"""Pictures for a person to judge by: noisy, denoised and what was taken away, side by side.
-
-Segmentations side by side, for a person to judge.
-
-A sheet to judge a denoised slice by: noisy, denoised, taken away and clean; the whole slice, and a part three times enlarged.
-"""
+"""Pictures for a person to judge by: before and after, segmentations side by side, sheets of one slice, and strips of whole pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +13,24 @@ from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.image.body import body_mask
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.volume import Volume
+
+STRIP_ZOOM = 2
+STRIP_GAP, STRIP_TITLE, STRIP_FOOT = 8, 26, 26
+"""Pixels of a strip between panels, above and below them."""
+AMPLIFIED = 5
+"""What was removed is drawn around grey zero at one part in so many of the window."""
+
+
+ZOOM = 3
+CROP = 120
+"""Rows and columns of the enlarged part."""
+GAP = 12
+TITLE = 34
+FOOT = 40
+"""Pixels of a sheet between panels, above each and below all."""
+DPI = 100
+RESIDUAL_WINDOW = 0.2
+"""The residual is drawn around grey zero, at this part of the images' window to either side."""
 
 
 def display_window(voxels: np.ndarray) -> float:
@@ -148,18 +161,6 @@ def draw_segmentations(
         figure.savefig(temporary, dpi=80)
 
 
-ZOOM = 3
-CROP = 120
-"""Rows and columns of the enlarged part."""
-GAP = 12
-TITLE = 34
-FOOT = 40
-"""Pixels between panels, above each and below all."""
-DPI = 100
-RESIDUAL_WINDOW = 0.2
-"""The residual is drawn around grey zero, at this part of the images' window to either side."""
-
-
 def draw_sheet(*, noisy: Volume, denoised: Volume, path: Path, title: str, clean: Volume | None = None, index: int | None = None) -> None:
     """Draw a sheet into a PNG; an older one is replaced.
 
@@ -218,3 +219,40 @@ def _part(volume: Volume, index: int | None) -> tuple[int, int]:
         middle = round((int(places.min()) + int(places.max())) / 2)
         starts.append(min(max(middle - CROP // 2, 0), max(size - CROP, 0)))
     return starts[0], starts[1]
+
+
+class Panel(NamedTuple):
+    """An image (rows, columns) with its title and the values drawn black and white."""
+
+    title: str
+    image: np.ndarray
+    low: float
+    high: float
+
+
+def draw_strip(path: Path, panels: Sequence[Panel], title: str, *, aspect: float = 1.0, zoom: int = STRIP_ZOOM) -> None:
+    """Draw the panels into a PNG, from left to right; an older one is replaced.
+
+    Args:
+        path: where the PNG goes.
+        panels: images of one shape.
+        title: what is shown.
+        aspect: the height of a pixel divided by its width.
+        zoom: screen pixels that the shorter side of a pixel gets.
+    """
+    from matplotlib.figure import Figure
+
+    rows, columns = panels[0].image.shape
+    shown_rows, shown_columns = round(rows * zoom * max(1.0, aspect)), round(columns * zoom * max(1.0, 1 / aspect))
+    width, height = len(panels) * (shown_columns + STRIP_GAP) + STRIP_GAP, shown_rows + 2 * STRIP_TITLE + STRIP_FOOT
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="black")
+    for number, panel in enumerate(panels):
+        left = (STRIP_GAP + number * (shown_columns + STRIP_GAP)) / width
+        place = figure.add_axes((left, STRIP_FOOT / height, shown_columns / width, shown_rows / height))
+        place.imshow(panel.image, cmap="gray", vmin=panel.low, vmax=panel.high, aspect="auto", interpolation="nearest")
+        place.set_title(panel.title, color="white", fontsize=9, pad=3)
+        place.set_axis_off()
+    figure.text(0.5, 1 - 4 / height, title, color="white", ha="center", va="top", fontsize=10)
+    figure.text(0.5, 5 / height, RESEARCH_USE_ONLY, color="white", ha="center", va="bottom", fontsize=9)
+    with replacing(path, True) as temporary:
+        figure.savefig(temporary, dpi=DPI, format="png", facecolor="black")

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from MRIDenoiseLib.errors import InputError, OutputError
 from MRIDenoiseLib.io.atomic import check_target, replacing
-from MRIDenoiseLib.io.derivation import Derivation
 from MRIDenoiseLib.io.dicom.files import Series, find_series
 from MRIDenoiseLib.io.dicom.read import read_dicom
 from MRIDenoiseLib.io.dicom.read import read_slices as read_dicom_slices
 from MRIDenoiseLib.io.dicom.write import check_source, is_our_series, write_series
-from MRIDenoiseLib.io.images import ENDINGS, ending, read_image, write_image
+from MRIDenoiseLib.io.images import ENDINGS, Derivation, ending, read_image, write_image
 from MRIDenoiseLib.prompt import read_acquisition
 from MRIDenoiseLib.volume import Volume
 

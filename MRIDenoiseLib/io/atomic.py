@@ -2,11 +2,12 @@
 
 A run that fails, is cancelled or is interrupted then leaves either the old result or none, never half a one.
 
-JSON as all reports have it.
+JSON as all reports have it, and rows as a table (CSV) or a list of records (JSON).
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import math
@@ -21,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from MRIDenoiseLib.errors import OutputError
+
+TABLE_ENDINGS = (".csv", ".json")
 
 
 def check_target(path: Path, overwrite: bool, is_ours: Callable[[Path], bool] | None = None) -> None:
@@ -177,3 +180,41 @@ def json_ready(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [json_ready(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], path: Path, *, overwrite: bool = False) -> None:
+    """Write rows by the file's ending; in a table, what is no number or word is written as JSON.
+
+    Raises:
+        OutputError: the file is there already, has another ending, or cannot be written.
+    """
+    if path.suffix.lower() not in TABLE_ENDINGS:
+        raise OutputError(f"{path.name} must end in {' or '.join(TABLE_ENDINGS)}")
+    if path.suffix.lower() == ".json":
+        write_json(path, rows, overwrite=overwrite)
+        return
+    with replacing(path, overwrite) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(columns)
+        table.writerows([_cell(row[name]) for name in columns] for row in rows)
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """What :func:`write_rows` wrote, or a person in a spreadsheet; the cells of a table are text.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is neither table nor list of records.
+    """
+    # Spreadsheets put a mark before UTF-8.
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        if path.suffix.lower() != ".json":
+            return list(csv.DictReader(file, strict=True))
+        rows = json.load(file)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("not a list of records")
+    return rows
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | tuple) else value

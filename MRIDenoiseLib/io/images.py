@@ -1,21 +1,57 @@
-"""NIfTI, NRRD and MetaImage files to Volume and back, through SimpleITK."""
+"""NIfTI, NRRD and MetaImage files to Volume and back, through SimpleITK, with what was done to the image in their headers."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
+from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.errors import AmbiguousInputError, InputError, OutputError
 from MRIDenoiseLib.io import stored_bytes
-from MRIDenoiseLib.io.derivation import Derivation
 from MRIDenoiseLib.io.geometry import check_grid, check_voxels, ijk_to_ras, lps_parts
 from MRIDenoiseLib.volume import Volume
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """How a result was made, in words that may be written into its file.
+
+    Args:
+        method: the sampler's name, or what else was done.
+        bundle: the model bundle's hash (hexadecimal; its first 12 digits are written), or ``none``.
+        seed: the random seed; 0 where nothing is random.
+        settings: further settings of the method, name to number or word.
+        suffix: what the series' description gets at its end, such as ``denoised`` or ``residual``.
+    """
+
+    method: str
+    bundle: str
+    seed: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    suffix: str = "denoised"
+
+    @property
+    def note(self) -> str:
+        """The account as far as a NIfTI header holds it: at most 79 characters, the number of steps where it fits."""
+        text = f"NOT FOR DIAGNOSTIC USE; {self.method}; bundle {self.bundle[:12]}; seed {self.seed}"
+        steps = f"; steps {self.settings['steps']}" if "steps" in self.settings else ""
+        return (text + steps if len(text + steps) <= 79 else text)[:79]
+
+    @property
+    def description(self) -> str:
+        """The whole account, for Derivation Description (0008,2111) and image headers, at most 1024 characters."""
+        settings = ", ".join(f"{name} {value}" for name, value in self.settings.items())
+        text = f"{self.suffix} by MRI Denoise, method {self.method}, bundle {self.bundle[:12]}, seed {self.seed}"
+        return f"{RESEARCH_USE_ONLY} {text}{', ' + settings if settings else ''}"[:1024]
+
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 """The image files read and written here; everything else is taken for DICOM."""

@@ -10,9 +10,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from MRIDenoiseLib.errors import InputError, OutputError
-from MRIDenoiseLib.io.derivation import Derivation
 from MRIDenoiseLib.io.geometry import same_grid
-from MRIDenoiseLib.io.images import ENDINGS, ending, read_image, sitk_image, write_sitk
+from MRIDenoiseLib.io.images import ENDINGS, Derivation, ending, read_image, sitk_image, write_sitk
 from MRIDenoiseLib.volume import Volume
 
 SEGMENTATION = ".seg.nrrd"

@@ -4,15 +4,22 @@ Every function takes the scene it works on. It needs MRML, which ``slicer-core``
 widgets; it is free of torch, because Slicer's process may not load it.
 """
 
-from MRIDenoiseLib.mrml.agreement import AgreementNodes, add_agreement
 from MRIDenoiseLib.mrml.comparison import Comparison
-from MRIDenoiseLib.mrml.headers import source_files
 from MRIDenoiseLib.mrml.layouts import DENOISED, NOISY, REFERENCE, RESIDUAL, Layout, View, register_layouts
-from MRIDenoiseLib.mrml.placing import source_of
 from MRIDenoiseLib.mrml.planes import region_of, slice_in_view
-from MRIDenoiseLib.mrml.results import Account, ResultNodes, add_preview, add_results, remove_previews, result_of, role_of, settings_of
-from MRIDenoiseLib.mrml.tissues import Tissue, add_tissues
-from MRIDenoiseLib.mrml.volumes import acquisition_of, to_volume
+from MRIDenoiseLib.mrml.results import (
+    Account,
+    ResultNodes,
+    add_preview,
+    add_results,
+    remove_previews,
+    result_of,
+    role_of,
+    settings_of,
+    source_of,
+)
+from MRIDenoiseLib.mrml.tissues import AgreementNodes, Tissue, add_agreement, add_tissues
+from MRIDenoiseLib.mrml.volumes import acquisition_of, source_files, to_volume
 
 __all__ = [
     "DENOISED",

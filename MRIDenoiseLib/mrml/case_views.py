@@ -10,13 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 import slicer
 import vtk
 
-from MRIDenoiseLib.mrml.kept_state import KeptState
-from MRIDenoiseLib.mrml.layouts import CASE_VIEWS, CaseLayout, View, register_layouts
+from MRIDenoiseLib.mrml.kept_state import InStep, KeptState, WindowLevel
+from MRIDenoiseLib.mrml.layouts import CASE_VIEWS, CaseLayout, View, ViewLabel, empty_view, put_in_view, register_layouts
 from MRIDenoiseLib.mrml.planes import show_acquired_plane
-from MRIDenoiseLib.mrml.views import ViewLabel, empty_view, put_in_view
-from MRIDenoiseLib.mrml.window_level import InStep, WindowLevel
+from MRIDenoiseLib.reader_study.reading.answers import read_blinded
 from MRIDenoiseLib.reader_study.reading.reading import Panel
-from MRIDenoiseLib.reader_study.reading.regions import read_blinded
 from MRIDenoiseLib.volume import Volume
 
 NAME = "Case image {}"

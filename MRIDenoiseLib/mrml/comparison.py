@@ -7,12 +7,24 @@ from collections.abc import Callable, Mapping
 import slicer
 import vtk
 
-from MRIDenoiseLib.mrml.kept_state import KeptState
-from MRIDenoiseLib.mrml.layouts import DENOISED, NOISY, REFERENCE, RESIDUAL, VIEWS, Layout, View, layout_for, register_layouts
+from MRIDenoiseLib.mrml.kept_state import InStep, KeptState
+from MRIDenoiseLib.mrml.layouts import (
+    DENOISED,
+    NOISY,
+    REFERENCE,
+    RESIDUAL,
+    VIEWS,
+    Layout,
+    View,
+    ViewLabel,
+    empty_view,
+    layout_for,
+    put_in_view,
+    register_layouts,
+    title,
+)
 from MRIDenoiseLib.mrml.planes import index_of_plane, show_acquired_plane
-from MRIDenoiseLib.mrml.views import ViewLabel, empty_view, put_in_view, title
 from MRIDenoiseLib.mrml.volumes import check_grey_volume, slice_axis_of
-from MRIDenoiseLib.mrml.window_level import InStep
 
 
 class Comparison(slicer.util.VTKObservationMixin):

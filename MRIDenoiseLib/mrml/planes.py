@@ -16,7 +16,7 @@ import vtk
 
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.mrml.volumes import grid_of, slice_axis_of
-from MRIDenoiseLib.prompt.plane import plane_of_geometry
+from MRIDenoiseLib.prompt.acquisition import plane_of_geometry
 
 
 def show_acquired_plane(

@@ -1,23 +1,98 @@
-"""Results of denoising as nodes of the scene, and the way between a result and its source."""
+"""Results of denoising as nodes of the scene, and the way between a result and its source.
+
+A new node belongs beside the image it was made from, and in the scene only as a whole.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import slicer
+import vtk
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.io.geometry import check_voxels, same_grid
 from MRIDenoiseLib.io.images import stored_as
-from MRIDenoiseLib.mrml.headers import INSTANCES
-from MRIDenoiseLib.mrml.placing import all_or_nothing, made_from, place_beside, source_of
-from MRIDenoiseLib.mrml.volumes import grid_of
+from MRIDenoiseLib.mrml.volumes import INSTANCES, grid_of
 from MRIDenoiseLib.volume import Volume
+
+SOURCE = "MRIDenoise.source"
+"""Role of the node reference from everything made here to the image that it was made from."""
+
+
+@contextmanager
+def all_or_nothing(scene: slicer.vtkMRMLScene) -> Iterator[None]:
+    """Take out of the scene whatever the block has put in, if an error passes through."""
+    added: list[slicer.vtkMRMLNode] = []
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def note(_scene: object, _event: object, node: slicer.vtkMRMLNode) -> None:
+        # A singleton (the subject hierarchy, a colour logic's node) belongs to the scene and not to the result.
+        if not node.IsSingleton():
+            added.append(node)
+
+    tag = scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, note)
+    try:
+        yield
+    except BaseException:
+        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+        for node in reversed(added):
+            # Without the application's plug-ins nobody removes the item of a node that goes.
+            item = hierarchy.GetItemByDataNode(node)
+            if item != hierarchy.GetInvalidItemID():
+                hierarchy.RemoveItem(item, False)
+            if node.GetScene() is scene:
+                scene.RemoveNode(node)
+        raise
+    finally:
+        scene.RemoveObserver(tag)
+
+
+def place_beside(scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLNode, source: slicer.vtkMRMLNode) -> None:
+    """Put a node where its source is: same transform, same folder or study, and a reference to it.
+
+    Args:
+        scene: holds both.
+        node: what was made.
+        source: the image that it was made from.
+    """
+    node.SetNodeReferenceID(SOURCE, source.GetID())
+    if node.IsA("vtkMRMLTransformableNode"):
+        node.SetAndObserveTransformNodeID(source.GetTransformNodeID())
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    nowhere = hierarchy.GetInvalidItemID()
+    of_source = hierarchy.GetItemByDataNode(source)
+    parent = hierarchy.GetItemParent(of_source) if of_source != nowhere else hierarchy.GetSceneItemID()
+    item = hierarchy.GetItemByDataNode(node)
+    if item == nowhere:
+        hierarchy.CreateItem(parent, node)
+    else:
+        hierarchy.SetItemParent(item, parent)
+
+
+def source_of(node: slicer.vtkMRMLNode) -> slicer.vtkMRMLNode | None:
+    """The image that a result, a segmentation or a table was made from, or None where it is gone or was none."""
+    return node.GetNodeReference(SOURCE)
+
+
+def made_from(scene: slicer.vtkMRMLScene, source: slicer.vtkMRMLNode, kind: str) -> list[slicer.vtkMRMLNode]:
+    """What was made from an image, in the order in which it was made.
+
+    Args:
+        scene: where to look.
+        source: the image.
+        kind: the class of nodes to look for, such as ``vtkMRMLScalarVolumeNode``.
+    """
+    count = scene.GetNumberOfNodesByClass(kind)
+    nodes = (scene.GetNthNodeByClass(place, kind) for place in range(count))
+    return [node for node in nodes if node.GetNodeReferenceID(SOURCE) == source.GetID()]
+
 
 Role = Literal["denoised", "residual", "preview"]
 

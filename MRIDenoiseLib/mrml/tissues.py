@@ -1,8 +1,9 @@
-"""A label array as a segmentation node beside the image it was found in."""
+"""A label array as a segmentation node beside the image it was found in, and how far several agree as a table and a chart."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +13,18 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.mrml.placing import all_or_nothing, place_beside
-from MRIDenoiseLib.mrml.results import MARK
+from MRIDenoiseLib.mrml.results import MARK, all_or_nothing, place_beside
 from MRIDenoiseLib.mrml.volumes import grid_of
+from MRIDenoiseLib.segmentation.tissues import Agreement
 
 MILLILITRES = "MRIDenoise.millilitres"
 """Tag of a segment: its volume."""
+
+IMAGE, MEAN, CLASS = "Image", "Mean", "Class"
+TITLE = "Dice with the reference"
+
+_COLOURS = ((0.85, 0.51, 0.17), (0.18, 0.49, 0.85), (0.25, 0.57, 0.26), (0.58, 0.40, 0.74), (0.50, 0.50, 0.50))
+"""Of the bars, image by image: noisy and denoised as their views' controllers."""
 
 
 @dataclass(frozen=True)
@@ -89,3 +96,95 @@ def _segment(tissue: Tissue, labels: slicer.vtkOrientedImageData) -> slicer.vtkS
     binary = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
     segment.AddRepresentation(binary, labels)
     return segment
+
+
+@dataclass(frozen=True, eq=False)
+class AgreementNodes:
+    """The table to be read (a row an image, text), the one the bars are drawn from (a row a class, numbers), and the chart."""
+
+    table: slicer.vtkMRMLTableNode
+    numbers: slicer.vtkMRMLTableNode
+    chart: slicer.vtkMRMLPlotChartNode
+
+
+def add_agreement(
+    scene: slicer.vtkMRMLScene,
+    source: slicer.vtkMRMLScalarVolumeNode,
+    classes: Sequence[str],
+    images: Mapping[str, Agreement],
+) -> AgreementNodes:
+    """Put Dice coefficients into the scene, beside an image; all of it or nothing.
+
+    A coefficient that is not defined (NaN: neither segmentation has the class) is an empty cell and a missing bar.
+
+    Args:
+        scene: holds the source.
+        source: the image that the nodes are put beside.
+        classes: names of the classes, in the order of :attr:`Agreement.classes`.
+        images: name of an image -> its agreement with the reference.
+
+    Raises:
+        InputError: no image, a name that is there twice, or an agreement over another number of classes.
+    """
+    if not images or not classes:
+        raise InputError("there is nothing to compare; segment an image and its reference first")
+    if len({IMAGE, MEAN, *classes}) < len(classes) + 2 or CLASS in images:
+        raise InputError("two columns of the table would have the same name; give the classes and images other names")
+    if any(len(agreement.classes) != len(classes) for agreement in images.values()):
+        raise InputError("the segmentations have different numbers of classes; segment all images with the same settings")
+    with all_or_nothing(scene):
+        table = _add_table(scene, f"{source.GetName()} Dice", _readable(classes, images))
+        numbers = _add_table(scene, f"{source.GetName()} Dice by class", _by_class(classes, images))
+        chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", scene.GenerateUniqueName(f"{source.GetName()} Dice chart"))
+        chart.SetTitle(TITLE)
+        chart.SetYAxisTitle("Dice")
+        chart.SetYAxisRangeAuto(False)
+        chart.SetYAxisRange(0.0, 1.0)
+        bars = [_add_bars(scene, numbers, image, place) for place, image in enumerate(images)]
+        for series in bars:
+            chart.AddAndObservePlotSeriesNodeID(series.GetID())
+        for node in (table, numbers, chart, *bars):
+            place_beside(scene, node, source)
+    return AgreementNodes(table, numbers, chart)
+
+
+def _readable(classes: Sequence[str], images: Mapping[str, Agreement]) -> dict[str, Sequence[str]]:
+    columns: dict[str, Sequence[str]] = {IMAGE: list(images)}
+    for place, name in enumerate(classes):
+        columns[name] = [_cell(agreement.classes[place]) for agreement in images.values()]
+    columns[MEAN] = [_cell(agreement.mean) for agreement in images.values()]
+    return columns
+
+
+def _by_class(classes: Sequence[str], images: Mapping[str, Agreement]) -> dict[str, Sequence[str] | np.ndarray]:
+    columns: dict[str, Sequence[str] | np.ndarray] = {CLASS: list(classes)}
+    for image, agreement in images.items():
+        # A bar of no height; an axis cannot be drawn along NaN.
+        columns[image] = np.nan_to_num(np.array(agreement.classes, np.float64), nan=0.0)
+    return columns
+
+
+def _cell(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.4f}"
+
+
+def _add_table(scene: slicer.vtkMRMLScene, name: str, columns: Mapping[str, Sequence[str] | np.ndarray]) -> slicer.vtkMRMLTableNode:
+    node = scene.AddNewNodeByClass("vtkMRMLTableNode", scene.GenerateUniqueName(name))
+    for title, values in columns.items():
+        column: vtk.vtkAbstractArray = vtk.vtkDoubleArray() if isinstance(values, np.ndarray) else vtk.vtkStringArray()
+        column.SetName(title)
+        for value in values:
+            column.InsertNextValue(value)
+        node.AddColumn(column)
+    node.SetLocked(True)
+    return node
+
+
+def _add_bars(scene: slicer.vtkMRMLScene, numbers: slicer.vtkMRMLTableNode, image: str, place: int) -> slicer.vtkMRMLPlotSeriesNode:
+    series = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", scene.GenerateUniqueName(image))
+    series.SetPlotType(series.PlotTypeBar)
+    series.SetAndObserveTableNodeID(numbers.GetID())
+    series.SetLabelColumnName(CLASS)
+    series.SetYColumnName(image)
+    series.SetColor(*_COLOURS[place % len(_COLOURS)])
+    return series

@@ -90,13 +90,6 @@ FAT_WORDS: Patterns = (
 )
 """Fat suppression -> words."""
 
-PLANE_WORDS: Patterns = (
-    ("axial", r" (ax|axial|tra|transversal|transverse|trans) "),
-    ("sagittal", r" (sag|sagittal) "),
-    ("coronal", r" (cor|coronal) "),
-)
-"""Plane -> words."""
-
 
 def normalised(name: str) -> str:
     """Lower case, every run of other signs a single space, one space at each end: ``" pd t2 tse sag "``."""

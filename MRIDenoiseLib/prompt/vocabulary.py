@@ -10,10 +10,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 
 UNKNOWN = "unknown"
 """The word of everything that is missing or lies outside this vocabulary."""
+
+Template = Literal["compact", "paper"]
 
 
 class Term(NamedTuple):
@@ -162,3 +166,72 @@ def canonical(text: str, terms: Mapping[str, Term]) -> str | None:
 def acceleration_word(ratio: float) -> str:
     """The group word of an acceleration T_full / T_fast: ``1.5x`` below the square root of 3, ``2x`` below that of 6, else ``3x``."""
     return next(word for limit, word in ACCELERATION_GROUPS if ratio < limit or limit == math.inf)
+
+
+def describe(acquisition: Acquisition, template: Template = "compact") -> str:
+    """The prompt of an acquisition; whatever is missing or outside the vocabulary becomes the word ``unknown``.
+
+    ``compact`` is ``{vendor} {organ} {contrast} {fat suppression} {plane} {R}x`` in lower case, at most 14 CLIP tokens
+    between the begin and end marks; split at spaces it holds only words of :data:`WORDS`.
+
+    ``paper`` is a sentence in the manner of the paper, for 32 tokens. The paper's own words are not published: this is
+    a reconstruction with what is known of them (15 fixed tokens with the begin and end marks, then vendor, organ and
+    protocol in that order, so that 16 tokens cut the organ's tail, the contrast and the acceleration off).
+
+    Raises:
+        ValueError: an unknown template name.
+    """
+    if template == "compact":
+        return " ".join(
+            (
+                _word(acquisition.vendor, VENDORS),
+                _word(acquisition.organ, ORGANS),
+                _word(acquisition.contrast, CONTRASTS),
+                _word(acquisition.fat_suppression, FAT_SUPPRESSION),
+                _word(acquisition.plane, PLANES),
+                _acceleration(acquisition.acceleration),
+            )
+        )
+    if template == "paper":
+        vendor = _value(acquisition.vendor, VENDORS)
+        organ = _value(acquisition.organ, ORGANS)
+        protocol = [_value(acquisition.contrast, CONTRASTS)]
+        if acquisition.fat_suppression.value in ("fat-saturated", "STIR"):
+            protocol.append(_word(acquisition.fat_suppression, FAT_SUPPRESSION))
+        protocol.append(_acceleration(acquisition.acceleration))
+        return f"a high quality magnetic resonance image acquired by a {vendor} scanner of the {organ} with {' '.join(protocol)}"
+    raise ValueError(f"unknown prompt template {template!r}")
+
+
+def _value(field: AcquisitionField, terms: Mapping[str, Term]) -> str:
+    return (canonical(field.value, terms) or UNKNOWN) if isinstance(field.value, str) else UNKNOWN
+
+
+def _word(field: AcquisitionField, terms: Mapping[str, Term]) -> str:
+    value = _value(field, terms)
+    return UNKNOWN if value == UNKNOWN else terms[value].words
+
+
+def _acceleration(field: AcquisitionField) -> str:
+    return UNKNOWN if field.value is None or isinstance(field.value, str) else acceleration_word(field.value)
+
+
+def acquisition_warnings(acquisition: Acquisition, trained_on: Mapping[str, frozenset[str]]) -> list[str]:
+    """What the reader should know because organ or contrast are missing or were never trained on.
+
+    The values themselves are not quoted: a user may have typed anything there.
+
+    Args:
+        acquisition: of the volume.
+        trained_on: ``organ`` and ``contrast`` -> the values this model's training data had; where that is not said, the
+            controlled vocabulary decides.
+    """
+    said = []
+    for name in ("organ", "contrast"):
+        fact = getattr(acquisition, name)
+        known = trained_on.get(name)
+        if fact.value is None:
+            said.append(f"The {name} is not known; choose it for a result that can be relied on more.")
+        elif not fact.seen_in_training or (known and fact.value not in known):
+            said.append(f"The {name} is not among those the model was trained on; check the result with care.")
+    return said

@@ -82,11 +82,6 @@ def noise_std(sensitivities: Tensor, reduction: float) -> Tensor:
     return ungrouped(variance.clamp_min(0).sqrt(), height, width)
 
 
-def g_factor(sensitivities: Tensor, reduction: float) -> Tensor:
-    """(Z, H, W) float32 g-factor sqrt([G^-1]_ii [S^H Psi^-1 S]_ii / R), 1 where parallel imaging costs nothing extra."""
-    return noise_std(sensitivities, reduction) * strength(sensitivities) / math.sqrt(reduction)
-
-
 def fold(coil_images: Tensor, reduction: float) -> Tensor:
     """The zero-filled image of undersampled k-space, (Z, C, H, W) -> (Z, C, H, W), without going to k-space and back."""
     period, kept = sampling_pattern(reduction)

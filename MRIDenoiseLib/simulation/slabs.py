@@ -16,9 +16,8 @@ from torch.nn import functional
 
 from MRIDenoiseLib.prompt.acceleration import told_acceleration
 from MRIDenoiseLib.simulation.acquisition_model import AcquisitionModel
-from MRIDenoiseLib.simulation.augment import random_contrast, random_lesions, random_reception
+from MRIDenoiseLib.simulation.augment import random_contrast, random_lesions, random_outline, random_reception
 from MRIDenoiseLib.simulation.noise import acquire_pair, rician
-from MRIDenoiseLib.simulation.wiping import random_outline
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 
 REACH = 2

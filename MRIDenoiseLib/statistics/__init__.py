@@ -2,8 +2,17 @@
 
 from MRIDenoiseLib.statistics.bootstrap import clustered_interval, clustered_median_interval
 from MRIDenoiseLib.statistics.categories import CategoryAgreement, gwet_ac2, weighted_kappa
-from MRIDenoiseLib.statistics.differences import Comparison, PairedDifference, compare, paired_difference
-from MRIDenoiseLib.statistics.equivalence import Equivalence, NonInferiority, bootstrap_equivalence, equivalence, non_inferiority
+from MRIDenoiseLib.statistics.differences import (
+    Comparison,
+    Equivalence,
+    NonInferiority,
+    PairedDifference,
+    bootstrap_equivalence,
+    compare,
+    equivalence,
+    non_inferiority,
+    paired_difference,
+)
 from MRIDenoiseLib.statistics.intraclass import IntraclassCorrelation, band, intraclass
 from MRIDenoiseLib.statistics.measurements import BlandAltman, Correlation, bland_altman, lins_concordance, spearman
 from MRIDenoiseLib.statistics.proportions import Accuracy, CurveArea, Rate, SignTest, accuracy, curve_area, rate, sign_test, wilson

@@ -16,7 +16,6 @@ from MRIDenoiseLib.statistics.result import CONFIDENCE, Result, complete, owners
 Form = Literal["1,1", "1,k", "A,1", "A,k", "C,1", "C,k"]
 """1: one-way; A: two-way, absolute agreement; C: two-way, consistency. Then: one rater's reliability, or that of the mean of all k."""
 
-FORMS: tuple[Form, ...] = ("1,1", "A,1", "C,1", "1,k", "A,k", "C,k")
 
 _BANDS = ((0.9, "excellent"), (0.75, "good"), (0.5, "moderate"))
 

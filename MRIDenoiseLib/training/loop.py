@@ -19,14 +19,12 @@ from torch import nn
 from MRIDenoiseLib.data.samples import Batch
 from MRIDenoiseLib.errors import Cancelled, SettingsError
 from MRIDenoiseLib.progress import ShouldStop
-from MRIDenoiseLib.training.batches import Batches, stream, workers_for
-from MRIDenoiseLib.training.checkpoint import load_checkpoint, save_checkpoint
+from MRIDenoiseLib.training.batches import Batches, has_ring, reused, stream, workers_for
+from MRIDenoiseLib.training.checkpoint import load_checkpoint, refuse_other_checkpoints, same_for_all, save_checkpoint, told_to_stop
 from MRIDenoiseLib.training.course import Course
-from MRIDenoiseLib.training.log import TrainingLog
 from MRIDenoiseLib.training.objectives import Objective
-from MRIDenoiseLib.training.processes import refuse_other_checkpoints, same_for_all, told_to_stop
 from MRIDenoiseLib.training.recipe import same_training
-from MRIDenoiseLib.training.ring import has_ring, reused
+from MRIDenoiseLib.training.run_folder import TrainingLog
 
 LOG_EVERY = 25
 CHECKPOINT_SECONDS = 240

@@ -10,29 +10,47 @@ networks only phi1 is kept. Two graphs:
   that drowns faint codes. What comes after phi1 no longer reaches it, so one unity is enough. Measured on textured discs with
   blur and Rician noise, that is as well: when psi2's loss was let through, phi1 missed the blur by twice as much, as psi2 wants
   the detail back.
+
+The adversary is a small network that tells real patches from made ones: a conditional PatchGAN (Isola et al., "Image-to-image
+translation with conditional adversarial networks", CVPR 2017) with spectral norm (Miyato et al., ICLR 2018) in the place of batch
+norm, so that the slices of a batch do not see each other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
+from pytorch_msssim import ssim
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
+from torch.nn.utils.parametrizations import spectral_norm
 
 from MRIDenoiseLib.data.samples import Batch, neighbourhood
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.configs import Networks
+from MRIDenoiseLib.models.layers import full_precision
 from MRIDenoiseLib.models.nbnet import NBNet
-from MRIDenoiseLib.training.discriminator import PatchDiscriminator
 from MRIDenoiseLib.training.leak_probe import leak_probe
 from MRIDenoiseLib.training.objectives import Objective
 from MRIDenoiseLib.training.recipe import Stage
-from MRIDenoiseLib.training.similarity import absolute_error, structural_dissimilarity
 from MRIDenoiseLib.training.text import Conditioner
 
+SLOPE = 0.2
+
+
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""Wang, Simoncelli and Bovik, "Multiscale structural similarity for image quality assessment", 2003."""
+WINDOW = 11
+WINDOW_SIGMA = 1.5
+NO_LUMINANCE = 1e6
+"""A K1 beside which the brightness of both images vanishes: SSIM is then its contrast-structure term alone."""
+SMALLEST_TERM = 1e-4
+SMALLEST_SIDE = (WINDOW - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1
 NOISE_FLOOR = 0.02
 """Network units added to the noise level in the losses of ``detach``."""
 TRUE_CLEAN_SHARE = 0.5
@@ -45,6 +63,94 @@ INTENSITY_RANGE = 2.0
 """Of the network range [-1, 1]; the paper's L1 is of images in [0, 1]."""
 WARM_UP = 0.2
 """Part of the training over which the adversarial losses come up from nothing."""
+
+
+class PatchDiscriminator(nn.Module):
+    """Judges every patch of an image: positive logits for real, negative for made.
+
+    One backward pass serves both sides: :meth:`critic_loss` has gradients for this network only and
+    :meth:`generator_loss` for the images only, so the losses are added up with all others under one optimiser.
+    Runs in float32 with autocast off, which the power iteration of the spectral norm needs.
+
+    Args:
+        in_channels: 1 for an image alone, 2 for an image with what it was made from.
+        widths: channels of the 4x4 convolutions, each of which halves the resolution.
+    """
+
+    def __init__(self, in_channels: int = 1, widths: Sequence[int] = (64, 128, 256)) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after in pairwise((in_channels, *widths)):
+            layers += [spectral_norm(nn.Conv2d(before, after, 4, stride=2, padding=1)), nn.LeakyReLU(SLOPE)]
+        self.layers = nn.Sequential(*layers, spectral_norm(nn.Conv2d(widths[-1], 1, 4, padding=1)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """B x in_channels x H x W in network units -> B x 1 x h x w logits, one for each patch."""
+        with full_precision(images.device):
+            return self.layers(images.float())
+
+    def critic_loss(self, real: Tensor, made: Tensor) -> Tensor:
+        """Binary cross-entropy of telling ``real`` from ``made``, half of it from each; no gradient reaches the images.
+
+        Both pass in one call, because in training every call moves the power iteration of the spectral norm on by a step.
+        """
+        of_real, of_made = self(torch.cat([real, made]).detach()).split([len(real), len(made)])
+        # -log sigmoid(l) for what is real, -log(1 - sigmoid(l)) for what is made.
+        return (functional.softplus(-of_real).mean() + functional.softplus(of_made).mean()) / 2
+
+    def generator_loss(self, made: Tensor) -> Tensor:
+        """The non-saturating loss -log D of whoever made the images; no gradient reaches this network, and nothing in it moves."""
+        frozen = {name: parameter.detach() for name, parameter in self.named_parameters()}
+        training = self.training
+        self.eval()
+        logits = functional_call(self, frozen, (made,))
+        self.train(training)
+        return functional.softplus(-logits).mean()
+
+
+K1, K2 = 0.01, 0.03
+
+
+def absolute_error(estimate: Tensor, target: Tensor, unit: Tensor) -> Tensor:
+    """Mean absolute difference of two images, B x 1 x H x W, in units of ``unit``, B x 1 x 1 x 1."""
+    return ((estimate.float() - target.float()).abs() / unit).mean()
+
+
+def structural_dissimilarity(estimate: Tensor, target: Tensor) -> Tensor:
+    """1 - MS-SSIM, averaged over the batch: five scales, Gaussian window of 11 pixels and sigma 1.5, data range 1.
+
+    Computed in float32 with autocast off. Images are mapped from [-1, 1] to [0, 1] but not clamped: the range only sets
+    the two constants, and a clamp would take the gradient from fat brighter than the scale.
+
+    Args:
+        estimate: B x 1 x H x W in network units.
+        target: the same.
+
+    Returns:
+        A scalar, 0 for equal images and at most about 1.
+
+    Raises:
+        ValueError: for images of fewer than 161 rows or columns, too small for five scales.
+    """
+    if min(target.shape[-2:]) < SMALLEST_SIDE:
+        raise ValueError(f"MS-SSIM needs images of at least {SMALLEST_SIDE} pixels, got {tuple(target.shape[-2:])}")
+    with full_precision(target.device):
+        first, second = ((image.float() + 1) / 2 for image in (estimate, target))
+        similarity = torch.ones(len(first), device=first.device)
+        for scale, weight in enumerate(SCALE_WEIGHTS):
+            coarsest = scale == len(SCALE_WEIGHTS) - 1
+            term = _ssim(first, second, K1 if coarsest else NO_LUMINANCE)
+            # A term falls to zero and below where the images are anti-correlated. Its fractional power would have a gradient
+            # without bound on the way there, and at zero it would take the gradients of all other scales with it.
+            similarity = similarity * term.clamp_min(SMALLEST_TERM) ** weight
+            if not coarsest:
+                first, second = (functional.avg_pool2d(image, 2, ceil_mode=True) for image in (first, second))
+        return 1 - similarity.mean()
+
+
+def _ssim(first: Tensor, second: Tensor, k1: float) -> Tensor:
+    """SSIM of each image of a batch (B)."""
+    return ssim(first, second, data_range=1.0, size_average=False, win_size=WINDOW, win_sigma=WINDOW_SIGMA, K=(k1, K2))
 
 
 @dataclass(frozen=True)

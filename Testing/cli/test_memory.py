@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.evaluation.speed.volumes import phantom
+from MRIDenoiseLib.evaluation.speed.rows import phantom
 from MRIDenoiseLib.inference import METHODS
 
 PROGRAM = """
 import json, sys
 from MRIDenoiseLib.cli import main
-from MRIDenoiseLib.evaluation.speed.peak_memory import peak_memory
+from MRIDenoiseLib.evaluation.speed.usage import peak_memory
 peaks = {}
 for method in json.loads(sys.argv[1]):
     assert main(["denoise", *sys.argv[2:], "--method", method, "--slices", "20:21", "--device", "cpu", "--overwrite"]) == 0

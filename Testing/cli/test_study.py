@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ import yaml
 from study_cases import ARMS, configuration, write_images
 
 from MRIDenoiseLib.cli import main
-from MRIDenoiseLib.reader_study.running.key import read_key
-from MRIDenoiseLib.reader_study.running.scores import Score, read_scores, unblinded, write_scores
+from MRIDenoiseLib.io.atomic import read_rows
+from MRIDenoiseLib.reader_study.running.blinding import read_key
+from MRIDenoiseLib.reader_study.running.scores import Score, unblinded, write_scores
 
 QUALITY = {"noisy": 2, "ours": 3, "reference": 4}
 
@@ -50,6 +52,19 @@ def script(folder: Path, path: Path) -> Path:
         table.writeheader()
         table.writerows(rows)
     return path
+
+
+def read_scores(path: Path) -> list[Score]:
+    """What the library wrote, from either kind of file."""
+    found = []
+    for row in read_rows(path):
+        value = row["value"]
+        with suppress(ValueError):
+            value = float(value)
+        found.append(
+            Score(**{**row, "session": int(row["session"]), "repeat": int(row["repeat"]), "seconds": float(row["seconds"]), "value": value})
+        )
+    return found
 
 
 @pytest.mark.parametrize("ending", [".csv", ".json"])

@@ -15,7 +15,7 @@ from training_cases import data_folder, record, record_folder, text_tower
 from MRIDenoiseLib.cli import main
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.training.checkpoint import load_checkpoint
-from MRIDenoiseLib.training.log import read_log
+from MRIDenoiseLib.training.run_folder import read_log
 
 RECIPES = Path(__file__).resolve().parents[2] / "scripts" / "recipes"
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals to send")

@@ -6,7 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from MRIDenoiseLib.cli import main
-from MRIDenoiseLib.evaluation.claims.tissue_phantom import phantom
+from MRIDenoiseLib.evaluation.claims.segmentation_time import phantom
 
 DIRECTION = (0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
 

@@ -1,6 +1,7 @@
 """A reference that repeats the noise of the image it is compared with is told from an honest one."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -11,7 +12,6 @@ from MRIDenoiseLib.data.references import (
     from_inclusive,
     leave_one_out,
     reference_noise,
-    shared_noise,
 )
 from MRIDenoiseLib.errors import InputError
 
@@ -30,6 +30,57 @@ def repeats(count: int, seed: int = 0) -> np.ndarray:
 
 
 EVERYWHERE = np.ones(anatomy().shape, bool)
+
+
+@dataclass(frozen=True)
+class SharedNoise:
+    """How much of a noisy image's noise its reference repeats.
+
+    Args:
+        correlation: between the noise of the two; 0 for an honest reference.
+        slope: of the reference's noise on the noisy image's; 1 / N for a mean over N repeats that contains it.
+    """
+
+    correlation: float
+    slope: float
+
+
+def shared_noise(
+    noisy: np.ndarray,
+    reference: np.ndarray,
+    clean: np.ndarray,
+    second_clean: np.ndarray | None = None,
+    *,
+    mask: np.ndarray,
+) -> SharedNoise:
+    """Measure whether a reference is independent of the noisy image: the regression of (reference - x) on (noisy - x).
+
+    The clean image x is known for synthetic data. For measured repeats two estimates of it do, each the mean of repeats that
+    went into nothing else: every product is taken between differences from one and from the other, so that the estimates'
+    own noise drops out. Two images alone cannot tell, because what they have in common may be anatomy or noise. Movement and
+    drift between repeats count as noise, so of measured repeats only the mean over several choices of ``noisy`` says much.
+
+    Args:
+        noisy: float array (slices, rows, columns).
+        reference: the same shape and units.
+        clean: what both would be without noise, or an estimate of it.
+        second_clean: another estimate, independent of the first; the first where it is exact.
+        mask: bool, where to look.
+
+    Raises:
+        InputError: one of the two has no noise to compare.
+    """
+    truths = [image[mask].astype(np.float64) for image in (clean, clean if second_clean is None else second_clean)]
+    own, other = ([_centred(image[mask] - truth) for truth in truths] for image in (noisy, reference))
+    own_power, other_power = (float(np.mean(one * two)) for one, two in (own, other))
+    if own_power <= 0 or other_power <= 0:
+        raise InputError("no noise can be seen in one of the two images, so it cannot be told whether they share any")
+    shared = float(np.mean(own[0] * other[1]) + np.mean(own[1] * other[0])) / 2
+    return SharedNoise(shared / math.sqrt(own_power * other_power), shared / own_power)
+
+
+def _centred(values: np.ndarray) -> np.ndarray:
+    return values - values.mean()
 
 
 @pytest.mark.parametrize("count", [2, 3, 6])

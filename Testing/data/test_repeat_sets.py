@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from MRIDenoiseLib.data.repeat_sets import RepeatSet, read_repeat_sets
+from MRIDenoiseLib.data.repeats import RepeatSet, read_repeat_sets
 from MRIDenoiseLib.errors import InputError
 
 HEAD = "name,file,group,volumes\n"

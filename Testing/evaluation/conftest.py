@@ -8,7 +8,7 @@ import SimpleITK as sitk
 import torch
 
 from MRIDenoiseLib.data.manifest import ManifestRow
-from MRIDenoiseLib.evaluation.claims.noisy_volume import NoisyVolume
+from MRIDenoiseLib.evaluation.claims.claim import NoisyVolume
 from MRIDenoiseLib.inference import Denoiser
 from MRIDenoiseLib.models.configs import build_networks, tiny
 from MRIDenoiseLib.volume import Volume

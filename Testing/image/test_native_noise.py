@@ -8,7 +8,7 @@ import pytest
 from scipy import ndimage
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.evaluation.claims.native_noise_trial import BLURRED, BM4D, DENOISED, middle_slices, scan_trial
+from MRIDenoiseLib.evaluation.claims.native_noise import BLURRED, BM4D, DENOISED, middle_slices, scan_trial
 from MRIDenoiseLib.image.native_noise import Grain, Places, Removal, equal_blur, verdict
 from MRIDenoiseLib.volume import Volume
 

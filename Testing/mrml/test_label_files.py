@@ -7,7 +7,7 @@ import numpy as np
 import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
-from MRIDenoiseLib.io.derivation import Derivation
+from MRIDenoiseLib.io.images import Derivation
 from MRIDenoiseLib.io.labels import write_colour_table, write_labels
 from MRIDenoiseLib.segmentation import TissueClass
 from MRIDenoiseLib.volume import Volume

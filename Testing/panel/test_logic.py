@@ -143,7 +143,7 @@ def test_a_series_is_derived_from_the_volumes_own_files_and_none_from_nothing(lo
     from pydicom import dcmread
 
     from MRIDenoiseLib import io
-    from MRIDenoiseLib.mrml.headers import INSTANCES
+    from MRIDenoiseLib.mrml.volumes import INSTANCES
 
     files = sorted(series(tmp_path / "source").iterdir(), key=lambda path: int(dcmread(path).InstanceNumber))
     volume = load(*files)
@@ -232,7 +232,7 @@ def test_an_output_is_filled_again_and_again_without_more_nodes(module):
 def test_an_output_that_cannot_be_one_is_refused_and_a_copy_of_the_input_loses_its_files(module):
     import slicer
 
-    from MRIDenoiseLib.mrml.headers import INSTANCES
+    from MRIDenoiseLib.mrml.volumes import INSTANCES
 
     volume, engine = add_volume("noisy"), Scripted(halved)
     logic = module.code.MRIDenoiseLogic(engine=engine)

@@ -162,7 +162,7 @@ def test_a_dicom_volume_reads_as_the_command_line_reads_it_and_saves_a_series(sl
     from pydicom import dcmread
 
     from MRIDenoiseLib import io
-    from MRIDenoiseLib.mrml.headers import INSTANCES
+    from MRIDenoiseLib.mrml.volumes import INSTANCES
     from MRIDenoiseLib.prompt import describe
 
     folder = series(tmp_path / "source")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from MRIDenoiseLib.reader_study.analysis.plan import AnalysisPlan, Question
+from MRIDenoiseLib.reader_study.analysis.power import SimulatedReaders
+from MRIDenoiseLib.reader_study.analysis.readings import AnalysisPlan, Question
 from MRIDenoiseLib.reader_study.running.scores import Score
-from MRIDenoiseLib.reader_study.running.simulation import SimulatedReaders, as_scores
 
 ARMS = ("noisy", "ours", "reference")
 READERS = ("R1", "R2")
@@ -37,6 +38,32 @@ def plain_plan(subjects: int, arms: tuple[str, ...] = ARMS, **changes: object) -
     cases = tuple((f"S{number:03d}", "all") for number in range(1, subjects + 1))
     whole = AnalysisPlan("One question", arms, READERS, cases, (Question("image_quality", "scale", "", SCALE),), "image_quality", arms[-1])
     return replace(whole, **changes)  # type: ignore[arg-type]
+
+
+def as_scores(table: np.ndarray, arms: Sequence[str], field: str, group: str = "all") -> list[Score]:
+    """One simulated study as the scores of an unblinded one; readers are called R1, R2 ..., subjects S001 and up.
+
+    Args:
+        table: subjects x readers x arms x times; what is NaN was not read.
+        arms: names of the arms.
+        field, group: what was asked, and of which cases.
+    """
+    return [
+        Score(
+            reader=f"R{reader + 1}",
+            session=time * len(arms) + arm + 1,
+            subject=f"S{subject + 1:03d}",
+            group=group,
+            arm=arms[arm],
+            field=field,
+            value=float(value),
+            repeat=time,
+            seconds=10.0,
+            blinded_id=f"{subject:04d}{arm}",
+        )
+        for (subject, reader, arm, time), value in np.ndenumerate(table)
+        if not np.isnan(value)
+    ]
 
 
 def scores(subjects: int, seed: int = 0) -> list[Score]:

@@ -8,18 +8,16 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from simulated_study import ARMS, QUESTIONS, SCALE, plain_plan, plan, scores
+from simulated_study import ARMS, QUESTIONS, SCALE, as_scores, plain_plan, plan, scores
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.errors import InputError, OutputError
 from MRIDenoiseLib.reader_study.analysis.analyse import Analysis, analyse
-from MRIDenoiseLib.reader_study.analysis.plan import ALL, Question, questions_of
-from MRIDenoiseLib.reader_study.analysis.readings import readings_of
+from MRIDenoiseLib.reader_study.analysis.readings import ALL, Question, questions_of, readings_of
 from MRIDenoiseLib.reader_study.analysis.report import as_json, html, write_report
 from MRIDenoiseLib.reader_study.analysis.words import conclusions, number, p_value
 from MRIDenoiseLib.reader_study.reading.forms import form_of
 from MRIDenoiseLib.reader_study.running.scores import Score
-from MRIDenoiseLib.reader_study.running.simulation import as_scores
 
 SUBJECTS = 32
 

@@ -22,9 +22,8 @@ from MRIDenoiseLib.errors import Cancelled, InputError, OutputError
 from MRIDenoiseLib.io.images import read_image, write_sitk
 from MRIDenoiseLib.reader_study.reading.folder import PLAN, VOLUMES, StudyFolder, read_plan, volume_path, write_plan
 from MRIDenoiseLib.reader_study.running.audit import audit
-from MRIDenoiseLib.reader_study.running.blinding import blind, equalise_dates
+from MRIDenoiseLib.reader_study.running.blinding import Key, blind, equalise_dates, read_key, write_key
 from MRIDenoiseLib.reader_study.running.creation import create_study
-from MRIDenoiseLib.reader_study.running.key import Key, read_key, write_key
 from MRIDenoiseLib.reader_study.running.scores import unblinded
 
 

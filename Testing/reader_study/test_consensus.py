@@ -13,9 +13,9 @@ from MRIDenoiseLib.reader_study.reading.folder import StudyFolder, read_plan
 from MRIDenoiseLib.reader_study.reading.reading import Presentation, Reading
 from MRIDenoiseLib.reader_study.reading.scripted import read_with
 from MRIDenoiseLib.reader_study.running.audit import audit
-from MRIDenoiseLib.reader_study.running.consensus import agreed, judgements, make_consensus_session
-from MRIDenoiseLib.reader_study.running.key import read_key
-from MRIDenoiseLib.reader_study.running.scores import unblinded
+from MRIDenoiseLib.reader_study.running.blinding import read_key
+from MRIDenoiseLib.reader_study.running.consensus import judgements, make_consensus_session
+from MRIDenoiseLib.reader_study.running.scores import adjudicated, unblinded
 
 FORMS = [
     {"kind": "findings", "field": "knee", "findings": ["tear", "effusion"]},
@@ -23,6 +23,13 @@ FORMS = [
     {"kind": "likert", "field": "image_quality"},
 ]
 WANTED = ["knee.tear", "knee.effusion", "fazekas.deep"]
+
+
+def agreed(study_folder: Path) -> dict[tuple[str, str, str], float | str]:
+    """(subject, arm, field) -> what all readers said, or what was decided where they did not."""
+    firsts = {one.scores[0]: one for one in judgements(study_folder)}
+    unanimous = {(score.subject, score.arm, score.field): one.value for score, one in firsts.items() if not one.discordant}
+    return unanimous | {(score.subject, score.arm, score.field): score.value for score in adjudicated(study_folder)}
 
 
 @pytest.fixture
@@ -78,7 +85,7 @@ def test_discordant_images_are_read_again_blinded_with_their_questions_only(fini
         return {field.name: 4 if field.name == "knee.tear" else 2}
 
     assert read_with(reading, decide) == 4 and sorted(seen) == ["fazekas.deep"] * 3 + ["knee.tear"]
-    truth = {(score.subject, score.arm, score.field): score.value for score in agreed(finished.root)}
+    truth = agreed(finished.root)
     assert len(truth) == 6 * 3 * 3
     assert truth["S1", "ours", "knee.tear"] == 4 and truth["S1", "noisy", "knee.tear"] == 1
     assert truth["S2", "noisy", "knee.effusion"] == 3 and truth["S0", "noisy", "knee.effusion"] == 4
@@ -88,7 +95,7 @@ def test_discordant_images_are_read_again_blinded_with_their_questions_only(fini
 
 def test_before_it_is_decided_the_discordant_is_left_out(finished):
     make_consensus_session(finished.root)
-    truth = {(score.subject, score.arm, score.field) for score in agreed(finished.root)}
+    truth = agreed(finished.root)
     assert len(truth) == 6 * 3 * 3 - 4 and ("S1", "ours", "knee.tear") not in truth
     with pytest.raises(OutputError, match="exists already"):
         make_consensus_session(finished.root)

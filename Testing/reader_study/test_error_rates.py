@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from MRIDenoiseLib.reader_study.analysis.arms import ArmTests, decide
-from MRIDenoiseLib.reader_study.running.simulation import SimulatedReaders
+from MRIDenoiseLib.reader_study.analysis.power import SimulatedReaders
 from MRIDenoiseLib.statistics import intraclass
 
 STUDIES = 200

@@ -10,12 +10,12 @@ import pytest
 from study_cases import GRID, Day, configuration, make_study, phantom, some_answers
 
 from MRIDenoiseLib.errors import InputError, SettingsError
+from MRIDenoiseLib.reader_study.reading.answers import signal_index
 from MRIDenoiseLib.reader_study.reading.folder import VOLUMES, read_plan
 from MRIDenoiseLib.reader_study.reading.reading import Reading
-from MRIDenoiseLib.reader_study.reading.regions import signal_index
 from MRIDenoiseLib.reader_study.reading.scripted import read_with
 from MRIDenoiseLib.reader_study.reading.store import RatingStore
-from MRIDenoiseLib.reader_study.running.key import read_key
+from MRIDenoiseLib.reader_study.running.blinding import read_key
 from MRIDenoiseLib.reader_study.running.scores import unblinded
 
 

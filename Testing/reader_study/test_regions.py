@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.reader_study.reading.regions import mean_in_circle, signal_index
+from MRIDenoiseLib.reader_study.reading.answers import mean_in_circle, signal_index
 from MRIDenoiseLib.volume import Volume
 
 # Sagittal slices 4 mm apart, as a spine is scanned; voxels (z, y, x) = (slice, down, back).

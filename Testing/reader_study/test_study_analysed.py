@@ -12,14 +12,14 @@ from study_cases import ARMS, Day, configuration, make_study
 from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.cli import main
 from MRIDenoiseLib.reader_study.analysis.analyse import analyse_study
-from MRIDenoiseLib.reader_study.analysis.plan import ALL
+from MRIDenoiseLib.reader_study.analysis.power import SimulatedReaders
+from MRIDenoiseLib.reader_study.analysis.readings import ALL
 from MRIDenoiseLib.reader_study.reading.folder import StudyFolder
 from MRIDenoiseLib.reader_study.reading.forms import FLUID, NUCLEUS
 from MRIDenoiseLib.reader_study.reading.reading import Presentation, Reading
 from MRIDenoiseLib.reader_study.reading.scripted import read_with
+from MRIDenoiseLib.reader_study.running.blinding import read_key
 from MRIDenoiseLib.reader_study.running.consensus import make_consensus_session
-from MRIDenoiseLib.reader_study.running.key import read_key
-from MRIDenoiseLib.reader_study.running.simulation import SimulatedReaders
 
 CASES = 30
 READERS = ("R1", "R2")

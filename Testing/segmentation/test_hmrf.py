@@ -6,14 +6,23 @@ import numpy as np
 import pytest
 
 from MRIDenoiseLib.errors import InputError, SettingsError
-from MRIDenoiseLib.evaluation.claims.tissue_phantom import SPACING, phantom
+from MRIDenoiseLib.evaluation.claims.segmentation_time import PHANTOM_SPACING, phantom
 from MRIDenoiseLib.segmentation import dice
 from MRIDenoiseLib.segmentation.hmrf import Tissues, TissueSettings, segment_tissues
 from MRIDenoiseLib.segmentation.mixture import Mixture, posteriors
-from MRIDenoiseLib.segmentation.neighbourhood import Neighbourhood
-from MRIDenoiseLib.segmentation.random_field import OUTSIDE, energy, relax
+from MRIDenoiseLib.segmentation.random_field import OUTSIDE, Neighbourhood, relax
 
 ONLY_CLASSES = TissueSettings(bias_rounds=0, smoothness=0.0, bias_smoothness=0.0, mixing_smoothness=0.0, final_rounds=60)
+
+
+def energy(costs: np.ndarray, labels: np.ndarray, neighbourhood: Neighbourhood, smoothness: float) -> float:
+    """What a labelling costs: every voxel its label's cost, and every pair of unlike neighbours beta times its weight, once."""
+    inside = labels != OUTSIDE
+    present = np.where(inside, labels, 0)[None]
+    own = np.take_along_axis(costs, present, axis=0)[0][inside].sum(dtype=np.float64)
+    alike = sum(neighbourhood.weight_of(labels == k)[labels == k].sum(dtype=np.float64) for k in range(len(costs)))
+    pairs = neighbourhood.weight_of(inside)[inside].sum(dtype=np.float64)
+    return float(own + smoothness * (pairs - alike) / 2)
 
 
 def run(settings: TissueSettings | None = None, **how) -> tuple[Tissues, np.ndarray]:
@@ -62,7 +71,7 @@ def test_without_neighbours_it_is_plain_em():
     assert np.array_equal(found.labels[inside], expected)
 
 
-@pytest.mark.parametrize("spacing", [SPACING, (1.2, 1.0, 1.0)], ids=["within slices", "in space"])
+@pytest.mark.parametrize("spacing", [PHANTOM_SPACING, (1.2, 1.0, 1.0)], ids=["within slices", "in space"])
 def test_the_energy_never_rises_and_ends_where_no_voxel_gains(spacing):
     made = phantom(snr=4, shape=(6, 40, 44))
     neighbourhood = Neighbourhood(spacing)
@@ -102,7 +111,7 @@ def test_neighbours_lie_in_the_slice_where_slices_are_thick_and_weigh_by_distanc
 
 
 @pytest.mark.parametrize("flips", [(0,), (1,), (2,), (0, 1, 2)])
-@pytest.mark.parametrize("spacing", [SPACING, (1.1, 1.0, 0.9)], ids=["within slices", "in space"])
+@pytest.mark.parametrize("spacing", [PHANTOM_SPACING, (1.1, 1.0, 0.9)], ids=["within slices", "in space"])
 def test_a_mirrored_image_comes_out_mirrored_to_the_voxel(flips, spacing):
     made = phantom(snr=8, shape=(7, 61, 64))
     plain = segment_tissues(made.image, made.labels > 0, spacing)
@@ -137,7 +146,7 @@ def test_a_voxel_half_of_one_tissue_and_half_of_the_next_is_told_so():
     image[:, :, 18:22] = 90.0
     image[:, :, 22:] = 120.0
     image += np.random.default_rng(0).normal(0, 1.0, image.shape)
-    found = segment_tissues(image, np.ones(image.shape, bool), SPACING, TissueSettings(classes=2, bias_rounds=0))
+    found = segment_tissues(image, np.ones(image.shape, bool), PHANTOM_SPACING, TissueSettings(classes=2, bias_rounds=0))
     assert found.partial_volumes[1][:, :, 19:21].mean() == pytest.approx(0.5, abs=0.07)
     assert found.partial_volumes[1][:, :, :15].max() < 0.15 and found.partial_volumes[1][:, :, 25:].min() > 0.85
 

@@ -8,7 +8,7 @@ import pytest
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.errors import Cancelled, InputError
-from MRIDenoiseLib.evaluation.claims.tissue_phantom import phantom
+from MRIDenoiseLib.evaluation.claims.segmentation_time import phantom
 from MRIDenoiseLib.prompt import override
 from MRIDenoiseLib.segmentation import TissueSettings, dice, make_mask, segment
 from MRIDenoiseLib.segmentation.masks import brain_mask, whole_body_mask

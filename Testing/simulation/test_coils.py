@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from MRIDenoiseLib.simulation import sense
-from MRIDenoiseLib.simulation.coils import random_array, ring_array, with_noise_correlation
+from MRIDenoiseLib.simulation.scene import random_array, ring_array, with_noise_correlation
 
 
 def test_on_a_loops_axis_the_field_is_that_of_biot_and_savart():

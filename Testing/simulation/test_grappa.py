@@ -8,10 +8,9 @@ import torch
 
 from MRIDenoiseLib.simulation import grappa, sense
 from MRIDenoiseLib.simulation.acquisition_model import AcquisitionModel
-from MRIDenoiseLib.simulation.coils import ring_array
 from MRIDenoiseLib.simulation.kspace import fft2, ifft2
 from MRIDenoiseLib.simulation.noise import acquire
-from MRIDenoiseLib.simulation.scene import Scene
+from MRIDenoiseLib.simulation.scene import Scene, ring_array
 
 REDUCTIONS = [1.5, 2.0, 3.0]
 

@@ -1,10 +1,12 @@
 """SENSE by blocks is SENSE: compared with masked k-space, a dense solve, and coil-by-coil simulation."""
 
+import math
+
 import pytest
 import torch
 
 from MRIDenoiseLib.simulation import sense
-from MRIDenoiseLib.simulation.coils import random_array
+from MRIDenoiseLib.simulation.scene import random_array
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -71,8 +73,9 @@ def test_coil_by_coil_noise_agrees_with_the_analytic_map_and_with_the_short_cut(
 
 def test_g_factor_is_one_without_undersampling_and_at_least_one_with_it():
     s = sensitivities(24, 24)
-    assert torch.allclose(sense.g_factor(s, 1.0), torch.ones(1, 24, 24), atol=1e-5)
-    g2, g3 = (sense.g_factor(s, r) for r in (2.0, 3.0))
+    # sqrt([G^-1]_ii [S^H Psi^-1 S]_ii / R)
+    g1, g2, g3 = (sense.noise_std(s, r) * sense.strength(s) / math.sqrt(r) for r in (1.0, 2.0, 3.0))
+    assert torch.allclose(g1, torch.ones(1, 24, 24), atol=1e-5)
     assert float(g2.min()) > 0.999 and float(g3.mean()) > float(g2.mean()) > 1
 
 

@@ -1,12 +1,13 @@
 """Intraclass correlation and weighted kappa against the tables they were published with."""
 
 from math import isnan, nan
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from MRIDenoiseLib.statistics import band, gwet_ac2, intraclass, weighted_kappa
-from MRIDenoiseLib.statistics.intraclass import FORMS
+from MRIDenoiseLib.statistics.intraclass import Form
 
 # Shrout & Fleiss (1979), Psychological Bulletin 86: 420, table 2: six targets, four judges.
 SHROUT_FLEISS = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], dtype=float)
@@ -21,7 +22,7 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", get_args(Form))
 def test_the_six_coefficients_of_shrout_and_fleiss(form):
     found = intraclass(SHROUT_FLEISS, form)
     value, low, high = PUBLISHED[form]

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from MRIDenoiseLib.training.discriminator import PatchDiscriminator
+from MRIDenoiseLib.training.multi_cycle import PatchDiscriminator
 
 
 @pytest.fixture

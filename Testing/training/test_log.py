@@ -4,7 +4,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from MRIDenoiseLib.errors import OutputError
-from MRIDenoiseLib.training.log import CURVES, NAME, TrainingLog, read_log
+from MRIDenoiseLib.training.run_folder import CURVES, LOG, TrainingLog, read_log
 
 
 def test_what_is_written_can_be_read_and_is_in_the_curves(tmp_path):
@@ -30,7 +30,7 @@ def test_entries_behind_the_checkpoint_that_is_gone_on_from_are_dropped_here_and
 
 
 def test_a_last_line_that_a_kill_cut_short_is_left_out_and_not_written_behind(tmp_path):
-    (tmp_path / NAME).write_text('{"step": 25, "loss": 1.0}\n{"step": 50, "lo', encoding="utf-8")
+    (tmp_path / LOG).write_text('{"step": 25, "loss": 1.0}\n{"step": 50, "lo', encoding="utf-8")
     assert read_log(tmp_path) == [{"step": 25, "loss": 1.0}]
     with TrainingLog(tmp_path, 50) as log:
         log.write(75, {"loss": 3.0})

@@ -9,12 +9,13 @@ from torch import nn
 from training_cases import QuickBatches, tiny_networks, untimed, weights
 
 from MRIDenoiseLib.errors import Cancelled, InputError, OutputError, SettingsError
-from MRIDenoiseLib.training import loop, ring
+from MRIDenoiseLib.training import batches as ring
+from MRIDenoiseLib.training import loop
 from MRIDenoiseLib.training.checkpoint import load_checkpoint
-from MRIDenoiseLib.training.log import read_log
 from MRIDenoiseLib.training.loop import StageRun, load_average, train_stage
 from MRIDenoiseLib.training.objectives import Objective, RestorationObjective
 from MRIDenoiseLib.training.recipe import Recipe, Stage
+from MRIDenoiseLib.training.run_folder import read_log
 from MRIDenoiseLib.training.text import Conditioner
 
 STAGE = Stage("restoration", steps=8, batch_size=2, crop=32, learning_rate=1e-3, epoch_steps=3, ema=0.9, text="whole")

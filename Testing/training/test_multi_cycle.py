@@ -9,9 +9,8 @@ from MRIDenoiseLib.data.samples import Batch
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.models.configs import build_networks, tiny
 from MRIDenoiseLib.models.nbnet import NBNet
-from MRIDenoiseLib.training.multi_cycle import MultiCycleObjective
+from MRIDenoiseLib.training.multi_cycle import MultiCycleObjective, structural_dissimilarity
 from MRIDenoiseLib.training.recipe import Stage
-from MRIDenoiseLib.training.similarity import structural_dissimilarity
 from MRIDenoiseLib.training.text import Conditioner
 
 PAPER = Stage(network="degradation", steps=10, cycle="paper", crop=176)

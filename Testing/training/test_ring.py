@@ -7,8 +7,8 @@ import torch
 from training_cases import QuickBatches
 
 from MRIDenoiseLib.data.samples import Batch
-from MRIDenoiseLib.training import ring
-from MRIDenoiseLib.training.ring import Ring, has_ring, reused
+from MRIDenoiseLib.training import batches as ring
+from MRIDenoiseLib.training.batches import Ring, has_ring, reused
 
 CPU = torch.device("cpu")
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from pytorch_msssim import ms_ssim, ssim
 
-from MRIDenoiseLib.training.similarity import absolute_error, structural_dissimilarity
+from MRIDenoiseLib.training.multi_cycle import absolute_error, structural_dissimilarity
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,8 @@ from MRIDenoiseLib.data.samples import Batch
 from MRIDenoiseLib.data.split import Split
 from MRIDenoiseLib.models.configs import Networks, build_networks, tiny
 from MRIDenoiseLib.prompt.vocabulary import WORDS
-from MRIDenoiseLib.training.log import read_log
 from MRIDenoiseLib.training.loop import NETWORK_SHARE
+from MRIDenoiseLib.training.run_folder import read_log
 from MRIDenoiseLib.volume import Acquisition
 
 PROMPTS = ("siemens head t1 plain axial 2x", "ge knee pd fs sag 3x", "unknown unknown unknown unknown unknown unknown")

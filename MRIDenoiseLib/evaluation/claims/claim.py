@@ -11,17 +11,21 @@ import inspect
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
+import numpy as np
 from rich.table import Table
 
-from MRIDenoiseLib.data.manifest import MANIFEST, ManifestRow, read_manifest
+from MRIDenoiseLib import io
+from MRIDenoiseLib.data.manifest import MANIFEST, ManifestRow, clean_volume, read_manifest
 from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.evaluation.claims import CLAIMS
 from MRIDenoiseLib.models.bundle.files import files_of_parts
 from MRIDenoiseLib.progress import Pace, Progress
-from MRIDenoiseLib.simulation.presets import BENCHMARK_ROWS
+from MRIDenoiseLib.simulation.presets import BENCHMARK_ROWS, BRIGHT, with_noise
+from MRIDenoiseLib.volume import Volume
 
 T = TypeVar("T")
 
@@ -224,3 +228,35 @@ def tracked(items: Sequence[T], progress: Progress, what: str) -> Iterator[T]:
         yield item
     if items:
         pace.reached(len(items), what)
+
+
+@dataclass(frozen=True, eq=False)
+class NoisyVolume:
+    """A volume, noisy and clean.
+
+    Args:
+        volume: noisy, in units of the clean volume's P99.5; what a model gets.
+        clean: float32 (slices, rows, columns), in the same units.
+    """
+
+    volume: Volume
+    clean: np.ndarray
+
+    @classmethod
+    def read(cls, folder: Path, source: ManifestRow, noise: str) -> NoisyVolume:
+        """One file of a data folder with a noise of :data:`MRIDenoiseLib.simulation.presets.BENCHMARK_ROWS`.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        return cls.of(io.read(folder / source.file), source, noise)
+
+    @classmethod
+    def of(cls, volume: Volume, source: ManifestRow, noise: str) -> NoisyVolume:
+        """Add simulated noise to a clean volume."""
+        return cls(with_noise(volume, noise), clean_volume(volume, source).slices)
+
+    @cached_property
+    def noise_level(self) -> float:
+        """The true standard deviation of the added noise in bright tissue, in units of P99.5."""
+        return float((self.volume.stack - self.clean)[self.clean > BRIGHT].std())

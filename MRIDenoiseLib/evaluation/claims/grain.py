@@ -14,8 +14,19 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from rich.table import Table
 
-from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Headline, Noises, Numbers, Option, Subjects, chosen, tracked, volumes_of
-from MRIDenoiseLib.evaluation.claims.noisy_volume import NoisyVolume
+from MRIDenoiseLib.evaluation.claims.claim import (
+    Claim,
+    Data,
+    Headline,
+    Noises,
+    NoisyVolume,
+    Numbers,
+    Option,
+    Subjects,
+    chosen,
+    tracked,
+    volumes_of,
+)
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.methods import SHARPENED

@@ -19,9 +19,9 @@ from rich.table import Table
 from MRIDenoiseLib.card import ROOT
 from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Headline, Numbers, Option
 from MRIDenoiseLib.evaluation.comparison.config import DEFAULT_MODEL, read_config
-from MRIDenoiseLib.evaluation.comparison.peer_cache import FOLDER as PEERS
 from MRIDenoiseLib.evaluation.comparison.plan import Entrant, Plan
 from MRIDenoiseLib.evaluation.comparison.run import Findings, compare, kept
+from MRIDenoiseLib.evaluation.comparison.store import PEER_CACHE
 from MRIDenoiseLib.evaluation.comparison.summary import OURS, against, groups, noise_alone, rows
 from MRIDenoiseLib.io.atomic import json_ready
 from MRIDenoiseLib.models.bundle.bundle import Bundle
@@ -50,7 +50,7 @@ def measure(
 ) -> Numbers:
     """Run the comparison, or read what there is of it."""
     plan = Plan.of(replace(read_config(CONFIG), models={DEFAULT_MODEL: str(model.path)}), data)
-    peers = out.resolve().parent / PEERS
+    peers = out.resolve().parent / PEER_CACHE
     findings = kept(plan, out) if so_far else compare(plan, out, jobs=jobs, progress=progress, peers=peers)
     return {"what": WHAT, "not_finished": len(plan.cases) - len(findings.plan.cases), **_numbers(findings.counted)}
 

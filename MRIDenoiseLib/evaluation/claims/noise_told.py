@@ -21,7 +21,7 @@ from torch import Tensor
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Headline, Numbers, Option, Subjects, chosen, tracked, volumes_of
-from MRIDenoiseLib.evaluation.claims.native_noise_trial import middle_slices
+from MRIDenoiseLib.evaluation.claims.native_noise import middle_slices
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD
 from MRIDenoiseLib.image.scale import clean_scale
 from MRIDenoiseLib.inference.analysis import analyse

@@ -23,6 +23,7 @@ from MRIDenoiseLib.evaluation.claims.claim import (
     Data,
     Headline,
     Noises,
+    NoisyVolume,
     Numbers,
     Option,
     Subjects,
@@ -30,7 +31,6 @@ from MRIDenoiseLib.evaluation.claims.claim import (
     tracked,
     volumes_of,
 )
-from MRIDenoiseLib.evaluation.claims.noisy_volume import NoisyVolume
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD, psnr
 from MRIDenoiseLib.evaluation.figures.edge_width import Edges
 from MRIDenoiseLib.inference import Denoiser, ModelSet, Settings

@@ -3,24 +3,26 @@
 In the repeats of the data folder the same thing was measured several times. Single measurements are denoised, each is
 compared with the mean of all others, and so are the single measurement itself and its best Gaussian blur, and with --bm4d
 (extra ``peers``) BM4D at the best of several strengths. "Noise alone" are repeats of the mean of many with simulated noise as
-strong and as grainy, which nothing but noise makes differ.
+strong and as grainy: measured repeats differ by noise, and by what moved, pulsated and drifted, which no denoiser can know of.
+Where a denoiser does well on noise alone and not on the measured repeats, the difference is not noise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 from rich.table import Table
+from scipy import ndimage
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.data.repeat_sets import read_repeat_sets
+from MRIDenoiseLib.data.repeats import read_repeat_sets
 from MRIDenoiseLib.evaluation.claims.claim import Claim, Headline, Method, Numbers, Option
 from MRIDenoiseLib.evaluation.claims.repeat_trial import LARGEST_BIAS, NOTE, Closeness, RepeatResult, Rival, measure_repeats
-from MRIDenoiseLib.evaluation.claims.synthetic_repeats import ENOUGH, synthetic_repeats
 from MRIDenoiseLib.evaluation.denoisers.peers import block_matching
+from MRIDenoiseLib.image.body import body_mask
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.progress import Progress
@@ -33,6 +35,12 @@ WHAT = (
 
 BM4D_STRENGTHS = (0.5, 0.65, 0.8, 1.0)
 """Times the spread of the repeats, which holds motion and pulsation beside the noise."""
+
+
+SOFT = 2.0
+"""Pixels over which tissue fades out where the noise's spectrum is measured."""
+ENOUGH = 16
+"""Repeats whose mean is clean enough to stand for the truth; of fewer, a denoiser would rightly take noise out of the truth."""
 
 
 def measure(
@@ -140,3 +148,32 @@ def headline(numbers: Numbers) -> Headline:
 
 
 CLAIM = Claim("repeats", measure, show, headline, width=160)
+
+
+def synthetic_repeats(repeats: Sequence[Volume], seed: int = 0) -> list[Volume]:
+    """As many magnitude images of the repeats' mean, each with independent complex Gaussian noise.
+
+    The noise has the power spectrum within slices that the differences of successive repeats have inside tissue, and their
+    strength there, everywhere.
+
+    Args:
+        repeats: of one condition, three or more on one grid.
+        seed: of the noise.
+    """
+    first = repeats[0]
+    stack = np.stack([first.stacked(volume.voxels) for volume in repeats]).astype(np.float64)
+    mean = stack.mean(axis=0)
+    tissue = body_mask(mean)
+    # A soft border: a hard one would spread the spectrum's low frequencies over all others.
+    window = ndimage.gaussian_filter(tissue.astype(np.float64), (0, SOFT, SOFT))
+    differences = np.diff(stack, axis=0) / np.sqrt(2) * window
+    power = (np.abs(np.fft.fft2(differences)) ** 2).mean(axis=(0, 1))
+    sigma = float(np.sqrt(stack.var(axis=0, ddof=1)[tissue].mean()))
+    grain = np.sqrt(power / power.mean())
+    generator = np.random.default_rng(seed)
+
+    def noise() -> np.ndarray:
+        white = generator.normal(0, sigma, mean.shape)
+        return np.fft.ifft2(np.fft.fft2(white) * grain).real
+
+    return [volume.with_voxels(first.unstacked(np.hypot(mean + noise(), noise()))) for volume in repeats]

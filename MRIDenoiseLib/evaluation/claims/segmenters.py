@@ -33,7 +33,7 @@ from MRIDenoiseLib.extras import PEERS, needed
 from MRIDenoiseLib.progress import Progress
 from MRIDenoiseLib.segmentation import dice, make_mask
 from MRIDenoiseLib.segmentation.hmrf import TissueSettings, segment_tissues
-from MRIDenoiseLib.segmentation.neighbourhood import THICK
+from MRIDenoiseLib.segmentation.random_field import THICK
 
 WHAT = (
     "Dice coefficients of each pair of segmentations of T1-weighted heads, by tissue, and the mean of grey and white; seconds of each in "

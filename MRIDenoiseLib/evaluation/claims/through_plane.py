@@ -30,6 +30,7 @@ from MRIDenoiseLib.evaluation.claims.claim import (
     Data,
     Headline,
     Method,
+    NoisyVolume,
     Numbers,
     Option,
     Samples,
@@ -37,7 +38,7 @@ from MRIDenoiseLib.evaluation.claims.claim import (
     tracked,
     volumes_of,
 )
-from MRIDenoiseLib.evaluation.claims.native_noise_trial import (
+from MRIDenoiseLib.evaluation.claims.native_noise import (
     BLURRED,
     BM4D,
     DENOISED,
@@ -48,11 +49,9 @@ from MRIDenoiseLib.evaluation.claims.native_noise_trial import (
     middle_slices,
     scan_trial,
 )
-from MRIDenoiseLib.evaluation.claims.noisy_volume import NoisyVolume
 from MRIDenoiseLib.evaluation.denoisers.peers import block_matching
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD, flicker_of_anatomy
-from MRIDenoiseLib.evaluation.pictures import display_window, framed, oriented_slice
-from MRIDenoiseLib.evaluation.strips import AMPLIFIED, Panel, draw_strip
+from MRIDenoiseLib.evaluation.pictures import AMPLIFIED, Panel, display_window, draw_strip, framed, oriented_slice
 from MRIDenoiseLib.image.body import body_mask
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.progress import Progress

@@ -16,7 +16,7 @@ from MRIDenoiseLib.data import references
 from MRIDenoiseLib.data.manifest import ManifestRow, read_manifest
 from MRIDenoiseLib.data.records import RecordStore, noisy_volume
 from MRIDenoiseLib.data.references import leave_one_out
-from MRIDenoiseLib.data.repeat_sets import read_repeat_sets
+from MRIDenoiseLib.data.repeats import read_repeat_sets
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD
 from MRIDenoiseLib.image.body import body_mask

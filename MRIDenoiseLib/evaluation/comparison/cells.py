@@ -15,12 +15,12 @@ import numpy as np
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.comparison.cases import Case, CaseSpec, load
 from MRIDenoiseLib.evaluation.comparison.code_mark import cell_code
-from MRIDenoiseLib.evaluation.comparison.usage import Usage
 from MRIDenoiseLib.evaluation.denoisers import METHODS
 from MRIDenoiseLib.evaluation.denoisers.contender import Setting, Task
 from MRIDenoiseLib.evaluation.figures import psnr
 from MRIDenoiseLib.evaluation.figures.tissues import BLURS
 from MRIDenoiseLib.evaluation.figures.yardstick import Yardstick
+from MRIDenoiseLib.evaluation.speed.usage import Usage
 from MRIDenoiseLib.segmentation import Segmentation, dice, segment
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 

@@ -11,10 +11,10 @@ from typing import Any
 from MRIDenoiseLib import __version__
 from MRIDenoiseLib.evaluation.comparison.cases import CaseSpec
 from MRIDenoiseLib.evaluation.comparison.cells import ADDED, OWN
-from MRIDenoiseLib.evaluation.comparison.honest_reference import WHY_APART
 from MRIDenoiseLib.evaluation.comparison.run import Findings
 from MRIDenoiseLib.evaluation.comparison.summary import FIGURES, Against, MethodRow
 from MRIDenoiseLib.evaluation.denoisers import METHODS
+from MRIDenoiseLib.evaluation.figures.honest_reference import WHY_APART
 from MRIDenoiseLib.io.atomic import replacing, write_json
 
 ON_THE_TRUTH = (

@@ -17,7 +17,7 @@ from typing import Any
 
 from MRIDenoiseLib.errors import Paused, SettingsError
 from MRIDenoiseLib.evaluation.comparison.cells import Cell, Outcome
-from MRIDenoiseLib.evaluation.comparison.peer_cache import run_kept
+from MRIDenoiseLib.evaluation.comparison.store import run_kept
 from MRIDenoiseLib.progress import ShouldStop
 
 POLL = 0.3

@@ -1,26 +1,83 @@
-"""The plots of a comparison, as PNG bytes: scores by organ and noise, error against sharpness, time, and slices against each other."""
+"""The pictures of a comparison, as PNG bytes: plots of scores, time and prompts, and the slices themselves side by side."""
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import ndimage
 
+from MRIDenoiseLib.evaluation.comparison.cases import Case
 from MRIDenoiseLib.evaluation.comparison.run import Findings
 from MRIDenoiseLib.evaluation.comparison.summary import FIGURES, OURS, MethodRow, organ_and_noise
 from MRIDenoiseLib.evaluation.denoisers import GROUPS, METHODS
 from MRIDenoiseLib.evaluation.denoisers.contender import Group
+from MRIDenoiseLib.evaluation.pictures import display_window, framed, oriented_slice
+from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.prompt import describe
+from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+VENDORS = ("Siemens", "GE", "Philips")
+
+
 COLOURS: dict[Group, str] = {"control": "#888888", "tools": "#4c78a8", "paper": "#e6a23c", "ablation": "#b279a2", "ours": "#2a9d5c"}
 DPI = 110
 _COLUMNS = 3
+RESIDUAL_WINDOW = 0.2
+"""Of the grey window: black and white in the residuals."""
+CLOSE_UP = 0.3
+"""Of the picture's longer side."""
+COLUMNS = 7
+MARGIN = 4
+"""Pixels around what there is to see."""
+
+
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """Prompts on the first two principal axes of their embeddings.
+
+    Args:
+        points: (prompts, 2).
+        organs, contrasts: of each prompt.
+        shares: of the variance along the two axes.
+    """
+
+    points: np.ndarray
+    organs: tuple[str, ...]
+    contrasts: tuple[str, ...]
+    shares: tuple[float, float]
+
+
+def prompt_clusters(model: Bundle) -> Clusters | None:
+    """Embed a prompt for every organ and contrast the model was trained on, with each of three vendors, mean over its tokens.
+
+    None for a model whose card does not tell what it was trained on.
+    """
+    kinds = list(product(sorted(model.trained_on["organ"]), sorted(model.trained_on["contrast"]), VENDORS))
+    if len(kinds) <= 2 * len(VENDORS):
+        return None
+
+    def said(word: str) -> AcquisitionField:
+        return AcquisitionField(word, "vocabulary", "high")
+
+    prompts = [describe(Acquisition(organ=said(organ), contrast=said(contrast), vendor=said(vendor))) for organ, contrast, vendor in kinds]
+    text, mask = model.encode(prompts)
+    weight = mask.float().unsqueeze(-1)
+    pooled = ((text * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1)).detach().numpy()
+    centred = pooled - pooled.mean(axis=0)
+    left, strengths, _ = np.linalg.svd(centred, full_matrices=False)
+    variances = strengths**2 / max(float((strengths**2).sum()), 1e-12)
+    points = left[:, :2] * strengths[:2]
+    return Clusters(points, tuple(kind[0] for kind in kinds), tuple(kind[1] for kind in kinds), (float(variances[0]), float(variances[1])))
 
 
 def box_plots(findings: Findings, rows: Sequence[MethodRow], figure: str) -> bytes:
@@ -127,21 +184,21 @@ def evolution(curves: Sequence[tuple[str, Sequence[float], Sequence[float]]]) ->
     return _png(drawing)
 
 
-def clusters(points: np.ndarray, organs: Sequence[str], contrasts: Sequence[str], shares: Sequence[float]) -> bytes:
+def clusters(found: Clusters) -> bytes:
     """Text embeddings on their first two principal axes; colour by organ, sign by contrast."""
     drawing = _figure(8, 6)
     place = drawing.subplots()
-    colours = {organ: f"C{number}" for number, organ in enumerate(dict.fromkeys(organs))}
-    signs = dict(zip(dict.fromkeys(contrasts), "osD^v<>PX*h8dp", strict=False))
-    for (x, y), organ, contrast in zip(points, organs, contrasts, strict=True):
+    colours = {organ: f"C{number}" for number, organ in enumerate(dict.fromkeys(found.organs))}
+    signs = dict(zip(dict.fromkeys(found.contrasts), "osD^v<>PX*h8dp", strict=False))
+    for (x, y), organ, contrast in zip(found.points, found.organs, found.contrasts, strict=True):
         place.plot(x, y, signs[contrast], color=colours[organ], alpha=0.8)
     for organ, colour in colours.items():
         place.plot([], [], "o", color=colour, label=organ)
     for contrast, sign in signs.items():
         place.plot([], [], sign, color="black", label=contrast)
     place.legend(fontsize=8, bbox_to_anchor=(1.01, 1), loc="upper left")
-    place.set_xlabel(f"first principal axis ({shares[0]:.0%} of the variance)")
-    place.set_ylabel(f"second principal axis ({shares[1]:.0%})")
+    place.set_xlabel(f"first principal axis ({found.shares[0]:.0%} of the variance)")
+    place.set_ylabel(f"second principal axis ({found.shares[1]:.0%})")
     place.grid(alpha=0.3)
     return _png(drawing)
 
@@ -162,3 +219,55 @@ def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=DPI, format="png")
     return buffer.getvalue()
+
+
+def picture_row(case: Case, images: Mapping[str, np.ndarray]) -> bytes:
+    """Whole slice, close-up and residual of every image, in rows of :data:`COLUMNS`; the middle scored slice, PNG.
+
+    The close-up lies where the reference has the most detail. The residual of the reference is the noise itself.
+
+    Args:
+        case: what the images are of.
+        images: title -> scored slices (slices, rows, columns) in units of the reference's P99.5.
+    """
+    from matplotlib.figure import Figure
+
+    middle = len(case.scored) // 2
+    shown = {"reference": case.reference / case.scale, **images}
+    hung = {title: oriented_slice(case.as_volume(slices), middle) for title, slices in shown.items()}
+    truth, aspect = hung["reference"]
+    noisy = oriented_slice(case.as_volume(case.noisy / case.scale), middle)[0]
+    window = display_window(case.reference / case.scale)
+    frame, close = framed(truth, window, MARGIN), _close_up(truth, window)
+    lines = -(-len(hung) // COLUMNS)
+    height = (frame[0].stop - frame[0].start) * aspect / (frame[1].stop - frame[1].start)
+    drawing = Figure(figsize=(2.6 * COLUMNS, (2.6 * (2 * height + 1) + 0.5) * lines), facecolor="black", layout="constrained")
+    axes = drawing.subplots(3 * lines, COLUMNS, squeeze=False, height_ratios=[height, 1, height] * lines)
+    for place in axes.flat:
+        place.set_axis_off()
+    for number, (title, (image, _)) in enumerate(hung.items()):
+        line, column = divmod(number, COLUMNS)
+        whole, near, residual = (axes[3 * line + part, column] for part in range(3))
+        _grey(whole, image[frame], (0, window), aspect)
+        whole.set_title(title, color="white", fontsize=10)
+        _grey(near, image[close], (0, window), aspect)
+        _grey(residual, (noisy - image)[frame], (-RESIDUAL_WINDOW * window, RESIDUAL_WINDOW * window), aspect)
+    buffer = io.BytesIO()
+    drawing.savefig(buffer, dpi=DPI, format="png", facecolor="black")
+    return buffer.getvalue()
+
+
+def _grey(place: Axes, image: np.ndarray, window: tuple[float, float], aspect: float) -> None:
+    place.imshow(image, cmap="gray", vmin=window[0], vmax=window[1], aspect=aspect, interpolation="nearest")
+
+
+def _close_up(image: np.ndarray, window: float) -> tuple[slice, slice]:
+    """The square with the most detail; brightness counts no more than the grey window shows."""
+    frame = framed(image, window, 0)
+    size = max(16, round(CLOSE_UP * max(frame[0].stop - frame[0].start, frame[1].stop - frame[1].start)))
+    size = min(size, *image.shape)
+    smooth = ndimage.gaussian_filter(np.minimum(image, window), 1)
+    detail = ndimage.uniform_filter(np.hypot(*np.gradient(smooth)), size, mode="constant")
+    inside = detail[size // 2 : image.shape[0] - size // 2 + 1, size // 2 : image.shape[1] - size // 2 + 1]
+    row, column = np.unravel_index(int(np.argmax(inside)), inside.shape)
+    return slice(int(row), int(row) + size), slice(int(column), int(column) + size)

@@ -18,14 +18,13 @@ from MRIDenoiseLib.evaluation.comparison import plots, sections, summary
 from MRIDenoiseLib.evaluation.comparison.cases import Case, CaseSpec, load
 from MRIDenoiseLib.evaluation.comparison.cells import TISSUE_DICE
 from MRIDenoiseLib.evaluation.comparison.data_files import ON_THE_TRUTH, write_cells, write_data
-from MRIDenoiseLib.evaluation.comparison.embeddings import clusters
-from MRIDenoiseLib.evaluation.comparison.pictures import picture_row
 from MRIDenoiseLib.evaluation.comparison.plan import Entrant
+from MRIDenoiseLib.evaluation.comparison.plots import picture_row, prompt_clusters
 from MRIDenoiseLib.evaluation.comparison.run import Findings
 from MRIDenoiseLib.evaluation.comparison.sections import Tables, number
 from MRIDenoiseLib.evaluation.comparison.summary import FIGURES, OURS, TESTED
 from MRIDenoiseLib.evaluation.denoisers import METHODS
-from MRIDenoiseLib.evaluation.figures.inclusive_reference import Inclusion, find_inclusion
+from MRIDenoiseLib.evaluation.figures.honest_reference import Inclusion, find_inclusion
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.page import figure, heading, page, paragraph, table
@@ -212,11 +211,11 @@ class Report:
 
     def _text(self) -> Iterator[tuple[str, bytes, str]]:
         for name, folder in self._findings.plan.folders.items():
-            found = clusters(Bundle.load(folder))
+            found = prompt_clusters(Bundle.load(folder))
             if found is None:
                 continue
             caption = f"Model {name}: every organ and contrast of its training, with three vendors; mean over the tokens."
-            yield f"clusters_{name}", plots.clusters(found.points, found.organs, found.contrasts, found.shares), caption
+            yield f"clusters_{name}", plots.clusters(found), caption
 
     def _pictures(self, progress: Progress | None) -> Iterator[str]:
         yield heading("Pictures")

@@ -11,10 +11,10 @@ from statistics import mean
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation.comparison.cells import ADDED, LIMITS, OWN, Cell, Outcome
 from MRIDenoiseLib.evaluation.comparison.engine import run_cells
-from MRIDenoiseLib.evaluation.comparison.honest_reference import counts
 from MRIDenoiseLib.evaluation.comparison.plan import Entrant, Plan
 from MRIDenoiseLib.evaluation.comparison.store import CellStore
 from MRIDenoiseLib.evaluation.denoisers.contender import Setting
+from MRIDenoiseLib.evaluation.figures.honest_reference import counts
 from MRIDenoiseLib.progress import Progress, ShouldStop
 
 
@@ -32,7 +32,7 @@ class Noises:
 
     @property
     def counts(self) -> bool:
-        """Whether figures of the image mean anything, see :mod:`MRIDenoiseLib.evaluation.comparison.honest_reference`."""
+        """Whether figures of the image mean anything, see :mod:`MRIDenoiseLib.evaluation.figures.honest_reference`."""
         return counts(self.own, self.added)
 
 

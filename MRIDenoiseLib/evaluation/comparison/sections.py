@@ -11,12 +11,12 @@ from MRIDenoiseLib.evaluation.comparison import summary
 from MRIDenoiseLib.evaluation.comparison.cases import CaseSpec
 from MRIDenoiseLib.evaluation.comparison.cells import TISSUE_DICE
 from MRIDenoiseLib.evaluation.comparison.data_files import ON_THE_TRUTH, words_of
-from MRIDenoiseLib.evaluation.comparison.honest_reference import WHY_APART
 from MRIDenoiseLib.evaluation.comparison.plan import Entrant
 from MRIDenoiseLib.evaluation.comparison.run import Findings
 from MRIDenoiseLib.evaluation.comparison.summary import FIGURES, OURS, SHOWN, TESTED, Against, MethodRow
 from MRIDenoiseLib.evaluation.denoisers import GROUPS, METHODS
 from MRIDenoiseLib.evaluation.denoisers.contender import NOISE
+from MRIDenoiseLib.evaluation.figures.honest_reference import WHY_APART
 from MRIDenoiseLib.page import heading, paragraph, table
 
 COLUMNS = 16

@@ -1,18 +1,38 @@
-"""The cells of a comparison on disk: each whole or not there, so that a run can be killed at any moment and goes on later."""
+"""The cells of a comparison on disk: each whole or not there, so that a run can be killed at any moment and resumed.
+
+What other people's methods cost is paid once: their results are kept where several comparisons find them, whatever model they
+compare. Kept is the image of the scored slices, from which all figures are made anew. Images show patients: the folders stay where
+they may be.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from MRIDenoiseLib.errors import OutputError
-from MRIDenoiseLib.evaluation.comparison.cells import Cell, Outcome
+from MRIDenoiseLib.evaluation.comparison.cases import Case
+from MRIDenoiseLib.evaluation.comparison.cells import LIMITS, Cell, Outcome, loaded, run_cell, score, task_of
+from MRIDenoiseLib.evaluation.comparison.code_mark import image_code
+from MRIDenoiseLib.evaluation.denoisers import METHODS
+from MRIDenoiseLib.evaluation.denoisers.contender import Method
 from MRIDenoiseLib.io.atomic import replacing
 
-FOLDER = "cells"
+CELLS = "cells"
+"""The folder inside a comparison's own."""
+
+
+PEER_CACHE = "peer-cache"
+"""The other methods' folder where none is named: beside the comparison's own, so that comparisons side by side share one."""
 
 
 def check_folder(folder: Path) -> None:
@@ -23,7 +43,7 @@ def check_folder(folder: Path) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file; name a folder for the comparison")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / FOLDER).is_dir():
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / CELLS).is_dir():
         raise OutputError(f"{folder} holds something else than a comparison; name a new folder")
 
 
@@ -35,7 +55,7 @@ class CellStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / FOLDER
+        self._folder = folder / CELLS
 
     def get(self, cell: Cell, name: str | None = None, *, failed: bool = False) -> Outcome | None:
         """What came out earlier; None where nothing did, where it failed (the reason may be gone by now), or where a file is damaged.
@@ -78,3 +98,57 @@ class CellStore:
 
     def _path(self, name: str, ending: str) -> Path:
         return self._folder / f"{name}{ending}"
+
+
+def run_kept(cell: Cell, folder: Path | None) -> Outcome:
+    """As :func:`.cells.run_cell`, but a peer's image that is kept in ``folder`` is only scored, and a new one is kept there.
+
+    Trials are not kept: they give no image. A folder that cannot be written costs no result.
+    """
+    if folder is None or cell.trial or cell.method == LIMITS or not METHODS[cell.method].is_peer:
+        return run_cell(cell)
+    try:
+        case = loaded(cell.case)
+        name = f"{cell.method}--{_mark(case, cell)}"
+        store = CellStore(folder)
+        if (kept := store.get(cell, name)) is not None and kept.image is not None:
+            figures, tissues = score(case, kept.image.astype(np.float32) * np.float32(case.scale))
+            return replace(kept, figures=figures, tissues=tissues)
+    except Exception:  # noqa: BLE001 - what is wrong with the image or the method is said when the method runs
+        return run_cell(cell)
+    outcome = run_cell(cell)
+    if not outcome.error:
+        with suppress(OutputError, OSError):
+            store.put(cell, outcome, name)
+    return outcome
+
+
+def _mark(case: Case, cell: Cell) -> str:
+    """Changes with everything that decides a peer's result: what it is shown, its settings, its package's version and our code around it.
+
+    The reference is part of it, because the best setting is chosen by it.
+    """
+    task = task_of(case, cell)
+    method = METHODS[cell.method]
+    facts: list[Any] = [cell.method, dict(cell.setting), cell.choices, cell.bundle, cell.seed, [cell.case.slices, case.scored.start]]
+    facts += [
+        task.volume.slice_axis,
+        task.spacing,
+        task.scale,
+        case.true_noise,
+        str(task.frame),
+        dict(_versions(method)),
+        image_code(method.name, networks=bool(cell.bundle)),
+    ]
+    found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for array in (case.volume.voxels, case.reference, task.near):
+        found.update(array.tobytes())
+    return found.hexdigest()[:24]
+
+
+def _versions(method: Method) -> Iterator[tuple[str, str]]:
+    for package in method.packages:
+        try:
+            yield package, version(package)
+        except PackageNotFoundError:
+            yield package, ""

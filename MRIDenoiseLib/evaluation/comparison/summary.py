@@ -14,8 +14,7 @@ from MRIDenoiseLib.evaluation.comparison.run import Findings
 from MRIDenoiseLib.evaluation.denoisers import METHODS
 from MRIDenoiseLib.evaluation.denoisers.contender import Setting
 from MRIDenoiseLib.evaluation.figures.yardstick import DEFINITIONS, Definition
-from MRIDenoiseLib.statistics.differences import PairedDifference, paired_difference
-from MRIDenoiseLib.statistics.equivalence import Equivalence, equivalence
+from MRIDenoiseLib.statistics.differences import Equivalence, PairedDifference, equivalence, paired_difference
 from MRIDenoiseLib.statistics.rank_tests import SignedRank, holm, signed_rank
 
 OURS = "ours"

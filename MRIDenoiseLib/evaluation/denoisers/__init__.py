@@ -1,6 +1,6 @@
 """Every method of the comparison, with its source and licence."""
 
-from MRIDenoiseLib.evaluation.denoisers import ablations, filters, peers, samplers
+from MRIDenoiseLib.evaluation.denoisers import filters, peers, samplers
 from MRIDenoiseLib.evaluation.denoisers.bme_x import contender as bme_x
 from MRIDenoiseLib.evaluation.denoisers.contender import GROUPS, Method, Setting, Task
 
@@ -19,9 +19,7 @@ METHODS: dict[str, Method] = {
         *samplers.PAPER,
         bme_x.METHOD,
         samplers.THE_PAPERS,
-        ablations.WITHOUT_DEGRADATION,
-        ablations.WITHOUT_TEXT,
-        ablations.SHUFFLED_TEXT,
+        *samplers.ABLATIONS,
         *samplers.OURS,
     )
 }

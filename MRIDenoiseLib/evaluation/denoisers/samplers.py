@@ -1,15 +1,17 @@
 """The methods of a model, as a table: the same inference that users have runs them, with the same scale, slices and noise level.
 
 Beside those that users may choose these are the diffusion samplers that the paper compares with, on a model's own networks:
-``Denoiser(bundle)(volume, method=sampler("dps"))``.
+``Denoiser(bundle)(volume, method=sampler("dps"))``. Ablations are the tuned mode with one part taken out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from MRIDenoiseLib.errors import SettingsError
@@ -18,6 +20,7 @@ from MRIDenoiseLib.inference import Method as NetworkMethod
 from MRIDenoiseLib.inference import Settings, bound, method_of
 from MRIDenoiseLib.methods import DDIM, FIDELITY_GUIDED, POSTERIOR_MEAN, REGRESSION, SHARPENED, catalogue
 from MRIDenoiseLib.methods import Method as Row
+from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.sampling import blind_dps, ddpm, dps, red_diff
 
 COMPARED = catalogue(
@@ -36,6 +39,8 @@ TRAINED = "the model's own training, as its card tells"
 
 ALL = 1000
 """Steps: as many as the task allows."""
+STEPS = 10
+"""Of the tuned mode."""
 
 WEIGHTS = (0.05, 0.0, 0.01, 0.02, 0.1, 0.15, 0.25, 0.5)
 """Of the likelihood, the customary one first."""
@@ -96,8 +101,8 @@ def _as_users_get(**asked: Any) -> Run:
     return run
 
 
-def _method(name: str, title: str, group: Group, source: str, run: Run, *settings: Setting, networks: tuple[str, ...] = ()) -> Method:
-    return Method(name, title, group, source, run, settings or ({},), trained=TRAINED, networks=networks)
+def _method(name: str, title: str, group: Group, source: str, run: Run, *settings: Setting, **more: Any) -> Method:
+    return Method(name, title, group, source, run, settings or ({},), trained=TRAINED, **more)
 
 
 PAPER = (
@@ -150,7 +155,7 @@ OURS = (
         "Fidelity-guided, tuned",
         "ours",
         "the same with a step that cannot diverge and a weak likelihood; here",
-        _fixed(FIDELITY_GUIDED, mode="tuned", steps=10),
+        _fixed(FIDELITY_GUIDED, mode="tuned", steps=STEPS),
         *({"fidelity": weight} for weight in WEIGHTS),
     ),
     _method(
@@ -173,3 +178,62 @@ OURS = (
     DEFAULT,
 )
 """What this project offers."""
+
+
+class _Mute:
+    """A model to which no text is told: every other question goes to the model itself."""
+
+    def __init__(self, model: Bundle) -> None:
+        self._model = model
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._model, name)
+
+    def encode(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+        """The texts' embeddings, none of whose tokens count."""
+        text, mask = self._model.encode(texts)
+        return text, torch.zeros_like(mask)
+
+
+def _tuned(task: Task) -> NetworkMethod:
+    return network_method(task, FIDELITY_GUIDED, mode="tuned", steps=STEPS)
+
+
+def _without_degradation(task: Task, setting: Setting) -> np.ndarray:
+    return task.sampled(sampler("red-diff", mode="tuned", steps=min(STEPS, task.steps)))
+
+
+def _without_text(task: Task, setting: Setting) -> np.ndarray:
+    return task.sampled(_tuned(task), model=_Mute(task.model))  # type: ignore[arg-type]
+
+
+def _shuffled_text(task: Task, setting: Setting) -> np.ndarray:
+    told = replace(task.volume.acquisition, organ=task.other.organ, contrast=task.other.contrast)
+    return replace(task, volume=task.volume.with_acquisition(told)).sampled(_tuned(task))
+
+
+ABLATIONS = (
+    _method(
+        "without-degradation",
+        "Tuned, without learned degradation",
+        "ablation",
+        "the tuned mode at its customary weight held to the image itself, as without multi-cycle training; here",
+        _without_degradation,
+    ),
+    _method(
+        "without-text",
+        "Tuned, without text",
+        "ablation",
+        "the tuned mode at its customary weight with the text dropped, as it sometimes was in training; here",
+        _without_text,
+    ),
+    _method(
+        "shuffled-text",
+        "Tuned, another image's text",
+        "ablation",
+        "the tuned mode at its customary weight, told organ and contrast of another image; here",
+        _shuffled_text,
+        needs_other=True,
+    ),
+)
+"""The tuned mode with one part taken out: the learned degradation, the text, or what the text says. Without diffusion it is NBNet."""

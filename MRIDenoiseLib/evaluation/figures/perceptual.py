@@ -18,7 +18,6 @@ from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation.figures.psnr import check_pair
 from MRIDenoiseLib.extras import needed
 
-VERSION = "LPIPS v0.1, VGG16"
 WEIGHTS = "vgg16-397923af.pth"
 """The backbone's file in torchvision's release; its name holds the first digits of its sha256."""
 BATCH = 4

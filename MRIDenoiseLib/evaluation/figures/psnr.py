@@ -103,7 +103,7 @@ def noise_corrected_psnr(
         reference: r, the same shape.
         noisy: y, the same shape.
         data_range: L, in the images' units.
-        reference_noise: sigma_e, standard deviation in the images' units, see :mod:`.reference_noise`.
+        reference_noise: sigma_e, standard deviation in the images' units, see :func:`MRIDenoiseLib.image.noise.reference_noise`.
         mask: bool, which voxels count; all when None.
 
     Returns:

@@ -283,22 +283,3 @@ class Yardstick:
     @cached_property
     def _edge_width(self) -> float:
         return self._edges.width(self._truth)
-
-
-def assess(
-    image: np.ndarray,
-    reference: np.ndarray,
-    *,
-    spacing: tuple[float, float, float],
-    noisy: np.ndarray | None = None,
-    mask: np.ndarray | None = None,
-    scored: range | None = None,
-    simulated: bool = False,
-    perceptual: bool = False,
-) -> dict[str, float]:
-    """Every figure of one image against a reference; several images of one reference are quicker through :class:`Yardstick`.
-
-    Arguments and errors are those of :meth:`Yardstick.of` and :meth:`Yardstick.assess`.
-    """
-    yardstick = Yardstick.of(reference, spacing=spacing, mask=mask, scored=scored)
-    return yardstick.assess(image, noisy=noisy, simulated=simulated, perceptual=perceptual)

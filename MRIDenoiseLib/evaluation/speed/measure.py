@@ -1,4 +1,7 @@
-"""One line of the speed table, measured in this process, of which it wants to be the only work."""
+"""One line of the speed table, measured in this process, of which it wants to be the only work.
+
+What a piece of work asks of the machine, its operations and the bytes that they read and write, is counted in a run of its own.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,15 @@ import numpy as np
 import torch
 from diffusers import DDIMScheduler
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry, sdpa_backward_flop, sdpa_flop
 
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.figures import psnr
 from MRIDenoiseLib.evaluation.speed.machine import use_threads
-from MRIDenoiseLib.evaluation.speed.peak_memory import peak_memory
-from MRIDenoiseLib.evaluation.speed.rows import Measured, Row, Times, measure_peer
-from MRIDenoiseLib.evaluation.speed.volumes import phantom, sample_head
-from MRIDenoiseLib.evaluation.speed.work import Work, device_memory, work_of
+from MRIDenoiseLib.evaluation.speed.rows import Measured, Row, Times, measure_peer, phantom, sample_head
+from MRIDenoiseLib.evaluation.speed.usage import peak_memory
 from MRIDenoiseLib.image.body import body_mask, find_body
 from MRIDenoiseLib.image.scale import intensity_scale
 from MRIDenoiseLib.inference import Denoiser, Method, ModelSet, Result, Settings, SliceBatch
@@ -35,6 +39,64 @@ from MRIDenoiseLib.models.configs import CONFIGS, build_scheduler
 from MRIDenoiseLib.models.networks import NETWORKS
 from MRIDenoiseLib.sampling import SharedNoise
 from MRIDenoiseLib.volume import Volume
+
+_FORMULAS: dict[Any, Callable[..., int]] = {
+    **flop_registry,
+    # torch's table has those of GPUs only.
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda query, key, value, *_, out_val=None, **__: sdpa_flop(
+        query.shape, key.shape, value.shape
+    ),
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: (
+        lambda gradient, query, key, value, *_, out_val=None, **__: sdpa_backward_flop(gradient.shape, query.shape, key.shape, value.shape)
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """Operations (2 for each multiply-add of convolutions and matrix products) and bytes."""
+
+    operations: int
+    traffic: int
+
+
+class _Count(TorchDispatchMode):
+    """Adds up what every operation computes, and the tensors that go in and come out unless it only looks at them anew.
+
+    torch's own counter of operations (whose formulas these are) does not work where ``autograd.grad`` is called.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations = self.traffic = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        named = kwargs or {}
+        answer = func(*args, **named)
+        if not func.is_view:
+            tensors = [leaf for leaf in tree_leaves((args, named, answer)) if isinstance(leaf, Tensor)]
+            self.traffic += sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        formula = _FORMULAS.get(func.overloadpacket)
+        if formula is not None:
+            self.operations += int(formula(*args, **named, out_val=answer))
+        return answer
+
+
+def work_of(run: Callable[[], Any]) -> Work:
+    """Do it once and count; not in inference mode, where some operations pass by in one piece with those they are made of.
+
+    Bytes are counted operation by operation. A compiled network that does several at once moves fewer, and values that stay in a
+    cache cost less than the count says.
+    """
+    with _Count() as count:
+        run()
+    return Work(count.operations, count.traffic)
+
+
+def device_memory(device: torch.device) -> float:
+    """The most that was needed on a GPU since, MiB; 0 elsewhere."""
+    return torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else 0.0
+
 
 TOKENS = 16
 """Of the text that networks with random weights are told."""

@@ -1,8 +1,7 @@
 """Which rows a speed table has: the ways to denoise on every number format and batch, what users have, and the ladder.
 
-A line of the speed table: what is to be measured, and what came out of it. Both go between processes as JSON.
-
-What users have: denoisers of other packages, timed on the same volume.
+A row says what is to be measured and what came out of it; both go between processes as JSON. Denoised are a volume of any size whose
+body fills the view, and the sample head with air around it; denoisers of other packages are timed on the same volume.
 """
 
 from __future__ import annotations
@@ -11,20 +10,51 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from MRIDenoiseLib import methods
+from MRIDenoiseLib import io, methods
+from MRIDenoiseLib.card import sample_data
 from MRIDenoiseLib.evaluation.denoisers.peers import block_matching, denoise_image
-from MRIDenoiseLib.evaluation.speed.peak_memory import peak_memory
-from MRIDenoiseLib.evaluation.speed.volumes import NOISE, phantom
+from MRIDenoiseLib.evaluation.speed.usage import peak_memory
 from MRIDenoiseLib.inference.backend import Precision
 from MRIDenoiseLib.methods import Method
+from MRIDenoiseLib.volume import Volume
+
+NOISE = 40.0
+"""Standard deviation of each channel's noise; tissue lies around 500."""
+
 
 _TIMES = ("slice", "with_transfer", "volume")
 _WORK = (methods.STEPS.name, methods.SAMPLES.name)
 """The options that decide how many network calls there are."""
+
+
+def phantom(size: int, slices: int, seed: int) -> Volume:
+    """A textured disc in Rician noise, (slices, size, size), slices 4 mm apart; another seed, other noise."""
+    y, x = np.mgrid[0:size, 0:size]
+    disc = np.hypot(x - size / 2, y - size / 2) < 0.49 * size
+    generator = np.random.default_rng(seed)
+    # Slice by slice, so that it is the only large array and the peak of memory is that of denoising.
+    voxels = np.empty((slices, size, size), np.float32)
+    for z, image in enumerate(voxels):
+        body = np.where(disc, 500 + 100 * np.sin(x / 20) * np.cos(y / 30 + z), 0)
+        noise = generator.normal(0, NOISE, (2, size, size))
+        image[:] = np.hypot(body + noise[0], noise[1])
+    return Volume(voxels, np.diag([1.0, 1.0, 4.0, 1.0]))
+
+
+@lru_cache
+def sample_head() -> tuple[Volume, Volume]:
+    """The noisy and the clean head that come with the program.
+
+    Raises:
+        InputError: they do not, where it was installed without its resources.
+    """
+    noisy, clean = (io.read(sample_data(f"head_T1w_{name}.nii.gz")) for name in ("noisy", "clean"))
+    return noisy, clean
 
 
 @dataclass(frozen=True)
@@ -34,7 +64,7 @@ class Row:
     Args:
         title: for the table.
         settings: keyword arguments of :class:`MRIDenoiseLib.inference.Settings` that say how to denoise.
-        peer: in place of the settings, a denoiser of another package, one of :data:`.peers.PEERS`.
+        peer: in place of the settings, a denoiser of another package, one of :data:`PEERS`.
         bundle: folder of the model; None for networks with random weights.
         config: size of those.
         device: where to compute.

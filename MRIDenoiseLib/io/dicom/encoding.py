@@ -1,4 +1,4 @@
-"""How a derived series stores its pixels: as its source did, unless a voxel would not fit."""
+"""How a derived series stores its pixels, as its source did unless a voxel would not fit; and how it says where it came from."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from pydicom import Dataset
+from pydicom.sequence import Sequence as Items
 
+from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.io.dicom.files import shallow, whole_number
-from MRIDenoiseLib.io.dicom.pixels import SCALE_INTERCEPT, SCALE_SLOPE, Scaling
+from MRIDenoiseLib.io.dicom.read import SCALE_INTERCEPT, SCALE_SLOPE, Scaling
+from MRIDenoiseLib.io.images import Derivation
+
+MANUFACTURER = "MRI Denoise"
+"""Manufacturer (0008,0070) in Contributing Equipment Sequence: the mark by which our own series are known again."""
 
 
 @dataclass(frozen=True)
@@ -111,3 +117,38 @@ def put_private_scale(target: Dataset, scale: Scaling) -> None:
                 put_private_scale(copy, scale)
                 copies.append(copy)
             target.add_new(element.tag, "SQ", copies)
+
+
+def derived_type(kind: object, second: str = "SECONDARY") -> list[str]:
+    """Image Type or Frame Type of a derived image: the source's with its first two values replaced."""
+    values = [kind] if isinstance(kind, str) else list(kind or [])  # type: ignore[call-overload]
+    return ["DERIVED", second, *(str(v) for v in values[2:])]
+
+
+def account(derivation: Derivation | None) -> str:
+    """Derivation Description (0008,2111)."""
+    return derivation.description if derivation else f"{RESEARCH_USE_ONLY} Written by MRI Denoise"
+
+
+def source_image(sop_class: str, sop_instance: str, frame: int | None = None) -> Dataset:
+    """An item of Source Image Sequence (0008,2112)."""
+    item = Dataset()
+    item.ReferencedSOPClassUID = sop_class
+    item.ReferencedSOPInstanceUID = sop_instance
+    if frame is not None:
+        item.ReferencedFrameNumber = int(frame)
+    item.PurposeOfReferenceCodeSequence = code("121322", "DCM", "Source image for image processing operation")
+    return item
+
+
+def derivation_code() -> Items:
+    """Derivation Code Sequence (0008,9215)."""
+    # The standard's own list (CID 7203) has smoothing, which this is not; a local code may extend the list.
+    return code("NOISEREDUCTION", "99MRIDENOISE", "Learned noise reduction")
+
+
+def code(value: str, scheme: str, meaning: str) -> Items:
+    """A code sequence of one item."""
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
+    return Items([item])

@@ -1,29 +1,165 @@
-"""A DICOM file or folder to a Volume."""
+"""A DICOM file or folder to a Volume, and stored pixel values to physical ones and back.
+
+Values go by rescale slope and intercept, and Philips' private scale.
+
+Philips shows ``rescaled = stored RS + RI``, but its floating-point image, the one comparable between slices and
+series, is ``rescaled / (RS SS)``, with RS and RI Rescale Slope (0028,1053) and Intercept (0028,1052) and SS the
+private Scale Slope (2005,100E); where RI is absent, the private Scale Intercept SI (2005,100D) stands for -RI / RS
+(Chenevert et al. 2014, "Errors in quantitative image analysis due to platform-dependent image scaling").
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset
+from pydicom.pixels import get_decoder
 from pydicom.sequence import Sequence
+from pydicom.uid import UID
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.io.dicom.files import DicomFile, choose_series, load, quiet, shallow, text
+from MRIDenoiseLib.io.dicom.files import PARSING_FAULTS, DicomFile, choose_series, load, quiet, shallow, text, whole_number
 from MRIDenoiseLib.io.dicom.frames import Frame, frames_in, frames_of
-from MRIDenoiseLib.io.dicom.pixels import decode, scaling
 from MRIDenoiseLib.io.dicom.stack import Stack, stack
 from MRIDenoiseLib.io.geometry import check_grid, check_voxels
 from MRIDenoiseLib.volume import Volume
+
+SCALE_SLOPE = 0x2005100E
+SCALE_INTERCEPT = 0x2005100D
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How stored values become physical ones.
+
+    Args:
+        slope: Rescale Slope, 1 where absent.
+        intercept: Rescale Intercept, 0 where absent.
+        private_slope: Philips' private Scale Slope, or None.
+    """
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    private_slope: float | None = None
+
+    @property
+    def identity(self) -> bool:
+        """Whether physical values are the stored ones."""
+        return self.gain == 1 and self.intercept == 0
+
+    @property
+    def gain(self) -> float:
+        """Physical units a stored unit."""
+        return self.slope if self.private_slope is None else 1 / self.private_slope
+
+    def physical(self, stored: np.ndarray) -> np.ndarray:
+        """Physical values, float64."""
+        rescaled = stored.astype(np.float64) * self.slope + self.intercept
+        return rescaled if self.private_slope is None else rescaled / (self.slope * self.private_slope)
+
+    def stored(self, physical: np.ndarray) -> np.ndarray:
+        """What :meth:`physical` undoes, before rounding; float64."""
+        rescaled = physical.astype(np.float64)
+        if self.private_slope is not None:
+            rescaled = rescaled * (self.slope * self.private_slope)
+        return (rescaled - self.intercept) / self.slope
+
+
+def scaling(groups: Iterable[Dataset], what: str) -> Scaling:
+    """The scaling of one slice.
+
+    Args:
+        groups: data sets to look in, the most specific first.
+        what: how to name the slice in front of the user.
+
+    Raises:
+        InputError: a slope of zero or something that is not a number.
+    """
+    found: dict[str, float] = {}
+    philips = False
+    for group in groups:
+        philips = philips or "philips" in text(group, "Manufacturer").lower()
+        for name, key in (("slope", "RescaleSlope"), ("intercept", "RescaleIntercept"), ("ss", SCALE_SLOPE), ("si", SCALE_INTERCEPT)):
+            if name not in found and key in group:
+                value = _number(group, key)
+                if value is not None:
+                    found[name] = value
+    slope = found.get("slope", 1.0)
+    if slope == 0 or not np.isfinite(list(found.values())).all():
+        raise InputError(f"{what} has an impossible rescale slope or intercept (0028,1053); copy or export it again")
+    private = found.get("ss") if philips else None
+    if not private:
+        return Scaling(slope, found.get("intercept", 0.0))
+    return Scaling(slope, found.get("intercept", -found.get("si", 0.0) * slope), private)
+
+
+def _number(group: Dataset, key: str | int) -> float | None:
+    value = group[key].value
+    if isinstance(value, bytes) and len(value) == 4:
+        return float(np.frombuffer(value, "<f4")[0])  # implicit transfer syntax: a private element of unknown type
+    try:
+        return None if value in (None, "") else float(value)
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def decode(path: Path) -> np.ndarray:
+    """The stored pixel values of a file, axis order (frame, row, column).
+
+    Raises:
+        InputError: no pixels, fewer or more bytes than the header promises, or a packing that cannot be read here.
+    """
+    header, what = load(path, pixels=True), path.name
+    if "PixelData" not in header:
+        raise InputError(f"{what} is cut short or holds no pixels; copy or export it again")
+    rows, columns = whole_number(header, "Rows") or 0, whole_number(header, "Columns") or 0
+    frames = whole_number(header, "NumberOfFrames") or 1
+    allocated = whole_number(header, "BitsAllocated") or 0
+    if allocated not in (8, 16, 32):
+        raise InputError(f"{what} stores {allocated} bits a pixel, which is not read; export it with 16")
+    syntax = UID(str(header.file_meta.get("TransferSyntaxUID", "")) if hasattr(header, "file_meta") else "")
+    if not syntax:
+        # Old files without a file header carry plain pixels; pydicom found out their byte order while reading.
+        syntax = UID("1.2.840.10008.1.2" if header.original_encoding[0] else "1.2.840.10008.1.2.1")
+        header.file_meta.TransferSyntaxUID = syntax
+    if syntax.is_transfer_syntax and not syntax.is_compressed:
+        promised, there = rows * columns * frames * allocated // 8, len(header.PixelData)
+        if there < promised:
+            raise InputError(f"{what} is cut short: {promised} bytes of pixels are promised and {there} are there; copy or export it again")
+        if there > promised + promised % 2:
+            raise InputError(
+                f"{what} does not fit its header: {promised} bytes of pixels are promised and {there} are there; export it again"
+            )
+    else:
+        _check_readable(syntax, what)
+    with quiet():
+        try:
+            pixels = header.pixel_array
+        except PARSING_FAULTS as error:
+            raise InputError(f"{what}: its pixels are damaged and cannot be unpacked; copy or export it again") from error
+    if pixels.size != rows * columns * frames:
+        raise InputError(f"{what} does not hold the {frames} x {rows} x {columns} pixels its header promises; copy or export it again")
+    return pixels.reshape(frames, rows, columns)
+
+
+def _check_readable(syntax: UID, what: str) -> None:
+    name = syntax.name if syntax.is_transfer_syntax else f"unknown transfer syntax {syntax[:40]}"
+    try:
+        readable = get_decoder(syntax).is_available
+    except (NotImplementedError, ValueError, TypeError):
+        readable = False
+    if not readable:
+        raise InputError(f"{what} is compressed ({name}), which cannot be unpacked here; export it uncompressed")
 
 
 def read_dicom(path: Path, series: int | None = None, echo: int | None = None, volume: int | None = None) -> Volume:
     """Read one volume of a DICOM file or folder.
 
     Slices are ordered by their position along the slice normal. Voxels are physical: Rescale Slope and Intercept of
-    each slice are applied, and Philips' private scale as :mod:`MRIDenoiseLib.io.dicom.pixels` says. ``pixel_type`` is
+    each slice are applied, and Philips' private scale as :mod:`MRIDenoiseLib.io.dicom.read` says. ``pixel_type`` is
     the stored type, or ``float32`` where scaling made other than whole numbers of it.
 
     Args:

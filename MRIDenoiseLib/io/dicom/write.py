@@ -1,4 +1,7 @@
-"""A Volume that came from DICOM to a derived DICOM series that goes back beside its source in the same study."""
+"""A Volume that came from DICOM to a derived DICOM series that goes back beside its source in the same study.
+
+The source is a file a slice, or one enhanced multi-frame file (Enhanced MR Image IOD), whose header describes every frame.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,47 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
 from MRIDenoiseLib.errors import OutputError
-from MRIDenoiseLib.io.derivation import Derivation
-from MRIDenoiseLib.io.dicom.account import MANUFACTURER, account, code, derivation_code, derived_type, source_image
-from MRIDenoiseLib.io.dicom.encoding import Encoding, choose_encoding, put_private_scale, put_rescale
-from MRIDenoiseLib.io.dicom.enhanced import describe_frames
+from MRIDenoiseLib.io.dicom.encoding import (
+    MANUFACTURER,
+    Encoding,
+    account,
+    choose_encoding,
+    code,
+    derivation_code,
+    derived_type,
+    put_private_scale,
+    put_rescale,
+    source_image,
+)
 from MRIDenoiseLib.io.dicom.files import PARSING_FAULTS, is_dicom, quiet, shallow, text, whole_number
 from MRIDenoiseLib.io.dicom.frames import is_enhanced, lookup_groups
-from MRIDenoiseLib.io.dicom.pixels import scaling
+from MRIDenoiseLib.io.dicom.read import scaling
+from MRIDenoiseLib.io.images import Derivation
 from MRIDenoiseLib.volume import Volume
+
+_ORIGINAL_ONLY = (
+    "PulseSequenceName",
+    "MRAcquisitionType",
+    "EchoPulseSequence",
+    "MultipleSpinEcho",
+    "MultiPlanarExcitation",
+    "PhaseContrast",
+    "TimeOfFlightContrast",
+    "ArterialSpinLabelingContrast",
+    "SteadyStatePulseSequence",
+    "EchoPlanarPulseSequence",
+    "SaturationRecovery",
+    "SpectrallySelectedSuppression",
+    "OversamplingPhase",
+    "GeometryOfKSpaceTraversal",
+    "RectilinearPhaseEncodeReordering",
+    "SegmentedKSpaceTraversal",
+    "CoverageOfKSpace",
+    "NumberOfKSpaceTrajectories",
+    "BulkMotionCompensationTechnique",
+)
+"""Attributes of the MR Pulse Sequence and motion modules that only images of type ORIGINAL or MIXED may carry."""
+
 
 _SERIES_OFFSET = 1000
 _STALE = (
@@ -35,8 +71,80 @@ _STALE = (
     "SOPInstanceUIDOfConcatenationSource",
 )
 """Attributes that describe the source's pixels or file and would be untrue of the result."""
-
 _WORD_BYTES = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+
+
+def describe_frames(header: Dataset, source: Dataset, encoding: Encoding, derivation: Derivation | None) -> None:
+    """Make the functional groups of an enhanced header those of a derived image.
+
+    Args:
+        header: the copy to change; its per-frame items are the source's, in the order of the slices.
+        source: the source's header.
+        encoding: how the pixels are stored.
+        derivation: what was done.
+    """
+    header.ImageType = derived_type(source.get("ImageType"), "PRIMARY")
+    header.SourceImageEvidenceSequence = Sequence([*(header.get("SourceImageEvidenceSequence") or []), _evidence(source)])
+    for keyword in _ORIGINAL_ONLY:
+        if keyword in header:
+            del header[keyword]
+    shared = [shallow(item) for item in header.get("SharedFunctionalGroupsSequence") or []]
+    items = [shallow(item) for item in header.PerFrameFunctionalGroupsSequence]
+    for item in (*shared, *items):
+        if "MRImageFrameTypeSequence" in item:
+            kinds = [shallow(kind) for kind in item.MRImageFrameTypeSequence]
+            for kind in kinds:
+                kind.FrameType = derived_type(kind.get("FrameType"), "PRIMARY")
+            item.MRImageFrameTypeSequence = Sequence(kinds)
+        if encoding.rescaled:
+            for keyword in ("PixelValueTransformationSequence", "RealWorldValueMappingSequence"):
+                if keyword in item:
+                    del item[keyword]
+    for k, item in enumerate(items):
+        origin = item.ConversionSourceAttributesSequence[0]
+        del item["ConversionSourceAttributesSequence"]
+        step = Dataset()
+        step.DerivationDescription = account(derivation)
+        step.DerivationCodeSequence = derivation_code()
+        step.SourceImageSequence = Sequence(
+            [source_image(origin.ReferencedSOPClassUID, origin.ReferencedSOPInstanceUID, origin.ReferencedFrameNumber)]
+        )
+        item.DerivationImageSequence = Sequence([*(item.get("DerivationImageSequence") or []), step])
+        if encoding.rescaled:
+            transformation = Dataset()
+            put_rescale(transformation, encoding.scalings[k])
+            item.PixelValueTransformationSequence = Sequence([transformation])
+            put_private_scale(item, encoding.scalings[k])
+    _renumber_dimensions(items)
+    if shared:
+        header.SharedFunctionalGroupsSequence = Sequence(shared)
+    header.PerFrameFunctionalGroupsSequence = Sequence(items)
+
+
+def _evidence(source: Dataset) -> Dataset:
+    """An item of Source Image Evidence Sequence (0008,9154): the source by study, series and instance."""
+    instance = Dataset()
+    instance.ReferencedSOPClassUID = source.SOPClassUID
+    instance.ReferencedSOPInstanceUID = source.SOPInstanceUID
+    series = Dataset()
+    series.SeriesInstanceUID = source.SeriesInstanceUID
+    series.ReferencedSOPSequence = Sequence([instance])
+    study = Dataset()
+    study.StudyInstanceUID = source.StudyInstanceUID
+    study.ReferencedSeriesSequence = Sequence([series])
+    return study
+
+
+def _renumber_dimensions(items: list[Dataset]) -> None:
+    """Let Dimension Index Values (0020,9157) of the frames that were kept run from one without gaps again."""
+    contents = [shallow(item.FrameContentSequence[0]) if item.get("FrameContentSequence") else Dataset() for item in items]
+    values = [np.atleast_1d(np.array(content.get("DimensionIndexValues") or [], dtype=int)) for content in contents]
+    if len({len(v) for v in values}) != 1 or values[0].size == 0:
+        return
+    ranks = np.stack([np.unique(column, return_inverse=True)[1] for column in np.stack(values).T], axis=1) + 1
+    for item, content, rank in zip(items, contents, ranks, strict=True):
+        content.DimensionIndexValues = [int(n) for n in rank]
+        item.FrameContentSequence = Sequence([content])
 
 
 def check_source(volume: Volume) -> None:

@@ -8,8 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from MRIDenoiseLib.reader_study.analysis.plan import ALL, AnalysisPlan, Question
-from MRIDenoiseLib.reader_study.analysis.readings import Readings, repeated_readings
+from MRIDenoiseLib.reader_study.analysis.readings import ALL, AnalysisPlan, Question, Readings, repeated_readings
 from MRIDenoiseLib.reader_study.running.scores import Score
 from MRIDenoiseLib.statistics import CategoryAgreement, IntraclassCorrelation, Rate, gwet_ac2, intraclass, rate, weighted_kappa
 

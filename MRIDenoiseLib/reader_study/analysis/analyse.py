@@ -19,11 +19,15 @@ from MRIDenoiseLib.reader_study.analysis.agreement import (
     with_reference,
 )
 from MRIDenoiseLib.reader_study.analysis.arms import ArmComparison, compare_arms
-from MRIDenoiseLib.reader_study.analysis.findings import FindingResult, finding_results
-from MRIDenoiseLib.reader_study.analysis.plan import AnalysisPlan, Kind, plan_of
-from MRIDenoiseLib.reader_study.analysis.preference import PreferenceResult, preferences
-from MRIDenoiseLib.reader_study.analysis.readings import Missing, Readings, missing_ratings, readings_of
-from MRIDenoiseLib.reader_study.analysis.signal_index import IndexAgreement, index_agreement
+from MRIDenoiseLib.reader_study.analysis.findings import (
+    FindingResult,
+    IndexAgreement,
+    PreferenceResult,
+    finding_results,
+    index_agreement,
+    preferences,
+)
+from MRIDenoiseLib.reader_study.analysis.readings import AnalysisPlan, Kind, Missing, Readings, missing_ratings, plan_of, readings_of
 from MRIDenoiseLib.reader_study.reading.folder import StudyFolder
 from MRIDenoiseLib.reader_study.running.configuration import StudyConfiguration
 from MRIDenoiseLib.reader_study.running.creation import CONFIGURATION

@@ -13,8 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from MRIDenoiseLib.reader_study.analysis.plan import AnalysisPlan
-from MRIDenoiseLib.reader_study.analysis.readings import Readings
+from MRIDenoiseLib.reader_study.analysis.readings import AnalysisPlan, Readings
 from MRIDenoiseLib.statistics import (
     Equivalence,
     Friedman,

@@ -10,9 +10,7 @@ import numpy as np
 
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.reader_study.analysis.arms import ArmComparison
-from MRIDenoiseLib.reader_study.analysis.findings import FindingResult
-from MRIDenoiseLib.reader_study.analysis.preference import PreferenceResult
-from MRIDenoiseLib.reader_study.analysis.signal_index import IndexAgreement
+from MRIDenoiseLib.reader_study.analysis.findings import FindingResult, IndexAgreement, PreferenceResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

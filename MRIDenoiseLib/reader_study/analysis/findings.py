@@ -1,27 +1,41 @@
-"""Whether findings are seen: detection rates, and sensitivity and specificity against the readers' consensus on the reference."""
+"""What comes out of questions that are no scale: findings, measured indices, and preferences side by side.
+
+Whether findings are seen: detection rates, and sensitivity and specificity against the readers' consensus on the reference. Whether an
+index measured on an arm is the one measured on the reference: rank, bias and concordance. Which of the images was preferred.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
-from MRIDenoiseLib.reader_study.analysis.plan import DETECTION_MARGIN, AnalysisPlan
-from MRIDenoiseLib.reader_study.analysis.readings import Readings
+from MRIDenoiseLib.reader_study.analysis.readings import DETECTION_MARGIN, AnalysisPlan, Readings
 from MRIDenoiseLib.reader_study.reading.forms import PRESENT
 from MRIDenoiseLib.reader_study.running.scores import Score
 from MRIDenoiseLib.statistics import (
     Accuracy,
+    BlandAltman,
+    Correlation,
     CurveArea,
     Equivalence,
     Rate,
     SignedRank,
+    SignTest,
     accuracy,
+    bland_altman,
+    bonferroni,
+    clustered_interval,
     curve_area,
     equivalence,
+    holm,
+    lins_concordance,
     rate,
+    sign_test,
     signed_rank,
+    spearman,
 )
 
 
@@ -113,3 +127,133 @@ def _detection_by_subject(ratings: np.ndarray, others: np.ndarray, subjects: np.
     owner = np.unique(subjects[whole], return_inverse=True)[1]
     one, other = (np.bincount(owner, (part[whole] >= PRESENT).mean(axis=1)) / np.bincount(owner) for part in (ratings, others))
     return one, other
+
+
+@dataclass(frozen=True)
+class IndexAgreement:
+    """An index on an arm against the reference.
+
+    Args:
+        field, group, arm: of what; the field may be all levels of a form.
+        spearman: rank correlation, which does not see a bias.
+        bland_altman: arm - reference.
+        lin: concordance.
+        slope, intercept: of the least-squares line of the arm on the reference, for the figure; NaN where there is none.
+        values: (reference, arm) of each row, the readers' mean.
+    """
+
+    field: str
+    group: str
+    arm: str
+    spearman: Correlation
+    bland_altman: BlandAltman
+    lin: Correlation
+    slope: float
+    intercept: float
+    values: tuple[tuple[float, float], ...]
+
+
+def index_agreement(field: str, levels: Sequence[Readings], plan: AnalysisPlan) -> tuple[IndexAgreement, ...]:
+    """Of every arm against the reference.
+
+    Args:
+        field: what to call it.
+        levels: readings of one question, or of one question a level of the spine, whose rows are taken together.
+        plan: tells the reference; without one there is nothing to agree with.
+    """
+    found = []
+    for arm in levels[0].arms if plan.reference else ():
+        if arm == plan.reference:
+            continue
+        given, held = (np.concatenate([readings.arm(name).mean(axis=1) for readings in levels]) for name in (arm, plan.reference))
+        subjects = np.concatenate([readings.subjects for readings in levels])
+        whole = ~np.isnan(given) & ~np.isnan(held)
+        measured, wanted = given[whole], held[whole]
+        line = np.polyfit(wanted, measured, 1) if len(wanted) > 1 and np.ptp(wanted) > 0 else (np.nan, np.nan)
+        found.append(
+            IndexAgreement(
+                field=field,
+                group=levels[0].group,
+                arm=arm,
+                spearman=spearman(given, held, subjects, plan.seed),
+                bland_altman=bland_altman(given, held, subjects=subjects, seed=plan.seed),
+                lin=lins_concordance(given, held, subjects, plan.seed),
+                slope=float(line[0]),
+                intercept=float(line[1]),
+                values=tuple((float(x), float(y)) for x, y in zip(wanted, measured, strict=True)),
+            )
+        )
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class ArmShare:
+    """How often an arm was preferred.
+
+    Args:
+        arm: which.
+        share: of all choices; "no difference" gives every arm an equal part.
+        low, high: 95 % bootstrap interval that draws whole subjects.
+        n: choices.
+    """
+
+    arm: str
+    share: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class PreferencePair:
+    """Two arms against each other; a subject is a win for the one that its readers preferred more often.
+
+    Args:
+        first, second: the arms.
+        test: over subjects.
+        bonferroni, holm: its p, adjusted for the pairs really tested.
+    """
+
+    first: str
+    second: str
+    test: SignTest
+    bonferroni: float
+    holm: float
+
+
+@dataclass(frozen=True)
+class PreferenceResult:
+    """The preferences of one question.
+
+    Args:
+        field, group: which.
+        shares: of each arm.
+        pairs: every two arms.
+    """
+
+    field: str
+    group: str
+    shares: tuple[ArmShare, ...]
+    pairs: tuple[PreferencePair, ...]
+
+
+def preferences(readings: Readings, plan: AnalysisPlan) -> PreferenceResult:
+    """Of one question about one group."""
+    shares = []
+    for arm in readings.arms:
+        values = readings.arm(arm).ravel()
+        given, subjects = ~np.isnan(values), np.repeat(readings.subjects, len(readings.readers))
+        low, high = clustered_interval(values[given], subjects[given], plan.seed) if given.any() else (np.nan, np.nan)
+        shares.append(ArmShare(arm, float(values[given].mean()) if given.any() else np.nan, low, high, int(given.sum())))
+    table = np.round(readings.by_subject()[0], 9)
+    pairs = list(combinations(range(len(readings.arms)), 2))
+    tests = []
+    for first, second in pairs:
+        ahead = np.sign(table[:, first] - table[:, second])
+        tests.append(sign_test(int((ahead > 0).sum()), int((ahead < 0).sum()), int((ahead == 0).sum())))
+    p_values = [test.p for test in tests]
+    found = [
+        PreferencePair(readings.arms[first], readings.arms[second], test, strict, stepwise)
+        for (first, second), test, strict, stepwise in zip(pairs, tests, bonferroni(p_values), holm(p_values), strict=True)
+    ]
+    return PreferenceResult(readings.question.name, readings.group, tuple(shares), tuple(found))

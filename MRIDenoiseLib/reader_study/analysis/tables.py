@@ -7,11 +7,8 @@ from collections.abc import Iterable, Sequence
 from MRIDenoiseLib.page import paragraph, table
 from MRIDenoiseLib.reader_study.analysis.agreement import ReaderAgreement, ReferenceAgreement, RepeatAgreement
 from MRIDenoiseLib.reader_study.analysis.arms import ArmComparison
-from MRIDenoiseLib.reader_study.analysis.findings import FindingResult
-from MRIDenoiseLib.reader_study.analysis.plan import DETECTION_MARGIN
-from MRIDenoiseLib.reader_study.analysis.preference import PreferenceResult
-from MRIDenoiseLib.reader_study.analysis.readings import Missing
-from MRIDenoiseLib.reader_study.analysis.signal_index import IndexAgreement
+from MRIDenoiseLib.reader_study.analysis.findings import FindingResult, IndexAgreement, PreferenceResult
+from MRIDenoiseLib.reader_study.analysis.readings import DETECTION_MARGIN, Missing
 from MRIDenoiseLib.reader_study.analysis.words import basis, interval, named, number, p_value
 from MRIDenoiseLib.statistics import Rate
 

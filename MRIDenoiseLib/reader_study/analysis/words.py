@@ -7,8 +7,8 @@ from math import isnan
 
 from MRIDenoiseLib.reader_study.analysis.analyse import Analysis
 from MRIDenoiseLib.reader_study.analysis.arms import ArmComparison, PairEstimate, PairTest
-from MRIDenoiseLib.reader_study.analysis.plan import ALL, DETECTION_MARGIN
-from MRIDenoiseLib.reader_study.analysis.preference import PreferenceResult
+from MRIDenoiseLib.reader_study.analysis.findings import PreferenceResult
+from MRIDenoiseLib.reader_study.analysis.readings import ALL, DETECTION_MARGIN
 from MRIDenoiseLib.statistics import Result
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from MRIDenoiseLib.errors import InputError, SettingsError
+from MRIDenoiseLib.reader_study.reading.answers import read_blinded, signal_index
 from MRIDenoiseLib.reader_study.reading.folder import CONSENSUS, Item, read_plan, reading_folder, volume_path
 from MRIDenoiseLib.reader_study.reading.forms import Field, check_answers, panel_label
-from MRIDenoiseLib.reader_study.reading.regions import read_blinded, signal_index
 from MRIDenoiseLib.reader_study.reading.store import Rating, RatingStore
 
 State = Literal["open", "waiting", "finished"]

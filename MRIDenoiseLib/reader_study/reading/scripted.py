@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from MRIDenoiseLib.errors import InputError, SettingsError
+from MRIDenoiseLib.io.atomic import read_rows
 from MRIDenoiseLib.reader_study.reading.forms import Field
 from MRIDenoiseLib.reader_study.reading.reading import Presentation, Reading
-from MRIDenoiseLib.reader_study.reading.tables import read_rows
 
 
 def read_with(reading: Reading, answer: Callable[[Presentation], Mapping[str, Any]], seconds: float | None = None) -> int:

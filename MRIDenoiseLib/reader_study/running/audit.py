@@ -27,8 +27,7 @@ from MRIDenoiseLib.reader_study.reading.folder import (
     volume_path,
 )
 from MRIDenoiseLib.reader_study.reading.store import RATINGS
-from MRIDenoiseLib.reader_study.running.blinding import NOTE, PIXEL_TYPE, UNEQUAL, brightness
-from MRIDenoiseLib.reader_study.running.key import Key
+from MRIDenoiseLib.reader_study.running.blinding import NOTE, PIXEL_TYPE, UNEQUAL, Key, brightness
 
 BLINDED_ID = re.compile(r"[0-9a-f]{16}")
 HEADER = 352

@@ -12,8 +12,7 @@ from typing import Any, Literal, get_args
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.reader_study.reading.folder import CONSENSUS
 from MRIDenoiseLib.reader_study.reading.forms import Form, fields_for, form_of
-from MRIDenoiseLib.reader_study.running.cases import CODE, Case, in_full, read_cases, refuse_twice
-from MRIDenoiseLib.reader_study.running.design import Design
+from MRIDenoiseLib.reader_study.running.design import CODE, Case, Design, in_full, read_cases, refuse_twice
 
 Presentation = Literal["single", "side-by-side"]
 Brightness = Literal["same", "matched"]

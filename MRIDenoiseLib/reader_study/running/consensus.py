@@ -15,7 +15,7 @@ from MRIDenoiseLib.reader_study.reading.store import RatingStore
 from MRIDenoiseLib.reader_study.running.balance import Lots, deal
 from MRIDenoiseLib.reader_study.running.configuration import StudyConfiguration
 from MRIDenoiseLib.reader_study.running.creation import CONFIGURATION
-from MRIDenoiseLib.reader_study.running.scores import Score, adjudicated, unblinded
+from MRIDenoiseLib.reader_study.running.scores import Score, unblinded
 
 
 @dataclass(frozen=True)
@@ -87,25 +87,6 @@ def make_consensus_session(study_folder: Path) -> int:
     lists = tuple(tuple(_item(image) for image, session in zip(images, dealt, strict=True) if session == n) for n in range(sessions))
     write_list(folder.reading / CONSENSUS_PLAN, plan.study, lists)
     return len(images)
-
-
-def agreed(study_folder: Path) -> list[Score]:
-    """The consensus: what all readers said, and where they did not, what was decided; a reader called ``consensus``.
-
-    What is discordant and not decided yet is left out.
-
-    Raises:
-        InputError, SettingsError: see :func:`judgements`.
-    """
-    decided = {(score.blinded_id, score.field): score for score in adjudicated(study_folder)}
-    found = []
-    for judgement in judgements(study_folder):
-        first = judgement.scores[0]
-        if not judgement.discordant:
-            found.append(Score(CONSENSUS, 0, first.subject, first.group, first.arm, first.field, judgement.value, 0, 0.0, first.blinded_id))
-        elif (first.blinded_id, first.field) in decided:
-            found.append(decided[first.blinded_id, first.field])
-    return found
 
 
 def _differ(scores: list[Score], *, certain: bool) -> bool:

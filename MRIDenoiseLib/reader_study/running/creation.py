@@ -13,11 +13,9 @@ from MRIDenoiseLib.progress import Progress, ShouldStop
 from MRIDenoiseLib.reader_study.reading.folder import VOLUMES, Item, ReadingPlan, StudyFolder, Window, volume_path, write_plan
 from MRIDenoiseLib.reader_study.reading.store import RatingStore
 from MRIDenoiseLib.reader_study.running.audit import audit
-from MRIDenoiseLib.reader_study.running.blinding import blind, equalise_dates, write_blinded
-from MRIDenoiseLib.reader_study.running.cases import Case
+from MRIDenoiseLib.reader_study.running.blinding import Image, Key, blind, equalise_dates, write_blinded, write_key
 from MRIDenoiseLib.reader_study.running.configuration import StudyConfiguration, self_contained
-from MRIDenoiseLib.reader_study.running.design import CaseName, Entry, reading_lists
-from MRIDenoiseLib.reader_study.running.key import Image, Key, write_key
+from MRIDenoiseLib.reader_study.running.design import Case, CaseName, Entry, reading_lists
 
 CONFIGURATION = "study.yaml"
 """In the key's folder, with every case and file named in full."""

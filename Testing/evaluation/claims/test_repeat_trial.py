@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.data.repeat_sets import read_repeat_sets
+from MRIDenoiseLib.data.repeats import read_repeat_sets
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.blur import BLURS
 from MRIDenoiseLib.evaluation.claims.repeat_trial import RepeatResult, measure_repeats

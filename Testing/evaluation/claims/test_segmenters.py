@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from MRIDenoiseLib.evaluation.claims.segmentation_time import phantom
 from MRIDenoiseLib.evaluation.claims.segmenters import in_order_of_brightness, n4_corrected, segmenters, without_outliers
-from MRIDenoiseLib.evaluation.claims.tissue_phantom import phantom
 from MRIDenoiseLib.evaluation.pictures import draw_segmentations
 from MRIDenoiseLib.segmentation import dice
 

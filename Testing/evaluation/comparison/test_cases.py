@@ -9,7 +9,7 @@ from training_cases import record, record_folder
 
 from MRIDenoiseLib.data.manifest import read_manifest
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.evaluation.claims.noisy_volume import NoisyVolume
+from MRIDenoiseLib.evaluation.claims.claim import NoisyVolume
 from MRIDenoiseLib.evaluation.comparison.cases import MEASURED, CaseSpec, by_case, load, record_specs, repeat_specs, volume_specs
 from MRIDenoiseLib.image.noise import reference_noise
 

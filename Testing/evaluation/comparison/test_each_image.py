@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from MRIDenoiseLib.evaluation.comparison import peer_cache
+from MRIDenoiseLib.evaluation.comparison import store
 from MRIDenoiseLib.evaluation.comparison.cells import TRIAL, run_cell
-from MRIDenoiseLib.evaluation.comparison.peer_cache import run_kept
 from MRIDenoiseLib.evaluation.comparison.report import Report
 from MRIDenoiseLib.evaluation.comparison.run import Findings, Noises
+from MRIDenoiseLib.evaluation.comparison.store import run_kept
 from MRIDenoiseLib.evaluation.denoisers import METHODS
 
 EACH = {"choose": "on-each-image", "tuning": None, "volumes": [{"subjects": ["s1"], "noises": ["R"]}]}
@@ -30,7 +30,7 @@ def median(plan_of):
 def asked(monkeypatch):
     """Cells that were really run."""
     done = []
-    monkeypatch.setattr(peer_cache, "run_cell", lambda cell: (done.append(cell), run_cell(cell))[1])
+    monkeypatch.setattr(store, "run_cell", lambda cell: (done.append(cell), run_cell(cell))[1])
     return done
 
 
@@ -87,9 +87,9 @@ def test_a_peer_runs_again_when_anything_that_decides_its_result_has_changed(med
     elif change == "settings":
         cell = replace(median, choices=median.choices[:2])
     elif change == "package":
-        monkeypatch.setattr(peer_cache, "version", lambda package: "another")
+        monkeypatch.setattr(store, "version", lambda package: "another")
     elif change == "code":
-        monkeypatch.setattr(peer_cache, "image_code", lambda name, networks: "another")
+        monkeypatch.setattr(store, "image_code", lambda name, networks: "another")
     else:
         [kept] = tmp_path.rglob("*.npy")
         kept.write_bytes(b"damaged")

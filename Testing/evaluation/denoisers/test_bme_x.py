@@ -13,8 +13,8 @@ from MRIDenoiseLib.data import samples
 from MRIDenoiseLib.data.manifest import ManifestRow, clean_volume
 from MRIDenoiseLib.data.samples import PairSampler
 from MRIDenoiseLib.errors import BundleError, InputError, OutputError, SettingsError
-from MRIDenoiseLib.evaluation.denoisers.bme_x import denoising, store
-from MRIDenoiseLib.evaluation.denoisers.bme_x.network import TISSUES, BmeX
+from MRIDenoiseLib.evaluation.denoisers.bme_x import contender
+from MRIDenoiseLib.evaluation.denoisers.bme_x.network import TISSUES, BmeX, load, save
 from MRIDenoiseLib.evaluation.denoisers.bme_x.training import BmeXObjective, LabelledVolume, TissueBatch, TissuePairSampler, tissue_labels
 from MRIDenoiseLib.inference import Settings
 from MRIDenoiseLib.segmentation import segment
@@ -205,8 +205,8 @@ def test_a_probe_leaves_the_running_statistics_alone(labelled):
 
 def test_what_is_saved_comes_back_and_says_what_it_is(tmp_path):
     network = small()
-    store.save(network, tmp_path / "bme_x", {"name": "test"})
-    loaded = store.load(tmp_path / "bme_x")
+    save(network, tmp_path / "bme_x", {"name": "test"})
+    loaded = load(tmp_path / "bme_x")
     measured = torch.rand(1, 3, 32, 32)
     with torch.no_grad():
         difference = (loaded(measured, torch.ones(1))[0] - network(measured, torch.ones(1))[0]).abs().max()
@@ -215,31 +215,31 @@ def test_what_is_saved_comes_back_and_says_what_it_is(tmp_path):
     card = json.loads((tmp_path / "bme_x" / "card.json").read_text())
     assert card["name"] == "test" and set(card["files"]) == {"config.json", "bme_x.safetensors"}
     with pytest.raises(OutputError, match="exists"):
-        store.save(network, tmp_path / "bme_x", {})
+        save(network, tmp_path / "bme_x", {})
 
 
 def test_weights_that_are_not_there_are_one_sentence(tmp_path):
     with pytest.raises(BundleError, match="without its weights") as error:
-        store.load(tmp_path / "nowhere")
+        load(tmp_path / "nowhere")
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["config.json", "bme_x.safetensors"])
 def test_a_changed_file_is_refused_and_named(tmp_path, name):
-    store.save(small(), tmp_path / "bme_x", {})
+    save(small(), tmp_path / "bme_x", {})
     file = tmp_path / "bme_x" / name
     content = bytearray(file.read_bytes())
     content[-2] ^= 1
     file.write_bytes(content)
     with pytest.raises(BundleError, match=name):
-        store.load(tmp_path / "bme_x")
+        load(tmp_path / "bme_x")
 
 
 def test_a_head_is_enhanced_the_same_in_any_batch_and_another_organ_is_refused(small_denoiser, brain):
     network = small()
     told = []
     one, many = (
-        denoising.enhance(small_denoiser, network, brain, Settings(batch_size=size), progress=lambda *report: told.append(report[0]))
+        small_denoiser(brain, Settings(batch_size=size), lambda *report: told.append(report[0]), method=contender.method(network))
         for size in (1, 4)
     )
     assert np.abs(one.volume.voxels - many.volume.voxels).max() < 1e-3 * one.noise_level
@@ -247,7 +247,7 @@ def test_a_head_is_enhanced_the_same_in_any_batch_and_another_organ_is_refused(s
     assert one.report["method"] == "bme-x" and max(told) == 1.0
     for organ in (AcquisitionField("knee", "user", "high"), AcquisitionField()):
         with pytest.raises(InputError, match="brain only"):
-            denoising.enhance(small_denoiser, network, brain.with_acquisition(replace(HEAD, organ=organ)))
+            contender.require_head(brain.with_acquisition(replace(HEAD, organ=organ)))
 
 
 def test_the_view_for_maps_makes_the_same_choices_as_that_for_slices():

@@ -8,7 +8,8 @@ import pytest
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.card import bundled_model
-from MRIDenoiseLib.evaluation.denoisers.bme_x import denoising, store
+from MRIDenoiseLib.evaluation.denoisers.bme_x import contender
+from MRIDenoiseLib.evaluation.denoisers.bme_x.network import FOLDER, load
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD, psnr
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
@@ -19,11 +20,11 @@ LARGEST = 2 * 2**20
 
 @pytest.fixture(scope="module")
 def card() -> dict:
-    return json.loads((store.FOLDER / "card.json").read_text(encoding="utf-8"))
+    return json.loads((FOLDER / "card.json").read_text(encoding="utf-8"))
 
 
 def test_the_folder_fits_its_size():
-    assert sum(path.stat().st_size for path in store.FOLDER.iterdir()) <= LARGEST
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= LARGEST
 
 
 def test_the_card_says_whose_weights_these_are_and_what_they_saw(card):
@@ -39,7 +40,7 @@ def test_a_head_that_it_never_saw_comes_closer_to_its_clean_partner():
     noisy, clean = (io.read(SAMPLE / f"head_T1w_{kind}.nii.gz") for kind in ("noisy", "clean"))
     slices = slice(7, 9)
     denoiser = Denoiser(Bundle.load(bundled_model()), "cpu")
-    enhanced = denoising.enhance(denoiser, store.load(), noisy, Settings(slices=(slices.start, slices.stop))).volume
+    enhanced = denoiser(noisy, Settings(slices=(slices.start, slices.stop)), method=contender.method(load())).volume
     scale = float(np.percentile(clean.voxels, 99.5))
     mask = clean.voxels[slices] > FOREGROUND_THRESHOLD * scale
     before, after = (psnr(image.voxels[slices], clean.voxels[slices], data_range=scale, mask=mask) for image in (noisy, enhanced))

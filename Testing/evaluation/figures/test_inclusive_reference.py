@@ -6,9 +6,9 @@ from scipy import ndimage
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.data.references import leave_one_out
-from MRIDenoiseLib.data.repeat_sets import read_repeat_sets
+from MRIDenoiseLib.data.repeats import read_repeat_sets
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.evaluation.figures.inclusive_reference import find_inclusion
+from MRIDenoiseLib.evaluation.figures.honest_reference import find_inclusion
 
 SHAPE = (8, 144, 160)
 REPEATS = 8

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from MRIDenoiseLib.errors import Cancelled, InputError
-from MRIDenoiseLib.evaluation.claims.tissue_phantom import phantom
+from MRIDenoiseLib.evaluation.claims.segmentation_time import phantom
 from MRIDenoiseLib.evaluation.figures.tissues import compare_tissues
 from MRIDenoiseLib.prompt import override
 from MRIDenoiseLib.volume import Acquisition, Volume

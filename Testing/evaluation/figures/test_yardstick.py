@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation import figures as metrics
-from MRIDenoiseLib.evaluation.figures.yardstick import DEFINITIONS, Yardstick, assess, shortfall
+from MRIDenoiseLib.evaluation.figures.yardstick import DEFINITIONS, Yardstick, shortfall
 from MRIDenoiseLib.image.noise import reference_noise
 
 SHAPE, SPACING = (16, 96, 88), (4.0, 0.8, 0.8)
@@ -84,7 +84,7 @@ def test_without_the_noisy_image_nothing_is_said_of_the_residual(noisy, yardstic
 
 
 def test_units_do_not_matter(clean, noisy):
-    plain, scaled = (assess(k * noisy, k * clean, spacing=SPACING, noisy=None) for k in (1, 0.01))
+    plain, scaled = (Yardstick.of(k * clean, spacing=SPACING).assess(k * noisy) for k in (1, 0.01))
     assert scaled == pytest.approx(plain, rel=1e-6)
 
 
@@ -110,7 +110,7 @@ def test_what_is_only_shown_has_no_better_or_worse(noisy, yardstick):
 def test_a_mask_that_is_given_takes_the_place_of_the_foreground(clean, noisy):
     mask = np.zeros(SHAPE, bool)
     mask[:, 30:50, 30:50] = True
-    found = assess(np.where(mask, clean, 0), clean, spacing=SPACING, mask=mask)
+    found = Yardstick.of(clean, spacing=SPACING, mask=mask).assess(np.where(mask, clean, 0))
     assert found["psnr_foreground"] == math.inf > found["psnr"]
 
 

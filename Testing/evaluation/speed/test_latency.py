@@ -2,8 +2,7 @@
 
 import pytest
 
-from MRIDenoiseLib.evaluation.speed.latency import command_seconds, program_seconds
-from MRIDenoiseLib.evaluation.speed.memory import streamed_memory
+from MRIDenoiseLib.evaluation.speed.latency import command_seconds, program_seconds, streamed_memory
 
 SMALLEST_PROGRAM = """
 import typer

@@ -18,13 +18,11 @@ from torch import nn
 from MRIDenoiseLib.errors import Cancelled, MRIDenoiseError
 from MRIDenoiseLib.evaluation.speed import table
 from MRIDenoiseLib.evaluation.speed.machine import Limits, facts, limits_of
-from MRIDenoiseLib.evaluation.speed.measure import measure
+from MRIDenoiseLib.evaluation.speed.measure import measure, work_of
 from MRIDenoiseLib.evaluation.speed.networks import network_costs
-from MRIDenoiseLib.evaluation.speed.peak_memory import peak_memory
-from MRIDenoiseLib.evaluation.speed.rows import CHANGE, METHODS, USUAL, Measured, Row, Times, ladder_rows, table_rows
-from MRIDenoiseLib.evaluation.speed.run import run
-from MRIDenoiseLib.evaluation.speed.volumes import phantom
-from MRIDenoiseLib.evaluation.speed.work import work_of
+from MRIDenoiseLib.evaluation.speed.rows import CHANGE, METHODS, USUAL, Measured, Row, Times, ladder_rows, phantom, table_rows
+from MRIDenoiseLib.evaluation.speed.table import run
+from MRIDenoiseLib.evaluation.speed.usage import peak_memory
 from MRIDenoiseLib.inference import SliceBatch
 
 CPU = torch.device("cpu")
@@ -99,7 +97,7 @@ def test_the_phantom_fills_the_view_and_its_slices_are_the_first_axis():
 
 def test_the_peak_is_this_processes_own_and_not_that_of_the_one_that_started_it():
     hoard = bytearray(os.urandom(1)) * (600 * 2**20)
-    code = "from MRIDenoiseLib.evaluation.speed.peak_memory import peak_memory; b = b'1' * (50 * 2**20); print(peak_memory())"
+    code = "from MRIDenoiseLib.evaluation.speed.usage import peak_memory; b = b'1' * (50 * 2**20); print(peak_memory())"
     child = float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
     assert peak_memory() > 600 and 50 < child < 300
     assert hoard

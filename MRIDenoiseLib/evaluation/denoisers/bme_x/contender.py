@@ -5,11 +5,45 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from MRIDenoiseLib.evaluation.denoisers.bme_x import store
-from MRIDenoiseLib.evaluation.denoisers.bme_x.denoising import method, require_head
-from MRIDenoiseLib.evaluation.denoisers.bme_x.network import BmeX
+from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.evaluation.denoisers.bme_x.network import BmeX, load
 from MRIDenoiseLib.evaluation.denoisers.contender import Method, Setting, Task
+from MRIDenoiseLib.inference import Method as NetworkMethod
+from MRIDenoiseLib.inference import SliceBatch
+from MRIDenoiseLib.segmentation.tissues import ORGAN_WITH_TISSUES
+from MRIDenoiseLib.volume import Volume
+
+NAME = "bme-x"
+
+
+def method(bme_x: BmeX) -> NetworkMethod:
+    """BME-X as a method of a :class:`MRIDenoiseLib.inference.Denoiser`; whoever runs it asks :func:`require_head` first."""
+
+    @torch.no_grad()
+    def run(batch: SliceBatch) -> Tensor:
+        image, _ = batch.ready(bme_x)(batch.stacks(bme_x.config.slices), batch.conditioning.noise_level)
+        image = image.clamp(*batch.limits)
+        batch.callback({"i": 0, "steps": 1, "t": 0, "x": image, "denoised": image})
+        return image
+
+    return NetworkMethod(NAME, run)
+
+
+def require_head(volume: Volume) -> None:
+    """Refuse what BME-X was not made for.
+
+    Raises:
+        InputError: the volume's organ is not the head.
+    """
+    organ = volume.acquisition.organ.value
+    if organ != ORGAN_WITH_TISSUES:
+        shown = "of an unknown organ" if organ is None else "of another organ"
+        raise InputError(
+            f"BME-X knows the tissues of the brain only, and this volume is {shown}; leave BME-X out, or say that it is a head"
+        )
 
 
 def _run(task: Task, setting: Setting) -> np.ndarray:
@@ -19,11 +53,11 @@ def _run(task: Task, setting: Setting) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _network() -> BmeX:
-    return store.load()
+    return load()
 
 
 METHOD = Method(
-    name="bme-x",
+    name=NAME,
     title="BME-X",
     group="paper",
     source="Sun et al. 2024; the architecture re-implemented here, smaller, for thick slices",

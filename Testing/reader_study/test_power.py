@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from simulated_study import as_scores
 
 from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.reader_study.running.simulation import SimulatedReaders, as_scores
+from MRIDenoiseLib.reader_study.analysis.power import SimulatedReaders
 from MRIDenoiseLib.statistics import intraclass
 
 

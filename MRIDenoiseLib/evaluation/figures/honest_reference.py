@@ -1,4 +1,10 @@
-"""Whether a reference contains the noise of the image it is to judge, told from the two images alone.
+"""Whether a reference may judge: its own noise is small, and it does not contain the noise of the image it is to judge.
+
+On a reference with noise of 3 % even a perfect denoiser scores little better than the noisy image, and the best score goes to an
+image that has kept the reference's noise, if it can. So a comparison counts only where the reference's own noise is small against
+the noise that was added.
+
+Whether the image's own noise is in it is told from the two images alone.
 
 A mean over all repeats contains the noisy repeat: part of its noise looks like truth, and who returns his input does too well.
 What two images have in common may be anatomy or noise. Looked at is the slope of the reference's fine detail R on the noisy
@@ -28,8 +34,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, ndimage
 
+from MRIDenoiseLib.data.references import counts
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.image.body import body_mask
+from MRIDenoiseLib.image.noise import estimate_noise_level, reference_noise
 
 BLOCK = 8
 """Rows and columns of the blocks whose detail is looked at."""
@@ -58,6 +66,16 @@ EVEN_BANDS, EVEN_PLACES = 2.5, 1.35
 """How much the odds share / (1 - share) may differ between bands, and be greater in middling blocks than in flat ones."""
 CERTAIN = 4.0
 """Standard errors between a share and zero."""
+
+WHY_APART = (
+    "Shown apart, because the reference's own noise is more than a third of the noise that was added: such a reference rewards a method "
+    "for leaving noise in the image."
+)
+"""What is said where rows of a table do not count."""
+HOW = (
+    "the reference's by the finest detail of its flattest places, rather too low than too high, the noisy image's by the spectrum of "
+    "flat tissue"
+)
 
 
 @dataclass(frozen=True)
@@ -161,3 +179,58 @@ def _blocks(slices: np.ndarray) -> np.ndarray:
     count, rows, columns = len(slices), slices.shape[1] // BLOCK, slices.shape[2] // BLOCK
     cut = slices[:, : rows * BLOCK, : columns * BLOCK].reshape(count, rows, BLOCK, columns, BLOCK)
     return cut.transpose(0, 1, 3, 2, 4).reshape(-1, BLOCK, BLOCK)
+
+
+@dataclass(frozen=True)
+class ReferenceNoise:
+    """The noise of a reference, and of the noisy image beside it; standard deviations in the body, parts of the reference's P99.5.
+
+    Args:
+        own: the reference's; 0 where there is too little flat tissue to tell.
+        noisy: the noisy image's; None where none was given.
+        added: what the noisy image has that the reference has not: of a simulated one the difference of the two, of a scan of its
+            own all its noise; None where none was given.
+    """
+
+    own: float
+    noisy: float | None = None
+    added: float | None = None
+
+    @property
+    def counts(self) -> bool | None:
+        """Whether the comparison does; None where no noise was found to compare with."""
+        return counts(self.own, self.added) if self.noisy and self.added is not None else None
+
+    @property
+    def sentence(self) -> str:
+        """What the user has to know of a comparison that does not count; empty otherwise."""
+        if self.counts is not False:
+            return ""
+        share = f"at least {self.own / self.added:.0%} of the noise that was added" if self.added else "all there is"
+        ceiling = -20 * math.log10(self.own)
+        return (
+            f"the reference's own noise is {share} (more than a third): the figures reward keeping noise, and a perfect denoiser "
+            f"would reach a foreground PSNR of about {ceiling:.1f} dB"
+        )
+
+
+def measure_reference_noise(
+    reference: np.ndarray, mask: np.ndarray, p995: float, noisy: np.ndarray | None = None, *, simulated: bool = False
+) -> ReferenceNoise:
+    """Measure both in the body, without a network.
+
+    Each by the estimate that is right for it: in a clean volume the spectrum of flat tissue takes texture for noise (two to four
+    times the network's figure on real ones), and the finest detail of a noisy volume misses noise that a filter has smoothed.
+
+    Args:
+        reference: float (slices, rows, columns).
+        mask: bool, the same shape: the body.
+        p995: of the reference.
+        noisy: the same shape and units.
+        simulated: whether ``noisy`` was made by adding noise to ``reference``, whose own noise it then holds as well.
+    """
+    own = reference_noise(reference, mask) / p995
+    if noisy is None:
+        return ReferenceNoise(own)
+    whole = estimate_noise_level(noisy, mask) / p995
+    return ReferenceNoise(own, whole, float((noisy - reference)[mask].std()) / p995 if simulated else whole)

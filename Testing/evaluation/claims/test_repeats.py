@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from MRIDenoiseLib.evaluation.claims.repeat_trial import measure_repeats
-from MRIDenoiseLib.evaluation.claims.synthetic_repeats import synthetic_repeats
+from MRIDenoiseLib.evaluation.claims.repeats import synthetic_repeats
 from MRIDenoiseLib.volume import Volume
 
 

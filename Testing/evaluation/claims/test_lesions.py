@@ -5,7 +5,7 @@ import pytest
 
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.claims.lesion_contrast import Summary
-from MRIDenoiseLib.evaluation.claims.lesion_trial import (
+from MRIDenoiseLib.evaluation.claims.lesions import (
     BLURRED,
     EQUALLY_BLURRED,
     GROUPS,

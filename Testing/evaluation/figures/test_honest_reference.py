@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from MRIDenoiseLib.evaluation.comparison.honest_reference import counts
+from MRIDenoiseLib.evaluation.figures.honest_reference import counts
 
 
 @pytest.mark.parametrize(
