@@ -33,7 +33,7 @@ class MRIDenoise(ScriptedLoadableModule):
         self.parent.dependencies = ["Markups", "Plots", "Segmentations", "SubjectHierarchy", "Tables", "Volumes"]
         self.parent.contributors = ["The MRI Denoise developers"]
         self.parent.helpText = _(
-            "Takes noise out of a fast MR volume, by default with a regression network, and shows what was taken away. "
+            "Removes noise from a fast MR volume, by default with a regression network, and shows what was removed. "
             "The diffusion methods, among them the paper's, can be chosen under Advanced. "
             "Research use only. NOT FOR DIAGNOSTIC USE. All data stay on this computer."
         )

@@ -49,7 +49,7 @@ class Cancelled(MRIDenoiseError):
 
 
 class Paused(Cancelled):
-    """The user asked to stop, what is done is kept, and the same command goes on from there; the sentence says so."""
+    """The user asked to stop, what is done is kept, and the same command resumes it; the sentence says so."""
 
 
 def explain(error: BaseException, for_a_fault: str) -> tuple[int, str]:

@@ -139,7 +139,7 @@ SAMPLES = Option("samples", "Samples that are averaged", "the number of samples 
 SHARPNESS = Option("sharpness", "From most faithful to sharpest", "the sharpness is a number from 0 to 1", most=1)
 STRENGTH = Option(
     "strength",
-    "Part of the noise found that is taken away",
+    "Part of the noise found that is removed",
     "the strength is a number above 0 and at most 1",
     most=1,
     never=(0,),

@@ -53,7 +53,7 @@ def test_the_card_names_every_source_with_its_licence_what_fell_out_and_no_kept_
 
 def test_each_headline_of_the_card_is_what_its_claim_says_of_the_evidence_and_its_command_gives_that_again(bundle):
     measured = bundle.card["measured"]
-    assert set(measured) >= {"methods", "native_noise", "noise_told", "lesions", "repeats"}
+    assert set(measured) >= {"methods", "native_noise", "noise_level", "lesions", "repeats"}
     assert set(measured) == set(bundle.evidence) - {"training"}
     for name, headline in measured.items():
         numbers = bundle.evidence[name]

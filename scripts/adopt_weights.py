@@ -14,7 +14,6 @@ that are finished. Afterwards: ``python scripts/test.py --data DIR``, and look a
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import shutil
 import subprocess
@@ -46,7 +45,7 @@ LICENCE = "Apache-2.0"
 LESIONS = ("--rows", "R,M0.10,L2-2", "--count", "96")
 MEASUREMENTS: dict[str, Sequence[str]] = {
     "native_noise": ("native-noise", "--limit", "2", "--bm4d"),
-    "noise_told": ("noise-told",),
+    "noise_level": ("noise-level",),
     "lesions": ("lesions", *LESIONS),
     "lesions_sharpened": ("lesions", "--method", "sharpened", "--sharpness", "1.0", *LESIONS),
     "through_plane": ("through-plane", "--rows", "L2-2", "--limit", "2", "--slab", "12", "--bm4d"),
@@ -59,9 +58,6 @@ MEASUREMENTS: dict[str, Sequence[str]] = {
     "methods": ("methods",),
 }
 """Name of the evidence -> claim and options, which differ from the claim's own where those take too long for every new model."""
-EARLIER = re.compile(r"^python scripts/(?:measure|draw)_(\w+)\.py\b")
-"""How a command that measures was spelled when each claim was a script: ``measure_noise_told.py`` for ``noise-told``, ``draw_sheets.py``
-for ``sheets``. Options are the same."""
 OF_EVERY_METHOD = ("noise_estimator", "scheduler", "text_encoder", "tokenizer")
 """Parts of a model beside the networks of a method."""
 PICTURES = ("Testing/panel/draw_screenshots.py",)
@@ -117,26 +113,16 @@ def place(model: Path, measured: dict[str, Any], target: Path) -> None:
 
 
 def evidence_from(name: str, path: Path) -> dict[str, Any]:
-    """What a file of numbers holds, as its claim writes it today.
-
-    Earlier ones spelled commands otherwise, had no headline, and kept under ``details`` what a card had no room for.
-    """
-    numbers = json.loads(path.read_text(encoding="utf-8"))
-    numbers |= numbers.pop("details", {})
-    files = numbers.pop("files")
-    del numbers["command"]
-    return _claim(name).account(numbers, command_of(name), files)
+    """What a file of numbers holds, with the headline that its claim gives it today."""
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    numbers = {key: value for key, value in kept.items() if key not in ("command", "files", "headline")}
+    return _claim(name).account(numbers, command_of(name), kept["files"])
 
 
 def command_of(name: str) -> str:
     """The command of a measurement, without the folders of this machine."""
     claim, (_, *options) = _claim(name), MEASUREMENTS[name]
     return shlex.join([*shlex.split(claim.command({})), *options])
-
-
-def now_spelled(command: str) -> str:
-    """The command of a measurement as it is spelled today; a file of numbers may hold an earlier spelling."""
-    return EARLIER.sub(lambda match: f"mridenoise measure {match[1].replace('_', '-')}", command)
 
 
 def _claim(name: str) -> Claim:
@@ -147,13 +133,13 @@ def _claim(name: str) -> Claim:
 def _is_done(path: Path, command: str, files: dict[str, str]) -> bool:
     """Whether a file of numbers is there that this very command gave, on all weights that it used.
 
-    A comparison of which images are missing is gone on with.
+    A comparison of which images are missing is resumed.
     """
     try:
         numbers = json.loads(path.read_text(encoding="utf-8"))
         used = _used(numbers.get("method"))
         then, now = ({name: digest for name, digest in files_of_parts(each).items() if used(name)} for each in (numbers["files"], files))
-        return bool(then == now and now_spelled(numbers["command"]) == command and not numbers.get("not_finished"))
+        return bool(then == now and numbers["command"] == command and not numbers.get("not_finished"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
@@ -180,7 +166,7 @@ def _run(*words: str) -> None:
         MRIDenoiseError: it failed; it has said why.
     """
     if subprocess.run([sys.executable, *words], cwd=ROOT, check=False).returncode:
-        raise MRIDenoiseError(f"{shlex.join(words)} failed; what was measured before is kept, and the same command goes on from there")
+        raise MRIDenoiseError(f"{shlex.join(words)} failed; what was measured before is kept, and the same command resumes it")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ SHORT = {
     "curvature": "curvature diffusion",
     "nlm": "NLM",
     "ants": "ANTs",
-    "bm4d-told": "BM4D, told the noise",
+    "bm4d-told": "BM4D, given the noise",
     "nbnet": "regression, one view",
     "regression-4": "regression, four views",
     "posterior-mean": "posterior mean",
@@ -91,7 +91,7 @@ def native_noise(told: Mapping[str, Any]) -> str:
         ours, bm4d = removed["denoised"], removed.get("BM4D")
         edges = f"{_number(ours['edge_ratio'])} ({_number(removed['equal blur']['edge_ratio'])})"
         rows.append([words(scan["scan"]), f"{1000 * scan['grain']['fine']:.0f}", _removed(ours), _removed(bm4d), edges])
-    head = ["scan", "grain, per mille of P99.5", "removed, fine and coarse", "BM4D told the grain", "edge ratio (equal blur)"]
+    head = ["scan", "grain, per mille of P99.5", "removed, fine and coarse", "BM4D given the grain", "edge ratio (equal blur)"]
     clean = ", ".join(f"{words(scan['scan'])} {1000 * scan['removed']['denoised']['change']:.1f}" for scan in told["clean"])
     return f"{markdown_table(head, rows)}\n\nClean scans are changed by (rms, per mille of P99.5): {clean}."
 
@@ -106,7 +106,7 @@ def lesions(told: Mapping[str, Any]) -> str:
     return markdown_table(["image", "half keep", "nineteen of twenty keep", "keep under 50 %", "under 25 % (lost)"], rows)
 
 
-def noise_told(told: Mapping[str, Any]) -> str:
+def noise_level(told: Mapping[str, Any]) -> str:
     """Noise told over true noise, of rows that count."""
     by_kind: dict[str, dict[float, list[float]]] = {}
     for row in told["rows"]:
@@ -169,7 +169,7 @@ TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "ahead": ahead,
     "native_noise": native_noise,
     "lesions": lesions,
-    "noise_told": noise_told,
+    "noise_level": noise_level,
     "through_plane": through_plane,
     "posterior": posterior,
     "repeats": repeats,

@@ -112,7 +112,7 @@ class ModelSection:
         steps, fidelity = self._understands(STEPS), self._understands(FIDELITY)
         strength = self._ui.ownStrengthCheck.checked
         self._ui.strengthSlider.enabled = strength
-        self._ui.strengthSlider.toolTip = _("The part of the noise found that is taken away") if strength else _("The model chooses it")
+        self._ui.strengthSlider.toolTip = _("The part of the noise found that is removed") if strength else _("The model chooses it")
         none = _("{method} does not know this").format(method=self.method)
         for widget, known, tip in (
             (self._ui.sharpnessSlider, self._understands(SHARPNESS), _("From 0, most faithful, to 1, sharpest")),

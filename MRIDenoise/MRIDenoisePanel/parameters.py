@@ -23,7 +23,7 @@ class MRIDenoiseParameterNode:
         bundle: folder of the model; empty is the one that comes with the extension.
         method: empty is what the model recommends.
         ownStrength: whether ``strength`` counts; otherwise the model's own does.
-        strength: part of the noise found that is taken away.
+        strength: part of the noise found that is removed.
         sharpness: of the methods that have it, from 0, most faithful, to 1, sharpest.
         steps: network calls; 0 leaves them to the model.
         ownFidelity: whether ``fidelity`` counts; otherwise the method's own does.

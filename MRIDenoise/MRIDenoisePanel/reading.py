@@ -216,7 +216,7 @@ class ReadingSection:
             button.enabled = not reason
             button.toolTip = reason or tip
         ui.readingPauseButton.text = _("Resume") if room.paused else _("Pause")
-        ui.readingFinishButton.toolTip = _("Ends the reading; it goes on another time at the first case without answers")
+        ui.readingFinishButton.toolTip = _("Ends the reading; it resumes later at the first case without answers")
 
     def _note(self) -> str:
         room = self.room

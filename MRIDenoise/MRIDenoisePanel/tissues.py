@@ -37,7 +37,7 @@ class TissuesSection:
         self._nodes = None
         self._ui.tissuesResult.text = ""
         self._ui.chartButton.enabled = False
-        self._ui.chartButton.toolTip = _("Dice of each class, for segmentations held against a reference")
+        self._ui.chartButton.toolTip = _("Dice of each class, for segmentations compared with a reference")
 
     def _showChart(self) -> None:
         if self._nodes is not None and self._nodes.chart.GetScene() is not None:

@@ -27,7 +27,7 @@ def _application(wanted: str | None) -> typer.Typer:
     """The command line with the one command that is wanted, which is much quicker, or with all where that is none of them."""
     app = typer.Typer(
         name="mridenoise",
-        help="Take noise out of fast MR scans: with a regression network by default, or by name with text-guided diffusion.\n\n"
+        help="Remove noise from fast MR scans: with a regression network by default, or by name with text-guided diffusion.\n\n"
         f"{RESEARCH_USE_ONLY}",
         add_completion=False,
         rich_markup_mode="rich",

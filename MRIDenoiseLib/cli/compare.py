@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def compare(
     config: Annotated[Path, typer.Option(help="What to compare with what; see scripts/benchmarks.")],
-    out: Annotated[Path, typer.Option(help="Folder for the report and all that it is made of. One that is there is gone on with.")],
+    out: Annotated[Path, typer.Option(help="Folder for the report and all that it is made of. An existing one is resumed.")],
     data: Annotated[
         Path | None,
         typer.Option(envvar="MRIDENOISE_DATA", help="Folder with MANIFEST.csv, volumes/ and repeats/."),

@@ -70,7 +70,9 @@ def denoise(
     slices: Annotated[
         str | None, typer.Option(metavar="A:B", help="Only slices A to B-1, counted from 0; the others are copied.", rich_help_panel=CHOICE)
     ] = None,
-    residual: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write what was taken away.", rich_help_panel=OUTPUT)] = None,
+    residual: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write what was removed (noisy minus denoised).", rich_help_panel=OUTPUT)
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Also write settings, noise level and warnings.", rich_help_panel=OUTPUT)
     ] = None,

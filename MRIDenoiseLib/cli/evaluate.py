@@ -33,13 +33,13 @@ NOISY = "noisy"
 
 def evaluate(
     images: Annotated[list[Path], typer.Argument(metavar="TEST...", help="Volumes to judge: DICOM, .nii, .nii.gz, .nrrd or .mha.")],
-    reference: Annotated[Path, typer.Option(metavar="REF", help="What they are held against.")],
+    reference: Annotated[Path, typer.Option(metavar="REF", help="What they are compared with.")],
     noisy: Annotated[Path | None, typer.Option(metavar="NOISY", help="What they were made from; adds figures of the residual.")] = None,
     simulated: Annotated[bool, typer.Option("--simulated", help="NOISY was made by adding noise to REF.")] = False,
     mask: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where; by default REF above 8 % of its P99.5 (--tissues: brain, body).")
     ] = None,
-    lpips: Annotated[bool | None, typer.Option(help="By default where package and weights are at hand.")] = None,
+    lpips: Annotated[bool | None, typer.Option(help="By default where package and weights are installed.")] = None,
     tissues: Annotated[
         bool, typer.Option("--tissues", help="Instead of figures: Dice of the tissues of every TEST with REF's.", rich_help_panel=TISSUES)
     ] = False,

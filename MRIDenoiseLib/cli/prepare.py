@@ -31,7 +31,7 @@ prepare_app = typer.Typer(
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The downloaded files.")]
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")]
-Site = Annotated[str, typer.Option(help="A name for the hospital or data set; patients are told apart by it.")]
+Site = Annotated[str, typer.Option(help="A name for the hospital or data set; it keeps patients of two sites apart.")]
 External = Annotated[bool, typer.Option("--external", help="Keep the whole site out of training: it goes to the test split.")]
 TrainOnAll = Annotated[bool, typer.Option("--train-on-all", help="Train on every patient, where they are few; measure on others then.")]
 Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="The same seed gives the same voxels.")]

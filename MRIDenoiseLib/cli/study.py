@@ -210,7 +210,7 @@ def _given(answers: list[str]) -> dict[str, str]:
     pairs = [answer.partition("=") for answer in answers]
     wrong = next((answer for answer, (name, equals, _) in zip(answers, pairs, strict=True) if not (name and equals)), None)
     if wrong is not None:
-        raise SettingsError(f"'{wrong}' is no answer; write it as image_quality=3")
+        raise SettingsError(f"'{wrong}' is not an answer; write it as image_quality=3")
     return {name: value for name, _, value in pairs}
 
 

@@ -71,7 +71,7 @@ def power(
     ],
     subjects: Annotated[str, typer.Option(metavar="N,...", help="Numbers of subjects to try.", rich_help_panel=DESIGN)] = "20,30,40,60",
     readers: Annotated[int, typer.Option(help="How many.", rich_help_panel=DESIGN)] = 2,
-    reference: Annotated[str, typer.Option(help="The arm that others are held against.", rich_help_panel=DESIGN)] = "",
+    reference: Annotated[str, typer.Option(help="The arm that the others are compared with.", rich_help_panel=DESIGN)] = "",
     alpha: Annotated[float, typer.Option(help="Level of all pairs together.", rich_help_panel=DESIGN)] = 0.05,
     margin: Annotated[float, typer.Option(help="Difference in points that does not matter.", rich_help_panel=DESIGN)] = 0.25,
     agreement: Annotated[float, typer.Option(help="ICC of one reader, before rounding to points.", rich_help_panel=READERS)] = 0.75,

@@ -38,7 +38,7 @@ WHICH = " ".join(["Train this network only.", *(f"{row.name}: {row.sentence}." f
 
 def train(
     recipe: Annotated[Path, typer.Argument(help="A YAML file, such as those in scripts/recipes.")],
-    run: Annotated[Path, typer.Argument(help="The folder of this training; given again, the training goes on where it was stopped.")],
+    run: Annotated[Path, typer.Argument(help="The folder of this training; given again, a stopped training resumes.")],
     data: Annotated[
         list[Path],
         typer.Option(
@@ -62,7 +62,7 @@ def train(
     stage: Annotated[Network | None, typer.Option(help=WHICH, rich_help_panel=PART)] = None,
     steps: Annotated[int | None, typer.Option(help="Another number of steps for every network.", rich_help_panel=PART)] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Another time for a recipe that is told in minutes, such as compact-gpu.", rich_help_panel=PART)
+        float | None, typer.Option(help="Another time for a recipe that is given in minutes, such as compact-gpu.", rich_help_panel=PART)
     ] = None,
 ) -> None:
     """Train the networks of a recipe. Ctrl-C saves the state; the same command goes on from there.

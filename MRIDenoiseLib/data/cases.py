@@ -95,7 +95,7 @@ class Acceleration:
 def _from_factors(nex: tuple[float | None, float | None], parallel: tuple[float | None, float | None]) -> tuple[float, str]:
     """NEX_full / NEX_fast * P_fast / P_full, and its account."""
     if not (nex[0] and nex[1]):
-        raise InputError("the headers do not tell how much faster the one scan is than the other; give --acceleration, for example 2")
+        raise InputError("the headers do not say how much faster the one scan is than the other; give --acceleration, for example 2")
     ratio, source = nex[1] / nex[0], f"NEX {nex[0]:g} against {nex[1]:g}"
     if not any(parallel):
         return ratio, f"{source}; parallel imaging in neither header, taken as equal"

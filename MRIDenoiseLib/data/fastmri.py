@@ -57,7 +57,7 @@ def read_prostate(path: Path, check: Check) -> Iterator[Pair]:
     with opened(path) as file:
         header = read_header(file)
         if header.pixel is None or header.slice_thickness is None:
-            raise InputError(f"{path.name} does not tell its field of view in the ISMRMRD header; download it again")
+            raise InputError(f"{path.name} does not give its field of view in the ISMRMRD header; download it again")
         kspace, calibration = dataset(file, "kspace"), dataset(file, "calibration_data")
         if calibration.ndim != 4 or calibration.shape[:2] != kspace.shape[1:3]:
             raise InputError(f"{path.name} does not hold calibration data for every slice and coil; download it again")
@@ -190,7 +190,7 @@ def _case(label: str, path: Path, file: h5py.File, simulation: Simulation) -> Ca
     # Breast files tell the patient in their names alone: fastMRI_breast_001_2.h5 is his second scan.
     subject = path.stem.rpartition("_")[0] or path.stem if kind == "breast" else attribute(file, "patient_id")
     if not subject:
-        raise InputError("it does not tell whose it is (patient_id), so it cannot be kept out of another patient's split")
+        raise InputError("it does not say whose it is (patient_id), so it cannot be kept out of another patient's split")
     return Case(
         label=label,
         subject=subject,
@@ -228,7 +228,7 @@ def _read_cartesian(path: Path, check: Check) -> Volume:
     with opened(path) as file:
         header = read_header(file)
         if header.pixel is None or header.slice_thickness is None:
-            raise InputError(f"{path.name} does not tell its field of view in the ISMRMRD header; download it again")
+            raise InputError(f"{path.name} does not give its field of view in the ISMRMRD header; download it again")
         stored = next((dataset(file, name) for name in ("reconstruction_rss", "reconstruction_esc") if has(file, name)), None)
         if stored is not None and stored.ndim != 3:
             raise InputError(f"{path.name} holds an image that is not slices x rows x columns; download it again")

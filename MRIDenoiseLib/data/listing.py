@@ -174,7 +174,7 @@ def _without_copies(found: Sequence[Image | Dropped]) -> Iterator[Image | Droppe
         if isinstance(image, Image):
             original = first.setdefault((image.subject, image.study, image.series), image.label)
             if original != image.label:
-                yield Dropped(image.label, "listing", f"its series lies there twice: it is {original} once more")
+                yield Dropped(image.label, "listing", f"its series is there twice: it is the same as {original} once more")
                 continue
         yield image
 

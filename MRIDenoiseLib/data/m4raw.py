@@ -132,7 +132,7 @@ def find_m4raw(folder: Path, say: Say) -> list[Case | Dropped]:
             continue
         repetitions = scans.setdefault((name["subject"], name["contrast"]), {})
         if int(name["repetition"]) in repetitions:
-            dropped.append(Dropped(f"file {number}", "listing", "its repetition lies there twice, and would be its own reference"))
+            dropped.append(Dropped(f"file {number}", "listing", "its repetition is there twice, and would be its own reference"))
             continue
         repetitions[int(name["repetition"])] = path
     if not scans:

@@ -152,7 +152,7 @@ def make(pair: Pair, seed: int, look: Look, check: Check = unasked) -> Made:
     except InputError as error:
         raise Refused("brightness", str(error)) from error
     if pair.noise == "measured" and mask.any() and np.abs(clean - noisy)[mask].max() <= SAME_VALUE * scale:
-        raise Refused("reference", "the full image is the accelerated one once more, so it cannot be its reference")
+        raise Refused("reference", "the full image is the same as the accelerated one, so it cannot be its reference")
     gt_kind = pair.gt_kind
     if gt_kind == "leave_one_out" and not 1 / LIKE_BRIGHTNESS < gain < LIKE_BRIGHTNESS:
         raise Refused("brightness", "its repeats differ too much in brightness to be repeats of one measurement; choose those that are")

@@ -103,7 +103,7 @@ def _case(noisy: Image, clean: Image, acceleration: Acceleration, inclusive: int
 
 def _acceleration(noisy: Image, clean: Image, given: float | None) -> Acceleration:
     if given is None and noisy.name:
-        raise SettingsError("image files do not say how much faster the one scan is than the other; give --acceleration, for example 2")
+        raise SettingsError("image files do not say how much faster one scan is than the other; give --acceleration, for example 2")
     return Acceleration.between(noisy.acquisition, clean.acquisition, durations=(noisy.duration, clean.duration), given=given)
 
 
@@ -123,7 +123,7 @@ def _partner(noisy: Image, candidates: Sequence[Image]) -> Image | str:
             return f"no full series of {otherwise}"
     ranked = sorted(left, key=partial(_likeness, noisy), reverse=True)
     if len(ranked) > 1 and _likeness(noisy, ranked[0]) == _likeness(noisy, ranked[1]):
-        return f"{len(ranked)} full series fit it equally well; take away all but one"
+        return f"{len(ranked)} full series fit it equally well; remove all but one"
     return ranked[0]
 
 

@@ -162,7 +162,7 @@ def _gaussian(image: np.ndarray, sigma: float, order: tuple[int, int, int] = (0,
 def verdict(rows: list[tuple[Removal, Removal]]) -> tuple[bool, str]:
     """Whether as much grain is removed as BM4D removes, and a sentence with the numbers.
 
-    Wanted are, fine and coarse: on average at least what BM4D told the grain removes, at least two thirds of that on every
+    Wanted are, fine and coarse: on average at least what BM4D given the grain removes, at least two thirds of that on every
     scan; and on every scan an edge ratio of at most 2.
 
     Args:

@@ -42,5 +42,5 @@ def clean_scale(voxels: np.ndarray) -> float:
         raise InputError("the image holds no positive signal, so it shows nothing; give a magnitude image")
     scale = float(np.percentile(positive, PERCENTILE))
     if (voxels < -0.02 * scale).mean() > TOLERATED_NEGATIVE_SHARE:
-        raise InputError("the image has negative values, so it is no magnitude image; give the magnitude images of the series")
+        raise InputError("the image has negative values, so it is not a magnitude image; give the magnitude images of the series")
     return scale

@@ -23,7 +23,7 @@ from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.inference.slices import NetworkSlices, Window
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.networks import NETWORKS, lacking_in_some
-from MRIDenoiseLib.models.noise_estimator import SMALLEST_TOLD
+from MRIDenoiseLib.models.noise_estimator import SMALLEST_LEVEL
 from MRIDenoiseLib.progress import Pace, Progress, ShouldStop
 from MRIDenoiseLib.prompt import acquisition_warnings, describe
 from MRIDenoiseLib.prompt.acceleration import DEFAULT_RATIO
@@ -125,7 +125,7 @@ class Denoiser:
             content=analysis.window,
             window=window,
             conditioning=self._condition(volume, prompt),
-            told=np.maximum(analysis.told, SMALLEST_TOLD),
+            told=np.maximum(analysis.told, SMALLEST_LEVEL),
             limits=(-1.0, max(BRIGHTEST_ESTIMATE, analysis.brightest)),
             method=run,
             strength=strength,
@@ -283,7 +283,7 @@ def _place(task: _Task, indices: range, estimate: Tensor, output: np.ndarray) ->
 
 def _has_noise(analysis: Analysis) -> bool:
     """Whether more noise was found than the least that the networks are told of."""
-    return float(np.median(analysis.told)) > SMALLEST_TOLD
+    return float(np.median(analysis.told)) > SMALLEST_LEVEL
 
 
 def _image_warnings(analysis: Analysis) -> list[str]:
@@ -292,5 +292,5 @@ def _image_warnings(analysis: Analysis) -> list[str]:
     if not _has_noise(analysis):
         said.append("No noise was found in the image, or too little of it is body to measure any.")
     if analysis.negative_share > NEGATIVE_SHARE:
-        said.append("The image holds negative values, which a magnitude image has not; inside the body they become zero.")
+        said.append("The image holds negative values, which a magnitude image does not have; inside the body they become zero.")
     return said

@@ -51,7 +51,9 @@ class Disturbances:
         """What the reader should know of them."""
         said = []
         if self.noisy_air:
-            said.append("Beside the body this image holds noise as bright as tissue, as quotients of images do; it was left as it is.")
+            said.append(
+                "Beside the body this image holds noise as bright as tissue, as a division of two images makes; it was left as it is."
+            )
         if self.ceiling < float("inf"):
             said.append("Some voxels are far brighter than any tissue, like burned-in letters or spikes; they were left as they are.")
         if self.reception is not None:

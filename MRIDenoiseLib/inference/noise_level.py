@@ -12,7 +12,7 @@ from torch import nn
 
 from MRIDenoiseLib.image.noise import SLICES
 from MRIDenoiseLib.inference.slices import Slices
-from MRIDenoiseLib.models.noise_estimator import told_noise_level
+from MRIDenoiseLib.models.noise_estimator import estimated_noise_level
 
 DIFFERING = 1.5
 """Times the noise of other slices: then a slice's own is told, if the air says so, too."""
@@ -51,7 +51,7 @@ def measured_noise_levels(
     for z in chosen:
         image, body = (torch.from_numpy(np.ascontiguousarray(part[z], dtype=np.float32))[None, None].to(device) for part in (slices, mask))
         with torch.no_grad():
-            found.append(float(told_noise_level(estimator, image, body)))
+            found.append(float(estimated_noise_level(estimator, image, body)))
     course = ndimage.median_filter(found, 3, mode="nearest")
     if _spread(course) <= DIFFERING:
         return np.full(len(mask), np.median(found))

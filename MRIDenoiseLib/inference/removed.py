@@ -91,4 +91,4 @@ def removal_warnings(removed: float | None, noise_share: float, strength: float)
     if removed >= LITTLE * strength:
         return [f"{little}, because the strength is {strength:g}: try strength 1."]
     stronger = "strength 1 or " if strength < 1 else ""
-    return [f"{little}: check organ and contrast, and try {stronger}another method; what is left may also be texture of the tissue."]
+    return [f"{little}: check organ and contrast, and try {stronger}another method; what is left may also be tissue texture."]

@@ -42,7 +42,7 @@ def read_mask(path: str | Path, like: Volume) -> np.ndarray:
     """
     path = Path(path)
     if not path.is_file() or not ending(path):
-        raise InputError(f"the mask {path} is no image file; give one that ends in {', '.join(ENDINGS)}")
+        raise InputError(f"the mask {path} is not an image file; give one that ends in {', '.join(ENDINGS)}")
     mask = read_image(path, constant=True)
     if mask.voxels.shape != like.voxels.shape or not same_grid(mask.ijk_to_ras, like.ijk_to_ras, mask.voxels.shape):
         raise InputError(f"the mask {path.name} lies on another grid than the image; draw or resample it on the image's own")

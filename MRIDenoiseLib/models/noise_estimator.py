@@ -22,7 +22,7 @@ SQUARE = 4
 SMALLEST = 1e-4
 """Network units; less energy than that is none."""
 SLOPE = 0.2
-SMALLEST_TOLD = 1e-3
+SMALLEST_LEVEL = 1e-3
 """Network units; the networks are told of no less."""
 
 
@@ -73,6 +73,6 @@ class NoiseEstimator(ModelMixin, ConfigMixin):
         return image, torch.ones_like(image)
 
 
-def told_noise_level(estimator: nn.Module, image: Tensor, body: Tensor) -> Tensor:
+def estimated_noise_level(estimator: nn.Module, image: Tensor, body: Tensor) -> Tensor:
     """B noise levels as the networks are told them; image and body B x 1 x H x W, in network units."""
-    return estimator(image, body).clamp_min(SMALLEST_TOLD)
+    return estimator(image, body).clamp_min(SMALLEST_LEVEL)

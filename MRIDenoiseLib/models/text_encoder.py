@@ -93,7 +93,7 @@ def load_text_tower(
             raise SettingsError(f"{folder} must hold the folders tokenizer and text_encoder, as a Stable Diffusion checkpoint does")
     elif not re.fullmatch(r"[0-9a-f]{40}", revision or ""):
         raise SettingsError(
-            f"'{path_or_id}' is no folder here; to take a text encoder from the hub, pin its commit (40 hexadecimal digits) as the revision"
+            f"'{path_or_id}' is not a folder here; to take one from the hub, pin its commit (40 hexadecimal digits) as the revision"
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(path_or_id, subfolder="tokenizer", revision=revision)

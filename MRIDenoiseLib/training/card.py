@@ -67,7 +67,7 @@ def build_bundle(
     """
     recipe, account = read_recipe(run), read_account(run)
     if account is None:
-        raise SettingsError(f"{run} holds no run; begin one with mridenoise train")
+        raise SettingsError(f"{run} holds no run; start one with mridenoise train")
     numbers = {path.stem: _read_measured(path) for path in measured}
     if len(numbers) < len(measured):
         raise SettingsError("two files of measured numbers have the same name; the card would show only one")
@@ -80,7 +80,7 @@ def build_bundle(
     waiting = [stage.network for stage in recipe.stages if not (stage.network in trained.stages and trained.stages[stage.network].done)]
     if waiting and not unfinished:
         raise SettingsError(
-            f"the training of {' and '.join(waiting)} is not finished; go on with mridenoise train, or allow it with --unfinished"
+            f"the training of {' and '.join(waiting)} is not finished; resume it with mridenoise train, or allow it with --unfinished"
         )
     card = model_card(recipe, account, trained.stages, start, notes)
     parts: dict[str, Any] = {**vars(trained.networks), "prompt_embeddings": _commonest(account.data["prompts"], recipe.common_prompts)}
@@ -165,7 +165,7 @@ def _limits(recipe: Recipe, data: list[dict[str, Any]], stages: dict[str, StageR
             lines.append(f"The {name} network was not trained: methods that use it are of no use.")
     probe = stages["degradation"].probe if "degradation" in stages else {}
     if probe and not (probe["beats_identity"] and probe["likelihood_gain_body"] > 0):
-        lines.append(f"The degradation network tells no more than the image itself: {FIDELITY_GUIDED.name} sampling gains nothing from it.")
+        lines.append(f"The degradation network knows no more than the image itself: {FIDELITY_GUIDED.name} sampling gains nothing from it.")
     return lines
 
 
@@ -180,7 +180,7 @@ def _read_measured(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as measured numbers: {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get("files"), dict) or not {"command", "what"} <= content.keys():
-        raise InputError(f"{path} is no file of measured numbers: it must hold command, what and files")
+        raise InputError(f"{path} is not a file of measured numbers: it must hold command, what and files")
     return content
 
 

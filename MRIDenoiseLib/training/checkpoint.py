@@ -56,9 +56,9 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
-        raise InputError(f"{path} is damaged; remove it to begin this stage anew") from error
+        raise InputError(f"{path} is damaged; remove it to start this stage again") from error
     if not isinstance(state, dict) or "identity" not in state:
-        raise InputError(f"{path} is no checkpoint of this program; use an empty folder")
+        raise InputError(f"{path} is not a checkpoint of this program; use an empty folder")
     return state
 
 

@@ -103,7 +103,7 @@ def verdict(probe: Mapping[str, float]) -> list[str]:
     if kept > TOO_NOISY:
         return [
             *lines,
-            f"The restoration network it was trained with leaves {kept:.0%} of the noise: whether any is hidden cannot be told.",
+            f"The restoration network it was trained with leaves {kept:.0%} of the noise: nobody can say whether any is hidden.",
         ]
     hidden = rebuilt - kept > LARGEST_REBUILT
     if hidden:

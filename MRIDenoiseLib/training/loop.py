@@ -173,7 +173,7 @@ class _Training:
         norm = self.accelerator.clip_grad_norm_(self.trained, GRADIENT_NORM)
         if not math.isfinite(float(norm)):
             raise SettingsError(
-                f"the training of the {self.stage.network} network came apart at step {self.step}; "
+                f"the training of the {self.stage.network} network diverged at step {self.step}; "
                 "lower the learning_rate and use an empty folder"
             )
         self.optimizer.step()

@@ -163,7 +163,7 @@ def _known(folder: Path) -> dict[str, float]:
     try:
         return {row["file"]: float(row[COLUMN]) for row in _manifest(folder)[1] if row.get(COLUMN)}
     except ValueError as error:
-        raise InputError(f"{folder / MANIFEST} holds an own_noise that is no number; correct it, or measure with --again") from error
+        raise InputError(f"{folder / MANIFEST} holds an own_noise that is not a number; correct it, or measure with --again") from error
 
 
 def _images(folder: Path, names: list[str]) -> Iterator[np.ndarray]:

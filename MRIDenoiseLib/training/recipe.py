@@ -73,7 +73,9 @@ class Stage(Course):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is true or false, not '{getattr(self, name)}'")
         if self.attention_lora and self.afresh:
-            raise SettingsError("a network that begins afresh has learned nothing that adapters could adapt: leave out attention_lora")
+            raise SettingsError(
+                "a network that starts from random weights has learned nothing that adapters could adapt: leave out attention_lora"
+            )
         if self.attention_lora and self.network != "denoiser":
             raise SettingsError("attention_lora belongs to the stage of the denoiser: the other networks have no attention layers")
         if self.network == "degradation" and self.structural > 0 and self.crop < SMALLEST_MULTISCALE_CROP:
@@ -123,7 +125,7 @@ class Recipe:
         if len(set(names)) < len(names):
             raise SettingsError("a recipe trains every network in one stage only")
         if "noise_estimator" in names[1:]:
-            raise SettingsError("the stage of the noise_estimator comes first: the other networks are told what it says")
+            raise SettingsError("the stage of the noise_estimator comes first: the other networks are given what it says")
         for place, name in enumerate(names):
             for other in NETWORKS[name].learns_from:
                 if other in names[place:]:
@@ -160,7 +162,7 @@ class Recipe:
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise SettingsError(f"{path} cannot be read as a recipe: {error}") from error
         if not isinstance(values, dict) or not isinstance(values.get("stages"), list):
-            raise SettingsError(f"{path} is no recipe: it has no list of stages")
+            raise SettingsError(f"{path} is not a recipe: it has no list of stages")
         stages = tuple(_checked(Stage, stage, path) for stage in values["stages"])
         return _checked(cls, {**values, "stages": stages}, path)
 
@@ -181,7 +183,7 @@ class Recipe:
         """
         total = sum(stage.minutes or 0 for stage in self.stages)
         if any(stage.minutes is None for stage in self.stages):
-            raise SettingsError("only a recipe whose stages are told in minutes, and not in steps, can be given another time")
+            raise SettingsError("only a recipe whose stages are given in minutes, and not in steps, can be given another time")
         shares = [replace(stage, minutes=(stage.minutes or 0) * minutes / total) for stage in self.stages]
         return replace(self, stages=tuple(shares))
 

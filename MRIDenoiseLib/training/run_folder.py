@@ -70,11 +70,11 @@ def begin(run: Path, recipe: Recipe, start: Start, data: dict[str, Any], *, writ
         _refuse_other_files(run)
     else:
         if read_recipe(run).with_steps(1) != recipe.with_steps(1):
-            raise SettingsError(f"{run} was begun with another recipe; use an empty folder")
+            raise SettingsError(f"{run} was started with another recipe; use an empty folder")
         if before.origin.get("hash") != start.origin.get("hash"):
-            raise SettingsError(f"{run} was begun from other networks; use an empty folder")
+            raise SettingsError(f"{run} was started from other networks; use an empty folder")
         if before.data != account.data:
-            raise SettingsError(f"{run} was begun on other data; give the same folders with --data, or use an empty folder for the run")
+            raise SettingsError(f"{run} was started on other data; give the same folders with --data, or use an empty folder for the run")
         account = replace(before, programs=[*before.programs, *([program] if program not in before.programs else [])])
     if write:
         make_folder(run)
@@ -98,7 +98,7 @@ def read_recipe(run: Path) -> Recipe:
         SettingsError: the folder holds none.
     """
     if not (run / RECIPE).is_file():
-        raise SettingsError(f"{run} holds no run; begin one with mridenoise train")
+        raise SettingsError(f"{run} holds no run; start one with mridenoise train")
     return Recipe.read(run / RECIPE)
 
 

@@ -11,7 +11,7 @@ from MRIDenoiseLib.data.samples import Batch
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.configs import Networks
 from MRIDenoiseLib.models.layers import full_precision
-from MRIDenoiseLib.models.noise_estimator import told_noise_level
+from MRIDenoiseLib.models.noise_estimator import estimated_noise_level
 from MRIDenoiseLib.models.text_encoder import add_lora
 from MRIDenoiseLib.training.recipe import Stage, TextTraining
 
@@ -75,7 +75,7 @@ class Conditioner(nn.Module):
             return batch.noise_level
         centre = batch.measured.shape[1] // 2
         with torch.no_grad():
-            return told_noise_level(self.noise_estimator, batch.measured[:, centre : centre + 1], batch.body)
+            return estimated_noise_level(self.noise_estimator, batch.measured[:, centre : centre + 1], batch.body)
 
     def merged(self) -> CLIPTextModel:
         """The text encoder as it has become, an adapter merged into its weights."""

@@ -244,7 +244,7 @@ class WorkerClient:
         except OSError as error:
             raise WorkerError(f"there is no room for the voxels in the folder for temporary files ({error.strerror})") from error
         except (TypeError, ValueError) as error:
-            raise WorkerError("the volume's position, its report or a setting holds a value that is no number") from error
+            raise WorkerError("the volume's position, its report or a setting holds a value that is not a number") from error
         self._current = self._jobs
         if self.state is State.READY:
             self.state = State.BUSY

@@ -188,7 +188,7 @@ REFUSALS = {
     "out of the scale": (["rate", "STUDY", "--reader", "R1", "image_quality=5"], "takes one of 1"),
     "another question": (["rate", "STUDY", "--reader", "R1", "beauty=5"], "no question 'beauty'"),
     "an empty script": (["rate", "STUDY", "--reader", "R1", "--script", "SCRIPT"], "no answers to practice case 1"),
-    "no script": (["rate", "STUDY", "--reader", "R1", "--script", "NOWHERE"], "is no list of answers"),
+    "no script": (["rate", "STUDY", "--reader", "R1", "--script", "NOWHERE"], "is not a list of answers"),
     "consensus too early": (["consensus", "STUDY"], "R1 has 22 cases left"),
     "the study is there": (["create", "--config", "CONFIG", "--out", "STUDY"], "exists already"),
     "no configuration": (["create", "--config", "NOWHERE", "--out", "NEW"], "cannot be read as a study"),

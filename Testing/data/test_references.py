@@ -74,7 +74,7 @@ def shared_noise(
     own, other = ([_centred(image[mask] - truth) for truth in truths] for image in (noisy, reference))
     own_power, other_power = (float(np.mean(one * two)) for one, two in (own, other))
     if own_power <= 0 or other_power <= 0:
-        raise InputError("no noise can be seen in one of the two images, so it cannot be told whether they share any")
+        raise InputError("no noise can be seen in one of the two images, so nobody can say whether they share any")
     shared = float(np.mean(own[0] * other[1]) + np.mean(own[1] * other[0])) / 2
     return SharedNoise(shared / math.sqrt(own_power * other_power), shared / own_power)
 

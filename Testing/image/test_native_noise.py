@@ -133,10 +133,10 @@ def test_a_trial_measures_the_middle_slices_and_tells_the_filter_the_fine_grain(
         clean = 800 * np.moveaxis(phantom[0][[0] * 7], 0, 2)
         return given.with_voxels((given.voxels + clean) / 2), 800 * SIGMA
 
-    outcome = scan_trial(volume, half, limit=3, told_filter=smooth)
+    outcome = scan_trial(volume, half, limit=3, peer=smooth)
     assert outcome.scale == pytest.approx(800 * 0.93, rel=0.06)
-    assert outcome.told == pytest.approx(800 * SIGMA / outcome.scale)
-    assert outcome.removals[DENOISED].fine == pytest.approx(0.5, abs=0.02) and outcome.of_told == pytest.approx(0.5, abs=0.02)
+    assert outcome.estimated == pytest.approx(800 * SIGMA / outcome.scale)
+    assert outcome.removals[DENOISED].fine == pytest.approx(0.5, abs=0.02) and outcome.of_estimated == pytest.approx(0.5, abs=0.02)
     assert outcome.removals[BLURRED].fine == pytest.approx(outcome.removals[DENOISED].fine, abs=0.01)
     assert outcome.removals[BM4D].fine > 0.3 and outcome.removals[BM4D].edge_ratio > 2 > outcome.removals[DENOISED].edge_ratio
     [(shape, level)] = seen

@@ -6,7 +6,7 @@ import torch
 
 from MRIDenoiseLib.image.noise import estimate_noise_level
 from MRIDenoiseLib.inference.noise_level import measured_noise_levels
-from MRIDenoiseLib.models.noise_estimator import SMALLEST_TOLD, NoiseEstimator, told_noise_level
+from MRIDenoiseLib.models.noise_estimator import SMALLEST_LEVEL, NoiseEstimator, estimated_noise_level
 
 
 def textured(count: int, size: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -74,7 +74,7 @@ def test_a_slice_with_little_body_is_told_what_those_with_much_say(taught):
     mask[0] = False
     mask[0, 24, 24] = True
     with torch.no_grad():
-        each = told_noise_level(taught, images[1:], body[1:]).numpy()
+        each = estimated_noise_level(taught, images[1:], body[1:]).numpy()
     found = measured_noise_levels(taught, slices, mask, lambda index: float(each[index - 1]))
     assert each.max() > 1.5 * each.min() and len(found) == 5
     assert found[0] == found[1] == pytest.approx(np.median([each[0], each[0], each[1]]), rel=1e-5)
@@ -83,4 +83,4 @@ def test_a_slice_with_little_body_is_told_what_those_with_much_say(taught):
 def test_no_less_than_the_least_is_told(taught):
     _, body, _ = textured(1, 48, 9)
     with torch.no_grad():
-        assert float(told_noise_level(taught, torch.zeros(1, 1, 48, 48), body)) == pytest.approx(SMALLEST_TOLD)
+        assert float(estimated_noise_level(taught, torch.zeros(1, 1, 48, 48), body)) == pytest.approx(SMALLEST_LEVEL)

@@ -101,8 +101,7 @@ def test_what_was_measured_on_other_weights_or_otherwise_is_measured_again(tiny_
 
     assert not adopt_weights._is_done(path, command, files)
     assert is_done() and not is_done(command=f"{command} --count 2") and not is_done(not_finished=3)
-    assert is_done(command="python scripts/measure_lesions.py --data DIR"), "spelled as when each claim was a script"
-    assert not is_done(command="python scripts/measure_grain.py --data DIR")
+    assert not is_done(command="mridenoise measure grain --data DIR")
     weights = "diffusion_pytorch_model.safetensors"
     assert not is_done(f"restoration/{weights}") and not is_done(f"noise_estimator/{weights}") and not is_done("text_encoder/config.json")
     assert is_done(f"flow/{weights}"), "regression does without"
@@ -123,27 +122,12 @@ def test_every_measurement_is_a_claim_whose_options_exist_and_whose_command_is_t
         assert adopt_weights.command_of(name).startswith(f"mridenoise measure {claim_name} --data DIR"), name
 
 
-@pytest.mark.parametrize(
-    ("earlier", "now"),
-    [
-        ("python scripts/measure_noise_told.py --data DIR", "mridenoise measure noise-told --data DIR"),
-        ("python scripts/draw_sheets.py --data DIR --noise R", "mridenoise measure sheets --data DIR --noise R"),
-        ("mridenoise measure text --data DIR", "mridenoise measure text --data DIR"),
-    ],
-)
-def test_an_earlier_spelling_of_a_measurement_is_known(earlier, now):
-    assert adopt_weights.now_spelled(earlier) == now
-
-
-def test_a_file_of_an_earlier_version_becomes_evidence_as_it_is_written_today(tmp_path):
-    """It kept under ``details`` what a card had no room for, and had no headline."""
-    old = {name: value for name, value in LESIONS.items() if name != "lesions"} | {
-        "command": "python scripts/measure_lesions.py --data DIR"
-    }
-    (tmp_path / "lesions.json").write_text(json.dumps(old | {"files": {"a": "b"}, "details": {"lesions": LESIONS["lesions"]}}))
+def test_evidence_has_the_headline_that_its_claim_gives_it_today(tmp_path):
+    kept = LESIONS | {"files": {"a": "b"}, "headline": {"says": "As it was said once.", "figures": {}}}
+    (tmp_path / "lesions.json").write_text(json.dumps(kept))
     found = adopt_weights.evidence_from("lesions", tmp_path / "lesions.json")
     assert found["lesions"] == LESIONS["lesions"] and found["summary"] == LESIONS["summary"] and found["files"] == {"a": "b"}
-    assert found["command"] == adopt_weights.command_of("lesions") and found["headline"]["says"] and "details" not in found
+    assert found["command"] == adopt_weights.command_of("lesions") and found["headline"]["figures"]["lesions"] == 4
 
 
 def test_what_is_said_of_a_model_does_not_make_its_measurements_old(bundled, tiny_bundle, tmp_path):

@@ -134,8 +134,8 @@ def sort_lists(study: StudyFolder, order: str) -> None:
 
 
 LEAKS: dict[str, tuple[Callable[[StudyFolder], object], str]] = {
-    "arm in a file's name": (lambda s: rename(s, {arm(s, "ours")[0].stem: "ours_0123456789a"}), "is no random name"),
-    "numbered names": (lambda s: rename(s, by_arm(s, lambda a, n: f"{3 * n + a:03}")), "is no random name"),
+    "arm in a file's name": (lambda s: rename(s, {arm(s, "ours")[0].stem: "ours_0123456789a"}), "is not a random name"),
+    "numbered names": (lambda s: rename(s, by_arm(s, lambda a, n: f"{3 * n + a:03}")), "is not a random name"),
     "names that sort by arm": (lambda s: rename(s, by_arm(s, lambda a, n: f"{a}{n:015x}")), "the order of the names"),
     "a copy of the key": (lambda s: shutil.copy(s.key / "key.json", s.reading / "key.json"), "key.json: does not belong"),
     "a file beside the volumes": (lambda s: (s.reading / VOLUMES / "noisy.txt").write_text(""), "noisy.txt: does not belong"),

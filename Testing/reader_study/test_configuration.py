@@ -90,7 +90,7 @@ MISTAKES = {
     "brace": ({"arms": {"a": "{patient}.nii", "b": "b"}, "reference": "a"}, "may hold {subject}"),
     "brace with a dot": ({"arms": {"a": "{subject.name}.nii", "b": "b"}, "reference": "a"}, "may hold {subject}"),
     "no file": ({"arms": {"a": None, "b": "b"}, "reference": "a"}, "names no file for the arm 'a'"),
-    "reference": ({"reference": "gold"}, "'gold' is none of the arms"),
+    "reference": ({"reference": "gold"}, "'gold' is not one of the arms"),
     "case twice": ({"cases": ["S0", "S0"]}, r"cases: S0 \(head\) is named twice"),
     "no cases": ({"cases": []}, "at least one case"),
     "case key": ({"cases": [{"subject": "S0", "organ": "head"}]}, "subject, group and files"),

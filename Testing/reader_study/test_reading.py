@@ -178,7 +178,7 @@ def test_readers_do_not_see_each_other_s_answers(study, day):
 
 
 def test_who_is_no_reader_and_what_is_no_study_is_said(study, tmp_path):
-    with pytest.raises(InputError, match="'R3' is no reader of this study; its readers are R1, R2"):
+    with pytest.raises(InputError, match="'R3' is not a reader of this study; its readers are R1, R2"):
         Reading(study.root, "R3")
     with pytest.raises(InputError, match="no consensus session yet"):
         Reading(study.root, "consensus")

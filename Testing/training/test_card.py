@@ -75,7 +75,7 @@ def test_the_card_has_the_probes_verdict_and_it_is_a_limit_where_it_is_bad(bundl
     stage = bundle.evidence["training"]["stages"]["degradation"]
     assert stage["verdict"] and "likelihood_gain" in stage["probe"] and stage["probed_on"] == "new crops of the training patients"
     good = stage["probe"]["likelihood_gain"] > 0 and stage["probe"]["likelihood_gain_body"] > 0
-    assert good != any("tells no more than the image itself" in line for line in bundle.card["limits"])
+    assert good != any("knows no more than the image itself" in line for line in bundle.card["limits"])
 
 
 def test_the_commonest_prompts_lie_ready_and_the_others_do_not(bundle):

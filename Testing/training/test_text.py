@@ -33,7 +33,7 @@ def test_a_batch_is_told_what_inference_would_tell(training):
     assert told.acceleration.tolist() == [2.0] * 3
 
 
-def test_the_noise_told_is_what_the_noise_estimator_says_of_the_centre_slice_and_it_does_not_learn_here():
+def test_the_noise_level_is_what_the_noise_estimator_says_of_the_centre_slice_and_it_does_not_learn_here():
     networks = tiny_networks()
     batch = batch_of(*PROMPTS[:2])
     told = Conditioner(networks.tokenizer, networks.text_encoder, "whole", noise_estimator=networks["noise_estimator"])

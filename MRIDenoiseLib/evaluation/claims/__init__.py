@@ -8,14 +8,14 @@ from types import ModuleType
 
 CLAIMS = {
     "native-noise": "How much grain is taken from real scans as they are, and whether clean ones stay as they are.",
-    "noise-told": "Whether the noise level told to the networks is right, on noise of known strength.",
+    "noise-level": "Whether the noise level given to the networks is right, on noise of known strength.",
     "lesions": "What denoising leaves of small lesions put in before the noise.",
     "through-plane": "What reformats show: flicker between slices, and small vessels in a projection.",
     "posterior": "Whether the diffusion model draws from the posterior.",
     "repeats": "Whether denoised single repeats of real measurements come closer to the mean of the others.",
     "tissues": "What denoising does to a tissue segmentation.",
     "grain": "How much of what sharpening adds is grain that follows the seed.",
-    "text": "Whether the text that the networks are told is of any use.",
+    "text": "Whether the text given to the networks is of any use.",
     "sheets": "Sheets to look at, one a volume, and what the residual has to do with the anatomy.",
     "methods": "A model against everything a user could take instead.",
     "pairs": "Whether fine-tuning helped, on a site's own prepared pairs.",

@@ -197,7 +197,7 @@ def measure(
     *,
     method: Method = None,
     sharpness: Annotated[float | None, Option("of the method sharpened; its own by default")] = None,
-    strength: Annotated[float | None, Option("part of the noise found that is taken away; the model's own by default")] = None,
+    strength: Annotated[float | None, Option("part of the noise found that is removed; the model's own by default")] = None,
     rows: Noises = EVERY_NOISE,
     subjects: Subjects = "",
     count: Annotated[int, Option("lesions in all, at least", least=1)] = 200,

@@ -46,7 +46,7 @@ def measure(
     *,
     out: Annotated[Path, Option("folder for the cells; a peer-cache lies beside it", counts=False)],
     jobs: Annotated[int, Option("processes", least=1, counts=False)] = 1,
-    so_far: Annotated[bool, Option("do nothing anew: tell of the images that are finished", counts=False)] = False,
+    so_far: Annotated[bool, Option("compute nothing: report the images that are finished", counts=False)] = False,
 ) -> Numbers:
     """Run the comparison, or read what there is of it."""
     plan = Plan.of(replace(read_config(CONFIG), models={DEFAULT_MODEL: str(model.path)}), data)

@@ -2,7 +2,7 @@
 
 Nothing is simulated. The grain in flat tissue, fine and coarse, before and after; how much more was removed on steep edges than
 in flat tissue; and how much clean scans were changed; see :mod:`MRIDenoiseLib.image.native_noise`. Grain of the anatomy counts,
-too, so no method removes all: with --bm4d (extra ``peers``) BM4D told the fine grain stands beside, and always the Gaussian blur
+too, so no method removes all: with --bm4d (extra ``peers``) BM4D given the fine grain stands beside, and always the Gaussian blur
 that removes as much fine grain as the model. Scans are those of the manifest's split ``as-scanned`` and, of its split ``test``,
 those that the manifest calls grainy or clean by their own noise; the pictures are to be looked at, first of all what was removed.
 """
@@ -52,7 +52,7 @@ may be learned from as it is, has next to no noise and shall stay as it is; thos
 WHAT = (
     "real scans as they are, middle slices: grain in flat tissue (fine: 1.48 median |I - G1.5 I|; coarse: 1.48 median |G1.5 I - G4 I|), "
     "part of P99.5, and the part of it removed; edge_ratio: rms removed in steep places over that in flat ones; change: rms removed in "
-    "the body; BM4D is told the fine grain, equal blur removes as much fine grain as the model"
+    "the body; BM4D is given the fine grain, equal blur removes as much fine grain as the model"
 )
 
 
@@ -65,7 +65,7 @@ class ScanOutcome:
         slices: half-open range looked at, across the acquired plane.
         scale: P99.5 of the body, in the scan's units.
         grain: of the scan, part of the scale.
-        told: the noise that the model reports, part of the scale.
+        estimated: the noise that the model reports, part of the scale.
         blur: standard deviation in pixels of the Gaussian that removes as much fine grain as the model.
         removals: by the name of the method; rms values are parts of the scale.
         images: the noisy slices and those of every method, (slices, rows, columns), in the scan's units.
@@ -75,18 +75,18 @@ class ScanOutcome:
     slices: tuple[int, int]
     scale: float
     grain: Grain
-    told: float
+    estimated: float
     blur: float
     removals: dict[str, Removal]
     images: dict[str, np.ndarray]
 
     @property
-    def of_told(self) -> float:
+    def of_estimated(self) -> float:
         """Root mean square of what the model removed in flat tissue, part of the noise it reports; 0 where it reports none.
 
         The shift by which it takes the noise floor away in dark tissue counts, too, which :attr:`Removal.fine` does not see.
         """
-        return self.removals[DENOISED].flat_rms / self.told if self.told > 0 else 0.0
+        return self.removals[DENOISED].flat_rms / self.estimated if self.estimated > 0 else 0.0
 
 
 def middle_slices(count: int, limit: int) -> tuple[int, int]:
@@ -106,14 +106,14 @@ def denoise_with(model: ModelSet, method: str | None = None, samples: int | None
     return denoise
 
 
-def scan_trial(scan: Volume, denoise: Denoise, *, limit: int, told_filter: Filter | None = None) -> ScanOutcome:
+def scan_trial(scan: Volume, denoise: Denoise, *, limit: int, peer: Filter | None = None) -> ScanOutcome:
     """Denoise the middle slices of a scan and measure what was taken away.
 
     Args:
         scan: as it came from the scanner.
         denoise: see :func:`denoise_with`.
         limit: how many middle slices.
-        told_filter: BM4D or alike; it is told the fine grain as the standard deviation of the noise.
+        peer: BM4D or alike; it is given the fine grain as the standard deviation of the noise.
 
     Raises:
         InputError: the scan or its middle slices show no body.
@@ -125,26 +125,26 @@ def scan_trial(scan: Volume, denoise: Denoise, *, limit: int, told_filter: Filte
     noisy = np.ascontiguousarray(slices[first:last] / scale)
     places = Places.of(noisy, body[first:last])
     grain = Grain.of(noisy, places.flat)
-    denoised, told = denoise(scan, (first, last))
+    denoised, estimated = denoise(scan, (first, last))
     results = {DENOISED: denoised.stack[first:last] / scale}
-    if told_filter is not None:
-        results[BM4D] = filtered_slices(slices / scale, body, (first, last), grain.fine, told_filter)
+    if peer is not None:
+        results[BM4D] = filtered_slices(slices / scale, body, (first, last), grain.fine, peer)
     removals = {name: Removal.of(noisy, image, places) for name, image in results.items()}
     blur, results[BLURRED] = equal_blur(noisy, places, removals[DENOISED].fine)
     removals[BLURRED] = Removal.of(noisy, results[BLURRED], places)
     images = {name: image * scale for name, image in ({"noisy": noisy} | results).items()}
-    return ScanOutcome(scan.name, (first, last), scale, grain, told / scale, blur, removals, images)
+    return ScanOutcome(scan.name, (first, last), scale, grain, estimated / scale, blur, removals, images)
 
 
-def filtered_slices(slices: np.ndarray, body: np.ndarray, chosen: tuple[int, int], level: float, told_filter: Filter) -> np.ndarray:
+def filtered_slices(slices: np.ndarray, body: np.ndarray, chosen: tuple[int, int], level: float, peer: Filter) -> np.ndarray:
     """Some slices as a filter leaves them; it sees their neighbours, and air only near the body.
 
     Args:
         slices: the whole volume (slices, rows, columns), in units of which P99.5 is about 1.
         body: bool, the same shape, with some body in the chosen slices.
         chosen: half-open range of slices.
-        level: the standard deviation that the filter is told.
-        told_filter: what to run.
+        level: the standard deviation that the filter is given.
+        peer: what to run.
 
     Returns:
         The chosen slices; away from the body they are as they were.
@@ -153,7 +153,7 @@ def filtered_slices(slices: np.ndarray, body: np.ndarray, chosen: tuple[int, int
     seen: np.ndarray = np.any(body[first:last], axis=0)
     places = (np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0)))
     frame = tuple(slice(max(0, int(found[0]) - BORDER), int(found[-1]) + BORDER + 1) for found in places)
-    filtered = told_filter(np.ascontiguousarray(slices[(slice(first, last), *frame)], dtype=np.float32), level)
+    filtered = peer(np.ascontiguousarray(slices[(slice(first, last), *frame)], dtype=np.float32), level)
     result = slices[chosen[0] : chosen[1]].copy()
     result[(slice(None), *frame)] = filtered[chosen[0] - first : chosen[1] - first]
     return result
@@ -168,7 +168,7 @@ def measure(
     samples: Samples = None,
     limit: Annotated[int, Option("middle slices of each scan", least=1)] = 5,
     scans: Annotated[str | None, Option("file names without endings, commas between; all by default")] = None,
-    bm4d: Annotated[bool, Option("also BM4D, told the grain; seconds a slice")] = False,
+    bm4d: Annotated[bool, Option("also BM4D, given the grain; seconds a slice")] = False,
     pictures: Annotated[Path | None, Option("folder for pictures of the middle slices", counts=False)] = None,
 ) -> Numbers:
     """Denoise every scan as it is."""
@@ -177,14 +177,14 @@ def measure(
     outcomes: dict[str, ScanOutcome] = {}
     for row in tracked([*grainy, *clean], progress, "scans"):
         scan = io.read(data / row.file)
-        outcome = scan_trial(scan, denoise, limit=limit, told_filter=block_matching if bm4d else None)
+        outcome = scan_trial(scan, denoise, limit=limit, peer=block_matching if bm4d else None)
         if pictures:
             pictures.mkdir(parents=True, exist_ok=True)
             _draw(scan, outcome, pictures / f"{row.name}.png", row.name)
         outcomes[row.name] = replace(outcome, images={})
     of_grainy, of_clean = ({row.name: outcomes[row.name] for row in rows} for rows in (grainy, clean))
-    told = {"method": method or model.default_method, "limit": limit}
-    return {"what": WHAT, **told, "scans": _numbers(of_grainy), "clean": _numbers(of_clean)}
+    facts = {"method": method or model.default_method, "limit": limit}
+    return {"what": WHAT, **facts, "scans": _numbers(of_grainy), "clean": _numbers(of_clean)}
 
 
 def _chosen(rows: Sequence[ManifestRow], names: str | None) -> tuple[list[ManifestRow], list[ManifestRow]]:
@@ -211,20 +211,20 @@ def show(numbers: Numbers) -> Iterator[Table | str]:
     """Grain removed of grainy scans, change of clean ones, and whether both are as wanted."""
     if numbers["scans"]:
         table = Table(
-            "scan", "method", "fine grain", "coarse", "fine removed", "coarse removed", "edge ratio", "noise told", "of it removed"
+            "scan", "method", "fine grain", "coarse", "fine removed", "coarse removed", "edge ratio", "noise estimated", "of it removed"
         )
         table.title = "Grain in flat tissue of real scans as they are, per mille of P99.5"
         for scan in numbers["scans"]:
             for method, removal in _removals(scan).items():
                 before = [f"{1000 * scan['grain'][name]:.1f}" for name in ("fine", "coarse")]
-                told = [f"{1000 * scan['told']:.1f}", f"{100 * scan['of_told']:.0f} %"]
-                head, tail = ([scan["scan"], method, *before], told) if method == DENOISED else (["", method, "", ""], ["", ""])
+                of_noise = [f"{1000 * scan['estimated']:.1f}", f"{100 * scan['of_estimated']:.0f} %"]
+                head, tail = ([scan["scan"], method, *before], of_noise) if method == DENOISED else (["", method, "", ""], ["", ""])
                 table.add_row(*head, *_cells(removal), *tail)
         yield table
         beside = [(found[DENOISED], found[BM4D]) for found in map(_removals, numbers["scans"]) if BM4D in found]
         if beside:
             holds, said = verdict(beside)
-            yield f"Wanted: at least what BM4D told the grain removes. It {'holds' if holds else 'does not hold'}: {said}."
+            yield f"Wanted: at least what BM4D given the grain removes. It {'holds' if holds else 'does not hold'}: {said}."
     if numbers["clean"]:
         table = Table("clean scan", "method", "rms change", "fine removed", "edge ratio", title="Clean scans, per mille of P99.5")
         for scan in numbers["clean"]:
@@ -252,8 +252,8 @@ def _numbers(outcomes: dict[str, ScanOutcome]) -> list[dict[str, Any]]:
         {
             "scan": name,
             "grain": _rounded(asdict(outcome.grain)),
-            "told": round(outcome.told, 5),
-            "of_told": round(outcome.of_told, 4),
+            "estimated": round(outcome.estimated, 5),
+            "of_estimated": round(outcome.of_estimated, 4),
             "equal_blur": round(outcome.blur, 3),
             "removed": {method: _rounded(asdict(removal)) for method, removal in outcome.removals.items()},
         }
@@ -295,7 +295,7 @@ def headline(numbers: Numbers) -> Headline:
         ours = figures["part of the fine grain removed, mean"] = round(mean(one[DENOISED].fine for one in of_scans), 3)
         says.append(f"Takes {100 * ours:.0f} % of the grain of {len(of_scans)} real scans")
         if all(BM4D in one for one in of_scans):
-            theirs = figures["the same by BM4D told the grain"] = round(mean(one[BM4D].fine for one in of_scans), 3)
+            theirs = figures["the same by BM4D given the grain"] = round(mean(one[BM4D].fine for one in of_scans), 3)
             says[-1] += f" (BM4D {100 * theirs:.0f} %)"
     if of_clean:
         most = figures["largest change of a clean scan, part of P99.5"] = round(max(one[DENOISED].change for one in of_clean), 5)

@@ -42,7 +42,7 @@ from MRIDenoiseLib.progress import Progress
 from MRIDenoiseLib.simulation.presets import BENCHMARK_ROWS
 
 WHAT = (
-    "means over the images: PSNR in the foreground, dB; edges: their width in parts of that of the model's default; calibration: "
+    "means over the images: PSNR in the foreground, dB; edges: their width relative to that of the model's default; calibration: "
     "variance of samples over the squared error of their mean, 1 for draws from the true posterior"
 )
 OURS, NOTHING = "this model", "untrained"

@@ -23,14 +23,14 @@ from MRIDenoiseLib.inference.models import ModelSet, config_of, is_informed
 from MRIDenoiseLib.methods import POSTERIOR_MEAN, REGRESSION
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.conditioning import Conditioning
-from MRIDenoiseLib.models.noise_estimator import told_noise_level
+from MRIDenoiseLib.models.noise_estimator import estimated_noise_level
 from MRIDenoiseLib.progress import Progress
 from MRIDenoiseLib.prompt.acceleration import LEAST, MOST
 from MRIDenoiseLib.sampling import Schedule, SharedNoise, posterior_mean, regression
 from MRIDenoiseLib.sampling.interfaces import informed
 from MRIDenoiseLib.statistics import clustered_interval
 
-WHAT = "PSNR of simulated crops told the truth, and told something else; gain: what the truth brings, dB, with its 95 % interval"
+WHAT = "PSNR of simulated crops with the true text, and with another one; gain: what the truth brings, dB, with its 95 % interval"
 
 SMALLEST_USE = 0.02
 """Decibels; what helps less than that is called useless even where it can be measured."""
@@ -174,7 +174,7 @@ def _conditioning(models: ModelSet, pairs: Batch, prompts: list[str]) -> Conditi
     noise_level = pairs.noise_level
     estimator = models.network("noise_estimator")
     if estimator is not None:
-        noise_level = told_noise_level(estimator, neighbourhood(pairs, 1), pairs.body)
+        noise_level = estimated_noise_level(estimator, neighbourhood(pairs, 1), pairs.body)
     return Conditioning(text, text_mask, pairs.acceleration, noise_level, pairs.slice_spacing)
 
 

@@ -2,7 +2,7 @@
 
 Flicker: how much the error changes from slice to slice, against what the anatomy does, in middle slices of volumes of patients
 that no training saw, with the noise of the comparisons; beside it the noisy image, the blur that leaves as much noise in flat
-tissue, and with --bm4d (extra ``peers``) BM4D in three dimensions, told the true noise.
+tissue, and with --bm4d (extra ``peers``) BM4D in three dimensions, given the true noise.
 Vessels: a slab of 3-D scans as they are is denoised, and the contrast of the brightest thin structures of its maximum-intensity
 projection is compared before and after, beside the blur that removes as much fine grain. The pictures show that projection and
 reformats across the acquired plane, and are to be looked at.
@@ -175,7 +175,7 @@ def measure(
     cases = list(product(volumes_of(data, subjects), chosen(rows, BENCHMARK_ROWS, "noise")))
     three_dimensional = _named(read_manifest(data), scans) if scans else three_dimensional_scans(data)
     denoise = denoise_with(model, method, samples)
-    told_filter = block_matching if bm4d else None
+    peer = block_matching if bm4d else None
 
     flicker: list[dict[str, Any]] = []
     for source, noise in tracked(cases, progress, "volumes and noises"):
@@ -187,13 +187,13 @@ def measure(
     vessels: list[dict[str, Any]] = []
     for source in tracked(three_dimensional, progress, "3-D scans"):
         scan = io.read(data / source.file)
-        outcome = scan_trial(scan, denoise, limit=slab, told_filter=told_filter)
+        outcome = scan_trial(scan, denoise, limit=slab, peer=peer)
         vessels.append({"scan": source.name, "slices": list(outcome.slices), **_vessels(outcome)})
         if pictures:
             pictures.mkdir(parents=True, exist_ok=True)
             _draw(scan, outcome, pictures, source.name)
-    told = {"what": WHAT, "method": method or model.default_method, "limit": limit, "slab": slab}
-    return {**told, "flicker": flicker, "vessels": vessels}
+    facts = {"what": WHAT, "method": method or model.default_method, "limit": limit, "slab": slab}
+    return {**facts, "flicker": flicker, "vessels": vessels}
 
 
 def three_dimensional_scans(data: Path) -> list[ManifestRow]:

@@ -63,7 +63,7 @@ def run_cells(
         while futures:
             if should_stop is not None and should_stop():
                 client.cancel(list(futures), force=True)
-                raise Paused("Stopped; what is done is kept, and the same command goes on from there.")
+                raise Paused("Stopped; what is done is kept, and the same command resumes it.")
             for future in [future for future in futures if future.done()]:
                 cell = futures.pop(future)
                 try:

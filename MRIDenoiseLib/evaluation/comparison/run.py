@@ -143,14 +143,14 @@ def kept(plan: Plan, folder: Path) -> Findings:
     trials = plan.trials()
     tried = {cell.name: outcome for cell in trials if (outcome := store.get(cell, failed=True)) is not None}
     if any(cell.name not in tried for cell in trials):
-        raise SettingsError("the comparison is still choosing settings; let it go on first")
+        raise SettingsError("the comparison is still choosing settings; let it finish first")
     settings = plan.choose(tried)
     scored = plan.scored(settings)
     found = {cell.name: outcome for cell in scored if (outcome := store.get(cell, failed=True)) is not None}
     unfinished = {cell.case.name for cell in scored if cell.name not in found}
     finished = {name: spec for name, spec in plan.cases.items() if name not in unfinished}
     if not finished:
-        raise SettingsError("the comparison has no image on which every method has run; let it go on first")
+        raise SettingsError("the comparison has no image on which every method has run; let it finish first")
     # Cells of the whole plan: which other image's text a method is shown depends on all of its images.
     of_finished = [cell for cell in scored if cell.case.name in finished]
     return _findings(replace(plan, cases=finished), settings, trials, of_finished, tried | found)

@@ -143,7 +143,7 @@ BM4D = Method(
 )
 BM4D_TOLD = Method(
     name="bm4d-told",
-    title="BM4D, told the true noise",
+    title="BM4D, given the true noise",
     group="tools",
     source=BM4D_SOURCE,
     run=_bm4d_told,

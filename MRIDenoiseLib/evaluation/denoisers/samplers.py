@@ -231,7 +231,7 @@ ABLATIONS = (
         "shuffled-text",
         "Tuned, another image's text",
         "ablation",
-        "the tuned mode at its customary weight, told organ and contrast of another image; here",
+        "the tuned mode at its customary weight, with organ and contrast of another image; here",
         _shuffled_text,
         needs_other=True,
     ),

@@ -96,7 +96,7 @@ class Inclusion:
     def sentence(self) -> str:
         """The finding for the user."""
         if self.inclusive is None:
-            return "It cannot be told whether the reference contains the noisy image's own noise: no place is flat enough."
+            return "Nobody can say whether the reference contains the noisy image's own noise: no place is flat enough."
         if not self.inclusive:
             return "The reference does not contain the noisy image's own noise."
         return (

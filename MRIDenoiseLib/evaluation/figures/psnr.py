@@ -119,7 +119,7 @@ def noise_corrected_psnr(
     added -= added.mean()
     energy = float(added @ added)
     if energy == 0:
-        raise ValueError("the noisy image holds no noise beside the reference's own")
+        raise ValueError("the noisy image holds no noise except the reference's own")
     error = (np.asarray(image, np.float64) - reference)[chosen]
     kept = float(error @ added) / energy
     return _decibels(float(np.square(error).mean()) - reference_noise**2 * (1 - 2 * kept), data_range)

@@ -44,7 +44,7 @@ class Definition(NamedTuple):
 
 
 _MAX, _P995 = "L = the reference volume's maximum", "L = P99.5 of the reference volume's positive voxels"
-_TAKEN = "noisy - image, what was taken away"
+_TAKEN = "noisy - image, what was removed"
 
 DEFINITIONS: Mapping[str, Definition] = {
     "psnr": Definition("PSNR", f"10 log10(L^2 / MSE), {_MAX}, squared error pooled over whole slices", "dB", "higher", 2),
@@ -80,7 +80,7 @@ DEFINITIONS: Mapping[str, Definition] = {
         "to compare with",
         2,
     ),
-    "edge_width_ratio": Definition("edge width ratio", "the image's edge width in parts of the reference's", "", "nearer 1", 3),
+    "edge_width_ratio": Definition("edge width ratio", "the image's edge width relative to the reference's", "", "nearer 1", 3),
     "bias": Definition("bias", "mean of image - reference inside the mask, of the mean reference there", "%", "nearer 0", 2),
     "bias_dark": Definition("bias, dark", "the same in the darkest third of the mask (by the smoothed reference)", "%", "nearer 0", 2),
     "bias_middle": Definition("bias, middle", "the same in the third between", "%", "nearer 0", 2),
@@ -106,7 +106,7 @@ DEFINITIONS: Mapping[str, Definition] = {
     ),
     "slice_flicker": Definition(
         "slice flicker",
-        "variance of the slice-to-slice difference of image - reference, in parts of that of noisy - reference",
+        "variance of the slice-to-slice difference of image - reference, relative to that of noisy - reference",
         "",
         "lower",
         3,

@@ -140,7 +140,7 @@ def read_index(folder: Path) -> dict[str, str]:
         if name not in known or not isinstance(entry, list) or len(entry) != 2:
             raise BundleError(f"{folder}: {INDEX} names a component {name!r} that this program does not know.")
         if entry[0] != _library(name) or entry[1] not in known[name]:
-            raise BundleError(f"{folder}: {INDEX} wants class {entry[1]!r} for {name}, but this program has {sorted(known[name])}.")
+            raise BundleError(f"{folder}: {INDEX} needs class {entry[1]!r} for {name}, but this program has {sorted(known[name])}.")
         classes[name] = entry[1]
     for name in (*(row.name for row in NETWORKS.values() if row.required), *BESIDE):
         if name not in classes:

@@ -158,7 +158,7 @@ def power(
     if len(arms) < 2:
         raise SettingsError("a study compares at least two arms, such as noisy=2.4,denoised=3.1")
     if reference and reference not in arms:
-        raise SettingsError(f"the reference '{reference}' is none of the arms {', '.join(arms)}")
+        raise SettingsError(f"the reference '{reference}' is not one of the arms {', '.join(arms)}")
     if subjects < 2 or number_of_readers < 1 or simulations < 1:
         raise SettingsError("a study needs at least two subjects and one reader, and one simulation at the least")
     if not 0 < alpha < 1 or not margin > 0:

@@ -141,10 +141,10 @@ def _methods(analysis: Analysis) -> list[str]:
         "Subjects are the samples: ratings are averaged over readers, and over the cases of a subject, before arms are tested.",
         f"Arms of a question: Friedman's test with ties corrected and Kendall's W; every pair by Wilcoxon's signed-rank test with Pratt's "
         f"zeros, p times the number of pairs tested (Bonferroni) against {plan.alpha:g}; Holm's adjustment beside it.",
-        "That no difference is shown is no proof of equality. Equivalence is two one-sided paired t tests against the margin fixed in the "
+        "That no difference is shown does not prove equality. Equivalence is two one-sided paired t tests against the margin fixed in the "
         "design, each at the level over their number; the bootstrap interval beside it assumes no normal distribution.",
         "Readers: two-way mixed intraclass correlation with absolute agreement of one reader, ICC(A,1), and of their mean, ICC(A,k) "
-        "(McGraw and Wong 1996); below 0.5 poor, below 0.75 moderate, below 0.9 good, from there on excellent. Scales: "
+        "(McGraw and Wong 1996); below 0.5 poor, below 0.75 moderate, below 0.9 good, from 0.9 on excellent. Scales: "
         "quadratic-weighted kappa, and Gwet's AC2 for when one category dominates.",
         "Where several images are of one subject, intervals are by bootstrap that draws whole subjects; else as each table says. Intervals "
         "are of 95 % where nothing else is said.",

@@ -74,7 +74,7 @@ def reading_folder(path: Path) -> Path:
     for folder in (path, path / READING):
         if (folder / PLAN).is_file():
             return folder
-    raise InputError(f"{path} is no folder of a reader study: it holds no {PLAN}")
+    raise InputError(f"{path} is not the folder of a reader study: it holds no {PLAN}")
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def _read(path: Path) -> dict[str, Any]:
         if not isinstance(found, dict):
             raise ValueError("no list of keys and values")
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read; it is damaged, or the folder is none of a reader study") from error
+        raise InputError(f"{path} cannot be read; it is damaged, or this is not the folder of a reader study") from error
     if found.get("format") != FORMAT:
         raise SettingsError(f"{path.name} was written by another version of this program (format {found.get('format')}, known is {FORMAT})")
     return found

@@ -134,7 +134,7 @@ class Reading:
         if not self._plan.items_of(reader):
             if reader == CONSENSUS:
                 raise InputError("there is no consensus session yet; make it with mridenoise study consensus")
-            raise InputError(f"'{reader}' is no reader of this study; its readers are {', '.join(self._plan.readers)}")
+            raise InputError(f"'{reader}' is not a reader of this study; its readers are {', '.join(self._plan.readers)}")
         self._sessions = self._plan.lists[reader]
         self._store = RatingStore.open(self._folder, self._plan)
         self._clock, self._stopwatch = clock, stopwatch

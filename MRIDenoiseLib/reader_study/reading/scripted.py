@@ -55,7 +55,7 @@ class Script:
                 image = row.get("item") or row["volume"]
                 found.setdefault((row.get("reader") or "", image), {})[row["field"]] = row["value"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path} is no list of answers: each row needs field, value, and volume or item") from error
+            raise InputError(f"{path} is not a list of answers: each row needs field, value, and volume or item") from error
         return cls(found)
 
     def answers_to(self, shown: Presentation, reader: str) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def _strange_names(plan: ReadingPlan) -> list[Leak]:
     items = [item.id for reader in plan.lists for item in plan.items_of(reader)]
     strange = [name for name in (*plan.windows, *items) if not BLINDED_ID.fullmatch(name)]
     twice = [name for name, count in Counter(items).items() if count > 1]
-    return [Leak(name, "is no random name") for name in strange] + [Leak(name, "names two presentations") for name in twice]
+    return [Leak(name, "is not a random name") for name in strange] + [Leak(name, "names two presentations") for name in twice]
 
 
 def _strange_entries(reading: Path, plan: ReadingPlan) -> list[Leak]:
@@ -177,7 +177,7 @@ def _case(arms: Mapping[str, str], volumes: Mapping[str, Path], plan: ReadingPla
 def _header(found: bytes) -> list[str]:
     """What a volume's header says that it must not: bytes after the NIfTI-1 standard."""
     if len(found) < HEADER or found[344:348] != b"n+1\0" or found[:4] != struct.pack("<i", 348):
-        return ["is no plain NIfTI file"]
+        return ["is not a plain NIfTI file"]
     (pixel_type,), size = struct.unpack_from("<h", found, 70), np.prod(struct.unpack_from("<7h", found, 42), dtype=np.int64)
     complaints = []
     if pixel_type != _INT16:

@@ -119,7 +119,7 @@ def _load(path: Path) -> dict[Any, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"it cannot be read as a study: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
-        raise SettingsError("it is no study: it has no keys with values")
+        raise SettingsError("it is not a study: it has no keys with values")
     return values
 
 
@@ -164,7 +164,7 @@ class _Keys:
             raise SettingsError(f"{name} is a list, not {value!r}")
         for word in value:
             if not isinstance(word, str):
-                raise SettingsError(f"{name}: {word!r} is no word; put it between quotation marks")
+                raise SettingsError(f"{name}: {word!r} is not a word; put it between quotation marks")
         refuse_twice(value, name)
         return tuple(value)
 
@@ -235,7 +235,7 @@ def _check(study: StudyConfiguration) -> None:
         raise SettingsError("a study needs at least one case")
     refuse_twice([f"{case.name.subject} ({case.name.group})" for case in (*study.cases, *study.practice)], "cases")
     if study.reference and study.reference not in study.arms:
-        raise SettingsError(f"the reference '{study.reference}' is none of the arms {', '.join(study.arms)}")
+        raise SettingsError(f"the reference '{study.reference}' is not one of the arms {', '.join(study.arms)}")
     if study.bundle != NO_BUNDLE and not _HASH.fullmatch(study.bundle):
         raise SettingsError("bundle is the model's hash as mridenoise bundle info shows it (hexadecimal digits), or none")
     names = [one.name for form in study.forms for one in form.fields]

@@ -113,7 +113,7 @@ def _check(design: Design) -> None:
     room = len(_repeatable(design, design.cases))
     if design.repeats > room:
         raise SettingsError(
-            f"{design.repeats} cases cannot be read once more: with {design.sessions} sessions, and no patient twice in a session, "
+            f"{design.repeats} cases cannot be read a second time: with {design.sessions} sessions, and no patient twice in a session, "
             f"there is room for {room}; add a session or ask for fewer repeats"
         )
     total = sum(readings.values()) + design.repeats
@@ -193,7 +193,7 @@ def read_cases(entries: Any, what: str, patterns: Mapping[str, str | None], volu
         try:
             entries = sorted(path.name for path in volumes.glob(entries) if path.is_dir())
         except (ValueError, NotImplementedError) as error:
-            raise SettingsError(f"{what}: '{entries}' is no pattern for folders, such as sub-*") from error
+            raise SettingsError(f"{what}: '{entries}' is not a pattern for folders, such as sub-*") from error
         if not entries:
             raise SettingsError(f"{what}: no folder in {volumes} fits the pattern")
     if not isinstance(entries, list):

@@ -114,7 +114,7 @@ def test_native_noise(measure, data_folder, request, monkeypatch, tmp_path):
     assert (scan["scan"], clean["scan"]) == ("head_T1w_s1", "head_T1w_s2")
     assert scan["removed"].keys() == {"denoised", "BM4D", "equal blur"} and scan["removed"]["BM4D"]["fine"] > 0.1
     assert (tmp_path / "head_T1w_s1.png").stat().st_size > 5000
-    assert "edge ratio" in output and "BM4D told the grain removes. It " in output and "Clean scans" in output
+    assert "edge ratio" in output and "BM4D given the grain removes. It " in output and "Clean scans" in output
 
 
 def test_grainy_and_clean_scans_are_told_by_the_manifest_not_by_their_names():
@@ -139,10 +139,10 @@ def test_in_this_projects_data_they_are_the_scans_of_the_results_page(data_dir):
     assert {"head_T1w_ms12_study1", "head_T2w_ms12_study1", "cspine_PDw_sct03"} <= {row.name for row in clean}
 
 
-def test_noise_told(measure):
-    content, output = measure("noise-told", "--subjects", "s1", "--kinds", "white", "--limit", "2")
+def test_noise_level(measure):
+    content, output = measure("noise-level", "--subjects", "s1", "--kinds", "white", "--limit", "2")
     assert [row["kind"] for row in content["rows"]] == ["white"] * 6
-    assert all(row["ratio"] == pytest.approx(row["told"] / row["true"], abs=1e-3) for row in content["rows"])
+    assert all(row["ratio"] == pytest.approx(row["estimated"] / row["true"], abs=1e-3) for row in content["rows"])
     assert f"{content['rows'][-1]['ratio']:.2f}" in output and "rows that count" in output
 
 
@@ -305,7 +305,7 @@ def test_where_no_patients_are_named_the_manifest_says_whose_volumes_are_measure
         ("repeats", [], r"holds no repeats\.csv"),
         ("lesions", ["--subjects", "s1", "--rows", "M0.5"], "no noise 'M0.5'"),
         ("native-noise", ["--scans", "head_T1w_s9"], "no scan 'head_T1w_s9'"),
-        ("noise-told", ["--subjects", "s1", "--kinds", "pink"], "no kind of noise 'pink'"),
+        ("noise-level", ["--subjects", "s1", "--kinds", "pink"], "no kind of noise 'pink'"),
         ("through-plane", ["--subjects", "s1", "--scans", "s7"], "no scan 's7'"),
         ("lesions", ["--subjects", "s1,s9"], "no volume of 's9'"),
         ("text", ["--subjects", "s1,s9"], "no volume of 's9'"),

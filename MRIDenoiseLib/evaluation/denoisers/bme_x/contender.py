@@ -62,6 +62,6 @@ METHOD = Method(
     group="paper",
     source="Sun et al. 2024; the architecture re-implemented here, smaller, for thick slices",
     run=_run,
-    trained="here for 1500 steps, on heads that the model was trained on and with its noise: the authors' weights are not at hand",
+    trained="here for 1500 steps, on heads that the model was trained on and with its noise: the authors' weights are not available",
     organs=("head",),
 )

@@ -1,4 +1,4 @@
-"""Is the noise told right? White and coarse noise of known strength on clean volumes, and what the model says of it.
+"""Is the noise level right? White and coarse noise of known strength on clean volumes, and what the model says of it.
 
 White (Rician) noise, noise of interpolated images and of SENSE, from 0.005 to 0.15 of P99.5, on volumes of patients that no
 training saw. Wanted is what the model tells within 15 % of the truth. The volumes hold noise of their own, so they are brought to
@@ -34,37 +34,38 @@ from MRIDenoiseLib.simulation.random import seeded_generator
 from MRIDenoiseLib.simulation.scene import Scene
 
 WHAT = (
-    "noise told by the model over the true noise, for noise of known kind and strength (part of P99.5) on volumes brought to a coarser "
-    "grid; true: root mean square of the added noise in tissue and of what the volume had; counts: the latter is at most a third of it"
+    "noise level given to the networks over the true noise, for noise of known kind and strength (part of P99.5) on volumes "
+    "brought to a coarser grid; true: root mean square of the added noise in tissue and of what the volume had; counts: the latter is "
+    "at most a third of it"
 )
 
 STRENGTHS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15)
-"""Of P99.5, the range in which the noise has to be told right."""
+"""Of P99.5, the range in which the noise has to be estimated right."""
 LARGEST_DEVIATION = 0.15
 OWN_SHARE = 1 / 3
 """Of the added noise; a row with more noise of its own does not count."""
 
 
 @dataclass(frozen=True)
-class Told:
+class Estimate:
     """One row.
 
     Args:
         kind: one of :data:`KINDS`.
         true: root mean square of the whole noise in tissue: what was added, and what the volume had.
-        told: what the model says, the same unit.
+        estimated: what the model says, the same unit.
         counts: whether the volume's own noise is at most a third of what was added.
     """
 
     kind: str
     true: float
-    told: float
+    estimated: float
     counts: bool
 
     @property
     def ratio(self) -> float:
-        """Told over true; 1 is right."""
-        return self.told / self.true
+        """Estimated over true; 1 is right."""
+        return self.estimated / self.true
 
     @property
     def holds(self) -> bool:
@@ -123,9 +124,9 @@ KINDS: dict[str, Callable[[Tensor, float, int], tuple[Tensor, Tensor]]] = {
 anatomy ends where the noise does in k-space; of ``SENSE 2`` the strength varies over the image and is about what was asked for."""
 
 
-def told_row(
+def estimate_of(
     clean: np.ndarray, kind: str, sigma: float, tell: Callable[[np.ndarray], float], *, own_noise: float = 0.0, seed: int = 0
-) -> Told:
+) -> Estimate:
     """Add noise and ask.
 
     Args:
@@ -139,7 +140,7 @@ def told_row(
     reference, noisy = (image.numpy() for image in KINDS[kind](torch.from_numpy(clean), sigma, seed))
     tissue = reference > FOREGROUND_THRESHOLD
     added = float(np.sqrt(np.square(noisy - reference, dtype=np.float64)[tissue].mean()))
-    return Told(kind, math.hypot(added, own_noise), tell(noisy), own_noise <= OWN_SHARE * added)
+    return Estimate(kind, math.hypot(added, own_noise), tell(noisy), own_noise <= OWN_SHARE * added)
 
 
 def measure(
@@ -167,34 +168,36 @@ def measure(
         clean = coarser(slices[first:last].clip(min=0), grid)
         clean /= np.float32(clean_scale(clean))
         for kind, sigma in product(wanted, STRENGTHS):
-            told = told_row(clean, kind, sigma, tell, own_noise=(row.own_noise or 0.0) / grid, seed=seed)
-            rows.append({"volume": row.name, "strength": sigma, **asdict(told), "ratio": round(told.ratio, 4)})
+            estimated = estimate_of(clean, kind, sigma, tell, own_noise=(row.own_noise or 0.0) / grid, seed=seed)
+            rows.append({"volume": row.name, "strength": sigma, **asdict(estimated), "ratio": round(estimated.ratio, 4)})
     return {"what": WHAT, "rows": rows}
 
 
 def show(numbers: Numbers) -> Iterator[Table | str]:
-    """Told over true by strength, and on how many rows it is right."""
+    """Estimated over true by strength, and on how many rows it is right."""
     found = {
-        (row["volume"], row["kind"], row["strength"]): Told(**{field.name: row[field.name] for field in fields(Told)})
+        (row["volume"], row["kind"], row["strength"]): Estimate(**{field.name: row[field.name] for field in fields(Estimate)})
         for row in numbers["rows"]
     }
-    table = Table("volume", "noise", *(f"{sigma:g}" for sigma in STRENGTHS), title="Noise told / true noise, by strength (part of P99.5)")
+    table = Table(
+        "volume", "noise", *(f"{sigma:g}" for sigma in STRENGTHS), title="Noise level given / true noise, by strength (part of P99.5)"
+    )
     for name, kind in dict.fromkeys((name, kind) for name, kind, _ in found):
         rows = [found[name, kind, sigma] for sigma in STRENGTHS]
-        table.add_row(name, kind, *(f"{told.ratio:.2f}" if told.counts else f"({told.ratio:.2f})" for told in rows))
+        table.add_row(name, kind, *(f"{estimated.ratio:.2f}" if estimated.counts else f"({estimated.ratio:.2f})" for estimated in rows))
     yield table
-    counted = [told for told in found.values() if told.counts]
-    right = sum(told.holds for told in counted)
+    counted = [estimated for estimated in found.values() if estimated.counts]
+    right = sum(estimated.holds for estimated in counted)
     answer = "holds" if right == len(counted) else "does not hold"
-    yield f"Wanted: told within {100 * LARGEST_DEVIATION:.0f} %. It {answer}: so on {right} of {len(counted)} rows that count."
+    yield f"Wanted: within {100 * LARGEST_DEVIATION:.0f} %. It {answer}: so on {right} of {len(counted)} rows that count."
 
 
 def headline(numbers: Numbers) -> Headline:
-    """On how many rows that count the noise is told right."""
+    """On how many rows that count the estimate is right."""
     ratios = [row["ratio"] for row in numbers["rows"] if row["counts"]]
     right = sum(abs(ratio - 1) <= LARGEST_DEVIATION for ratio in ratios)
-    says = f"The noise is told within {100 * LARGEST_DEVIATION:.0f} % of the truth on {right} of {len(ratios)} rows that count."
-    return Headline(says, {"rows that count": len(ratios), "told right": right, "rows in all": len(numbers["rows"])})
+    says = f"The noise level is within {100 * LARGEST_DEVIATION:.0f} % of the truth on {right} of {len(ratios)} rows that count."
+    return Headline(says, {"rows that count": len(ratios), "right": right, "rows in all": len(numbers["rows"])})
 
 
-CLAIM = Claim("noise-told", measure, show, headline)
+CLAIM = Claim("noise-level", measure, show, headline)

@@ -1,9 +1,9 @@
-"""Noise of known strength has that strength, and what is told is judged by the whole of it."""
+"""Noise of known strength has that strength, and the estimate is judged by the whole of it."""
 
 import numpy as np
 import pytest
 
-from MRIDenoiseLib.evaluation.claims.noise_told import KINDS, Told, coarser, told_row
+from MRIDenoiseLib.evaluation.claims.noise_level import KINDS, Estimate, coarser, estimate_of
 
 
 @pytest.fixture(scope="module")
@@ -15,16 +15,16 @@ def clean() -> np.ndarray:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("sigma", [0.01, 0.1])
 def test_the_noise_added_is_the_noise_asked_for(clean, kind, sigma):
-    told = told_row(clean, kind, sigma, lambda noisy: sigma)
+    estimated = estimate_of(clean, kind, sigma, lambda noisy: sigma)
     # SENSE: its g-factor raises the strength, and its window lowers it.
-    assert told.true == pytest.approx(sigma, rel=0.3 if kind == "SENSE 2" else 0.04)
-    assert told.ratio == pytest.approx(sigma / told.true) and told.counts
+    assert estimated.true == pytest.approx(sigma, rel=0.3 if kind == "SENSE 2" else 0.04)
+    assert estimated.ratio == pytest.approx(sigma / estimated.true) and estimated.counts
 
 
 def test_interpolated_noise_is_coarse_and_white_noise_is_not(clean):
     seen = {}
     for kind in KINDS:
-        told_row(clean, kind, 0.05, lambda noisy, kind=kind: seen.setdefault(kind, noisy[:, 40:88, 40:88]) is None)
+        estimate_of(clean, kind, 0.05, lambda noisy, kind=kind: seen.setdefault(kind, noisy[:, 40:88, 40:88]) is None)
     across = {kind: neighbours(noise - noise.mean()) for kind, noise in seen.items()}
     assert across["white"] == pytest.approx(0, abs=0.05)
     # A band of half the k-space: sinc(1/2); of two thirds: sinc(2/3).
@@ -38,14 +38,14 @@ def neighbours(noise: np.ndarray) -> float:
 
 
 def test_the_volumes_own_noise_is_part_of_the_truth_and_too_much_of_it_does_not_count(clean):
-    small, large = (told_row(clean, "white", 0.04, lambda noisy: 0.04, own_noise=own) for own in (0.012, 0.03))
+    small, large = (estimate_of(clean, "white", 0.04, lambda noisy: 0.04, own_noise=own) for own in (0.012, 0.03))
     assert small.true == pytest.approx(np.hypot(0.04, 0.012), rel=0.02) and small.counts
     assert large.true == pytest.approx(0.05, rel=0.02) and not large.counts
 
 
-@pytest.mark.parametrize(("told", "holds"), [(0.0116, False), (0.0114, True), (0.0086, True), (0.0084, False)])
-def test_fifteen_per_cent_to_either_side_are_allowed(told, holds):
-    assert Told("white", 0.01, told, True).holds is holds
+@pytest.mark.parametrize(("estimated", "holds"), [(0.0116, False), (0.0114, True), (0.0086, True), (0.0084, False)])
+def test_fifteen_per_cent_to_either_side_are_allowed(estimated, holds):
+    assert Estimate("white", 0.01, estimated, True).holds is holds
 
 
 @pytest.mark.parametrize("shape", [(2, 96, 128), (2, 97, 131)])
