@@ -107,7 +107,7 @@ def loaded() -> Callable[[Networks], LoadedModels]:
 
 @pytest.fixture(scope="session")
 def small_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sample's two files, cut down to 96 x 96 pixels, most of them of the head; all of its slices; read it, never change it."""
+    """A folder with the two files of the sample, cut down to 96 x 96 pixels, most of them the head; read it, never change it."""
     import SimpleITK as sitk
 
     from MRIDenoiseLib.card import sample_data
