@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.card import bundled_model, sample_data
+from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.evaluation.figures import psnr
 from MRIDenoiseLib.evaluation.speed.rows import CHANGE
 from MRIDenoiseLib.inference import METHODS, Denoiser, Method, Settings, SliceBatch
@@ -34,8 +34,8 @@ def with_backend(method: Method, backend: Backend) -> Method:
 
 
 @pytest.fixture(scope="module")
-def sample():
-    return io.read(sample_data("head_T1w_noisy.nii.gz")), io.read(sample_data("head_T1w_clean.nii.gz"))
+def sample(small_sample):
+    return io.read(small_sample / "head_T1w_noisy.nii.gz"), io.read(small_sample / "head_T1w_clean.nii.gz")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def denoiser():
 def test_batch_number_format_and_backend_change_no_image_beyond_the_gate(denoiser, sample, name, monkeypatch):
     noisy, clean = sample
     truth = clean.voxels[slice(*SLICES)]
-    settings = Settings(method=name, steps=4 if name in ("fidelity-guided", "ddim") else None)
+    settings = Settings(method=name, steps=2 if name in ("fidelity-guided", "ddim") else None)
     method = method_of(settings.resolved(name, {}))
 
     def run(backend, batch_size):

@@ -212,6 +212,7 @@ def test_a_job_is_cancelled_between_two_steps_and_the_worker_stays_warm(warm, ti
     assert isinstance(warm.answer(), DenoisedVolume) and warm.pid == pid
 
 
+@pytest.mark.alone
 def test_a_worker_that_does_not_hear_the_cancel_is_ended_and_the_next_job_starts_another(own, tiny_bundle, noisy):
     own.client.denoise(noisy, LONG, bundle=tiny_bundle, device="cpu")
     pid = own.pid
@@ -226,6 +227,7 @@ def test_a_worker_that_does_not_hear_the_cancel_is_ended_and_the_next_job_starts
     assert isinstance(own.answer(), DenoisedVolume)
 
 
+@pytest.mark.alone
 def test_a_cancel_while_it_starts_is_heard(listener, tiny_bundle, noisy):
     listener.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
     assert listener.client.state is State.STARTING

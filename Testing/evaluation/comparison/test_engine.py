@@ -11,7 +11,8 @@ from MRIDenoiseLib.errors import Paused, SettingsError
 from MRIDenoiseLib.evaluation.comparison.cells import run_cell
 from MRIDenoiseLib.evaluation.comparison.engine import run_cells
 
-WORKER = "distributed.nanny"
+# Each of these starts a cluster of two processes at work.
+pytestmark = pytest.mark.alone
 
 
 @pytest.fixture
