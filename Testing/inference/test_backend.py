@@ -265,7 +265,32 @@ def test_a_window_of_the_right_size_does_not_grow():
     assert window.grown(64, (96, 96)).rows == window.rows
 
 
-def test_a_processor_needs_no_keeping_up():
-    keep_up = KeepUp(CPU)
+def test_the_processor_runs_one_call_ahead_of_a_gpu_and_alone_it_asks_no_gpu(monkeypatch):
+    said = []
+
+    class Event:
+        def __init__(self):
+            self.number = sum(word == "begun" for word, _ in said)
+            said.append(("begun", self.number))
+
+        def record(self, stream):
+            said.append(("recorded", self.number))
+
+        def synchronize(self):
+            said.append(("waited for", self.number))
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: None)
+    alone, ahead = KeepUp(CPU), KeepUp(torch.device("cuda"))
     for _ in range(3):
-        keep_up()
+        alone()
+    assert said == []
+    for _ in range(3):
+        ahead()
+    assert [one for one in said if one[0] != "begun"] == [
+        ("recorded", 0),
+        ("recorded", 1),
+        ("waited for", 0),
+        ("recorded", 2),
+        ("waited for", 1),
+    ]
