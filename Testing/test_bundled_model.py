@@ -130,6 +130,7 @@ def test_by_its_evidence_small_lesions_keep_most_of_their_contrast(bundle):
 
 def test_by_its_evidence_real_repeats_come_closer_to_the_mean_of_the_others(bundle):
     sets = bundle.evidence["repeats"]["sets"]
+    assert len(sets) >= 3 and "EPI" in sets
     for name, numbers in sets.items():
         assert -1 <= numbers["bias_percent"] <= numbers["floor_percent"] + 1, name
         if name == "EPI":
@@ -168,14 +169,14 @@ def test_a_noise_free_phantom_comes_back_unchanged(bundle):
     assert psnr(denoised.voxels, volume.voxels, data_range=1000) > 45
 
 
-def test_the_batch_does_not_change_the_result(bundle, sample):
-    noisy, _ = sample
+def test_the_batch_does_not_change_the_result(bundle, small_sample):
+    noisy = io.read(small_sample / "head_T1w_noisy.nii.gz")
     scale = float(np.percentile(noisy.voxels, 99.5))
     for method in ("regression", "fidelity-guided"):
         outputs = []
         for batch in (1, 3):
             torch.manual_seed(batch)
-            settings = Settings(method=method, steps=3 if method == "fidelity-guided" else None, slices=(6, 9), batch_size=batch)
+            settings = Settings(method=method, steps=2 if method == "fidelity-guided" else None, slices=(6, 9), batch_size=batch)
             outputs.append(Denoiser(bundle, "cpu")(noisy, settings).volume.voxels)
         # 12-bit integers are the units: the networks agree far below one of them.
         assert np.abs(outputs[0] - outputs[1]).max() < 1e-3 * scale

@@ -25,7 +25,9 @@ def _constraints() -> dict[str, str]:
 
 
 def test_constraints_are_names_and_versions_and_nothing_else() -> None:
-    for line in (ROOT / "constraints.txt").read_text().splitlines():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    assert len(set(lines)) == len(lines) > 50
+    for line in lines:
         assert re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.]*", line), line
 
 
@@ -34,7 +36,9 @@ def test_every_dependency_has_a_tested_version_above_its_lower_bound(extra: str)
     tested = _constraints()
     toml = pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli")
     project = toml.loads((ROOT / "pyproject.toml").read_text())["project"]
-    for line in project["optional-dependencies"][extra] if extra else project["dependencies"]:
+    needed = project["optional-dependencies"][extra] if extra else project["dependencies"]
+    assert needed
+    for line in needed:
         need = Requirement(line)
         name = re.sub(r"[-_.]+", "-", need.name).lower()
         assert name in tested, f"constraints.txt lacks {name}"

@@ -20,31 +20,51 @@ from environment import ROOT, say
 DRAWING = ("libosmesa6", "libegl1", "libgl1", "libxkbcommon0", "libdbus-1-3", "libfontconfig1", "fonts-dejavu-core")
 """Debian's names of what draws views (OSMesa) and the panel (Qt) without a screen."""
 
+MOST_WORKERS = 4
+"""Test processes at most: each may take 2 GB."""
+
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Run every check of the repository.")
     parser.add_argument("--data", metavar="DIR", type=Path, help="folder of real MR data (otherwise MRIDENOISE_DATA)")
     parser.add_argument("--fast", action="store_true", help="leave out the tests marked slow")
+    parser.add_argument("--coverage", action="store_true", help="measure which lines the tests run too, which takes half as long again")
     given = parser.parse_args()
     if given.data is not None and not given.data.is_dir():
         parser.error(f"--data: there is no folder {given.data}")
+    if given.fast and given.coverage:
+        parser.error("--coverage is that of all tests: leave --fast out")
     return given
 
 
-def _checks(fast: bool) -> list[tuple[str, list[str]]]:
+def _workers() -> int:
+    """Test processes beside each other, one a core; 0, which is pytest's word for none but its own, where there is one core."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_WORKERS) if cores > 1 else 0
+
+
+def _checks(fast: bool, coverage: bool) -> list[tuple[str, list[str]]]:
     """The name of each check, and its command."""
     python = sys.executable
     import_linter = str(Path(sysconfig.get_path("scripts")) / "lint-imports")
     tests = [python, "-m", "pytest", "--durations=10"]
-    if fast:
-        tests += ["-m", "not slow"]
-    return [
+    marked = "not slow and " if fast else ""
+    if coverage:
+        tests += ["--cov", "--cov-report="]
+    # A worker takes its half of the tests as they stand, so that a file's fixtures are made once, and helps the others at its end.
+    beside = ["-n", str(_workers()), "--dist", "worksteal", "-m", f"{marked}not alone"]
+    after = ["-m", f"{marked}alone", *(["--cov-append"] if coverage else [])]
+    checks = [
         ("style", [python, "-m", "ruff", "check", "."]),
         ("format", [python, "-m", "ruff", "format", "--check", "."]),
         ("types", [python, "-m", "mypy"]),
         ("import directions", [import_linter, "--no-logo"]),
-        ("tests", tests),
+        ("tests", [*tests, *beside]),
+        ("tests that need the machine alone", [*tests, *after]),
     ]
+    if coverage:
+        checks.append(("part of the lines that the tests run, in percent", [python, "-m", "coverage", "report", "--format=total"]))
+    return checks
 
 
 def _get_what_draws() -> None:
@@ -68,7 +88,7 @@ def main(given: argparse.Namespace) -> int:
     if "MRIDENOISE_DATA" not in variables:
         say("Tests on real MR data are skipped: neither --data DIR nor MRIDENOISE_DATA is given.")
     _get_what_draws()
-    checks = _checks(given.fast)
+    checks = _checks(given.fast, given.coverage)
     lines = []
     for number, (name, command) in enumerate(checks, start=1):
         say(f"\n[{number}/{len(checks)}] {name}")

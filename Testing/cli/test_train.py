@@ -14,6 +14,7 @@ from training_cases import data_folder, record, record_folder, text_tower
 
 from MRIDenoiseLib.cli import main
 from MRIDenoiseLib.models.bundle.bundle import Bundle
+from MRIDenoiseLib.training import loop
 from MRIDenoiseLib.training.checkpoint import load_checkpoint
 from MRIDenoiseLib.training.run_folder import read_log
 
@@ -54,8 +55,14 @@ def small(recipe: dict) -> dict:
     for stage in recipe["stages"]:
         crop = 176 if stage["network"] == "degradation" and stage.get("structural", 0.5) > 0 else 64
         timeless = {name: value for name, value in stage.items() if name != "minutes"}
-        stages.append(timeless | {"steps": 2, "batch_size": 1, "crop": crop, "epoch_steps": 1, "lora_rank": 2})
+        stages.append(timeless | {"steps": 2, "batch_size": 1, "crop": crop, "epoch_steps": 2, "lora_rank": 2})
     return recipe | {"config": "tiny", "stages": stages}
+
+
+@pytest.fixture(autouse=True)
+def few_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Probing a network takes longer than training it for the few steps of these tests."""
+    monkeypatch.setattr(loop, "PROBE_CROPS", 2)
 
 
 def run(*arguments: object) -> int:
@@ -193,7 +200,8 @@ def test_a_card_of_many_levels_is_shown_indented(tiny_bundle, tmp_path, capsys, 
 
 def start(recipe: Path, run: Path, data: Path, *before: str) -> subprocess.Popen[str]:
     """Training in a process of its own that says every step."""
-    program = f"import MRIDenoiseLib.cli.progress as progress; progress.SECONDS_BETWEEN_LINES = 0.0; {PROGRAM}"
+    program = "import MRIDenoiseLib.cli.progress as progress; progress.SECONDS_BETWEEN_LINES = 0.0; "
+    program += f"import MRIDenoiseLib.training.loop as loop; loop.PROBE_CROPS = 2; {PROGRAM}"
     command = [*before, sys.executable, "-c", program, "train", str(recipe), str(run), "--data", str(data)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -225,15 +233,16 @@ def test_a_stopped_training_saves_its_state_says_so_and_goes_on(number, data, tm
 
 @POSIX
 @pytest.mark.slow
+@pytest.mark.alone
 def test_two_processes_share_a_training_and_one_speaks(data, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--no-python", "--nproc_per_node", "2"]
-    recipe = written(tmp_path / "recipe.yaml", small(yaml.safe_load((RECIPES / "compact.yaml").read_text())))
+    recipe = written(tmp_path / "recipe.yaml", small(TINY | {"stages": TINY["stages"][:2]}))
     process = start(recipe, tmp_path / "run", data, *torchrun)
     said, complaints = process.communicate(timeout=300)
     assert process.returncode == 0, complaints
     assert said.count("trained:") == 1
-    for stage in TINY["stages"]:
+    for stage in TINY["stages"][:2]:
         state = load_checkpoint(tmp_path / "run" / stage["network"])
         assert (state["step"], state["facts"]["processes"]) == (2, 2)
         assert [entry["step"] for entry in read_log(tmp_path / "run" / stage["network"]) if "probe/" not in str(entry)] == [2]

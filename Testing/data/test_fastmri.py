@@ -106,7 +106,9 @@ def prostate(path: Path, sigma: float, **changes: Any) -> np.ndarray:
 
 def test_without_noise_a_prostates_averages_are_complete_images(tmp_path: Path) -> None:
     truth = prostate(tmp_path / "a.h5", HARDLY_ANY)
-    for pair in only_case(tmp_path).pairs():
+    pairs = list(only_case(tmp_path).pairs())
+    assert len(pairs) == 3
+    for pair in pairs:
         error = (pair.noisy.voxels - truth)[truth > 300]
         assert np.sqrt(np.mean(error**2)) < 0.03 * truth[truth > 300].mean()
 

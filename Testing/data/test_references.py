@@ -86,6 +86,7 @@ def _centred(values: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("count", [2, 3, 6])
 def test_leave_one_out_references_share_no_noise_with_their_repeat(count: int):
     measured = repeats(count)
+    assert len(measured) == count
     for noisy, reference in zip(measured, leave_one_out(measured), strict=True):
         shared = shared_noise(noisy, reference, anatomy(), mask=EVERYWHERE)
         assert abs(shared.correlation) < 0.01
@@ -103,6 +104,7 @@ def test_the_mean_of_all_repeats_has_a_slope_of_one_over_their_number(count: int
 def test_whoever_returns_his_input_gets_the_psnr_that_the_noise_of_both_allows_and_no_more(count: int):
     measured = repeats(count)
     expected = 10 * math.log10(1 / (SIGMA**2 * (1 + 1 / (count - 1))))
+    assert len(measured) == count
     for noisy, reference in zip(measured, leave_one_out(measured), strict=True):
         assert -10 * math.log10(np.mean((noisy - reference) ** 2)) == pytest.approx(expected, abs=0.1)
 

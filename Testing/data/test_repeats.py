@@ -103,7 +103,8 @@ def test_a_condition_that_comes_once_costs_no_other_condition(tmp_path: Path, me
 def test_a_series_that_was_exported_twice_is_no_repeat(tmp_path: Path, measured: np.ndarray) -> None:
     for folder in ("a", "b"):
         dicom(tmp_path / folder, measured[0], "1.2.3")
-    assert all(isinstance(one, Dropped) for one in find_repeats(tmp_path, None, None, quiet))
+    found = list(find_repeats(tmp_path, None, None, quiet))
+    assert found and all(isinstance(one, Dropped) for one in found)
 
 
 def test_two_equal_repeats_are_refused(tmp_path: Path, measured: np.ndarray) -> None:
@@ -124,13 +125,16 @@ def test_two_equal_repeats_are_refused(tmp_path: Path, measured: np.ndarray) -> 
 def test_series_that_were_measured_in_another_way_are_no_repeats(tmp_path: Path, measured: np.ndarray, changes: dict[str, Any]) -> None:
     dicom(tmp_path / "a", measured[0], "1.2.3")
     dicom(tmp_path / "b", measured[1], "1.2.4", **changes)
-    assert all(isinstance(one, Dropped) for one in find_repeats(tmp_path, None, None, quiet))
+    found = list(find_repeats(tmp_path, None, None, quiet))
+    assert found and all(isinstance(one, Dropped) for one in found)
 
 
 def test_single_files_are_told_to_be_joined(tmp_path: Path, measured: np.ndarray) -> None:
     for number in (0, 1):
         nifti(tmp_path / f"sub-1_run-{number}_T1w.nii", measured[number])
-    for one in find_repeats(tmp_path, None, None, quiet):
+    found = list(find_repeats(tmp_path, None, None, quiet))
+    assert found
+    for one in found:
         assert isinstance(one, Dropped) and "join the repeats" in one.reason
 
 

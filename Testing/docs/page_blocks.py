@@ -49,9 +49,14 @@ def blocks(page: str) -> list[Block]:
     return blocks_of((ROOT / page).read_text(encoding="utf-8"), page)
 
 
-def copy_of_the_checkout(folder: Path) -> Path:
-    """A folder that looks like the repository's to whoever follows a page; what is written there stays there."""
-    shutil.copytree(ROOT / "Resources" / "SampleData", folder / "Resources" / "SampleData")
+def copy_of_the_checkout(folder: Path, sample: Path = ROOT / "Resources" / "SampleData") -> Path:
+    """A folder that looks like the repository's to whoever follows a page; what is written there stays there.
+
+    Args:
+        folder: an empty one.
+        sample: the folder that stands where the sample does.
+    """
+    shutil.copytree(sample, folder / "Resources" / "SampleData")
     for name in _LINKED:
         (folder / name).symlink_to(ROOT / name)
     return folder

@@ -5,12 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import torch
 
 from MRIDenoiseLib.data.manifest import ManifestRow
 from MRIDenoiseLib.evaluation.claims.claim import NoisyVolume
 from MRIDenoiseLib.inference import Denoiser
-from MRIDenoiseLib.models.configs import build_networks, tiny
 from MRIDenoiseLib.volume import Volume
 
 
@@ -57,31 +55,8 @@ def data_folder(tmp_path_factory) -> Path:
     return folder
 
 
-class SmallModels:
-    """What a Denoiser asks of a bundle: small networks of random weights that change the image."""
-
-    def __init__(self) -> None:
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            networks = build_networks(tiny())
-            for network in (networks[name] for name in ("denoiser", "degradation", "restoration", "flow")):
-                with torch.no_grad():
-                    # Only what starts at zero: a network of wild weights turns rounding errors into visible ones.
-                    for parameter in network.parameters():
-                        if not parameter.any():
-                            parameter += 0.1 * torch.randn_like(parameter)
-        self.networks = {name: network for name, network in networks.items() if name != "noise_estimator"}
-        self.scheduler = networks.scheduler
-        self.hash, self.default_method, self.default_settings, self.trained_on = "0" * 64, "posterior-mean", {}, {}
-        self.notes = ()
-
-    def network(self, name: str) -> torch.nn.Module | None:
-        return self.networks.get(name)
-
-    def encode(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        return torch.linspace(-1, 1, 64).view(1, 4, 16).repeat(len(texts), 1, 1), torch.ones(len(texts), 4, dtype=torch.bool)
-
-
 @pytest.fixture(scope="session")
-def small_denoiser() -> Denoiser:
-    return Denoiser(SmallModels(), "cpu")
+def small_denoiser(small_networks, loaded) -> Denoiser:
+    models = loaded(small_networks)
+    del models.networks["noise_estimator"]
+    return Denoiser(models, "cpu")

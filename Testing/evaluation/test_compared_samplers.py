@@ -46,6 +46,7 @@ def test_samplers_differ_from_each_other_and_the_seed_decides(small_denoiser, op
         for seed in (0, 1):
             method = sampler(name, **options[name])
             images[name, seed] = small_denoiser(row.volume, Settings(slices=(10, 11), seed=seed), method=method).volume.voxels
+    assert len(images) == 2 * len(SAMPLERS) > 2
     for first in images:
         for second in images:
             assert first == second or np.abs(images[first] - images[second]).max() > 1e-4

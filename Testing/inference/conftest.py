@@ -1,39 +1,13 @@
 """Small networks with random weights, and a volume with a body in it."""
 
-from dataclasses import dataclass, field
-from typing import Any
+import copy
 
 import numpy as np
 import pytest
 import torch
 
-from MRIDenoiseLib.models.configs import Networks, build_networks, tiny
+from MRIDenoiseLib.models.configs import build_networks, tiny
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField, Volume
-
-
-@dataclass
-class LoadedModels:
-    """What inference asks of a bundle, without a folder behind it."""
-
-    networks: dict[str, Any]
-    scheduler: Any
-    hash: str = "0" * 64
-    default_method: str = "posterior-mean"
-    default_settings: dict[str, Any] = field(default_factory=dict)
-    trained_on: dict[str, frozenset[str]] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    encoded: list[str] = field(default_factory=list)
-
-    def network(self, name: str) -> Any:
-        return self.networks.get(name)
-
-    def encode(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        self.encoded += texts
-        return torch.linspace(-1, 1, 64).view(1, 4, 16).repeat(len(texts), 1, 1), torch.ones(len(texts), 4, dtype=torch.bool)
-
-
-def models_of(networks: Networks) -> LoadedModels:
-    return LoadedModels(dict(networks), networks.scheduler)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -46,24 +20,15 @@ def one_thread():
 
 
 @pytest.fixture
-def models() -> LoadedModels:
-    """Networks that change the image."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        networks = build_networks(tiny())
-        for network in (networks[name] for name in ("denoiser", "degradation", "restoration", "flow")):
-            with torch.no_grad():
-                # Only what starts at zero: a network of wild weights turns rounding errors into visible ones.
-                for parameter in network.parameters():
-                    if not parameter.any():
-                        parameter += 0.1 * torch.randn_like(parameter)
-    return models_of(networks)
+def models(small_networks, loaded):
+    """Networks that change the image, this test's own: it may hook into them and change them."""
+    return loaded(copy.deepcopy(small_networks))
 
 
 @pytest.fixture
-def identity_models() -> LoadedModels:
+def identity_models(loaded):
     """Freshly built networks: their last layers are zero, so each returns the slice it was given."""
-    return models_of(build_networks(tiny()))
+    return loaded(build_networks(tiny()))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.card import bundled_model, sample_data
+from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.evaluation.figures import psnr
 from MRIDenoiseLib.evaluation.speed.rows import CHANGE
 from MRIDenoiseLib.inference import METHODS, Denoiser, Method, Settings, SliceBatch
@@ -34,8 +34,8 @@ def with_backend(method: Method, backend: Backend) -> Method:
 
 
 @pytest.fixture(scope="module")
-def sample():
-    return io.read(sample_data("head_T1w_noisy.nii.gz")), io.read(sample_data("head_T1w_clean.nii.gz"))
+def sample(small_sample):
+    return io.read(small_sample / "head_T1w_noisy.nii.gz"), io.read(small_sample / "head_T1w_clean.nii.gz")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def denoiser():
 def test_batch_number_format_and_backend_change_no_image_beyond_the_gate(denoiser, sample, name, monkeypatch):
     noisy, clean = sample
     truth = clean.voxels[slice(*SLICES)]
-    settings = Settings(method=name, steps=4 if name in ("fidelity-guided", "ddim") else None)
+    settings = Settings(method=name, steps=2 if name in ("fidelity-guided", "ddim") else None)
     method = method_of(settings.resolved(name, {}))
 
     def run(backend, batch_size):
@@ -266,7 +266,32 @@ def test_a_window_of_the_right_size_does_not_grow():
     assert window.grown(64, (96, 96)).rows == window.rows
 
 
-def test_a_processor_needs_no_keeping_up():
-    keep_up = KeepUp(CPU)
+def test_the_processor_runs_one_call_ahead_of_a_gpu_and_alone_it_asks_no_gpu(monkeypatch):
+    said = []
+
+    class Event:
+        def __init__(self):
+            self.number = sum(word == "begun" for word, _ in said)
+            said.append(("begun", self.number))
+
+        def record(self, stream):
+            said.append(("recorded", self.number))
+
+        def synchronize(self):
+            said.append(("waited for", self.number))
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: None)
+    alone, ahead = KeepUp(CPU), KeepUp(torch.device("cuda"))
     for _ in range(3):
-        keep_up()
+        alone()
+    assert said == []
+    for _ in range(3):
+        ahead()
+    assert [one for one in said if one[0] != "begun"] == [
+        ("recorded", 0),
+        ("recorded", 1),
+        ("waited for", 0),
+        ("recorded", 2),
+        ("waited for", 1),
+    ]

@@ -205,43 +205,49 @@ def test_a_file_that_lies_there_twice_is_named(tmp_path: Path) -> None:
         io.read(tmp_path)
 
 
-def test_stacks_that_are_no_straight_grid_are_refused(tmp_path: Path) -> None:
-    tilted = [*factory.ROWS, *(factory.NORMAL * np.sin(0.3) + factory.COLUMNS * np.cos(0.3))]
-    cases: dict[str, dict[str, Any]] = {
-        "parallel": {"ImageOrientationPatient": [float(x) for x in tilted]},
-        "matrix size": {"Rows": 10, "Columns": 12},
-        "pixel spacing": {"PixelSpacing": [0.9, 0.9]},
-        "uneven": {"ImagePositionPatient": [float(x) for x in factory.ORIGIN + 3.2 * factory.SPACING * factory.NORMAL]},
-        "sideways": {"ImagePositionPatient": [float(x) for x in factory.ORIGIN + 3 * factory.SPACING * factory.NORMAL + 2 * factory.ROWS]},
-        "where its slice lies": {"ImagePositionPatient": None},
-        "pixel spacing (?=.*0028,0030)": {"PixelSpacing": [0, 0]},
-    }
-    for number, (message, changes) in enumerate(cases.items()):
-        folder = factory.series(tmp_path / str(number), range(3))
-        factory.save(factory.slice_header(3, **changes), folder / "odd.dcm")
-        with pytest.raises(InputError, match=message):
-            io.read(folder)
+TILTED = [*factory.ROWS, *(factory.NORMAL * np.sin(0.3) + factory.COLUMNS * np.cos(0.3))]
+ODD_SLICES: dict[str, dict[str, Any]] = {
+    "parallel": {"ImageOrientationPatient": [float(x) for x in TILTED]},
+    "matrix size": {"Rows": 10, "Columns": 12},
+    "pixel spacing": {"PixelSpacing": [0.9, 0.9]},
+    "uneven": {"ImagePositionPatient": [float(x) for x in factory.ORIGIN + 3.2 * factory.SPACING * factory.NORMAL]},
+    "sideways": {"ImagePositionPatient": [float(x) for x in factory.ORIGIN + 3 * factory.SPACING * factory.NORMAL + 2 * factory.ROWS]},
+    "where its slice lies": {"ImagePositionPatient": None},
+    "pixel spacing (?=.*0028,0030)": {"PixelSpacing": [0, 0]},
+}
+"""What is said -> what a fourth slice has that makes it not fit the others."""
 
 
-def test_images_that_are_not_grey_mr_are_refused(tmp_path: Path) -> None:
-    cases: dict[str, dict[str, Any]] = {
-        "is CT, not MR": {"Modality": "CT"},
-        "of no stated modality": {"Modality": ""},
-        "colour": {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"},
-        "colour image .PALETTE": {"PhotometricInterpretation": "PALETTE COLOR"},
-        "mosaic": {"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]},
-        "several frames": {"NumberOfFrames": 2},
-        "no pixels": {"PixelData": None},
-        "slope": {"RescaleSlope": 0, "RescaleIntercept": 0},
-        "same value": {"PixelData": bytes(12 * 10 * 2)},
-        "cut short": {"PixelData": bytes(range(100))},
-        "does not fit": {"PixelData": bytes(500)},
-        "bits": {"BitsAllocated": 64},
-    }
-    for number, (message, changes) in enumerate(cases.items()):
-        path = factory.save(factory.slice_header(0, **changes), tmp_path / f"{number}.dcm")
-        with pytest.raises(InputError, match=message):
-            io.read(path)
+@pytest.mark.parametrize(("message", "changes"), ODD_SLICES.items(), ids=range(len(ODD_SLICES)))
+def test_stacks_that_are_no_straight_grid_are_refused(message: str, changes: dict[str, Any], tmp_path: Path) -> None:
+    folder = factory.series(tmp_path / "series", range(3))
+    factory.save(factory.slice_header(3, **changes), folder / "odd.dcm")
+    with pytest.raises(InputError, match=message):
+        io.read(folder)
+
+
+NOT_GREY_MR: dict[str, dict[str, Any]] = {
+    "is CT, not MR": {"Modality": "CT"},
+    "of no stated modality": {"Modality": ""},
+    "colour": {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"},
+    "colour image .PALETTE": {"PhotometricInterpretation": "PALETTE COLOR"},
+    "mosaic": {"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]},
+    "several frames": {"NumberOfFrames": 2},
+    "no pixels": {"PixelData": None},
+    "slope": {"RescaleSlope": 0, "RescaleIntercept": 0},
+    "same value": {"PixelData": bytes(12 * 10 * 2)},
+    "cut short": {"PixelData": bytes(range(100))},
+    "does not fit": {"PixelData": bytes(500)},
+    "bits": {"BitsAllocated": 64},
+}
+"""What is said -> what an image has for which it is refused."""
+
+
+@pytest.mark.parametrize(("message", "changes"), NOT_GREY_MR.items(), ids=range(len(NOT_GREY_MR)))
+def test_images_that_are_not_grey_mr_are_refused(message: str, changes: dict[str, Any], tmp_path: Path) -> None:
+    path = factory.save(factory.slice_header(0, **changes), tmp_path / "image.dcm")
+    with pytest.raises(InputError, match=message):
+        io.read(path)
 
 
 def test_a_compression_that_cannot_be_unpacked_is_named(tmp_path: Path) -> None:

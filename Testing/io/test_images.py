@@ -180,18 +180,21 @@ def _image(array: np.ndarray, vector: bool = False) -> sitk.Image:
     return sitk.GetImageFromArray(array, isVector=vector)
 
 
-def test_images_that_are_not_one_grey_picture_are_refused(tmp_path: Path) -> None:
-    cases = {
-        "constant.nii.gz": (_image(np.full((3, 4, 5), 7, np.int16)), "same value"),
-        "rgb.nrrd": (_image(np.zeros((3, 4, 5, 3), np.uint8), vector=True), "RGB"),
-        "rgb.nii": (_image(np.ones((3, 4, 5, 3), np.uint8), vector=True), "RGB|dimensions|values"),
-        "complex.nrrd": (_image(np.ones((3, 4, 5), np.complex64)), "complex|values a voxel"),
-        "complex.nii": (_image(np.ones((3, 4, 5), np.complex64)), "complex"),
-    }
-    for name, (image, message) in cases.items():
-        sitk.WriteImage(image, str(tmp_path / name))
-        with pytest.raises(InputError, match=message):
-            io.read(tmp_path / name)
+NOT_GREY = {
+    "constant.nii.gz": (_image(np.full((3, 4, 5), 7, np.int16)), "same value"),
+    "rgb.nrrd": (_image(np.zeros((3, 4, 5, 3), np.uint8), vector=True), "RGB"),
+    "rgb.nii": (_image(np.ones((3, 4, 5, 3), np.uint8), vector=True), "RGB|dimensions|values"),
+    "complex.nrrd": (_image(np.ones((3, 4, 5), np.complex64)), "complex|values a voxel"),
+    "complex.nii": (_image(np.ones((3, 4, 5), np.complex64)), "complex"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_GREY)
+def test_images_that_are_not_one_grey_picture_are_refused(name: str, tmp_path: Path) -> None:
+    image, message = NOT_GREY[name]
+    sitk.WriteImage(image, str(tmp_path / name))
+    with pytest.raises(InputError, match=message):
+        io.read(tmp_path / name)
 
 
 def test_a_sheared_or_non_finite_grid_is_refused(tmp_path: Path) -> None:

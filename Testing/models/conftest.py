@@ -1,28 +1,22 @@
-"""A small bundle with every part, written once for a module, and a copy of it to change."""
+"""A small bundle with every part, written once, and a copy of it to change."""
 
 import shutil
 from pathlib import Path
 
 import pytest
-import torch
 from bundle_cases import CACHED, CARD, MEASURED
 
 from MRIDenoiseLib.models.bundle.writing import write_bundle
-from MRIDenoiseLib.models.configs import Networks, build_networks, tiny
+from MRIDenoiseLib.models.configs import Networks
 
 
-@pytest.fixture(scope="module")
-def networks() -> Networks:
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    built = build_networks(tiny())
-    for part in built.values():
-        for parameter in part.parameters():
-            torch.nn.init.normal_(parameter, std=0.1)
-    return built
+@pytest.fixture(scope="session")
+def networks(small_networks: Networks) -> Networks:
+    """Read them, never change them."""
+    return small_networks
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def written(networks: Networks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bundle") / "model"
     write_bundle(path, **vars(networks), prompt_embeddings=[CACHED], card=CARD, measured=MEASURED)

@@ -90,9 +90,14 @@ def test_undo_brings_no_case_back(desktop, views, tmp_path) -> None:
     desktop.scene.SetUndoOn()
     views.show(three(tmp_path / "one"))
     desktop.scene.SaveStateForUndo()
+
+    def shown() -> list:
+        return [node for node in nodes_of(desktop.scene) if "Case image" in (node.GetName() or "")]
+
+    assert shown()
     views.leave()
     desktop.scene.Undo()
-    assert not [node for node in nodes_of(desktop.scene) if "Case image" in (node.GetName() or "")]
+    assert not shown()
     desktop.scene.SetUndoOff()
 
 

@@ -48,6 +48,7 @@ def test_they_are_the_core_dependencies_less_those_left_out_for_a_reason(
 
 
 def test_they_are_lower_bounds(required: dict[str, Requirement]) -> None:
+    assert required
     for one in required.values():
         assert [part.operator for part in one.specifier] == [">="], f"{one} may fight with another extension's"
         assert not one.extras and one.url is None and one.marker is None, one

@@ -31,12 +31,34 @@ def example(slicer_app, tmp_path: Path) -> Callable:
     return lambda **spoilt: slicer_app.load_module(write_example(tmp_path / "Example", **spoilt)).open()
 
 
+@pytest.fixture(scope="session")
+def warm_workers() -> Iterator[list]:
+    """Clients whose workers tests have left ready for the next one; to start one takes many seconds."""
+    left: list = []
+    yield left
+    for client in left:
+        client.close()
+
+
 @pytest.fixture
-def panel(slicer_app, monkeypatch):
-    """The panel, open on an empty scene; its worker runs this Python."""
+def panel(slicer_app, monkeypatch, warm_workers):
+    """The panel, open on an empty scene; its worker runs this Python, and may have worked for a test before."""
     from panel_driving import MODULE, ROOT
 
     monkeypatch.setenv("PATH", str(ROOT / "no-such-folder"))
     widget = slicer_app.load_module(MODULE).open()
+    if warm_workers:
+        _hand_over(warm_workers.pop(), widget.engine._client)
     yield widget
+    client = widget.engine._client
+    if client.state.value == "ready" and client.process.running:
+        warm_workers.append(_hand_over(client, type(client)([], lambda answer: None)))
     widget.engine.close()
+
+
+def _hand_over(client, other):
+    """Give a client's worker to another client, which goes on counting its jobs; that other client."""
+    for name in ("_process", "_jobs", "state"):
+        setattr(other, name, getattr(client, name))
+    client._process, client.state = None, type(client.state)("stopped")
+    return other

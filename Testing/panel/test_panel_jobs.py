@@ -16,6 +16,7 @@ from panel_driving import add_region, add_volume, choose, nodes, pid, run
 from MRIDenoiseLib.worker.process_tree import is_running
 
 
+@pytest.mark.alone
 def test_a_job_can_be_cancelled_and_the_panel_is_ready_within_a_second(slicer_app, panel):
     choose(panel, add_volume("noisy"))
     panel.ui.methodBox.setCurrentIndex(panel.ui.methodBox.findData("ddim"))
@@ -143,6 +144,7 @@ def test_nothing_is_installed_over_a_worker_at_work(slicer_app, panel):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_nothing_blocks_the_window_for_long(slicer_app, panel):
     """A volume of usual size: 256 x 256 x 48."""
     rng = np.random.default_rng(0)

@@ -122,7 +122,8 @@ def test_slicers_own_launcher_of_processes_reports_lines_and_the_end(slicer_app)
     told: list = []
     command = [sys.executable, "-S", "-E", "-c", "print('one')"]
     slicer.util.launchConsoleProcess(command, blocking=False, logCallback=told.append, completedCallback=told.append)
-    slicer_app.wait_until(lambda: told == ["one", 0])
+    slicer_app.wait_until(lambda: len(told) == 2)
+    assert told == ["one", 0]
 
 
 def test_sample_data_are_registered_at_start_up_and_checked(slicer_app, example, tmp_path: Path) -> None:
@@ -227,11 +228,12 @@ def test_reloading_gives_a_new_working_panel(slicer_app, example) -> None:
     assert after.parameters.steps == 4
 
 
-def test_the_modules_self_test_runs(slicer_app, example) -> None:
+def test_the_modules_self_test_runs_and_one_that_fails_is_an_error(slicer_app, example) -> None:
     import slicer
 
-    example()
-    slicer.selfTests["Example"]()
+    example(code=("steps, 10)", "steps, 11)"))
+    with pytest.raises(AssertionError, match="10 != 11"):
+        slicer.selfTests["Example"]()
 
 
 def test_afterwards_nothing_of_it_is_left(tmp_path: Path) -> None:

@@ -42,13 +42,14 @@ def test_a_study_as_it_is_made_has_no_leak(made_study):
 
 
 def test_no_word_of_the_arms_the_patients_or_the_seed_is_in_what_readers_get(made_study):
-    for path in made_study.reading.rglob("*"):
-        if path.is_file():
-            words = re.findall(rb"[A-Za-z0-9_]+", path.read_bytes() if path.suffix != ".nii" else path.read_bytes()[:352])
-            # Two letters turn up in binary headers by chance.
-            told = {b"noisy", b"ours", b"reference"} | ({b"S0", b"P0", b"seed"} if path.suffix == ".json" else set())
-            assert told.isdisjoint(words), path.name
-            assert not any(word in path.name for word in (*ARMS, "S0"))
+    files = [path for path in made_study.reading.rglob("*") if path.is_file()]
+    assert {".json", ".nii"} <= {path.suffix for path in files}
+    for path in files:
+        words = re.findall(rb"[A-Za-z0-9_]+", path.read_bytes() if path.suffix != ".nii" else path.read_bytes()[:352])
+        # Two letters turn up in binary headers by chance.
+        told = {b"noisy", b"ours", b"reference"} | ({b"S0", b"P0", b"seed"} if path.suffix == ".json" else set())
+        assert told.isdisjoint(words), path.name
+        assert not any(word in path.name for word in (*ARMS, "S0"))
 
 
 def test_all_arms_of_a_case_have_one_header_size_window_and_date(made_study):

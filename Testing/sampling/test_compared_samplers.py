@@ -93,6 +93,7 @@ def test_the_result_is_decided_by_the_seed_and_hangs_on_no_graph(name, denoiser,
 def test_no_step_hands_its_graph_on_to_the_next(name, denoiser, measured, schedule):
     """Only DPS differentiates the denoiser, and only from its own step's state on."""
     run(name, denoiser, measured, schedule)
+    assert len(denoiser.given) > 1
     for state, _, _ in denoiser.given:
         assert state.is_leaf and state.requires_grad == (name in ("dps", "blind-dps"))
 
@@ -162,7 +163,7 @@ def test_guidance_brings_the_degraded_result_nearer_to_the_measurement(world):
 
 def test_an_unconditional_prior_never_sees_the_measurement(denoiser, measured, schedule):
     run("dps", denoiser, measured, schedule, conditional=False)
-    assert all(seen is None for _, seen, _ in denoiser.given)
+    assert denoiser.given and all(seen is None for _, seen, _ in denoiser.given)
 
 
 def test_the_first_step_is_taken_without_dividing_by_the_missing_signal(measured, schedule):

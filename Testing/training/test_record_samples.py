@@ -45,6 +45,7 @@ def test_intensities_are_those_of_the_record_in_network_units(real: RecordStore)
     # Crops as large as the image are its slices, turned and mirrored.
     batch = RecordSampler([real], SIZE, seed=0).batch(0, 12)
     possible = [np.sort(2 * one.clean[z].ravel() / SCALE - 1) for one in real for z in range(5)]
+    assert len(batch.clean) == 12
     for clean in batch.clean:
         values = np.sort(clean.numpy().ravel())
         assert min(np.abs(values - other).max() for other in possible) < 1e-5

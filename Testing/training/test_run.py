@@ -144,20 +144,20 @@ PROGRAM = """
 import sys
 sys.path.insert(0, {folder!r})
 from pathlib import Path
-from test_run import RECIPE, quick, train
+from test_run import KILLED, quick, train
 from training_cases import tiny_networks
-from dataclasses import replace
 from MRIDenoiseLib.training import loop
 loop.CHECKPOINT_SECONDS, loop.LOG_EVERY = {every}, 3
-recipe = RECIPE.with_steps({steps})
+recipe = KILLED
 train(recipe, tiny_networks(), quick, Path(sys.argv[1]), progress=lambda stage, step, part, loss: print(stage.network, step, flush=True))
 """
-STEPS = 24
+STEPS = 12
+KILLED = replace(RECIPE, stages=(RESTORATION, DENOISER)).with_steps(STEPS)
 
 
 def start(run: Path, every: float) -> subprocess.Popen[str]:
     """Training in a process of its own that says each step and writes a checkpoint every so many seconds."""
-    program = PROGRAM.format(folder=str(Path(__file__).parent), every=every, steps=STEPS)
+    program = PROGRAM.format(folder=str(Path(__file__).parent), every=every)
     return subprocess.Popen([sys.executable, "-c", program, str(run)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
@@ -165,7 +165,7 @@ def start(run: Path, every: float) -> subprocess.Popen[str]:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL to send")
 def test_killed_at_any_moment_and_started_again_it_comes_to_the_same_weights_and_logs(tmp_path, monkeypatch):
     monkeypatch.setattr("MRIDenoiseLib.training.loop.LOG_EVERY", 3)
-    recipe = RECIPE.with_steps(STEPS)
+    recipe = KILLED
     whole = train(recipe, tiny_networks(), quick, tmp_path / "whole")
     rng = random.Random(0)
     killed = 0

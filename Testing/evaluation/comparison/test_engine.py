@@ -11,7 +11,8 @@ from MRIDenoiseLib.errors import Paused, SettingsError
 from MRIDenoiseLib.evaluation.comparison.cells import run_cell
 from MRIDenoiseLib.evaluation.comparison.engine import run_cells
 
-WORKER = "distributed.nanny"
+# Each of these starts a cluster of two processes at work.
+pytestmark = pytest.mark.alone
 
 
 @pytest.fixture
@@ -55,6 +56,7 @@ def test_a_cluster_that_runs_already_gives_the_same_results(cells):
     few = cells[:4]
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         there = dict((cell.name, outcome) for cell, outcome in run_cells(few, jobs=1, scheduler=cluster.scheduler_address))
+    assert len(there) == len(few) == 4
     for cell in few:
         here = run_cell(cell)
         assert there[cell.name].figures == pytest.approx(here.figures, nan_ok=True) and not here.error

@@ -75,8 +75,8 @@ def test_the_tools_of_users_take_noise_out(scene, name):
 
     method = METHODS[name]
     # The tiny model measures a noise of its own; a method that is told it must find a fitting strength among its settings.
-    best = max(quality(method.run(task, setting)) for setting in method.settings)
-    assert best > quality(noisy) + (1.0 if not method.measures_noise else 0.1)
+    wanted = quality(noisy) + (1.0 if not method.measures_noise else 0.1)
+    assert any(quality(method.run(task, setting)) > wanted for setting in method.settings)
 
 
 def test_filters_see_neighbours_and_change_no_far_air(scene):
