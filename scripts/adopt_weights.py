@@ -2,10 +2,10 @@
 
     python scripts/adopt_weights.py NEW_MODEL --data DIR --work DIR [--only methods,lesions] [--so-far]
 
-Every measurement of the card is run on the new model and kept in ``--work``, so that the command may be stopped and goes on where
+Every measurement of the card is run on the new model and kept in ``--work``, so that the command may be stopped and resumes where
 it was; what was measured on these very weights is not measured again. Then the model takes the place of the bundled one, with these
 measurements whole as its evidence and their headlines in its card; README's tables and those of docs are filled in from the evidence,
-README's pictures are drawn anew, and so are the values that the tests hold the program's results to (``golden.py``). The whole takes
+README's pictures are drawn again, and so are the values that the tests hold the program's results to (``golden.py``). The whole takes
 hours on two cores.
 With ``--only`` other measurements are left out rather than kept from older weights. ``--so-far`` takes of the comparison the images
 that are finished. Afterwards: ``python scripts/test.py --data DIR``, and look at the pictures.

@@ -1,4 +1,4 @@
-"""Begins, or goes on with, a packed training: python begin_training.py RUN [--minutes M] [--out MODEL]
+"""Starts or resumes a packed training: python begin_training.py RUN [--minutes M] [--out MODEL]
 
 It lies beside the portions that pack_training.py made and needs nothing but Python: it joins and checks them, installs the wheels
 among them into a folder of its own, and trains.
@@ -40,7 +40,7 @@ def main() -> int:
     for name in ("minutes", "steps", "out"):
         value = getattr(given, name)
         words += [] if value is None else [f"--{name}", str(value)]
-    # A run that was begun keeps what it started from.
+    # A run that was started keeps what it started from.
     if (UNPACKED / "model").is_dir() and not (given.run / "run.json").is_file():
         words += ["--from-bundle", str(UNPACKED / "model")]
     program = "import sys; from MRIDenoiseLib.cli import main; sys.exit(main())"
@@ -57,10 +57,10 @@ def _is_unpacked() -> bool:
 
 def _unpack() -> None:
     """The portions joined, in a folder that only appears when it is whole."""
-    begun = HERE / "unpacking"
-    shutil.rmtree(begun, ignore_errors=True)
-    begun.mkdir()
-    archive = begun / "training.tar"
+    unpacking = HERE / "unpacking"
+    shutil.rmtree(unpacking, ignore_errors=True)
+    unpacking.mkdir()
+    archive = unpacking / "training.tar"
     with archive.open("wb") as joined:
         for portion in json.loads((HERE / LIST).read_text(encoding="utf-8")):
             path = HERE / portion["name"]
@@ -70,20 +70,20 @@ def _unpack() -> None:
             joined.write(content)
     with tarfile.open(archive) as tar:
         if hasattr(tarfile, "data_filter"):
-            tar.extractall(begun, filter="data")
+            tar.extractall(unpacking, filter="data")
         else:
-            tar.extractall(begun)
+            tar.extractall(unpacking)
     archive.unlink()
-    wheels = sorted(str(wheel) for wheel in (begun / "wheels").glob("*.whl"))
+    wheels = sorted(str(wheel) for wheel in (unpacking / "wheels").glob("*.whl"))
     if wheels:
-        target = ["--target", str(begun / "libraries")]
+        target = ["--target", str(unpacking / "libraries")]
         done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", *target, *wheels])
         if done.returncode != 0:
             sys.exit("The wheels could not be installed; pip's message above says why.")
-    shutil.copy(HERE / LIST, begun)
+    shutil.copy(HERE / LIST, unpacking)
     if UNPACKED.is_dir():
         shutil.rmtree(UNPACKED)
-    begun.rename(UNPACKED)
+    unpacking.rename(UNPACKED)
 
 
 if __name__ == "__main__":

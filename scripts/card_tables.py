@@ -58,58 +58,58 @@ def filled(text: str, measured: Mapping[str, Any]) -> str:
     return BLOCK.sub(block, text)
 
 
-def methods(told: Mapping[str, Any]) -> str:
+def methods(numbers: Mapping[str, Any]) -> str:
     """The comparison: PSNR by noise, then how far the default is ahead of each method."""
-    names = _named(told)
+    names = _named(numbers)
     rows = []
-    for noise, scores in told["psnr_foreground"].items():
+    for noise, scores in numbers["psnr_foreground"].items():
         best = max((scores[name] for name in names if scores.get(name) is not None), default=None)
         rows.append([noise, *(_bold(scores.get(name), best) for name in names)])
-    return f"{markdown_table(['noise', *(SHORT[name] for name in names)], rows)}\n\n{ahead(told)}"
+    return f"{markdown_table(['noise', *(SHORT[name] for name in names)], rows)}\n\n{ahead(numbers)}"
 
 
-def ahead(told: Mapping[str, Any]) -> str:
+def ahead(numbers: Mapping[str, Any]) -> str:
     """How far the default is ahead of each method, with the images on which it is behind."""
-    differences = {(one["of"], one["figure"]): one for one in told["ahead"]}
+    differences = {(one["of"], one["figure"]): one for one in numbers["ahead"]}
     lines = [
         [
             SHORT[name],
             *(_interval(differences[name, figure], digits) for figure, digits in (("psnr_foreground", 2), ("ssim_foreground", 4))),
-            f"{len(told['lost'].get(name, []))} of {told['images']}",
+            f"{len(numbers['lost'].get(name, []))} of {numbers['images']}",
         ]
-        for name in _named(told)
+        for name in _named(numbers)
         if (name, "psnr_foreground") in differences
     ]
     return markdown_table(["the default is ahead of", "PSNR, dB (95 % interval)", "SSIM", "images lost"], lines)
 
 
-def native_noise(told: Mapping[str, Any]) -> str:
+def native_noise(numbers: Mapping[str, Any]) -> str:
     """Real scans as they are."""
     rows = []
-    for scan in told["scans"]:
+    for scan in numbers["scans"]:
         removed = scan["removed"]
         ours, bm4d = removed["denoised"], removed.get("BM4D")
         edges = f"{_number(ours['edge_ratio'])} ({_number(removed['equal blur']['edge_ratio'])})"
         rows.append([words(scan["scan"]), f"{1000 * scan['grain']['fine']:.0f}", _removed(ours), _removed(bm4d), edges])
     head = ["scan", "grain, per mille of P99.5", "removed, fine and coarse", "BM4D given the grain", "edge ratio (equal blur)"]
-    clean = ", ".join(f"{words(scan['scan'])} {1000 * scan['removed']['denoised']['change']:.1f}" for scan in told["clean"])
+    clean = ", ".join(f"{words(scan['scan'])} {1000 * scan['removed']['denoised']['change']:.1f}" for scan in numbers["clean"])
     return f"{markdown_table(head, rows)}\n\nClean scans are changed by (rms, per mille of P99.5): {clean}."
 
 
-def lesions(told: Mapping[str, Any]) -> str:
+def lesions(numbers: Mapping[str, Any]) -> str:
     """What is left of small lesions."""
     rows = []
-    for name, groups in told["summary"].items():
+    for name, groups in numbers["summary"].items():
         group = groups["all"]
         kept = [f"{100 * group[part]:.0f} %" for part in ("median", "fifth_percentile")]
         rows.append([name, *kept, str(group["missing"]), str(group["lost"])])
     return markdown_table(["image", "half keep", "nineteen of twenty keep", "keep under 50 %", "under 25 % (lost)"], rows)
 
 
-def noise_level(told: Mapping[str, Any]) -> str:
-    """Noise told over true noise, of rows that count."""
+def noise_level(numbers: Mapping[str, Any]) -> str:
+    """Noise level given over true noise, of rows that count."""
     by_kind: dict[str, dict[float, list[float]]] = {}
-    for row in told["rows"]:
+    for row in numbers["rows"]:
         if row["counts"]:
             by_kind.setdefault(row["kind"], {}).setdefault(row["strength"], []).append(row["ratio"])
     strengths = sorted({strength for kind in by_kind.values() for strength in kind})
@@ -117,33 +117,33 @@ def noise_level(told: Mapping[str, Any]) -> str:
     return markdown_table(["noise", *(f"{strength:g}" for strength in strengths)], rows)
 
 
-def posterior(told: Mapping[str, Any]) -> str:
+def posterior(numbers: Mapping[str, Any]) -> str:
     """Regression and the ways of the diffusion model, beside a denoiser that has learned nothing."""
     rows = []
-    ours, *_ = told["means"]
-    for model, ways in told["means"].items():
+    ours, *_ = numbers["means"]
+    for model, ways in numbers["means"].items():
         for way, means in ways.items():
             # Regression is the same whatever the denoiser has learned.
-            if model == ours or means != told["means"][ours][way]:
+            if model == ours or means != numbers["means"][ours][way]:
                 spread = _number(means["calibration"]) if way in SEEDED else "-"
                 rows.append([f"{way}, {model}", f"{means['psnr']:.2f}", _number(means["edges"], 3), spread])
     return markdown_table(["way", "PSNR, dB", "edge width, of the default's", "variance of samples / squared error"], rows)
 
 
-def through_plane(told: Mapping[str, Any]) -> str:
+def through_plane(numbers: Mapping[str, Any]) -> str:
     """Flicker between slices, means over volumes and noises, and what is left of thin bright structures in a projection."""
-    names = list(told["flicker"][0]["flicker"])
-    means = [f"{100 * mean(row['flicker'][name] for row in told['flicker']):.2f}" for name in names]
-    table = markdown_table(["flicker, per cent of what the anatomy changes", *names], [[f"mean of {len(told['flicker'])}", *means]])
+    names = list(numbers["flicker"][0]["flicker"])
+    means = [f"{100 * mean(row['flicker'][name] for row in numbers['flicker']):.2f}" for name in names]
+    table = markdown_table(["flicker, per cent of what the anatomy changes", *names], [[f"mean of {len(numbers['flicker'])}", *means]])
     kept = [
         f"{name} {100 * part:.0f} % (of the fine grain {100 * scan['fine'][name]:.0f} % removed)"
-        for scan in told["vessels"]
+        for scan in numbers["vessels"]
         for name, part in scan["kept"].items()
     ]
     return f"{table}\n\nContrast left of thin bright structures in a maximum-intensity projection: {', '.join(kept)}."
 
 
-def repeats(told: Mapping[str, Any]) -> str:
+def repeats(numbers: Mapping[str, Any]) -> str:
     """Single repeats against the mean of the others."""
     rows = [
         [
@@ -151,16 +151,16 @@ def repeats(told: Mapping[str, Any]) -> str:
             *(f"{found[which]['psnr']:.2f}" for which in ("noisy", "best_blur", "denoised")),
             f"{found['closer_than_noisy']} of {found['repeats']}",
         ]
-        for name, found in told["sets"].items()
+        for name, found in numbers["sets"].items()
     ]
     return markdown_table(["repeats", "noisy, dB", "best blur", "denoised", "closer than the noisy one"], rows)
 
 
-def tissues(told: Mapping[str, Any]) -> str:
+def tissues(numbers: Mapping[str, Any]) -> str:
     """Dice with the clean image's segmentation, means over the classes."""
     names = ("noisy", "best blur", "denoised")
-    rows = [[words(row["volume"]), *(f"{mean(row[name]):.3f}" for name in names)] for row in told["rows"]]
-    means = [f"**{mean(mean(row[name]) for row in told['rows']):.3f}**" for name in names]
+    rows = [[words(row["volume"]), *(f"{mean(row[name]):.3f}" for name in names)] for row in numbers["rows"]]
+    means = [f"**{mean(mean(row[name]) for row in numbers['rows']):.3f}**" for name in names]
     return markdown_table(["Dice", *names], [*rows, ["mean", *means]])
 
 
@@ -180,8 +180,8 @@ PART_OF = {"ahead": "methods"}
 """Name of a table -> name of the evidence, where that is another."""
 
 
-def _named(told: Mapping[str, Any]) -> list[str]:
-    return [name for name in SHORT if any(method["name"] == name for method in told["methods"])]
+def _named(numbers: Mapping[str, Any]) -> list[str]:
+    return [name for name in SHORT if any(method["name"] == name for method in numbers["methods"])]
 
 
 def _bold(value: float | None, best: float | None) -> str:

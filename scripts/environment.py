@@ -1,4 +1,4 @@
-"""Sets up ``.venv`` once, with nothing but Python's own library, and goes on inside it.
+"""Sets up ``.venv`` once, with nothing but Python's own library, and continues inside it.
 
 The lines before the version check, and the whole file's syntax, also work on Pythons too old for the rest, so that
 those get a sentence and not a syntax error.
@@ -65,7 +65,7 @@ def _runs(python: Path) -> bool:
 
 def _make(python: Path) -> None:
     if HOME.exists():
-        say(f"The environment in {HOME} does not work any more and is made anew.")
+        say(f"The environment in {HOME} does not work any more and is made again.")
         shutil.rmtree(HOME)
     say(f"Making a Python environment in {HOME} (once) ...")
     made = subprocess.run([sys.executable, "-m", "venv", str(HOME)])

@@ -5,7 +5,7 @@
     python scripts/golden.py --data DIR --compare FILE         # ... and after it, on the same machine: bit for bit
     python scripts/golden.py --data DIR --write                # where results were meant to change
 
-``adopt_weights.py`` writes the values anew. Without ``--data`` the cells of the comparison are left out.
+``adopt_weights.py`` writes new values. Without ``--data`` the cells of the comparison are left out.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def _copy_code(folder: Path) -> None:
     """The files of this checkout that git knows, as they are now."""
     listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z", *PARTS], capture_output=True, text=True)
     if listed.returncode != 0:
-        raise SettingsError(f"{ROOT} is no git checkout, and only that tells which files belong to the program")
+        raise SettingsError(f"{ROOT} is not a git checkout, and only that knows which files belong to the program")
     for name in listed.stdout.split("\0"):
         if name:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

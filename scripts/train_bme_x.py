@@ -3,7 +3,7 @@
     nice python scripts/train_bme_x.py --data DIR --cache runs/bme_x [--out FOLDER]
 
 The tissues to learn are those that the clean volumes are segmented into. The patients of the tables and the one kept for
-validation are never seen. It may be stopped at any time and goes on where it was; once all steps are done, --out gets the
+validation are never seen. It may be stopped at any time and resumes where it was; once all steps are done, --out gets the
 network with its card.
 """
 
