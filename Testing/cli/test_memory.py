@@ -18,7 +18,9 @@ from MRIDenoiseLib.cli import main
 from MRIDenoiseLib.evaluation.speed.usage import peak_memory
 peaks = {}
 for method in json.loads(sys.argv[1]):
-    assert main(["denoise", *sys.argv[2:], "--method", method, "--slices", "20:21", "--device", "cpu", "--overwrite"]) == 0
+    # Every step takes the memory of the one before.
+    few = ["--steps", "2"] if method in ("fidelity-guided", "ddim") else []
+    assert main(["denoise", *sys.argv[2:], *few, "--method", method, "--slices", "20:21", "--device", "cpu", "--overwrite"]) == 0
     peaks[method] = peak_memory()
 print(json.dumps(peaks))
 """
