@@ -1,4 +1,4 @@
-"""``mridenoise benchmark``: time, memory and operations, against the limits of this machine and beside what users have."""
+"""``mridenoise benchmark``: time, memory and operations, compared with the limits of this machine and with the programs users have."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from MRIDenoiseLib.cli.places import check_json
+from MRIDenoiseLib.cli.outputs import check_json
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import Cancelled, MRIDenoiseError, SettingsError
 from MRIDenoiseLib.methods import METHODS
@@ -88,8 +88,8 @@ def methods(
 ) -> None:
     """Time every method in every number format, for a slice and for a volume.
 
-    Every line is measured in a process of its own. The change in dB is that of the PSNR of two slices of the sample head, against the
-    first line of the method.
+    Every line is measured in a process of its own. The change in dB is that of the PSNR of two slices of the sample head, compared
+    with the first line of the method.
     """
     if bundle is not None and config is not None:
         raise SettingsError("--bundle and --config name two different models; leave one of them out")
@@ -193,7 +193,7 @@ class _Done:
 
 
 def _machine(device: str, precision: list[str] | None, batch: list[int] | None, threads: int) -> _Machine:
-    """What the options say, and for what they leave open what this machine does well."""
+    """The machine of the options; what they leave open is chosen to suit this machine."""
     from MRIDenoiseLib.evaluation.speed.machine import fast_bfloat16
     from MRIDenoiseLib.inference.backend import choose_precision
     from MRIDenoiseLib.inference.device import choose_device
@@ -237,10 +237,10 @@ def _measure(rows: list[Row], machine: _Machine, rounds: int, *, latency: bool) 
     with ProgressDisplay() as progress, StopRequest() as should_stop:
         progress(0.0, None, "Measuring the machine")
         limits = {name: limits_of(machine.device, choose_precision(name, machine.device), machine.threads) for name in machine.numbers}
-        told = facts(machine.device, machine.threads)
+        this_machine = facts(machine.device, machine.threads)
         found = run(rows, progress, should_stop, failed, rounds=rounds)
         waits = _waits(progress, should_stop, notes) if latency else []
-    return _Done(told, limits, found, waits, notes)
+    return _Done(this_machine, limits, found, waits, notes)
 
 
 def _waits(progress: Progress, should_stop: ShouldStop, notes: list[str]) -> list[Wait]:

@@ -41,7 +41,7 @@ def info(
     for key, value in {"hash": bundle.hash, **rows}.items():
         table.add_row(key.replace("_", " "), Text("\n".join(_lines(value))))
     console = Console()
-    # A file or another program is no narrow terminal.
+    # A file or another program is not a narrow terminal.
     console.width = console.width if whole or (console.is_terminal and console.width < SCREEN) else SCREEN
     console.print(table)
     for note in bundle.notes:
@@ -89,7 +89,7 @@ def build(
     unfinished: Annotated[bool, typer.Option("--unfinished", help="Also of a run that has something left to train.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model that is there.")] = False,
 ) -> None:
-    """Make a model of what a training run has come to, with a card that says what really happened, and check it."""
+    """Make a model from a training run, with a card that describes what really happened, and check it."""
     check_model_place(out, run, overwrite=overwrite)
     from MRIDenoiseLib.training.card import build_bundle
 
@@ -124,7 +124,7 @@ def _in_short(bundle: Bundle) -> dict[str, Any]:
     """The card on one screen: a line for each thing, or two."""
     card = bundle.card
     settings = ", ".join(f"{name} {value}" for name, value in bundle.default_settings.items())
-    told: dict[str, Any] = {
+    overview: dict[str, Any] = {
         "model": f"{card.get('name', 'without a name')}, {sum(card['parameters'].values()) / 1e6:.1f} million parameters",
         "for": card.get("intended_use") or "not said",
         "recommends": f"{bundle.default_method}{f' ({settings})' if settings else ''}",
@@ -132,7 +132,7 @@ def _in_short(bundle: Bundle) -> dict[str, Any]:
         "limits": "\n".join(card.get("limits", ())) or "none are said",
         **{name: headline["says"] for name, headline in card["measured"].items()},
     }
-    return told
+    return overview
 
 
 def _trained_on(bundle: Bundle) -> str:

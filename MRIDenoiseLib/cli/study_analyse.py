@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.places import check_json, refuse_places_that_collide
+from MRIDenoiseLib.cli.outputs import check_json, refuse_places_that_collide
 from MRIDenoiseLib.errors import OutputError, SettingsError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def analyse(
     refuse_places_that_collide(study, {"--out": out, "--json": json_file})
     for place in (out, json_file):
         if place is not None and (study / READING).resolve() in place.resolve().parents:
-            raise OutputError(f"{place} lies in the folder that the readers have, and it tells the arms; write it elsewhere")
+            raise OutputError(f"{place} lies in the folder that the readers have, and it reveals the arms; write it elsewhere")
     if out.suffix.lower() != ".html" or out.is_dir():
         raise OutputError(f"the report {out} must be a file that ends in .html")
     check_target(out, overwrite)
@@ -60,7 +60,7 @@ def analyse(
         console.print(Text(f"- {sentence}"))
     gaps = sum(one.missing for one in found.missing)
     if gaps:
-        console.print(Text(f"{gaps} images have no rating; the report says whose.", style="yellow"))
+        console.print(Text(f"{gaps} images have no rating; the report says which readers lack them.", style="yellow"))
     console.print(Text.assemble(("report:", "bold"), f" {out}"))
     console.print(Text(RESEARCH_USE_ONLY, style="bold"))
 

@@ -65,11 +65,11 @@ def train(
         float | None, typer.Option(help="Another time for a recipe that is given in minutes, such as compact-gpu.", rich_help_panel=PART)
     ] = None,
 ) -> None:
-    """Train the networks of a recipe. Ctrl-C saves the state; the same command goes on from there.
+    """Train the networks of a recipe. Ctrl-C saves the state; the same command resumes from there.
 
     With N GPUs, or on a processor with N cores: torchrun --no-python --nproc_per_node N mridenoise train ...
     """
-    # Set by torchrun, which runs this command once for every GPU or core; the first process speaks and writes for all.
+    # Set by torchrun, which runs this command once for every GPU or core; the first process prints and writes for all.
     process = int(os.environ.get("RANK", "0"))
     first = process == 0
     try:
@@ -90,14 +90,14 @@ def train(
     except ModuleNotFoundError as error:
         raise SettingsError(f"training needs {error.name}, which is not installed; install the extra 'train'") from error
     except Cancelled as error:
-        # Said here because something was written: the state to go on from.
+        # Printed here because something was written: the state to resume from.
         if first:
             print(f"mridenoise: {error}.", file=sys.stderr)
         raise typer.Exit(CANCELLED) from error
     except MRIDenoiseError as error:
         if first:
             raise
-        # What the options are to blame for every process finds, and the first one says it; a damaged pair only one may meet.
+        # Every process finds an error in the options, and the first one prints it; a damaged pair may be met by only one.
         if not isinstance(error, SettingsError):
             print(f"mridenoise, process {process}: {error}", file=sys.stderr)
         raise typer.Exit(error.exit_status) from error
@@ -119,13 +119,13 @@ def _plan(recipe: Path, steps: int | None, minutes: float | None) -> Recipe:
 
 
 def _start(plan: Recipe, run: Path, from_bundle: Path | None, text_encoder: str | None, revision: str | None) -> Start:
-    """What the options say, or what the run that is gone on with started from."""
+    """The start that the options name, or the one of the run that is resumed."""
     from transformers.utils import logging
 
     from MRIDenoiseLib.training.run_folder import kept_start
     from MRIDenoiseLib.training.start import begin_from_bundle, begin_with_tower
 
-    # It would draw bars of its own into ours.
+    # Its own progress bars would mix with ours.
     logging.disable_progress_bar()
     if from_bundle is not None and text_encoder is not None:
         raise SettingsError("--from-bundle brings a text encoder of its own; leave --text-encoder out")
@@ -210,4 +210,4 @@ class _StageProgress:
 
 
 def _silent(fraction: float, seconds_left: float | None, what: str) -> None:
-    """The progress of a process that does not speak."""
+    """The progress of a process that prints nothing."""
