@@ -1,4 +1,4 @@
-"""The page that tells what came of a preparation: one HTML file with everything in it, and nobody's name.
+"""The page with the results of a preparation: one HTML file with everything in it, and nobody's name.
 
 Pictures to judge an alignment by: noisy, clean laid on it, their difference, and the clean edges drawn over the noisy.
 """
