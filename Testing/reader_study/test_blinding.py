@@ -188,7 +188,7 @@ def test_a_planted_leak_is_found(plant, said, large_study, tmp_path):
 def test_a_reading_list_in_the_order_of_the_arms_is_found(order, large_study, tmp_path):
     study = StudyFolder(Path(shutil.copytree(large_study.root, tmp_path / "study")))
     sort_lists(study, order)
-    assert "the order of the cases tells the arm" in found(study)
+    assert "the order of the cases reveals the arm" in found(study)
 
 
 def test_side_by_side_panels_in_one_order_are_found(tmp_path):
@@ -205,7 +205,7 @@ def test_side_by_side_panels_in_one_order_are_found(tmp_path):
     }
     (study.reading / PLAN).unlink()
     write_plan(study.reading, replace(plan, lists=sort))
-    assert "the place of a panel tells the arm" in found(study)
+    assert "the place of a panel reveals the arm" in found(study)
 
 
 def test_two_keys_of_one_study_do_not_repeat_names(tmp_path, made_study):

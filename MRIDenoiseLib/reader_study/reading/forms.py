@@ -92,7 +92,7 @@ class Form:
     Args:
         kind: which of the forms it is.
         title: the heading over its fields.
-        groups: only cases of these groups are asked; empty for all.
+        groups: only for cases of these groups; empty for all.
         fields: the questions, in order.
     """
 
