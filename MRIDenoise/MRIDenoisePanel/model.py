@@ -1,4 +1,4 @@
-"""The section *Model*: which model, what its card says, and how to use it."""
+"""The section *Model*: which model, its card, and how to use it."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -137,8 +137,8 @@ class ModelSection:
 def _summary(card: Card | None) -> str:
     if card is None:
         return ""
-    organs = ", ".join(sorted(card.trained_on.get("organ", ()))) or _("not said")
-    contrasts = ", ".join(sorted(card.trained_on.get("contrast", ()))) or _("not said")
+    organs = ", ".join(sorted(card.trained_on.get("organ", ()))) or _("not stated")
+    contrasts = ", ".join(sorted(card.trained_on.get("contrast", ()))) or _("not stated")
     return _("Recommends {method}. Trained on: {organs} ({contrasts}).").format(
         method=card.default_method, organs=organs, contrasts=contrasts
     )
