@@ -113,10 +113,10 @@ class ModelSection:
         strength = self._ui.ownStrengthCheck.checked
         self._ui.strengthSlider.enabled = strength
         self._ui.strengthSlider.toolTip = _("The part of the noise found that is removed") if strength else _("The model chooses it")
-        none = _("{method} does not know this").format(method=self.method)
+        none = _("{method} has no such setting").format(method=self.method)
         for widget, known, tip in (
             (self._ui.sharpnessSlider, self._understands(SHARPNESS), _("From 0, most faithful, to 1, sharpest")),
-            (self._ui.stepsSpin, steps, _("Calls of the network; 0 leaves it to the model")),
+            (self._ui.stepsSpin, steps, _("Network calls; 0 uses the model's default")),
             (self._ui.ownFidelityCheck, fidelity, ""),
             (self._ui.fidelitySlider, fidelity and self._ui.ownFidelityCheck.checked, _("Weight of agreement with the measured image")),
         ):

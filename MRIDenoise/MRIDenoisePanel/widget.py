@@ -262,7 +262,7 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         why = self._whyNot()
         self.ui.denoiseButton.text = _("Cancel") if busy else _("Denoise")
         self.ui.denoiseButton.enabled = not (self.engine.cancelling or self.engine.lasting) if busy else not why
-        tip = _("Writing is not stopped half-way") if self.engine.lasting else ""
+        tip = _("Writing cannot be cancelled") if self.engine.lasting else ""
         self.ui.denoiseButton.toolTip = tip if busy else why or _("Denoise the whole volume, or the region")
         waiting = _("Wait until the present work is done, or cancel it") if busy else ""
         self._allow(self.ui.previewButton, waiting or why, _("Denoise only the slice shown, all of it, with its neighbours' help"))

@@ -35,7 +35,7 @@ Name = TypeVar("Name", bound=str)
 Size = Literal["compact", "paper", "tiny"]
 
 benchmark_app = typer.Typer(
-    help="Time the ways to denoise on this machine; other work on it makes the figures worthless. By itself it does what methods does.",
+    help="Time the ways to denoise on this machine; other work on it makes the figures worthless. Without a subcommand it runs methods.",
 )
 
 BundleOption = Annotated[Path | None, typer.Option(metavar="DIR", help="Another model than the bundled one.", rich_help_panel=WHAT)]
@@ -44,14 +44,15 @@ PrecisionOption = Annotated[
     list[str] | None,
     typer.Option(help="float32 or bfloat16; may be given more than once. By default both where the device has both.", rich_help_panel=HOW),
 ]
-BatchOption = Annotated[list[int] | None, typer.Option(min=1, help="Slices a call; may be given more than once.", rich_help_panel=HOW)]
+BatchOption = Annotated[list[int] | None, typer.Option(min=1, help="Slices per call; may be given more than once.", rich_help_panel=HOW)]
 CompileOption = Annotated[bool, typer.Option("--compile", help="Let torch compile the networks, which takes minutes.", rich_help_panel=HOW)]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="Of the processor.", rich_help_panel=HOW)]
 SizeOption = Annotated[int, typer.Option(min=32, help="Rows and columns of a slice.", rich_help_panel=HOW)]
 SlicesOption = Annotated[int, typer.Option(min=1, help="Of the volume.", rich_help_panel=HOW)]
 RepeatsOption = Annotated[int, typer.Option(min=1, help="How often a call is timed after the first.", rich_help_panel=HOW)]
 RoundsOption = Annotated[
-    int, typer.Option(min=1, help="How often to go through all lines: spreads what slows the machine for a while.", rich_help_panel=HOW)
+    int,
+    typer.Option(min=1, help="How often to go through all lines, to spread out temporary slowdowns of the machine.", rich_help_panel=HOW),
 ]
 ReportOption = Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="Also write every figure.", rich_help_panel=OUTPUT)]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is already there.", rich_help_panel=OUTPUT)]

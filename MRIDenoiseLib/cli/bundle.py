@@ -16,7 +16,7 @@ from MRIDenoiseLib.errors import OutputError
 if TYPE_CHECKING:
     from MRIDenoiseLib.models.bundle.bundle import Bundle
 
-bundle_app = typer.Typer(help="Make a model of a training run, look at one, and check it.", no_args_is_help=True)
+bundle_app = typer.Typer(help="Make a model from a training run, show one, and check one.", no_args_is_help=True)
 
 Folder = Annotated[Path | None, typer.Argument(metavar="[DIR]", help="The model's folder; by default the bundled one.")]
 
@@ -81,12 +81,12 @@ def build(
     out: Annotated[Path, typer.Argument(help="The model's folder.")],
     measured: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE.json", help="Numbers measured on these very weights, for the card; may be given several times."),
+        typer.Option(metavar="FILE.json", help="Numbers measured with these weights, for the card; may be given several times."),
     ] = None,
     note: Annotated[
-        list[str] | None, typer.Option(help="What else the card should say about the training; may be given several times.")
+        list[str] | None, typer.Option(help="A further remark on the training for the card; may be given several times.")
     ] = None,
-    unfinished: Annotated[bool, typer.Option("--unfinished", help="Also of a run that has something left to train.")] = False,
+    unfinished: Annotated[bool, typer.Option("--unfinished", help="Accept a run whose training is not finished.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model that is there.")] = False,
 ) -> None:
     """Make a model from a training run, with a card that describes what really happened, and check it."""
@@ -110,7 +110,7 @@ def check_model_place(out: Path, run: Path, *, overwrite: bool) -> None:
 
     model, training = out.resolve(), run.resolve()
     if model == training or model in training.parents or training in model.parents:
-        raise OutputError(f"the model {out} and the training {run} need folders of their own, none inside the other")
+        raise OutputError(f"the model {out} and the training {run} need separate folders, neither inside the other")
     check_target(out, overwrite, is_bundle)
 
 

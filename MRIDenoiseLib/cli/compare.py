@@ -24,7 +24,7 @@ def compare(
         Path | None,
         typer.Option(envvar="MRIDENOISE_DATA", help="Folder with MANIFEST.csv, volumes/ and repeats/."),
     ] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Processes on this machine; by default one a processor.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes on this machine; by default one per processor.")] = None,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Of a running Dask cluster, for example tcp://node:8786.")
     ] = None,

@@ -34,10 +34,12 @@ NOISY = "noisy"
 def evaluate(
     images: Annotated[list[Path], typer.Argument(metavar="TEST...", help="Volumes to judge: DICOM, .nii, .nii.gz, .nrrd or .mha.")],
     reference: Annotated[Path, typer.Option(metavar="REF", help="What they are compared with.")],
-    noisy: Annotated[Path | None, typer.Option(metavar="NOISY", help="What they were made from; adds figures of the residual.")] = None,
+    noisy: Annotated[
+        Path | None, typer.Option(metavar="NOISY", help="The noisy image they were made from; adds figures of the residual.")
+    ] = None,
     simulated: Annotated[bool, typer.Option("--simulated", help="NOISY was made by adding noise to REF.")] = False,
     mask: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where; by default REF above 8 % of its P99.5 (--tissues: brain, body).")
+        Path | None, typer.Option(metavar="FILE", help="Where to measure; by default REF above 8 % of its P99.5 (--tissues: brain, body).")
     ] = None,
     lpips: Annotated[bool | None, typer.Option(help="By default where package and weights are installed.")] = None,
     tissues: Annotated[
@@ -48,7 +50,9 @@ def evaluate(
     contrast: Annotated[
         str | None, typer.Option(help="T1w, T2w, T2-FLAIR ...: decides which tissue is bright.", rich_help_panel=TISSUES)
     ] = None,
-    bias: Annotated[bool | None, typer.Option(help="Whether uneven brightness is taken out; it is.", rich_help_panel=TISSUES)] = None,
+    bias: Annotated[
+        bool | None, typer.Option(help="Whether uneven brightness is corrected; by default it is.", rich_help_panel=TISSUES)
+    ] = None,
     smoothness: Annotated[
         float | None, typer.Option(help="How much neighbours count (beta); by default 0.1.", rich_help_panel=TISSUES)
     ] = None,
@@ -151,7 +155,7 @@ def _on_grid(image: Volume, reference: Volume, name: str) -> np.ndarray:
     try:
         voxels = on_grid_of(image.voxels, image.ijk_to_ras, reference.ijk_to_ras, reference.voxels.shape)
     except InputError as error:
-        raise InputError(f"{name} and the reference lie on different grids; resample it on the reference's grid first") from error
+        raise InputError(f"{name} and the reference lie on different grids; resample it to the reference's grid first") from error
     return reference.stacked(voxels)
 
 

@@ -21,7 +21,7 @@ def own_noise(
     folder: Annotated[Path, typer.Argument(help="Clean volumes with a MANIFEST.csv, or a folder made by mridenoise prepare.")],
     bundle: Annotated[Path | None, typer.Option(metavar="DIR", help="The model that measures, instead of the bundled one.")] = None,
     write: Annotated[bool, typer.Option("--write", help="Write it into the manifest, or into a table next to the pairs.")] = False,
-    again: Annotated[bool, typer.Option("--again", help="Also measure what is known.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Measure again what is already known.")] = False,
 ) -> None:
     """Measure the noise that clean volumes have of their own, which training and comparisons must know.
 

@@ -33,7 +33,7 @@ Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The downloaded f
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")]
 Site = Annotated[str, typer.Option(help="A name for the hospital or data set; it keeps patients of two sites apart.")]
 External = Annotated[bool, typer.Option("--external", help="Keep the whole site out of training: it goes to the test split.")]
-TrainOnAll = Annotated[bool, typer.Option("--train-on-all", help="Train on every patient, where they are few; measure on others then.")]
+TrainOnAll = Annotated[bool, typer.Option("--train-on-all", help="Train on every patient, when there are few; then measure on others.")]
 Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="The same seed gives the same voxels.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a folder that an earlier run made.")]
 

@@ -31,7 +31,9 @@ def segment(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A volume: DICOM, .nii, .nii.gz, .nrrd or .mha.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The label map to write.")],
     classes: Annotated[int, typer.Option(help="2 to 6.", rich_help_panel=HOW)] = 3,
-    mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Where; by default brain or body.", rich_help_panel=HOW)] = None,
+    mask: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to segment; by default brain or body.", rich_help_panel=HOW)
+    ] = None,
     organ: Annotated[str | None, typer.Option(help="head, knee ...; a head's brain has tissues.", rich_help_panel=HOW)] = None,
     contrast: Annotated[
         str | None, typer.Option(help="T1w, T2w, T2-FLAIR ...: decides which tissue is bright.", rich_help_panel=HOW)
@@ -43,7 +45,7 @@ def segment(
     volume: VolumeOption = None,
     posteriors: Annotated[Path | None, typer.Option(metavar="FILE", help="Also the probabilities, 4-D.", rich_help_panel=OUTPUT)] = None,
     partial_volumes: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also the part of each voxel that is of each class, 4-D.", rich_help_panel=OUTPUT)
+        Path | None, typer.Option(metavar="FILE", help="Also write the fraction of each class in each voxel, 4-D.", rich_help_panel=OUTPUT)
     ] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Also settings and volumes.", rich_help_panel=OUTPUT)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are already there.", rich_help_panel=OUTPUT)] = False,

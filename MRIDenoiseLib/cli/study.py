@@ -20,7 +20,7 @@ from MRIDenoiseLib.errors import InputError, SettingsError
 if TYPE_CHECKING:
     from MRIDenoiseLib.reader_study.reading.reading import Presentation, ReadingStatus
 
-study_app = typer.Typer(help="Make a blinded reader study, read it, take out its ratings, and analyse them.", no_args_is_help=True)
+study_app = typer.Typer(help="Make a blinded reader study, read it, export its ratings, and analyse them.", no_args_is_help=True)
 
 Study = Annotated[Path, typer.Argument(metavar="STUDY", help="The study's folder.")]
 ReadingFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The study's folder, or the reading folder in it.")]
@@ -83,7 +83,7 @@ def rate(
         list[str] | None, typer.Argument(metavar="[FIELD=VALUE]...", help="Answers to the next case, such as image_quality=3.")
     ] = None,
     script: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A .csv or .json file with answers; all that is open is read by it.")
+        Path | None, typer.Option(metavar="FILE", help="A .csv or .json file with answers; it answers all open cases.")
     ] = None,
     seconds: Annotated[float | None, typer.Option(min=0.0, help="Time spent on each case.")] = None,
 ) -> None:

@@ -76,10 +76,10 @@ def power(
     margin: Annotated[float, typer.Option(help="Difference in points that does not matter.", rich_help_panel=DESIGN)] = 0.25,
     agreement: Annotated[float, typer.Option(help="ICC of one reader, before rounding to points.", rich_help_panel=READERS)] = 0.75,
     of_subject: Annotated[
-        float, typer.Option(help="Part of what is perceived that is the patient's in every arm.", rich_help_panel=READERS)
+        float, typer.Option(help="Share of the perceived score that depends on the patient, in every arm.", rich_help_panel=READERS)
     ] = 0.5,
-    strictness: Annotated[float, typer.Option(help="Part that is the reader's own.", rich_help_panel=READERS)] = 0.05,
-    spread: Annotated[float, typer.Option(help="Standard deviation of what is perceived, in points.", rich_help_panel=READERS)] = 0.8,
+    strictness: Annotated[float, typer.Option(help="Share that depends on the reader.", rich_help_panel=READERS)] = 0.05,
+    spread: Annotated[float, typer.Option(help="Standard deviation of the perceived score, in points.", rich_help_panel=READERS)] = 0.8,
     lowest: Annotated[int, typer.Option(help="Lowest point of the scale.", rich_help_panel=READERS)] = 1,
     highest: Annotated[int, typer.Option(help="Highest point.", rich_help_panel=READERS)] = 4,
     simulations: Annotated[int, typer.Option(help="Studies simulated for each number of subjects.")] = 500,

@@ -47,7 +47,7 @@ def train(
             help="Clean volumes with a MANIFEST.csv, or a folder made by mridenoise prepare; may be given several times.",
         ),
     ],
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write it here, and check it.", rich_help_panel=OUTPUT)] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write the model here, and check it.", rich_help_panel=OUTPUT)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the one that is there.", rich_help_panel=OUTPUT)] = False,
     from_bundle: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The networks of this model, to fine-tune them.", rich_help_panel=START)
@@ -62,7 +62,7 @@ def train(
     stage: Annotated[Network | None, typer.Option(help=WHICH, rich_help_panel=PART)] = None,
     steps: Annotated[int | None, typer.Option(help="Another number of steps for every network.", rich_help_panel=PART)] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Another time for a recipe that is given in minutes, such as compact-gpu.", rich_help_panel=PART)
+        float | None, typer.Option(help="Another training time, for a recipe given in minutes, such as compact-gpu.", rich_help_panel=PART)
     ] = None,
 ) -> None:
     """Train the networks of a recipe. Ctrl-C saves the state; the same command resumes from there.
@@ -128,7 +128,7 @@ def _start(plan: Recipe, run: Path, from_bundle: Path | None, text_encoder: str 
     # Its own progress bars would mix with ours.
     logging.disable_progress_bar()
     if from_bundle is not None and text_encoder is not None:
-        raise SettingsError("--from-bundle brings a text encoder of its own; leave --text-encoder out")
+        raise SettingsError("--from-bundle brings its own text encoder; leave --text-encoder out")
     if revision is not None and text_encoder is None:
         raise SettingsError("--revision belongs to --text-encoder")
     if from_bundle is not None:

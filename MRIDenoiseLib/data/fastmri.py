@@ -144,7 +144,7 @@ class Noise:
         if self.level not in (0, 2):
             raise SettingsError(f"--level is 0 or 2, not {self.level}")
         if self.level == 0 and self.acceleration is not None:
-            raise SettingsError("--level 0 adds plain Rician noise and knows no acceleration; leave one of the two out")
+            raise SettingsError("--level 0 adds plain Rician noise and has no acceleration; leave one of the two out")
         self.of(0)
 
     def of(self, number: int) -> Simulation:

@@ -146,9 +146,7 @@ def manifest_row(path: Path, columns: dict[str, str]) -> ManifestRow:
     words = {name: columns[name] for name in ManifestRow.__dataclass_fields__ if name not in ("own_noise", "interpolated")}
     own, times = (_number(path, columns, name) for name in ("own_noise", "interpolated"))
     if times is not None and times < 1:
-        raise InputError(
-            f"{path} says interpolated '{columns['interpolated']}' of {columns['file']}; a matrix is made 1 time finer or more"
-        )
+        raise InputError(f"{path} says interpolated '{columns['interpolated']}' of {columns['file']}; it is a factor of 1 or more")
     return ManifestRow(**words, own_noise=own, interpolated=times or 1.0)
 
 

@@ -37,7 +37,7 @@ def refuse_copies(repeats: Iterable[np.ndarray]) -> None:
     for repeat in repeats:
         digest = hashlib.sha256(np.ascontiguousarray(repeat).data).digest()
         if digest in seen:
-            raise InputError("two of its repeats are the same image, which would be its own reference; take the copy away")
+            raise InputError("two of its repeats are the same image, which would be its own reference; remove the copy")
         seen.add(digest)
 
 

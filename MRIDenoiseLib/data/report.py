@@ -180,7 +180,7 @@ def write_report(path: Path, summary: Summary) -> None:
         *_contents(summary),
         *_measured(summary.records),
         *_own_noise(summary.records),
-        *_pictures("The records that lie worst on each other", summary.accepted),
+        *_pictures("The records with the worst alignment", summary.accepted),
         *_pictures("Pairs given up", summary.refused),
     ]
     note = "The pictures show patients: keep this page where the images may be kept."

@@ -160,7 +160,7 @@ def open_data(
             if not any(_is_drawn(meta) for meta in store.metas):
                 raise InputError(
                     f"{folder} holds no prepared pair of the training split with a reference free of the noisy image; "
-                    "of few patients, prepare with --train-on-all"
+                    "with few patients, prepare with --train-on-all"
                 )
             stores.append(store)
         elif (folder / PACKED).is_file():

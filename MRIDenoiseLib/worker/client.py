@@ -254,7 +254,7 @@ class WorkerClient:
     def _handle(self, event: Event, process: WorkerProcess) -> None:
         if isinstance(event, Hello):
             if event.protocol != VERSION:
-                self._stop("The worker is of another version than the panel; install the extension again.")
+                self._stop("The worker and the panel have different versions; install the extension again.")
                 return
             process.add_member(event.pid)
             if self.state is State.STARTING:

@@ -35,7 +35,7 @@ SECONDS_BETWEEN_LOOKS = 1.0
 """At the owner, which may have been killed."""
 SECONDS_UNTIL_IDLE = 2.0
 """Without a job; what a later one may need is then prepared."""
-FOR_A_FAULT = "try again, and report it if it comes again"
+FOR_A_FAULT = "try again, and report it if it happens again"
 
 
 class Server:

@@ -127,7 +127,7 @@ REFUSALS = {
     "prepared pairs that are not there": (["RECORDS", "RUN", "--data", "DATA"], "name their folder with --data"),
     "a file for a run": (["RECIPE", "RECIPE", "--data", "DATA"], "is a file"),
     "a run with other files": (["RECIPE", "DATA", "--data", "DATA"], "other files"),
-    "a model inside the run": (["RECIPE", "RUN", "--data", "DATA", "--out", "RUN/model"], "folders of their own"),
+    "a model inside the run": (["RECIPE", "RUN", "--data", "DATA", "--out", "RUN/model"], "separate folders"),
     "a model that is there": (["RECIPE", "RUN", "--data", "DATA", "--out", "BUNDLE"], "exists already"),
     "somebody's files": (["RECIPE", "RUN", "--data", "DATA", "--out", "DATA", "--overwrite"], "not an earlier result"),
     "no model to start from": (["RECIPE", "RUN", "--data", "DATA", "--from-bundle", "EMPTY"], "card.json is missing"),

@@ -232,7 +232,7 @@ def _dicom_among(paths: Iterable[Path], refuse: _Refuse) -> list[Path]:
     kinds = {(path.parent, _kind_of_name(path)) for path in dicom}
     for path in others:
         if (path.parent, _kind_of_name(path)) in kinds:
-            complaint = "lies among DICOM files but is not one (cut short or damaged); copy it again or take it away"
+            complaint = "lies among DICOM files but is not one (cut short or damaged); copy it again or remove it"
             refuse(path, InputError(f"{path.name} {complaint}"))
     return dicom
 

@@ -195,7 +195,7 @@ def form_of(values: Any, panels: int = 1) -> Form:
     if kind == "preference" and panels < 2:
         raise SettingsError("a form of the kind preference needs presentation: side-by-side")
     if kind != "preference" and panels > 1:
-        raise SettingsError(f"side by side only the kind preference can be asked, not {kind}: it would be unclear which image is meant")
+        raise SettingsError(f"side by side only the kind preference is possible, not {kind}: it would be unclear which image is meant")
     fields = _FIELDS[kind](wish) if kind != "preference" else _preference(wish, panels)
     title = wish.title or (wish.field or kind).replace("_", " ").capitalize()
     return Form(kind, title, wish.groups, tuple(fields))

@@ -95,7 +95,7 @@ def _strange_entries(reading: Path, plan: ReadingPlan) -> list[Leak]:
     lists = {reader: sessions for reader, sessions in asdict(plan)["lists"].items() if reader != CONSENSUS}
     expected = {"format": FORMAT, **asdict(plan), "lists": lists}
     found = json.loads((reading / PLAN).read_text(encoding="utf-8"))
-    return [] if found == json.loads(json.dumps(expected)) else [Leak(PLAN, "holds entries that do not belong into a plan")]
+    return [] if found == json.loads(json.dumps(expected)) else [Leak(PLAN, "holds entries that do not belong in a plan")]
 
 
 def _orders(plan: ReadingPlan, key: Key) -> list[Leak]:
@@ -186,7 +186,7 @@ def _header(found: bytes) -> list[str]:
         faults.append("holds more than its voxels")
     texts = [found[start:end].rstrip(b"\0") for start, end in ((4, 38), (228, 252), (328, 344))]
     if found[148:228].rstrip(b"\0").decode("latin-1") != NOTE.note or any(texts):
-        faults.append("its header holds a text of its own")
+        faults.append("its header holds additional text")
     return faults
 
 

@@ -143,7 +143,7 @@ def blind(arms: Mapping[str, Volume], case: str, percentiles: tuple[float, float
             placed[arm] = on_grid_of(volume.voxels, volume.ijk_to_ras, grid.ijk_to_ras, grid.voxels.shape)
         except InputError as error:
             raise InputError(
-                f"{case}: the arm '{arm}' does not lie on the voxel grid of '{first}', so a reader would know one from the other; "
+                f"{case}: the arm '{arm}' does not lie on the voxel grid of '{first}', so a reader could distinguish them; "
                 "resample them to one grid first"
             ) from error
     gains = _gains(placed, case, match=match)
@@ -175,7 +175,7 @@ def _gains(arms: Mapping[str, np.ndarray], case: str, *, match: bool) -> dict[st
         return {arm: middle / value for arm, value in bright.items()}
     if ratio > UNEQUAL:
         raise InputError(
-            f"{case}: the arm '{brightest}' is {ratio:.2f} times as bright as '{darkest}', so a reader would know one from the other; "
+            f"{case}: the arm '{brightest}' is {ratio:.2f} times as bright as '{darkest}', so a reader could distinguish them; "
             "bring them to one scale, or set brightness: matched"
         )
     return dict.fromkeys(arms, 1.0)

@@ -254,7 +254,7 @@ def _check(study: StudyConfiguration) -> None:
     kinds = {one.name: one.kind for form in study.forms for one in form.fields}
     for name in study.consensus:
         if kinds[name] != "choice":
-            raise SettingsError(f"consensus is found on scales, and '{name}' is none")
+            raise SettingsError(f"consensus is found on scales, and '{name}' is not a scale")
 
 
 def _forms(entries: Any, panels: int) -> tuple[Form, ...]:

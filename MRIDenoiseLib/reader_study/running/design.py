@@ -89,7 +89,7 @@ def reading_lists(design: Design) -> Lists:
             if drawn not in lists.values():
                 break
         else:
-            raise SettingsError(f"{len(design.readers)} readers cannot each have an order of their own: there are too few cases")
+            raise SettingsError(f"{len(design.readers)} readers cannot each have a different order: there are too few cases")
         lists[reader] = drawn
     return lists
 
