@@ -9,7 +9,7 @@ from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleTest
 
 _HERE = Path(__file__).resolve().parent
-# The library lies beside this file in the installed extension, and one folder up in a checkout.
+# The library is next to this file in the installed extension, and one folder up in a checkout.
 for _place in (_HERE, _HERE.parent):
     if (_place / "MRIDenoiseLib" / "__init__.py").is_file() and str(_place) not in sys.path:
         sys.path.insert(0, str(_place))

@@ -1,4 +1,4 @@
-"""MRI Denoise: a regression network, told what was scanned and how strong the noise is, makes fast, noisy MR volumes easier to read.
+"""MRI Denoise: a regression network, given what was scanned and how strong the noise is, makes fast, noisy MR volumes easier to read.
 
 Three lines denoise a volume:
 

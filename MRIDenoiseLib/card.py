@@ -1,4 +1,4 @@
-"""What a model says of itself: where the one that comes with the program lies, and its card, read without loading the model."""
+"""The card of a model, read without loading the model; also the path of the model that comes with the program."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ def card_of(folder: Path) -> Card:
 
 
 def trained_on(card: Mapping[str, Any]) -> dict[str, frozenset[str]]:
-    """``organ`` and ``contrast`` -> the values the training data had, as the card says.
+    """``organ`` and ``contrast`` -> the values the training data had, according to the card.
 
     A card of the first format lists the data one by one under ``training`` instead.
     """
-    told = card.get("trained_on")
-    if isinstance(told, dict):
-        lists = {name: told.get(name) for name in ("organ", "contrast")}
+    listed = card.get("trained_on")
+    if isinstance(listed, dict):
+        lists = {name: listed.get(name) for name in ("organ", "contrast")}
         return {name: frozenset(map(str, values)) if isinstance(values, list) else frozenset() for name, values in lists.items()}
     training = card.get("training")
     data = training.get("data") if isinstance(training, dict) else None

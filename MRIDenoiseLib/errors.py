@@ -12,7 +12,7 @@ FAULT = 1
 WRONG_INPUT = 2
 CANCELLED = 130
 
-# The machine says no, and the user can do something about it.
+# The machine refuses, and the user can do something about it.
 _REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG}
 
 
@@ -31,7 +31,7 @@ class AmbiguousInputError(InputError):
 
 
 class OutputError(MRIDenoiseError):
-    """The result cannot be written where the user asked for it."""
+    """The result cannot be written where the user requested it."""
 
 
 class BundleError(MRIDenoiseError):
@@ -43,17 +43,17 @@ class SettingsError(MRIDenoiseError):
 
 
 class Cancelled(MRIDenoiseError):
-    """The user asked to stop. Exit status 130."""
+    """The user requested a stop. Exit status 130."""
 
     exit_status = CANCELLED
 
 
 class Paused(Cancelled):
-    """The user asked to stop, what is done is kept, and the same command resumes it; the sentence says so."""
+    """The user requested a stop, what is done is kept, and the same command resumes it; the sentence says so."""
 
 
 def explain(error: BaseException, for_a_fault: str) -> tuple[int, str]:
-    """The exit status that an error stands for, and the sentence for the user (one line, never empty).
+    """The exit status of an error, and the sentence for the user (one line, never empty).
 
     Args:
         error: what was caught.

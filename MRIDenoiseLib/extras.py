@@ -1,4 +1,4 @@
-"""Libraries that only comparisons and pictures need, brought in when asked for."""
+"""Libraries that only comparisons and pictures need, imported when they are needed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The catalogue of methods: what a user may choose, which networks it needs, and its options with their ranges.
 
 Settings, command line, panel, model cards, speed tables and comparisons all read it. A new method is a row here and a line in
-:data:`MRIDenoiseLib.sampling.SAMPLERS`, which says what function runs. Nothing here loads torch.
+:data:`MRIDenoiseLib.sampling.SAMPLERS`, which names the function that runs. Nothing here loads torch.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ T_MIN: dict[Mode, int] = {"tuned": 200, "paper": 0}
 """Mode -> last timestep of its grid. Below about 200 the denoiser only hands back the image with the noise just added."""
 
 FIDELITY_OF_MODE: dict[Mode, float] = {"tuned": 0.05, "paper": 1.0}
-"""Mode -> weight of the likelihood's pull where nobody gives one."""
+"""Mode -> weight of the likelihood where none is given."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class Option:
     Args:
         name: a field of :class:`MRIDenoiseLib.inference.settings.Settings`, and the sampler's keyword.
         sentence: what it is, without a full stop.
-        wrong: what is said of a number out of range, up to ", not 7"; ``{method}`` stands for the method's name.
+        wrong: the message for a number out of range, up to ", not 7"; ``{method}`` stands for the method's name.
         least, most: the range of a number, both in it.
         never: ends of that range that are not in it.
-        choices: the values of an option that is no number.
-        default: where neither user nor model says a value.
+        choices: the values of an option that is not a number.
+        default: where neither user nor model gives a value.
         on_gpu: the same where a GPU does the work, if that is another.
-        follows: another option of the method, which decides what ``defaults`` and ``mosts`` say.
+        follows: another option of the method, which selects among ``defaults`` and ``mosts``.
         defaults: value of that one -> the default.
         mosts: value of that one -> the highest number.
     """
@@ -60,14 +60,14 @@ class Option:
 
     @property
     def range(self) -> str:
-        """The range in words; empty for an option that is no number."""
+        """The range in words; empty for an option that is not a number."""
         if self.choices:
             return ""
         least = f"above {self.least}" if self.least in self.never else f"{self.least}"
         return f"{least} or more" if self.most == math.inf else f"{least} to {self.most}"
 
     def check(self, value: Any, method: str = "") -> None:
-        """Raise if it is no value of this option.
+        """Raise if it is not a value of this option.
 
         Raises:
             SettingsError: out of range, or none of the choices.
@@ -99,10 +99,10 @@ class Method:
 
     Args:
         name: as users write it.
-        sentence: what it does, as it goes on after the name and a colon, without a full stop.
+        sentence: what it does, as it follows the name and a colon, without a full stop.
         needs: the networks that its sampler is called with, in that order, by the names of their folders.
         options: what a user may set.
-        rests_on: the method it begins with; what a model says of that one holds for it too.
+        rests_on: the method it starts with; a model's recommendations for that one hold for it too.
     """
 
     name: str
@@ -121,7 +121,7 @@ class Method:
         return "denoiser" in self.needs
 
     def presets(self, *, on_gpu: bool) -> dict[str, Any]:
-        """Option -> the value where nobody says one; None where that follows another option."""
+        """Option -> the value where none is given; None where that follows another option."""
         return {one.name: one.on_gpu if on_gpu and one.on_gpu is not None else one.default for one in self.options}
 
 
@@ -160,7 +160,7 @@ VIEWS = SAMPLES.of(
 REGRESSION = Method("regression", "the regression network's answer, in one call a view", ("restoration",), (VIEWS, STRENGTH))
 SHARPENED = Method(
     "sharpened",
-    "the same, sharpened by a flow as far as is wanted",
+    "the same, sharpened by a flow to a chosen degree",
     ("restoration", "flow"),
     (SHARPNESS.of(0.5), STEPS.of(2, "Network calls of the flow"), VIEWS, STRENGTH),
     rests_on=REGRESSION.name,
@@ -199,5 +199,5 @@ def _sentences(option: str) -> Iterator[str]:
         for one in row.options:
             if one.name == option:
                 understood.setdefault(f"{one.sentence}, {one.range}".removesuffix(", "), []).append(row.name)
-    for told, names in understood.items():
-        yield f"{told}." if len(names) == len(METHODS) else f"{told} ({', '.join(names)})."
+    for sentence, names in understood.items():
+        yield f"{sentence}." if len(names) == len(METHODS) else f"{sentence} ({', '.join(names)})."

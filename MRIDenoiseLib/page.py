@@ -1,4 +1,4 @@
-"""A report as one HTML file with everything in it: it can be moved, mailed and kept, and asks nothing of a network."""
+"""A report as one HTML file with everything in it: it can be moved, mailed and archived, and loads nothing over the internet."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def page(title: str, note: str, body: Iterable[str]) -> str:
 
     Args:
         title: over the page and in the browser's tab.
-        note: a sentence under it, beside the version and what the program is not for.
+        note: a sentence under it, with the version and the limits of use.
         body: pieces of HTML.
     """
     head = f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{escape(title)}</title><style>{_STYLE}</style></head>"
-    said = f"<p class='note'>MRIDenoiseLib {__version__}. {escape(RESEARCH_USE_ONLY)} {escape(note)}</p>"
-    return f"{head}<body><h1>{escape(title)}</h1>{said}\n" + "\n".join(body) + "\n</body></html>\n"
+    note_line = f"<p class='note'>MRIDenoiseLib {__version__}. {escape(RESEARCH_USE_ONLY)} {escape(note)}</p>"
+    return f"{head}<body><h1>{escape(title)}</h1>{note_line}\n" + "\n".join(body) + "\n</body></html>\n"
 
 
 def heading(text: str, level: int = 2) -> str:
@@ -51,7 +51,7 @@ def items(sentences: Iterable[str]) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], bold: Iterable[tuple[int, int]] = (), caption: str = "") -> str:
-    """A table; under a head, what looks like a number stands on the right.
+    """A table; under a head, what looks like a number is aligned right.
 
     Args:
         head: of the columns; nothing for a table without.

@@ -1,6 +1,6 @@
 """Progress with the time left, and a stop that is heard between any two network calls.
 
-A remaining time as a person says it.
+The remaining time in words.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ Progress = Callable[[float, float | None, str], None]
 """(fraction done 0 to 1, seconds left or None, what is being done)."""
 
 ShouldStop = Callable[[], bool]
-"""Whether the user has asked to stop."""
+"""Whether the user has requested a stop."""
 
 
 class Pace:
-    """Reports how far the work is and asks whether it should go on.
+    """Reports how far the work is and checks whether it should continue.
 
     Args:
         total: slices to denoise.
-        progress: told after every step.
-        should_stop: asked before every network call.
+        progress: called after every step.
+        should_stop: called before every network call.
     """
 
     def __init__(self, total: int, progress: Progress | None, should_stop: ShouldStop | None) -> None:
@@ -35,12 +35,12 @@ class Pace:
         self._furthest = 0.0
 
     def check(self) -> None:
-        """Raise :class:`Cancelled` when the user has asked to stop."""
+        """Raise :class:`Cancelled` when the user has requested a stop."""
         if self._should_stop and self._should_stop():
             raise Cancelled("cancelled; nothing was written")
 
     def stoppable(self, network: Callable[..., Any]) -> Callable[..., Any]:
-        """The same network, asking before every call whether to go on."""
+        """The same network, which checks before every call whether to continue."""
 
         def call(*arguments: Any) -> Any:
             self.check()
@@ -55,7 +55,7 @@ class Pace:
             self._progress(self._furthest, None, what)
 
     def start(self) -> None:
-        """The slices begin now: time left is reckoned from here."""
+        """The slices start now: the time left is estimated from here."""
         self._began = time.monotonic()
 
     def reached(self, slices: float, what: str = "Denoising") -> None:
@@ -70,7 +70,7 @@ class Pace:
 
 
 def time_left(seconds: float | None) -> str:
-    """``about 40 s left``, ``about 3 min left``, ``about 2 h 05 min left``; nothing where nobody can tell."""
+    """``about 40 s left``, ``about 3 min left``, ``about 2 h 05 min left``; nothing where it is not known."""
     return "" if seconds is None else f"about {duration(seconds)} left"
 
 

@@ -1,4 +1,4 @@
-"""What a denoising run gives: to whoever calls a model, and to whoever asks a worker to. Nothing here loads torch."""
+"""The result of a denoising run, for callers of a model and of a worker. Nothing here loads torch."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ class Result:
 
     @property
     def residual(self) -> Volume:
-        """Input minus output, signed, so stored as float32; zero where nothing was computed. Subtracted when asked for."""
+        """Input minus output, signed, so stored as float32; zero where nothing was computed. Subtracted when it is read."""
         return self.noisy.minus(self.volume)

@@ -17,9 +17,9 @@ class AcquisitionField:
     """One fact about how a volume was acquired, with where it was read and how sure that reading is.
 
     Args:
-        value: the normalised word or number, or None when nothing tells it.
+        value: the normalised word or number, or None when it is not known.
         source: where it was read, for example ``(0018,0015) BodyPartExamined = KNEE``, ``series name``, ``user``.
-        confidence: ``high`` for a standard attribute that says it, ``medium`` for an inference from physics or a
+        confidence: ``high`` for a standard attribute that states it, ``medium`` for an inference from physics or a
             vendor's attribute, ``low`` for a name or a default.
         seen_in_training: False when the value lies outside the controlled vocabulary the models were trained on.
     """
@@ -32,7 +32,7 @@ class AcquisitionField:
 
 @dataclass(frozen=True)
 class Acquisition:
-    """How a volume was acquired, as far as its headers, its name or its user tell.
+    """How a volume was acquired, as far as its headers, its name or its user state it.
 
     ``acceleration`` is T_full / T_fast, a plain ratio. ``parallel_imaging`` is the in-plane parallel reduction factor and
     is never multiplied into it. ``averages`` is NEX / NSA. ``field_strength`` is in tesla.

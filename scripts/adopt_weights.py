@@ -27,7 +27,7 @@ from card_tables import fill_pages
 from rich.console import Console
 
 from MRIDenoiseLib.card import bundled_model
-from MRIDenoiseLib.cli.edge import run
+from MRIDenoiseLib.cli.exit_status import run
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.claims import claim_module
 from MRIDenoiseLib.evaluation.claims.claim import Claim, chosen

@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from MRIDenoiseLib.cli.edge import run
+from MRIDenoiseLib.cli.exit_status import run
 from MRIDenoiseLib.errors import MRIDenoiseError, SettingsError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Testing" / "golden"))

@@ -12,7 +12,7 @@ import numpy as np
 import typer
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.cli.edge import run
+from MRIDenoiseLib.cli.exit_status import run
 from MRIDenoiseLib.simulation.simulate import Simulation, simulate_volume
 
 SOURCE = "volumes/head_T1w_ms12_study1.nii.gz"

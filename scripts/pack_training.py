@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 from begin_training import LIST
 
-from MRIDenoiseLib.cli.edge import run
+from MRIDenoiseLib.cli.exit_status import run
 from MRIDenoiseLib.data.packed import Packed, write_packed
 from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.training.data import open_data

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from MRIDenoiseLib import io
-from MRIDenoiseLib.cli.edge import run
+from MRIDenoiseLib.cli.exit_status import run
 from MRIDenoiseLib.data.manifest import ManifestRow, clean_volume, kept_out_subjects, measured_matrix, read_manifest, training_rows
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.claims.claim import given_options

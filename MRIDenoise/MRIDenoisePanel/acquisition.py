@@ -1,4 +1,4 @@
-"""Organ, contrast, vendor and acceleration: read from the headers, open to the user, and told with where they come from."""
+"""Organ, contrast, vendor and acceleration: read from the headers, editable by the user, and shown with their sources."""
 
 from collections.abc import Callable
 from typing import Any
@@ -39,37 +39,37 @@ class AcquisitionSection:
 
     @property
     def acquisition(self) -> Acquisition:
-        """What was read, with what the user said in its place.
+        """What was read, with the user's choices in its place.
 
         Raises:
-            SettingsError: the acceleration is no number from 1 to 16.
+            SettingsError: the acceleration is not a number from 1 to 16.
         """
-        return override(self._read, **self.said)
+        return override(self._read, **self.chosen)
 
     @property
-    def said(self) -> dict[str, Any]:
-        """What the user said, by the names of the fields; None where what was read holds.
+    def chosen(self) -> dict[str, Any]:
+        """The user's choices by the names of the fields; None where what was read holds.
 
         Raises:
-            SettingsError: the acceleration is no number.
+            SettingsError: the acceleration is not a number.
         """
-        said: dict[str, Any] = {name: getattr(self._choices(), name).strip() or None for name in FIELDS}
-        if said["acceleration"] is not None:
+        chosen: dict[str, Any] = {name: getattr(self._choices(), name).strip() or None for name in FIELDS}
+        if chosen["acceleration"] is not None:
             try:
-                said["acceleration"] = float(said["acceleration"].rstrip("x\u00d7 ").replace(",", "."))
+                chosen["acceleration"] = float(chosen["acceleration"].rstrip("x\u00d7 ").replace(",", "."))
             except ValueError as error:
                 raise SettingsError(_("The acceleration must be a number from 1 to 16.")) from error
-        return said
+        return chosen
 
     def read(self, acquisition: Acquisition) -> None:
-        """Another volume was chosen, of which this is known. What the user said of the last one does not hold for it."""
+        """Another volume was selected, of which this is known. The user's choices for the last one do not hold for it."""
         self._read = acquisition
         for name in FIELDS:
             setattr(self._choices(), name, "")
         self.show()
 
     def restore(self, acquisition: Acquisition) -> None:
-        """The scene was loaded: this is known of its volume, and what the user said is in the parameter node."""
+        """The scene was loaded: this is known of its volume, and the user's choices are in the parameter node."""
         self._read = acquisition
         self.show()
 

@@ -1,4 +1,4 @@
-"""What the panel's buttons ask of the logic, and how what comes of it is shown."""
+"""What the panel's buttons request from the logic, and how the results are shown."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -78,7 +78,7 @@ class Actions:
             reference=choices.referenceVolume,
             classes=choices.classes,
             wait=False,
-            **self._acquisition.said,
+            **self._acquisition.chosen,
         )
 
         def segmented() -> None:
@@ -109,20 +109,20 @@ class Actions:
 
     def _settings(self) -> dict[str, Any]:
         """The panel's choices as the logic takes them."""
-        return {"bundle": self._model.folder, "device": self._choices().device, **self._model.settings, **self._acquisition.said}
+        return {"bundle": self._model.folder, "device": self._choices().device, **self._model.settings, **self._acquisition.chosen}
 
     def _whenDone(self, run: Run, take: Callable[[], None]) -> None:
         run.whenDone(lambda _run: self._guarded(take))
 
     def _denoised(self, node: Any, made: Any) -> None:
         report = settings_of(made)
-        said = _("Done in {seconds:.0f} s; {noise}").format(seconds=report["seconds"], noise=_noiseOf(report))
+        sentence = _("Done in {seconds:.0f} s; {noise}").format(seconds=report["seconds"], noise=_noiseOf(report))
         if self._choices().inputVolume is node:
             self._choices().denoisedVolume, self._choices().residualVolume = made, residual_of(made)
             self._compare.enterSoon()
         else:
-            said = _("{name} is denoised, beside its source in the scene.").format(name=node.GetName()) + " " + said
-        self._say(" ".join([said, *report["warnings"]]))
+            sentence = _("{name} is denoised and placed next to its source in the scene.").format(name=node.GetName()) + " " + sentence
+        self._say(" ".join([sentence, *report["warnings"]]))
 
     def _previewed(self, node: Any, preview: Any, index: int) -> None:
         if self._choices().inputVolume is not node:
@@ -130,8 +130,8 @@ class Actions:
             return
         report = settings_of(preview)
         self._compare.enter(preview=preview, index=index)
-        said = _("Preview of slice {k}: the others are as they were; {noise}").format(k=index + 1, noise=_noiseOf(report))
-        self._say(" ".join([said, *report["warnings"]]))
+        sentence = _("Preview of slice {k}; the other slices are unchanged; {noise}").format(k=index + 1, noise=_noiseOf(report))
+        self._say(" ".join([sentence, *report["warnings"]]))
 
 
 def _noiseOf(report: dict[str, Any]) -> str:

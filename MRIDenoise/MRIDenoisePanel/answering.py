@@ -13,7 +13,7 @@ from MRIDenoiseLib.reader_study.reading.answers import Sheet
 from MRIDenoiseLib.reader_study.reading.forms import Choice, Field
 
 CURRENT = "background-color: palette(highlight); color: palette(highlighted-text)"
-"""Not bold: wider letters would move what stands below."""
+"""Not bold: wider letters would move everything below."""
 HINT = "color: #7A7A7A"
 LINES_OF_TEXT = 3
 BETWEEN_QUESTIONS = 10
@@ -40,7 +40,7 @@ class Wishes:
 class AnswerForm:
     """The questions of the case shown.
 
-    Scales of one question stand in a column. Questions in a row that share their answers, such as a list of findings, are lines
+    Scales of one question are shown in a column. Questions in a row that share their answers, such as a list of findings, are lines
     of one table, so that all of them are seen at once.
 
     Args:
@@ -52,7 +52,7 @@ class AnswerForm:
         self._column = qt.QVBoxLayout(place)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._wishes = wishes
-        self._asked: tuple[Any, ...] = ()
+        self._shown: tuple[Any, ...] = ()
         self._body: Any = None
         self._parts: list[Any] = []
 
@@ -64,10 +64,10 @@ class AnswerForm:
             opinions: question -> what the readers had answered, in a consensus session.
             regions: the circles in the image.
         """
-        asked = (sheet.fields, {name: tuple(said) for name, said in opinions.items()})
-        if asked != self._asked:
-            # Case after case asks the same: then only the answers change.
-            self._asked = asked
+        shown = (sheet.fields, {name: tuple(answers) for name, answers in opinions.items()})
+        if shown != self._shown:
+            # One case after another has the same questions: then only the answers change.
+            self._shown = shown
             self._build(sheet.fields, opinions)
         for part in self._parts:
             part.show(sheet, regions)
@@ -100,8 +100,8 @@ class AnswerForm:
                 self._parts.append(_Scale(column, together[0], self._wishes.answer))
             for field in together:
                 if opinions.get(field.name):
-                    said = _opinions(field, opinions[field.name])
-                    column.addWidget(_hint(f"{field.question}: {said}" if len(together) > 1 else said))
+                    answers = _opinions(field, opinions[field.name])
+                    column.addWidget(_hint(f"{field.question}: {answers}" if len(together) > 1 else answers))
         self._column.addWidget(self._body)
 
 
@@ -218,7 +218,7 @@ def _title(field: Field, key: str = "") -> Any:
 
 
 def _mark(title: Any, sheet: Sheet, field: Field) -> None:
-    """The question that keys answer stands out."""
+    """Highlight the question that keys answer."""
     style = CURRENT if sheet.current == field.name else ""
     if title.styleSheet != style:
         title.styleSheet = style
@@ -240,9 +240,9 @@ def _hint(text: str) -> Any:
     return label
 
 
-def _opinions(field: Field, said: Sequence[Any]) -> str:
+def _opinions(field: Field, given: Sequence[Any]) -> str:
     words = {choice.value: _answer(choice) for choice in field.choices}
-    return _("the readers answered {answers}").format(answers=", ".join(words.get(value, str(value)) for value in said))
+    return _("the readers answered {answers}").format(answers=", ".join(words.get(value, str(value)) for value in given))
 
 
 def _answer(choice: Choice) -> str:

@@ -54,12 +54,12 @@ class CompareSection:
         self._entering.start(0)
 
     def enter(self, layout: Layout = Layout.PAIR, preview: Any = None, index: int | None = None) -> None:
-        """Show an image beside the noisy one that it was made from, and what else the layout asks for.
+        """Show an image next to the noisy one that it was made from, and what else the layout needs.
 
         Args:
             layout: which views.
             preview: the image; the last result when not given.
-            index: of the slice to begin with; the one that the user is looking at when not given.
+            index: of the slice to start with; the one that the user is looking at when not given.
         """
         choices = self._choices()
         image = preview or choices.denoisedVolume

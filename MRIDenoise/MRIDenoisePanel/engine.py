@@ -13,10 +13,10 @@ MILLISECONDS_BETWEEN_POLLS = 40
 
 
 class Engine(Protocol):
-    """Does the logic's jobs, one at a time, while the window goes on.
+    """Does the logic's jobs, one at a time, while the user interface stays responsive.
 
     Attributes:
-        progress: of the job that is being done, as far as it has told any.
+        progress: of the current job, as far as it has reported any.
         onChange: called when a job starts, moves on or ends.
     """
 
@@ -29,7 +29,7 @@ class Engine(Protocol):
 
     @property
     def cancelling(self) -> bool:
-        """Whether the job has been told to stop."""
+        """Whether the job has been requested to stop."""
 
     @property
     def lasting(self) -> bool:
@@ -39,16 +39,16 @@ class Engine(Protocol):
         """Start a job.
 
         Args:
-            job: asks the client for it.
+            job: requests it from the client.
             done: gets the answer, which is ``Failed`` when there is no result.
-            lasting: the job is to end by itself: it needs nothing of the scene, and half of it is of no use.
+            lasting: the job must run to its end: it needs nothing from the scene, and half of it is of no use.
 
         Raises:
             WorkerError: a job is being done, or the worker cannot be started.
         """
 
     def cancel(self) -> None:
-        """Tell the job to stop; its answer comes within a second. One that is to end by itself goes on."""
+        """Request the job to stop; its answer comes within a second. A job that must run to its end continues."""
 
     def finish(self, seconds: float) -> None:
         """Wait for a job that is to end by itself, before everything goes."""
@@ -58,7 +58,7 @@ class Engine(Protocol):
 
 
 class WorkerEngine:
-    """An :class:`Engine` that asks the worker and hands its answer to whoever asked.
+    """An :class:`Engine` that sends jobs to the worker and passes each answer to the caller.
 
     Args:
         makeClient: gives a client that calls what it is given with every answer.
@@ -71,7 +71,7 @@ class WorkerEngine:
         self._done: Callable[[Answer], None] | None = None
         self._answer: Answer | None = None
         self._lasting = False
-        # Reading an answer takes its time; what is done with it gets a turn of its own, so that the window moves between.
+        # Reading an answer takes time; it is handled in a separate event, so that the user interface responds in between.
         self._delivery = qt.QTimer()
         self._delivery.setSingleShot(True)
         self._delivery.timeout.connect(self._deliver)
@@ -86,7 +86,7 @@ class WorkerEngine:
 
     @property
     def cancelling(self) -> bool:
-        """Whether the job has been told to stop."""
+        """Whether the job has been requested to stop."""
         return self._client.state is State.CANCELLING
 
     @property
@@ -105,7 +105,7 @@ class WorkerEngine:
         self.onChange()
 
     def cancel(self) -> None:
-        """Tell the job to stop; its answer comes within a second. One that is to end by itself goes on."""
+        """Request the job to stop; its answer comes within a second. A job that must run to its end continues."""
         if not self._lasting:
             self._client.cancel()
         self.onChange()
@@ -144,7 +144,7 @@ class WorkerEngine:
 
 
 def _nobody() -> None:
-    """Nobody wants to know."""
+    """Do nothing: the default where nobody listens."""
 
 
 def sentenceOf(text: str) -> str:

@@ -1,6 +1,6 @@
 """What the module does, for its panel, for Slicer's Python console and for other modules: denoise, preview, segment, export.
 
-The work is the worker's, in a process of its own; the scene gets what comes of it.
+The worker does the work in a separate process; the results go into the scene.
 """
 
 import shutil
@@ -31,7 +31,7 @@ from MRIDenoisePanel.segmented import DENOISED, NOISY, REFERENCE, Segmented, add
 from MRIDenoisePanel.setup import missingPackages
 
 SCANNED = ("organ", "contrast", "vendor", "acceleration")
-"""What may be said of a scan in the place of what its headers or its name tell."""
+"""What a caller may state about a scan in place of what its headers or its name state."""
 REQUIREMENTS = Path(__file__).resolve().parents[1] / "Resources" / "requirements.txt"
 
 
@@ -70,12 +70,12 @@ class MRIDenoiseLogic(ScriptedLoadableModuleLogic):
         wait: bool = True,
         **settings: Any,
     ) -> Any:
-        """Denoise a volume; what was taken away is put into the scene, too.
+        """Denoise a volume; the residual is put into the scene, too.
 
         Args:
             input: the noisy scalar volume node.
-            output: a scalar volume node for the result, which loses what it held; a new one beside the input when not given.
-            reference: a clean volume node of the same thing, which the panel then compares the result with. It changes nothing in it.
+            output: a scalar volume node for the result, whose content is replaced; a new one next to the input when not given.
+            reference: a clean volume node of the same anatomy, which the panel then compares the result with. It changes nothing in it.
             region: a markups ROI node; outside it the image stays as it is.
             bundle: folder of the model; the one that comes with the extension when not given.
             wait: see the class.
@@ -83,7 +83,7 @@ class MRIDenoiseLogic(ScriptedLoadableModuleLogic):
                 ``device``; and organ, contrast, vendor or acceleration, in the place of what was read.
 
         Returns:
-            The denoised volume node; its node reference ``MRIDenoise.residual`` is what was taken away.
+            The denoised volume node; its node reference ``MRIDenoise.residual`` refers to the residual.
 
         Raises:
             InputError: a node cannot be used as it is.
@@ -125,7 +125,7 @@ class MRIDenoiseLogic(ScriptedLoadableModuleLogic):
         Args:
             input: the noisy scalar volume node.
             denoised: its result, on the same grid.
-            reference: a clean volume node on the same grid, which the others are held against: Dice.
+            reference: a clean volume node on the same grid, with which the others are compared by Dice.
             classes: 2 to 6.
             wait: see the class.
             scanned: organ, contrast, vendor or acceleration, in the place of what was read.
@@ -166,16 +166,16 @@ class MRIDenoiseLogic(ScriptedLoadableModuleLogic):
             The place as a whole path.
 
         Raises:
-            InputError: the node is no result of this module.
+            InputError: the node is not a result of this module.
             WorkerError: another job is being done.
             MRIDenoiseError: it cannot be written there.
         """
         volume, role = to_volume(_given(result)), role_of(result)
         if role not in ("denoised", "residual"):
-            raise InputError(_("{name} is no result of MRI Denoise; denoise a volume first").format(name=result.GetName()))
-        # The worker works in a folder of its own.
+            raise InputError(_("{name} is not a result of MRI Denoise; denoise a volume first").format(name=result.GetName()))
+        # The worker runs in another folder.
         place, report, sources = Path(target).expanduser().absolute(), settings_of(result), self.sourceFiles(result)
-        # It needs nothing of the scene any more, so it goes on when the scene is closed.
+        # It needs nothing from the scene any more, so it continues when the scene is closed.
         return self._start(
             (),
             lambda client: client.save(volume, place, report, sources=sources, suffix=role, overwrite=overwrite),
@@ -202,9 +202,9 @@ class MRIDenoiseLogic(ScriptedLoadableModuleLogic):
 
     def _volumeOf(self, node: Any, settings: dict[str, Any]) -> tuple[Volume, dict[str, Any]]:
         """A node's image with what is known of the scan, and the settings that are not about the scan."""
-        said = {name: settings[name] for name in SCANNED if settings.get(name) is not None}
+        stated = {name: settings[name] for name in SCANNED if settings.get(name) is not None}
         volume = to_volume(_given(node))
-        acquisition = override(acquisition_of(node, self.fileOfInstance), **said)
+        acquisition = override(acquisition_of(node, self.fileOfInstance), **stated)
         return volume.with_acquisition(acquisition), {name: value for name, value in settings.items() if name not in SCANNED}
 
     def _denoise(
@@ -237,9 +237,9 @@ class MRIDenoiseLogic(ScriptedLoadableModuleLogic):
 
         Args:
             needed: nodes that must still be in the scene then.
-            job: asks the worker.
-            take: makes of the answer what the run gives.
-            wait: for it, or give the run.
+            job: sends the request to the worker.
+            take: turns the answer into the result of the run.
+            wait: for the result, or return the run.
             lasting: see :meth:`.engine.Engine.ask`.
         """
         self._checkInstalled()

@@ -1,4 +1,4 @@
-"""The section *Model*: which model, what its card says, and how to use it."""
+"""The section *Model*: which model, its card, and how to use it."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -113,10 +113,10 @@ class ModelSection:
         strength = self._ui.ownStrengthCheck.checked
         self._ui.strengthSlider.enabled = strength
         self._ui.strengthSlider.toolTip = _("The part of the noise found that is removed") if strength else _("The model chooses it")
-        none = _("{method} does not know this").format(method=self.method)
+        none = _("{method} has no such setting").format(method=self.method)
         for widget, known, tip in (
             (self._ui.sharpnessSlider, self._understands(SHARPNESS), _("From 0, most faithful, to 1, sharpest")),
-            (self._ui.stepsSpin, steps, _("Calls of the network; 0 leaves it to the model")),
+            (self._ui.stepsSpin, steps, _("Network calls; 0 uses the model's default")),
             (self._ui.ownFidelityCheck, fidelity, ""),
             (self._ui.fidelitySlider, fidelity and self._ui.ownFidelityCheck.checked, _("Weight of agreement with the measured image")),
         ):
@@ -137,8 +137,8 @@ class ModelSection:
 def _summary(card: Card | None) -> str:
     if card is None:
         return ""
-    organs = ", ".join(sorted(card.trained_on.get("organ", ()))) or _("not said")
-    contrasts = ", ".join(sorted(card.trained_on.get("contrast", ()))) or _("not said")
+    organs = ", ".join(sorted(card.trained_on.get("organ", ()))) or _("not stated")
+    contrasts = ", ".join(sorted(card.trained_on.get("contrast", ()))) or _("not stated")
     return _("Recommends {method}. Trained on: {organs} ({contrasts}).").format(
         method=card.default_method, organs=organs, contrasts=contrasts
     )

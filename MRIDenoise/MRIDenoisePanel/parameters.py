@@ -8,7 +8,7 @@ from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from MRIDenoiseLib.methods import SHARPENED, SHARPNESS, STEPS, STRENGTH
 
 RECOMMENDED = ""
-"""The method of which the model's card says that it is best."""
+"""The method that the model's card recommends."""
 
 
 @parameterNodeWrapper
@@ -19,7 +19,7 @@ class MRIDenoiseParameterNode:
         inputVolume: the noisy volume.
         referenceVolume: a clean one of the same thing; for comparison only.
         region: denoise only inside this box.
-        organ, contrast, vendor, acceleration: what the user says in the place of what was read; empty keeps what was read.
+        organ, contrast, vendor, acceleration: the user's choices in place of what was read; empty keeps what was read.
         bundle: folder of the model; empty is the one that comes with the extension.
         method: empty is what the model recommends.
         ownStrength: whether ``strength`` counts; otherwise the model's own does.
@@ -32,7 +32,7 @@ class MRIDenoiseParameterNode:
         device: auto, cpu, cuda or mps.
         classes: of the tissue segmentation.
         denoisedVolume: the last result.
-        residualVolume: what was taken away.
+        residualVolume: what was removed.
     """
 
     inputVolume: slicer.vtkMRMLScalarVolumeNode

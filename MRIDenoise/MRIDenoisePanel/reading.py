@@ -16,7 +16,7 @@ from MRIDenoisePanel.answering import AnswerForm, Wishes
 from MRIDenoisePanel.views import MILLISECONDS_FOR_NEW_VIEWS, renderersOf
 
 FOLDER, READER = "MRIDenoise/ReaderStudy/Folder", "MRIDenoise/ReaderStudy/Reader"
-"""Settings: what was open last, so that after a crash one click goes on."""
+"""Settings: what was open last, so that after a crash one click resumes the reading."""
 
 OTHER_SECTIONS = (
     *("setupCollapsible", "inputCollapsible", "acquisitionCollapsible", "modelCollapsible", "denoiseButton", "previewButton"),
@@ -36,9 +36,9 @@ class ReadingSection:
     Args:
         ui: the panel's widgets.
         room: makes a reading room, given what to call when something changed.
-        guarded: runs what may go wrong, and says in the panel what did.
-        whyNot: why no reading can begin now; empty when it can.
-        onStart: called before a reading begins.
+        guarded: runs what may fail, and shows the error in the panel.
+        whyNot: why no reading can start now; empty when it can.
+        onStart: called before a reading starts.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class ReadingSection:
 
     @property
     def open(self) -> bool:
-        """Whether a reading is going on, be it paused."""
+        """Whether a reading is in progress, even if it is paused."""
         return self.room.open
 
     def pause(self) -> None:
@@ -94,7 +94,7 @@ class ReadingSection:
             shortcut.setParent(None)
 
     def show(self) -> None:
-        """Everything as the reading stands."""
+        """Show the current state of the reading."""
         room, ui = self.room, self._ui
         for name in OTHER_SECTIONS:
             getattr(ui, name).visible = not room.open
@@ -123,8 +123,8 @@ class ReadingSection:
             self._take(Path(name))
 
     def _take(self, folder: Path, reader: str = "") -> None:
-        """Look who reads in a study."""
-        # Of a whole study the part for readers: where the key lies is nobody's business here.
+        """Find the readers of a study."""
+        # Of a whole study only the part for readers: the key must not be read here.
         folder = reading_folder(folder)
         readers = list(read_plan(folder).lists)
         self._folder = folder
@@ -138,7 +138,7 @@ class ReadingSection:
         self._readerChosen()
 
     def _readerChosen(self) -> None:
-        """Tell how far the reader is."""
+        """Show how far the reader is."""
         if self._folder is not None:
             self._ui.readingNote.text = Reading(self._folder, self._ui.readerBox.currentText).status().sentence
 
@@ -149,7 +149,7 @@ class ReadingSection:
             if folder:
                 self._take(Path(folder), str(slicer.app.userSettings().value(READER) or ""))
         except MRIDenoiseError:
-            # It was moved, or its drive is not there: nothing to complain of before it is asked for.
+            # It was moved, or its drive is not there: not an error before the user opens it.
             self._folder = None
         if self._folder is None:
             self._ui.readingFolderLabel.text = _("none")
@@ -221,31 +221,31 @@ class ReadingSection:
     def _note(self) -> str:
         room = self.room
         if room.paused:
-            return _("Paused: the images are hidden and the time stands still. Resume shows the case again, with your answers.")
+            return _("Paused: the images are hidden and the time is stopped. Resume shows the case again, with your answers.")
         if room.shown is None:
-            said = room.progress.sentence if room.progress is not None else ""
-            return f"{said} {_('An earlier case was changed and not saved: go back to it.')}" if room.unsaved else said
+            sentence = room.progress.sentence if room.progress is not None else ""
+            return f"{sentence} {_('An earlier case was changed and not saved: go back to it.')}" if room.unsaved else sentence
         if room.correcting:
             return _("You have answered this case before. A change is added as a revision; then the next open case comes.")
         return _("For practice: these answers are not counted.") if room.shown.practice else ""
 
     def _showKeys(self) -> None:
-        """Switch on the keys that mean something now, and say which there are."""
+        """Enable the keys that have a function now, and list them."""
         room, kinds = self.room, {field.kind for field in self.room.sheet.fields}
         seen = room.shown is not None and not room.paused
         choices = {choice.shortcut for field in room.sheet.fields for choice in field.choices}
         means = {"P": "regions" in kinds, "T": "text" in kinds, PAUSE_KEY: True}
         for key, shortcut in self._shortcuts.items():
             shortcut.enabled = room.shown is not None and (seen or key == PAUSE_KEY) and means.get(key, not key.isdigit() or key in choices)
-        said = [
+        keys = [
             _("Keys: digits answer the marked question"),
             _("Page Up and Page Down change it"),
             _("Enter saves"),
             _("Backspace goes back"),
         ]
-        said += [_("P places the next circle")] if "regions" in kinds else []
-        said += [_("T goes to the remarks and Esc leaves them")] if "text" in kinds else []
-        self._ui.readingKeys.text = ", ".join([*said, _("Home resets the views"), _("Ctrl+P pauses")]) + "." if seen else ""
+        keys += [_("P places the next circle")] if "regions" in kinds else []
+        keys += [_("T goes to the remarks and Esc leaves them")] if "text" in kinds else []
+        self._ui.readingKeys.text = ", ".join([*keys, _("Home resets the views"), _("Ctrl+P pauses")]) + "." if seen else ""
 
     # Keys
 
@@ -278,7 +278,7 @@ class ReadingSection:
         shortcut.setKey(qt.QKeySequence(key))
         # A key that is held must not run through the next cases.
         shortcut.setAutoRepeat(False)
-        # The views may stand in a window of their own, on another monitor.
+        # The views may be in a separate window, on another monitor.
         shortcut.setContext(qt.Qt.ApplicationShortcut)
         shortcut.connect("activated()", lambda: self._guarded(work))
         return shortcut

@@ -41,7 +41,7 @@ class Run:
 
     @property
     def secondsLeft(self) -> float | None:
-        """A guess, or None where nobody can tell yet."""
+        """An estimate, or None where it is not known yet."""
         progress = None if self._done else self._engine.progress
         return progress.seconds_left if progress is not None else None
 
@@ -51,7 +51,7 @@ class Run:
             self._engine.cancel()
 
     def wait(self) -> Any:
-        """What it gave, once it is done; Slicer's events go on meanwhile.
+        """The result, once it is done; Slicer handles its events meanwhile.
 
         Raises:
             Cancelled: it was stopped.
@@ -83,7 +83,7 @@ class Run:
             listener(self)
 
     def giveUp(self) -> None:
-        """For the logic: everything was closed, and there will be no answer. Nobody is called any more."""
+        """For the logic: everything was closed, and there will be no answer. No listener is called any more."""
         self._listeners = []
 
         def cancelled() -> None:

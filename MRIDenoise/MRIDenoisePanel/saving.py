@@ -1,4 +1,4 @@
-"""The section *Save*: where a result may go, asked of the user."""
+"""The section *Save*: the user chooses where a result is saved."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ FILES = "NIfTI (*.nii.gz *.nii);;NRRD (*.nrrd);;MetaImage (*.mha)"
 
 
 class SaveSection:
-    """Asks for a place and hands it on.
+    """Asks the user for a place and passes it on.
 
     Args:
         ui: the panel's widgets.

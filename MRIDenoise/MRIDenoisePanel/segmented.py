@@ -42,7 +42,7 @@ def addTissues(nodes: dict[str, Any], found: SegmentedImages) -> Segmented:
     for image in found.images:
         tissues = [Tissue(kind.value, kind.name, tuple(kind.colour), kind.millilitres) for kind in image.classes]
         made[image.name] = add_tissues(scene, nodes[image.name], image.labels, tissues)
-        # Three segmentations over one another say nothing: each is shown when the user asks for it.
+        # Three overlaid segmentations show nothing useful: each is shown when the user switches it on.
         made[image.name].GetDisplayNode().SetVisibility(image.name == DENOISED or len(found.images) == 1)
     agreements = {image.name: _agreement(image) for image in found.images if image.dice}
     names = [kind.name for kind in found.images[0].classes]

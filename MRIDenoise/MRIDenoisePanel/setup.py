@@ -24,7 +24,7 @@ GIGABYTE = 1e9
 ROOM = 6 * GIGABYTE
 """Of disk that the packages take at most while they are installed, with PyTorch's libraries for a GPU."""
 MEMORY = 4 * GIGABYTE
-"""That a volume of usual size wants."""
+"""That a volume of usual size needs."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Preflight:
     Args:
         missing: requirements that are not met, as pip writes them; torch first.
         graphics: the graphics card's driver, in words.
-        memory: free, in bytes; None where nobody can tell yet.
+        memory: free, in bytes; None where it is not known yet.
         disk: free where Python packages are put, in bytes.
     """
 
@@ -56,8 +56,8 @@ def missingPackages(requirements: Path) -> tuple[str, ...]:
         requirements: a list as pip reads it; torch is not in it.
     """
     importlib.invalidate_caches()
-    wanted = [TORCH, *map(str, slicer.packaging.load_requirements(requirements))]
-    return tuple(one for one in wanted if not slicer.packaging.pip_check(one))
+    needed = [TORCH, *map(str, slicer.packaging.load_requirements(requirements))]
+    return tuple(one for one in needed if not slicer.packaging.pip_check(one))
 
 
 def preflight(requirements: Path) -> Preflight:
@@ -75,7 +75,7 @@ class SetupSection:
     Args:
         ui: the panel's widgets.
         requirements: a list as pip reads it.
-        release: ends the worker, whose packages may be replaced; says whether it could.
+        release: ends the worker, whose packages may be replaced; returns whether it could.
         onChange: called when something was installed.
     """
 
@@ -122,7 +122,7 @@ class SetupSection:
             self._ui.setupCollapsible.collapsed = found.ready
 
     def _run(self, install: Callable[[], None]) -> None:
-        """Install, and say in one sentence what went wrong."""
+        """Install, and show in one sentence what went wrong."""
         if not self._release():
             slicer.util.errorDisplay(_("Wait until the present work is done, or cancel it, before installing."))
             return

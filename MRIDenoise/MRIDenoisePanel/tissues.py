@@ -54,9 +54,9 @@ def _table(found: SegmentedImages) -> str:
         if image.dice:
             rows.append([_("{name}, Dice").format(name=image.name), *("" if v is None else f"{v:.3f}" for v in image.dice[:-1])])
     cells = "".join("<tr>" + "".join(f"<td>{escape(cell)}&nbsp;&nbsp;</td>" for cell in row) + "</tr>" for row in rows)
-    said = [_("Dice rewards smoothness: a denoised image should do better than a merely blurred one.")]
+    remarks = [_("Dice rewards smoothness: a denoised image should do better than a merely blurred one.")]
     if not found.anatomical:
-        said.append(_("These are classes of intensity, not of anatomy."))
+        remarks.append(_("These are classes of intensity, not of anatomy."))
     if found.mask == "brain":
-        said.append(_("The brain was found by threshold and morphology: look at it."))
-    return f"<table>{cells}</table><p>{escape(' '.join(said))}</p>"
+        remarks.append(_("The brain was found by threshold and morphology: look at it."))
+    return f"<table>{cells}</table><p>{escape(' '.join(remarks))}</p>"

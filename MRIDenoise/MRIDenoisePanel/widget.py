@@ -61,7 +61,7 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(window)
         window.setMRMLScene(slicer.mrmlScene)
         if slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode") is not None:
-            # A scene that was saved during a comparison asks for its layout when it is opened. Without a main window there is none.
+            # A scene that was saved during a comparison needs its layout when it is opened. Without a main window there is none.
             register_layouts(slicer.mrmlScene)
         self.logic = MRIDenoiseLogic(command=self._command)
         self.engine.onChange = self._showState
@@ -116,7 +116,7 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._setup.check()
 
     def exit(self) -> None:
-        """The user goes to another module; a job goes on, a reader's case is hidden."""
+        """The user goes to another module; a job continues, a reader's case is hidden."""
         self._reading.pause()
 
     def onReload(self) -> None:
@@ -138,7 +138,7 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # The parameter node
 
     def _connectChoices(self, restored: bool) -> None:
-        """Take up the scene's parameter node, and with a scene that was loaded what its user said."""
+        """Use the scene's parameter node, and, with a loaded scene, its user's choices."""
         self._choices = self.logic.getParameterNode()
         if self._choices.inputVolume is None:
             first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
@@ -167,7 +167,7 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._showState()
 
     def _volumeChosen(self, restored: bool) -> None:
-        """Read what is known about another volume, of which nothing stays for the next; or what is known anew of the same one."""
+        """Read what is known about another volume, without traces of the last one; or read it again for the same one."""
         volume = self._choices.inputVolume
         if volume is not self._watched:
             self._watch(volume)
@@ -192,7 +192,7 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._tissues.forget()
 
     def _takeUpResults(self, volume: Any) -> None:
-        """What a script, or the panel when it showed this volume the last time, has made of it."""
+        """The results for this volume that a script, or the panel at an earlier time, has made."""
         choices = self._choices
         choices.denoisedVolume, choices.residualVolume = (
             result_of(slicer.mrmlScene, volume, role) if volume is not None else None for role in ("denoised", "residual")
@@ -227,7 +227,7 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # Jobs
 
     def _guarded(self, job: Callable[[], None]) -> None:
-        """Start a job, or take its answer; whatever is wrong is said in the panel, for nothing else in this process would."""
+        """Start a job, or take its answer; every error is shown in the panel, because nothing else in this process shows it."""
         try:
             self._say("")
             job()
@@ -262,7 +262,7 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         why = self._whyNot()
         self.ui.denoiseButton.text = _("Cancel") if busy else _("Denoise")
         self.ui.denoiseButton.enabled = not (self.engine.cancelling or self.engine.lasting) if busy else not why
-        tip = _("Writing is not stopped half-way") if self.engine.lasting else ""
+        tip = _("Writing cannot be cancelled") if self.engine.lasting else ""
         self.ui.denoiseButton.toolTip = tip if busy else why or _("Denoise the whole volume, or the region")
         waiting = _("Wait until the present work is done, or cancel it") if busy else ""
         self._allow(self.ui.previewButton, waiting or why, _("Denoise only the slice shown, all of it, with its neighbours' help"))
@@ -291,7 +291,7 @@ class MRIDenoiseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not engine.busy:
             return
         progress = engine.progress
-        # A bar without range moves by itself: nobody can tell how long a start takes.
+        # A bar without range shows activity only: it is not known how long a start takes.
         bar.maximum = 1000 if progress is not None and progress.fraction > 0 else 0
         bar.value = int(1000 * progress.fraction) if progress is not None else 0
         if engine.cancelling:

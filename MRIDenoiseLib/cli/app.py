@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
-from MRIDenoiseLib.cli.edge import Edge
+from MRIDenoiseLib.cli.exit_status import ExitStatus
 from MRIDenoiseLib.cli.old_spellings import HELP, in_new_words
 
 DEBUG = "--debug"
 
 COMMANDS = ("denoise", "prompt", "simulate", "segment", "evaluate", "compare", "own-noise", "train")
-"""Each a function of its own name, with an underscore for a hyphen, in the module of its own name."""
+"""Each is a function in the module of the same name, with an underscore for a hyphen."""
 GROUPS = ("benchmark", "prepare", "bundle", "measure", "study")
 """Commands with commands of their own: ``NAME_app`` in the module NAME."""
 DEFAULTS = {"benchmark": "methods"}
@@ -24,7 +24,7 @@ DEFAULTS = {"benchmark": "methods"}
 
 
 def _application(wanted: str | None) -> typer.Typer:
-    """The command line with the one command that is wanted, which is much quicker, or with all where that is none of them."""
+    """The command line with the one requested command, which is much quicker, or with all where that is not one of them."""
     app = typer.Typer(
         name="mridenoise",
         help="Remove noise from fast MR scans: with a regression network by default, or by name with text-guided diffusion.\n\n"
@@ -74,14 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the program's name; by default those the process was started with.
 
     Returns:
-        The exit status: 0 done, 1 a fault of the program, 2 something wrong with what was asked or given, 130 stopped by the user.
+        The exit status: 0 done, 1 a fault of the program, 2 something wrong with the request or the input, 130 stopped by the user.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     ours = given[: given.index("--")] if "--" in given else given
     debug = DEBUG in ours
     rest = [argument for argument in ours if argument != DEBUG] + given[len(ours) :]
-    with Edge(debug=debug) as edge:
+    with ExitStatus(debug=debug) as outcome:
         rest = _complete(in_new_words(rest))
         status = _application(next(iter(rest), None))(rest or ["--help"], prog_name="mridenoise", standalone_mode=False)
-        edge.status = status if isinstance(status, int) else 0
-    return edge.status
+        outcome.status = status if isinstance(status, int) else 0
+    return outcome.status

@@ -1,4 +1,4 @@
-"""``mridenoise benchmark``: time, memory and operations, against the limits of this machine and beside what users have."""
+"""``mridenoise benchmark``: time, memory and operations, compared with the limits of this machine and with the programs users have."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from MRIDenoiseLib.cli.places import check_json
+from MRIDenoiseLib.cli.outputs import check_json
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import Cancelled, MRIDenoiseError, SettingsError
 from MRIDenoiseLib.methods import METHODS
@@ -35,7 +35,7 @@ Name = TypeVar("Name", bound=str)
 Size = Literal["compact", "paper", "tiny"]
 
 benchmark_app = typer.Typer(
-    help="Time the ways to denoise on this machine; other work on it makes the figures worthless. By itself it does what methods does.",
+    help="Time the ways to denoise on this machine; other work on it makes the figures worthless. Without a subcommand it runs methods.",
 )
 
 BundleOption = Annotated[Path | None, typer.Option(metavar="DIR", help="Another model than the bundled one.", rich_help_panel=WHAT)]
@@ -44,14 +44,15 @@ PrecisionOption = Annotated[
     list[str] | None,
     typer.Option(help="float32 or bfloat16; may be given more than once. By default both where the device has both.", rich_help_panel=HOW),
 ]
-BatchOption = Annotated[list[int] | None, typer.Option(min=1, help="Slices a call; may be given more than once.", rich_help_panel=HOW)]
+BatchOption = Annotated[list[int] | None, typer.Option(min=1, help="Slices per call; may be given more than once.", rich_help_panel=HOW)]
 CompileOption = Annotated[bool, typer.Option("--compile", help="Let torch compile the networks, which takes minutes.", rich_help_panel=HOW)]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="Of the processor.", rich_help_panel=HOW)]
 SizeOption = Annotated[int, typer.Option(min=32, help="Rows and columns of a slice.", rich_help_panel=HOW)]
 SlicesOption = Annotated[int, typer.Option(min=1, help="Of the volume.", rich_help_panel=HOW)]
 RepeatsOption = Annotated[int, typer.Option(min=1, help="How often a call is timed after the first.", rich_help_panel=HOW)]
 RoundsOption = Annotated[
-    int, typer.Option(min=1, help="How often to go through all lines: spreads what slows the machine for a while.", rich_help_panel=HOW)
+    int,
+    typer.Option(min=1, help="How often to go through all lines, to spread out temporary slowdowns of the machine.", rich_help_panel=HOW),
 ]
 ReportOption = Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="Also write every figure.", rich_help_panel=OUTPUT)]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is already there.", rich_help_panel=OUTPUT)]
@@ -88,8 +89,8 @@ def methods(
 ) -> None:
     """Time every method in every number format, for a slice and for a volume.
 
-    Every line is measured in a process of its own. The change in dB is that of the PSNR of two slices of the sample head, against the
-    first line of the method.
+    Every line is measured in a process of its own. The change in dB is that of the PSNR of two slices of the sample head, compared
+    with the first line of the method.
     """
     if bundle is not None and config is not None:
         raise SettingsError("--bundle and --config name two different models; leave one of them out")
@@ -193,7 +194,7 @@ class _Done:
 
 
 def _machine(device: str, precision: list[str] | None, batch: list[int] | None, threads: int) -> _Machine:
-    """What the options say, and for what they leave open what this machine does well."""
+    """The machine of the options; what they leave open is chosen to suit this machine."""
     from MRIDenoiseLib.evaluation.speed.machine import fast_bfloat16
     from MRIDenoiseLib.inference.backend import choose_precision
     from MRIDenoiseLib.inference.device import choose_device
@@ -237,10 +238,10 @@ def _measure(rows: list[Row], machine: _Machine, rounds: int, *, latency: bool) 
     with ProgressDisplay() as progress, StopRequest() as should_stop:
         progress(0.0, None, "Measuring the machine")
         limits = {name: limits_of(machine.device, choose_precision(name, machine.device), machine.threads) for name in machine.numbers}
-        told = facts(machine.device, machine.threads)
+        this_machine = facts(machine.device, machine.threads)
         found = run(rows, progress, should_stop, failed, rounds=rounds)
         waits = _waits(progress, should_stop, notes) if latency else []
-    return _Done(told, limits, found, waits, notes)
+    return _Done(this_machine, limits, found, waits, notes)
 
 
 def _waits(progress: Progress, should_stop: ShouldStop, notes: list[str]) -> list[Wait]:

@@ -16,7 +16,7 @@ from MRIDenoiseLib.errors import OutputError
 if TYPE_CHECKING:
     from MRIDenoiseLib.models.bundle.bundle import Bundle
 
-bundle_app = typer.Typer(help="Make a model of a training run, look at one, and check it.", no_args_is_help=True)
+bundle_app = typer.Typer(help="Make a model from a training run, show one, and check one.", no_args_is_help=True)
 
 Folder = Annotated[Path | None, typer.Argument(metavar="[DIR]", help="The model's folder; by default the bundled one.")]
 
@@ -41,7 +41,7 @@ def info(
     for key, value in {"hash": bundle.hash, **rows}.items():
         table.add_row(key.replace("_", " "), Text("\n".join(_lines(value))))
     console = Console()
-    # A file or another program is no narrow terminal.
+    # A file or another program is not a narrow terminal.
     console.width = console.width if whole or (console.is_terminal and console.width < SCREEN) else SCREEN
     console.print(table)
     for note in bundle.notes:
@@ -81,15 +81,15 @@ def build(
     out: Annotated[Path, typer.Argument(help="The model's folder.")],
     measured: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE.json", help="Numbers measured on these very weights, for the card; may be given several times."),
+        typer.Option(metavar="FILE.json", help="Numbers measured with these weights, for the card; may be given several times."),
     ] = None,
     note: Annotated[
-        list[str] | None, typer.Option(help="What else the card should say about the training; may be given several times.")
+        list[str] | None, typer.Option(help="A further remark on the training for the card; may be given several times.")
     ] = None,
-    unfinished: Annotated[bool, typer.Option("--unfinished", help="Also of a run that has something left to train.")] = False,
+    unfinished: Annotated[bool, typer.Option("--unfinished", help="Accept a run whose training is not finished.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model that is there.")] = False,
 ) -> None:
-    """Make a model of what a training run has come to, with a card that says what really happened, and check it."""
+    """Make a model from a training run, with a card that describes what really happened, and check it."""
     check_model_place(out, run, overwrite=overwrite)
     from MRIDenoiseLib.training.card import build_bundle
 
@@ -110,7 +110,7 @@ def check_model_place(out: Path, run: Path, *, overwrite: bool) -> None:
 
     model, training = out.resolve(), run.resolve()
     if model == training or model in training.parents or training in model.parents:
-        raise OutputError(f"the model {out} and the training {run} need folders of their own, none inside the other")
+        raise OutputError(f"the model {out} and the training {run} need separate folders, neither inside the other")
     check_target(out, overwrite, is_bundle)
 
 
@@ -124,7 +124,7 @@ def _in_short(bundle: Bundle) -> dict[str, Any]:
     """The card on one screen: a line for each thing, or two."""
     card = bundle.card
     settings = ", ".join(f"{name} {value}" for name, value in bundle.default_settings.items())
-    told: dict[str, Any] = {
+    overview: dict[str, Any] = {
         "model": f"{card.get('name', 'without a name')}, {sum(card['parameters'].values()) / 1e6:.1f} million parameters",
         "for": card.get("intended_use") or "not said",
         "recommends": f"{bundle.default_method}{f' ({settings})' if settings else ''}",
@@ -132,7 +132,7 @@ def _in_short(bundle: Bundle) -> dict[str, Any]:
         "limits": "\n".join(card.get("limits", ())) or "none are said",
         **{name: headline["says"] for name, headline in card["measured"].items()},
     }
-    return told
+    return overview
 
 
 def _trained_on(bundle: Bundle) -> str:

@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 
 def compare(
     config: Annotated[Path, typer.Option(help="What to compare with what; see scripts/benchmarks.")],
-    out: Annotated[Path, typer.Option(help="Folder for the report and all that it is made of. An existing one is resumed.")],
+    out: Annotated[Path, typer.Option(help="Folder for the report and everything it is built from. An existing one is resumed.")],
     data: Annotated[
         Path | None,
         typer.Option(envvar="MRIDENOISE_DATA", help="Folder with MANIFEST.csv, volumes/ and repeats/."),
     ] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Processes on this machine; by default one a processor.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes on this machine; by default one per processor.")] = None,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Of a running Dask cluster, for example tcp://node:8786.")
     ] = None,
     peer_cache: Annotated[
         Path | None,
         typer.Option(
-            help="Folder where results of other people's methods are kept for several comparisons; by default peer-cache beside "
-            "the folder of --out. It holds images of patients, too."
+            help="Folder where results of other people's methods are kept for several comparisons; by default peer-cache next "
+            "to the folder of --out. It holds images of patients, too."
         ),
     ] = None,
     estimate: Annotated[bool, typer.Option("--estimate", help="Only say how long it will take.")] = False,
 ) -> None:
-    """Measure methods against each other: the model's, those of the paper, and what users have. It may be stopped and goes on later.
+    """Measure methods against each other: the model's, those of the paper, and what users have. It may be stopped and resumed later.
 
     Every method that has settings chooses them on the same images, of subjects that are not compared on; or, if the configuration says
-    so, other people's methods stand at their best on each image. A method that fails does not stop the others.
+    so, other people's methods use their best settings on each image. A method that fails does not stop the others.
     """
     from MRIDenoiseLib.evaluation.comparison.config import read_config
     from MRIDenoiseLib.evaluation.comparison.plan import Plan, expected

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.places import CHOICE, EchoOption, SeriesOption, VolumeOption, check_json, refuse_places_that_collide
+from MRIDenoiseLib.cli.outputs import CHOICE, EchoOption, SeriesOption, VolumeOption, check_json, refuse_places_that_collide
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import Cancelled, SettingsError
 from MRIDenoiseLib.methods import METHODS, MODE, described
@@ -120,7 +120,7 @@ def _slice_range(text: str | None) -> tuple[int, int] | None:
 
 
 def _write(result: Result, target: Path, residual: Path | None, report: Path | None, *, overwrite: bool) -> None:
-    """Write all that was asked for, or nothing: every file is complete under a temporary name before the first is put in place.
+    """Write everything that was requested, or nothing: every file is complete under a temporary name before the first is put in place.
 
     A first Ctrl-C is obeyed before that moment and not heeded after it, so that it cannot part results that belong together.
     """
@@ -130,8 +130,8 @@ def _write(result: Result, target: Path, residual: Path | None, report: Path | N
 
     with StopRequest() as should_stop, ExitStack() as outputs:
         if residual is not None:
-            told = derivation(result.report, suffix="residual")
-            outputs.enter_context(io.writing(result.residual, residual, overwrite=overwrite, derivation=told))
+            of_residual = derivation(result.report, suffix="residual")
+            outputs.enter_context(io.writing(result.residual, residual, overwrite=overwrite, derivation=of_residual))
         if report is not None:
             temporary = outputs.enter_context(replacing(report, overwrite))
             temporary.write_text(json_text(result.report), encoding="utf-8")
@@ -141,7 +141,7 @@ def _write(result: Result, target: Path, residual: Path | None, report: Path | N
 
 
 def _show(result: Result, acquisition: Acquisition, places: dict[str, Path | None]) -> None:
-    """Say what was done, with what, and where it lies."""
+    """Show what was done, with what settings, and where the result is."""
     console = Console(soft_wrap=True)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold")

@@ -1,4 +1,4 @@
-"""``mridenoise evaluate``: how close images come to a reference, with every figure's definition beside it."""
+"""``mridenoise evaluate``: how close images come to a reference, with the definition of every figure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.places import EchoOption, SeriesOption, VolumeOption, check_json, refuse_places_that_collide
+from MRIDenoiseLib.cli.outputs import EchoOption, SeriesOption, VolumeOption, check_json, refuse_places_that_collide
 from MRIDenoiseLib.cli.progress import ProgressDisplay
 from MRIDenoiseLib.errors import InputError, SettingsError
 
@@ -34,10 +34,12 @@ NOISY = "noisy"
 def evaluate(
     images: Annotated[list[Path], typer.Argument(metavar="TEST...", help="Volumes to judge: DICOM, .nii, .nii.gz, .nrrd or .mha.")],
     reference: Annotated[Path, typer.Option(metavar="REF", help="What they are compared with.")],
-    noisy: Annotated[Path | None, typer.Option(metavar="NOISY", help="What they were made from; adds figures of the residual.")] = None,
+    noisy: Annotated[
+        Path | None, typer.Option(metavar="NOISY", help="The noisy image they were made from; adds figures of the residual.")
+    ] = None,
     simulated: Annotated[bool, typer.Option("--simulated", help="NOISY was made by adding noise to REF.")] = False,
     mask: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where; by default REF above 8 % of its P99.5 (--tissues: brain, body).")
+        Path | None, typer.Option(metavar="FILE", help="Where to measure; by default REF above 8 % of its P99.5 (--tissues: brain, body).")
     ] = None,
     lpips: Annotated[bool | None, typer.Option(help="By default where package and weights are installed.")] = None,
     tissues: Annotated[
@@ -46,9 +48,11 @@ def evaluate(
     classes: Annotated[int | None, typer.Option(help="2 to 6; by default 3.", rich_help_panel=TISSUES)] = None,
     organ: Annotated[str | None, typer.Option(help="head, knee ...; a head's brain has tissues.", rich_help_panel=TISSUES)] = None,
     contrast: Annotated[
-        str | None, typer.Option(help="T1w, T2w, T2-FLAIR ...: tells which tissue is bright.", rich_help_panel=TISSUES)
+        str | None, typer.Option(help="T1w, T2w, T2-FLAIR ...: decides which tissue is bright.", rich_help_panel=TISSUES)
     ] = None,
-    bias: Annotated[bool | None, typer.Option(help="Whether uneven brightness is taken out; it is.", rich_help_panel=TISSUES)] = None,
+    bias: Annotated[
+        bool | None, typer.Option(help="Whether uneven brightness is corrected; by default it is.", rich_help_panel=TISSUES)
+    ] = None,
     smoothness: Annotated[
         float | None, typer.Option(help="How much neighbours count (beta); by default 0.1.", rich_help_panel=TISSUES)
     ] = None,
@@ -58,7 +62,7 @@ def evaluate(
     report: Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="Also every figure.", rich_help_panel=OUTPUT)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are already there.", rich_help_panel=OUTPUT)] = False,
 ) -> None:
-    """Hold volumes against a reference: PSNR, SSIM, LPIPS, edges, bias, and with --noisy what was taken away and what flickers.
+    """Compare volumes with a reference: PSNR, SSIM, LPIPS, edges, bias, and with --noisy what was removed and what flickers.
 
     All are judged in one mask and one data range, those of the reference. With --tissues they are segmented there instead.
     """
@@ -77,7 +81,7 @@ def evaluate(
         if value is not None:
             raise SettingsError(f"{name} says how to segment; give it with --tissues")
     if simulated and noisy is None:
-        raise SettingsError("--simulated tells how the noisy image was made; give it with --noisy")
+        raise SettingsError("--simulated states how the noisy image was made; give it with --noisy")
     if report is not None:
         for source in (reference, *images, *(place for place in (noisy, mask) if place is not None)):
             refuse_places_that_collide(source, {"--json": report})
@@ -137,7 +141,7 @@ def _judge(
 
 
 def _tissue_settings(classes: int | None, smoothness: float | None, bias: bool | None) -> TissueSettings:
-    """What the options say; what they leave open is the segmentation's own default."""
+    """The settings of the options; what they leave open is the segmentation's own default."""
     from MRIDenoiseLib.segmentation import TissueSettings
 
     given: dict[str, Any] = {"classes": classes, "smoothness": smoothness, "bias_rounds": 0 if bias is False else None}
@@ -151,7 +155,7 @@ def _on_grid(image: Volume, reference: Volume, name: str) -> np.ndarray:
     try:
         voxels = on_grid_of(image.voxels, image.ijk_to_ras, reference.ijk_to_ras, reference.voxels.shape)
     except InputError as error:
-        raise InputError(f"{name} and the reference lie on different grids; resample it on the reference's grid first") from error
+        raise InputError(f"{name} and the reference lie on different grids; resample it to the reference's grid first") from error
     return reference.stacked(voxels)
 
 
@@ -182,10 +186,10 @@ def _show(names: list[str], figures: list[dict[str, float]], yardstick: Yardstic
     from MRIDenoiseLib.evaluation.figures.yardstick import DEFINITIONS, shortfall
 
     console = Console()
-    told = [name for name in DEFINITIONS if any(name in each for each in figures)]
+    shown = [name for name in DEFINITIONS if any(name in each for each in figures)]
     columns = (Column(escape(name), overflow="fold", justify="right") for name in names)
     table = Table("figure", "unit", "better", *columns, box=None, padding=(0, 2, 0, 0))
-    for name in told:
+    for name in shown:
         definition = DEFINITIONS[name]
         distances = [round(shortfall(name, each), 6) if name in each else math.nan for each in figures]
         best = min((distance for distance in distances if not math.isnan(distance)), default=None)
@@ -200,9 +204,9 @@ def _show(names: list[str], figures: list[dict[str, float]], yardstick: Yardstic
     where = "given" if masked else "the reference above 8 % of its P99.5"
     console.print(f"\nData range L: maximum {yardstick.maximum:.6g}, P99.5 {yardstick.p995:.6g}, of the reference volume.")
     console.print(f"Mask: {where}, {int(yardstick.mask.sum())} voxels. The best of a line is bold.")
-    beside = "" if noise.noisy is None else f", the noisy image's {noise.noisy:.2%}"
-    console.print(f"The reference's own noise is {noise.own:.2%} of P99.5{beside}: {HOW}.\n")
-    for name in told:
+    noisy_part = "" if noise.noisy is None else f", the noisy image's {noise.noisy:.2%}"
+    console.print(f"The reference's own noise is {noise.own:.2%} of P99.5{noisy_part}: {HOW}.\n")
+    for name in shown:
         console.print(Text.assemble((f"{DEFINITIONS[name].title}: ", "bold"), DEFINITIONS[name].sentence, "."))
 
 
@@ -238,13 +242,13 @@ def _account(
         frequency, power = noise_power_spectrum(image - yardstick.reference, yardstick.mask)
         spectrum = {"cycles_per_pixel": frequency.tolist(), "power": power.tolist()}
         rows.append({"image": label, "figures": dict(each), "error_power_spectrum": spectrum})
-    told = {name for each in figures for name in each}
+    used = {name for each in figures for name in each}
     return {
         "data_range": {"maximum": yardstick.maximum, "p995": yardstick.p995},
         "mask": {"given": masked, "voxels": int(yardstick.mask.sum())},
         "images": rows,
         "shared_noise": None if inclusion is None else asdict(inclusion),
         "reference_noise": asdict(noise) | {"counts": noise.counts, "sentence": noise.sentence, "measured": HOW},
-        "definitions": {name: definition._asdict() for name, definition in DEFINITIONS.items() if name in told},
+        "definitions": {name: definition._asdict() for name, definition in DEFINITIONS.items() if name in used},
         "use": RESEARCH_USE_ONLY,
     }

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperCommand, TyperGroup
 
-from MRIDenoiseLib.cli.places import check_json
+from MRIDenoiseLib.cli.outputs import check_json
 from MRIDenoiseLib.cli.progress import ProgressDisplay
 from MRIDenoiseLib.evaluation.claims import CLAIMS, claim_module
 
@@ -25,7 +25,7 @@ JsonFile = Annotated[Path | None, typer.Option("--json", help="also write the nu
 
 
 class _ClaimCommand(TyperCommand):
-    """A claim by its name and sentence; it is loaded when its options are wanted, because claims load networks."""
+    """A claim by its name and sentence; it is loaded when its options are needed, because claims load networks."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, help=CLAIMS[name])
@@ -46,8 +46,8 @@ class _ClaimCommand(TyperCommand):
 class _Claims(TyperGroup):
     """One command a claim."""
 
-    def __init__(self, **told: Any) -> None:
-        super().__init__(**told)
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
         self.commands = {name: _ClaimCommand(name) for name in CLAIMS}
 
 
@@ -92,7 +92,7 @@ def claim_command(claim: Claim) -> Any:
 
 
 def _as_prose(module: ModuleType) -> str:
-    """What a module says of itself after its first sentence, for people: paragraphs without markup."""
+    """A module's docstring after its first sentence, for people: paragraphs without markup."""
     paragraphs = (inspect.getdoc(module) or "").split("\n\n")[1:]
     return "\n\n".join(re.sub(r"(:\w+:)?`+([^`]*)`+", r"\2", paragraph.replace("\n", " ")) for paragraph in paragraphs)
 
@@ -100,8 +100,8 @@ def _as_prose(module: ModuleType) -> str:
 def _parameter(name: str, option: OptionOffered) -> inspect.Parameter:
     from MRIDenoiseLib.evaluation.claims.claim import option_name
 
-    told = option.told
-    declared = typer.Option(option_name(name), help=told.help, min=told.least, max=told.most, envvar=told.variable)
+    limits = option.told
+    declared = typer.Option(option_name(name), help=limits.help, min=limits.least, max=limits.most, envvar=limits.variable)
     return _named(name, Annotated[option.kind, declared], option.default)
 
 

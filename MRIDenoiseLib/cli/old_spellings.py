@@ -1,4 +1,4 @@
-"""Command lines of version 0.1, said in today's words: kept for one release, hidden from the help, and gone with version 0.3."""
+"""Command lines of version 0.1, translated to today's: kept for one release, hidden from the help, and removed in version 0.3."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HELP = {"-h", "--help"}
 
 
 def in_new_words(words: Sequence[str]) -> list[str]:
-    """The same command line in today's words; where it was an old one, a sentence on standard error says how to write it.
+    """The same command line as it is written today; for an old one, a sentence on standard error shows the new form.
 
     Args:
         words: what follows the program's name.
@@ -48,7 +48,7 @@ def _benchmark(options: list[str]) -> tuple[list[str], str]:
             rest = options[:number] + options[number + (1 if equals else 2) :]
             return ["benchmark", "ladder", *([value] if equals else options[number + 1 : number + 2]), *rest], "benchmark ladder METHOD"
     if "--latency" in options:
-        # Then it was measured besides; a hidden option of the command for the table still does that.
+        # At that time it was measured as well; a hidden option of the command for the table still does that.
         return ["benchmark", "methods", *options], "benchmark latency, a command of its own"
     return [], ""
 

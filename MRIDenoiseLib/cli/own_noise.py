@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def own_noise(
     folder: Annotated[Path, typer.Argument(help="Clean volumes with a MANIFEST.csv, or a folder made by mridenoise prepare.")],
     bundle: Annotated[Path | None, typer.Option(metavar="DIR", help="The model that measures, instead of the bundled one.")] = None,
-    write: Annotated[bool, typer.Option("--write", help="Write it into the manifest, or into a table beside the pairs.")] = False,
-    again: Annotated[bool, typer.Option("--again", help="Also measure what is known.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write it into the manifest, or into a table next to the pairs.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Measure again what is already known.")] = False,
 ) -> None:
     """Measure the noise that clean volumes have of their own, which training and comparisons must know.
 
@@ -40,9 +40,9 @@ def own_noise(
             write_down(folder, found, estimator)
     _show(found)
     console = Console(soft_wrap=True)
-    said = "Written down beside the images." if write else "Nothing is written down; for that, add --write."
+    written = "Written next to the images." if write else "Nothing is written; to write it, add --write."
     console.print("\nOwn noise is a standard deviation in the body, part of P99.5.")
-    console.print(f"Measured by {estimator.name or 'the model'}, network {estimator.sha256[:12]}. {said}")
+    console.print(f"Measured by {estimator.name or 'the model'}, network {estimator.sha256[:12]}. {written}")
     console.print(Text(RESEARCH_USE_ONLY, style="bold"))
 
 

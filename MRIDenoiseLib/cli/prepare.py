@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.places import refuse_places_that_collide
+from MRIDenoiseLib.cli.outputs import refuse_places_that_collide
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import InputError, SettingsError
 
@@ -33,7 +33,7 @@ Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The downloaded f
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")]
 Site = Annotated[str, typer.Option(help="A name for the hospital or data set; it keeps patients of two sites apart.")]
 External = Annotated[bool, typer.Option("--external", help="Keep the whole site out of training: it goes to the test split.")]
-TrainOnAll = Annotated[bool, typer.Option("--train-on-all", help="Train on every patient, where they are few; measure on others then.")]
+TrainOnAll = Annotated[bool, typer.Option("--train-on-all", help="Train on every patient, when there are few; then measure on others.")]
 Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="The same seed gives the same voxels.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a folder that an earlier run made.")]
 
@@ -134,7 +134,7 @@ def fastmri(
 def _prepare(
     reader: Callable[[], Find], sources: list[Path], out: Path, site: str, seed: int, *, external: bool, train_on_all: bool, overwrite: bool
 ) -> None:
-    """Read, pair, write and report; ``reader`` is asked late, because it loads what takes long."""
+    """Read, pair, write and report; ``reader`` is called late, because loading its libraries takes long."""
     for source in sources:
         refuse_places_that_collide(source, {"OUT": out})
     try:
@@ -157,11 +157,11 @@ def _prepare(
         raise SettingsError(f"preparing pairs needs {error.name}, which is not installed; install the extra 'train'") from error
     _show(summary, out)
     if not summary.records:
-        raise InputError(f"no pair could be used; {out / 'report.html'} says why")
+        raise InputError(f"no pair could be used; {out / 'report.html'} gives the reasons")
 
 
 def _show(summary: Summary, out: Path) -> None:
-    """Say what came of it and where it lies."""
+    """Show the result and where it is."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column()

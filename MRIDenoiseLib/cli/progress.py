@@ -1,4 +1,4 @@
-"""What the user sees while a command works, and how he stops it."""
+"""What the user sees while a command works, and how they stop it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from MRIDenoiseLib.progress import time_left
 
 SECONDS_BETWEEN_LINES = 15.0
-"""How often progress is said where standard error is a file and a bar would only fill it."""
+"""How often progress is printed where standard error is a file, which a bar would only fill."""
 
 
 class ProgressDisplay:
-    """A progress bar with the time left on standard error, or a line now and then where that is no terminal.
+    """A progress bar with the time left on standard error, or a line now and then where that is not a terminal.
 
     Used as a context manager; the object itself is the ``progress(fraction, seconds_left, what)`` that long work calls.
     """
@@ -56,11 +56,11 @@ class ProgressDisplay:
 
 
 class StopRequest:
-    """Ctrl-C or SIGTERM as a wish that long work asks for, so that it stops between two network calls, not within one.
+    """Ctrl-C or SIGTERM as a request that long work checks for, so that it stops between two network calls, not within one.
 
     Used as a context manager; the object itself is the ``should_stop()`` that long work calls. A second signal does not
     wait any longer: it raises ``KeyboardInterrupt`` at once. Outside the main thread, where Python hands out no signals,
-    it never asks to stop.
+    it never requests a stop.
     """
 
     def __init__(self) -> None:

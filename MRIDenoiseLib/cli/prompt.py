@@ -1,4 +1,4 @@
-"""``mridenoise prompt``: what a volume's headers tell about how it was acquired, and the text a model would be given."""
+"""``mridenoise prompt``: what a volume's headers state about how it was acquired, and the text a model would be given."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.places import EchoOption, SeriesOption, VolumeOption
+from MRIDenoiseLib.cli.outputs import EchoOption, SeriesOption, VolumeOption
 from MRIDenoiseLib.errors import AmbiguousInputError, InputError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def prompt(
     echo: EchoOption = None,
     volume: VolumeOption = None,
 ) -> None:
-    """Show what the headers tell, field by field with its source, and the text that results."""
+    """Show what the headers state, field by field with its source, and the text that results."""
     from MRIDenoiseLib.prompt import describe
 
     acquisition, notes = _acquisition(source, series, echo, volume)
@@ -49,8 +49,8 @@ def prompt(
 def _acquisition(source: Path, series: int | None, echo: int | None, volume: int | None) -> tuple[Acquisition, list[str]]:
     """What was read, and what the user should know about the reading.
 
-    DICOM needs no pixels for this, nor a complete series, so that a mosaic or a lone header file tells its acquisition
-    too. Only a chosen echo or volume goes through the whole reading, which knows which slices belong to it.
+    DICOM needs no pixels for this, nor a complete series, so it also works for a mosaic or a single header
+    file. Only a chosen echo or volume goes through the whole reading, which knows which slices belong to it.
     """
     from MRIDenoiseLib import io
     from MRIDenoiseLib.io.dicom.files import choose_series
@@ -69,7 +69,7 @@ def _acquisition(source: Path, series: int | None, echo: int | None, volume: int
     try:
         stack(frames_of(chosen), source.name)
     except AmbiguousInputError as error:
-        notes.append(f"{error}; shown here is what the first tells")
+        notes.append(f"{error}; shown here is what the first one states")
     except InputError as error:
         notes.append(f"this cannot be denoised as it is: {error}")
     headers = sorted((file.header for file in chosen.files), key=lambda h: Header(h).number("EchoTime") or 0.0)

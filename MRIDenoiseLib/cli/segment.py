@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.places import EchoOption, SeriesOption, VolumeOption, check_json, refuse_places_that_collide
+from MRIDenoiseLib.cli.outputs import EchoOption, SeriesOption, VolumeOption, check_json, refuse_places_that_collide
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import Cancelled, OutputError
 
@@ -31,24 +31,28 @@ def segment(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A volume: DICOM, .nii, .nii.gz, .nrrd or .mha.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The label map to write.")],
     classes: Annotated[int, typer.Option(help="2 to 6.", rich_help_panel=HOW)] = 3,
-    mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Where; by default brain or body.", rich_help_panel=HOW)] = None,
+    mask: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to segment; by default brain or body.", rich_help_panel=HOW)
+    ] = None,
     organ: Annotated[str | None, typer.Option(help="head, knee ...; a head's brain has tissues.", rich_help_panel=HOW)] = None,
-    contrast: Annotated[str | None, typer.Option(help="T1w, T2w, T2-FLAIR ...: tells which tissue is bright.", rich_help_panel=HOW)] = None,
-    bias: Annotated[bool, typer.Option(help="Whether uneven brightness is taken out.", rich_help_panel=HOW)] = True,
+    contrast: Annotated[
+        str | None, typer.Option(help="T1w, T2w, T2-FLAIR ...: decides which tissue is bright.", rich_help_panel=HOW)
+    ] = None,
+    bias: Annotated[bool, typer.Option(help="Whether uneven brightness is corrected.", rich_help_panel=HOW)] = True,
     smoothness: Annotated[float, typer.Option(help="How much neighbours count (beta).", rich_help_panel=HOW)] = 0.1,
     series: SeriesOption = None,
     echo: EchoOption = None,
     volume: VolumeOption = None,
     posteriors: Annotated[Path | None, typer.Option(metavar="FILE", help="Also the probabilities, 4-D.", rich_help_panel=OUTPUT)] = None,
     partial_volumes: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also the part of each voxel that is of each class, 4-D.", rich_help_panel=OUTPUT)
+        Path | None, typer.Option(metavar="FILE", help="Also write the fraction of each class in each voxel, 4-D.", rich_help_panel=OUTPUT)
     ] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Also settings and volumes.", rich_help_panel=OUTPUT)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are already there.", rich_help_panel=OUTPUT)] = False,
 ) -> None:
     """Segment a volume into tissues (brain) or classes of intensity (elsewhere), after FSL's FAST.
 
-    OUT ends in .nii, .nii.gz, .nrrd or .mha, with a colour table for 3D Slicer beside it, or in .seg.nrrd, which Slicer opens as
+    OUT ends in .nii, .nii.gz, .nrrd or .mha, with a colour table for 3D Slicer next to it, or in .seg.nrrd, which Slicer opens as
     a segmentation.
     """
     from MRIDenoiseLib.segmentation import TissueSettings
@@ -93,7 +97,7 @@ def _segment(
 
 
 def read_with_facts(source: Path, facts: dict[str, str | None], choice: dict[str, int | None]) -> Volume:
-    """A volume with what the user says about it, such as its organ, which wins over its headers."""
+    """A volume with what the user states about it, such as its organ, which takes precedence over its headers."""
     from MRIDenoiseLib import io, prompt
 
     image = io.read(source, **choice)
@@ -125,7 +129,7 @@ def _check_places(places: list[Path] | list[Path | None], *, overwrite: bool) ->
 
 
 def _write(found: Segmentation, image: Volume, places: dict[str, Path | None], *, overwrite: bool) -> None:
-    """Write all that was asked for, or nothing."""
+    """Write everything that was requested, or nothing."""
     from MRIDenoiseLib.io import Derivation
     from MRIDenoiseLib.io.atomic import json_text, replacing
     from MRIDenoiseLib.io.labels import write_colour_table, write_labels, write_maps
@@ -193,12 +197,12 @@ def evaluate_tissues(
 
     Args:
         sources: the volumes to judge.
-        reference: what they are held against.
+        reference: what they are compared with.
         settings: how to segment.
         facts: organ and contrast, where the user gives them.
         choice: which image, where a file or folder holds several.
         mask: a file that says where; by default the reference's brain or body.
-        report: the JSON file, if one is asked for.
+        report: the JSON file, if one is requested.
         overwrite: whether it may be replaced.
 
     Raises:

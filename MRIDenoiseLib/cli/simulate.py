@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.places import EchoOption, SeriesOption, VolumeOption, refuse_places_that_collide
+from MRIDenoiseLib.cli.outputs import EchoOption, SeriesOption, VolumeOption, refuse_places_that_collide
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 
 

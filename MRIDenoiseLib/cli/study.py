@@ -20,7 +20,7 @@ from MRIDenoiseLib.errors import InputError, SettingsError
 if TYPE_CHECKING:
     from MRIDenoiseLib.reader_study.reading.reading import Presentation, ReadingStatus
 
-study_app = typer.Typer(help="Make a blinded reader study, read it, take out its ratings, and analyse them.", no_args_is_help=True)
+study_app = typer.Typer(help="Make a blinded reader study, read it, export its ratings, and analyse them.", no_args_is_help=True)
 
 Study = Annotated[Path, typer.Argument(metavar="STUDY", help="The study's folder.")]
 ReadingFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The study's folder, or the reading folder in it.")]
@@ -34,7 +34,7 @@ def create(
     config: Annotated[Path, typer.Option(metavar="FILE", help="The study's design in YAML, such as those in scripts/studies.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="The study's folder; must not exist yet.")],
 ) -> None:
-    """Draw the reading lists, write the blinded volumes, and check that nothing but the images tells the arms."""
+    """Draw the reading lists, write the blinded volumes, and check that nothing but the images reveals the arms."""
     from MRIDenoiseLib.reader_study.reading.folder import read_plan
     from MRIDenoiseLib.reader_study.running.creation import create_study
 
@@ -72,7 +72,7 @@ def show_next(study: ReadingFolder, reader: Reader, as_json: Json = False) -> No
         optional = "" if field.required else " (may be left out)"
         console.print(f"  {field.name}: {field.question}{optional}  {choices}".rstrip(), markup=False)
         if field.name in shown.opinions:
-            console.print(f"    the readers said {', '.join(map(str, shown.opinions[field.name]))}", markup=False)
+            console.print(f"    the readers answered {', '.join(map(str, shown.opinions[field.name]))}", markup=False)
 
 
 @study_app.command()
@@ -83,7 +83,7 @@ def rate(
         list[str] | None, typer.Argument(metavar="[FIELD=VALUE]...", help="Answers to the next case, such as image_quality=3.")
     ] = None,
     script: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A .csv or .json file with answers; all that is open is read by it.")
+        Path | None, typer.Option(metavar="FILE", help="A .csv or .json file with answers; it answers all open cases.")
     ] = None,
     seconds: Annotated[float | None, typer.Option(min=0.0, help="Time spent on each case.")] = None,
 ) -> None:
@@ -133,11 +133,11 @@ def status(
 @study_app.command()
 def export(
     study: ReadingFolder,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A .csv or .json file; a dictionary of its columns is written beside it.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A .csv or .json file; a dictionary of its columns is written next to it.")],
     unblind: Annotated[bool, typer.Option("--unblind", help="With patients and arms, last answers only; needs the key.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write the ratings as a table, blinded unless asked otherwise."""
+    """Write the ratings as a table, blinded unless requested otherwise."""
     from MRIDenoiseLib.reader_study.reading.folder import reading_folder
     from MRIDenoiseLib.reader_study.running.scores import dictionary_path, export_ratings, export_scores
 
@@ -189,7 +189,7 @@ def consensus(
 
 @study_app.command("audit")
 def audit_study(study: Study) -> None:
-    """Check again that nothing in the reading folder but the images tells the arms."""
+    """Check again that nothing in the reading folder but the images reveals the arms."""
     from MRIDenoiseLib.reader_study.reading.folder import StudyFolder
     from MRIDenoiseLib.reader_study.running.audit import audit
     from MRIDenoiseLib.reader_study.running.blinding import read_key

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.places import check_json, refuse_places_that_collide
+from MRIDenoiseLib.cli.outputs import check_json, refuse_places_that_collide
 from MRIDenoiseLib.errors import OutputError, SettingsError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def analyse(
     refuse_places_that_collide(study, {"--out": out, "--json": json_file})
     for place in (out, json_file):
         if place is not None and (study / READING).resolve() in place.resolve().parents:
-            raise OutputError(f"{place} lies in the folder that the readers have, and it tells the arms; write it elsewhere")
+            raise OutputError(f"{place} lies in the folder that the readers have, and it reveals the arms; write it elsewhere")
     if out.suffix.lower() != ".html" or out.is_dir():
         raise OutputError(f"the report {out} must be a file that ends in .html")
     check_target(out, overwrite)
@@ -60,7 +60,7 @@ def analyse(
         console.print(Text(f"- {sentence}"))
     gaps = sum(one.missing for one in found.missing)
     if gaps:
-        console.print(Text(f"{gaps} images have no rating; the report says whose.", style="yellow"))
+        console.print(Text(f"{gaps} images have no rating; the report says which readers lack them.", style="yellow"))
     console.print(Text.assemble(("report:", "bold"), f" {out}"))
     console.print(Text(RESEARCH_USE_ONLY, style="bold"))
 
@@ -76,10 +76,10 @@ def power(
     margin: Annotated[float, typer.Option(help="Difference in points that does not matter.", rich_help_panel=DESIGN)] = 0.25,
     agreement: Annotated[float, typer.Option(help="ICC of one reader, before rounding to points.", rich_help_panel=READERS)] = 0.75,
     of_subject: Annotated[
-        float, typer.Option(help="Part of what is perceived that is the patient's in every arm.", rich_help_panel=READERS)
+        float, typer.Option(help="Share of the perceived score that depends on the patient, in every arm.", rich_help_panel=READERS)
     ] = 0.5,
-    strictness: Annotated[float, typer.Option(help="Part that is the reader's own.", rich_help_panel=READERS)] = 0.05,
-    spread: Annotated[float, typer.Option(help="Standard deviation of what is perceived, in points.", rich_help_panel=READERS)] = 0.8,
+    strictness: Annotated[float, typer.Option(help="Share that depends on the reader.", rich_help_panel=READERS)] = 0.05,
+    spread: Annotated[float, typer.Option(help="Standard deviation of the perceived score, in points.", rich_help_panel=READERS)] = 0.8,
     lowest: Annotated[int, typer.Option(help="Lowest point of the scale.", rich_help_panel=READERS)] = 1,
     highest: Annotated[int, typer.Option(help="Highest point.", rich_help_panel=READERS)] = 4,
     simulations: Annotated[int, typer.Option(help="Studies simulated for each number of subjects.")] = 500,

@@ -47,7 +47,7 @@ def train(
             help="Clean volumes with a MANIFEST.csv, or a folder made by mridenoise prepare; may be given several times.",
         ),
     ],
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write it here, and check it.", rich_help_panel=OUTPUT)] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write the model here, and check it.", rich_help_panel=OUTPUT)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the one that is there.", rich_help_panel=OUTPUT)] = False,
     from_bundle: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The networks of this model, to fine-tune them.", rich_help_panel=START)
@@ -62,14 +62,14 @@ def train(
     stage: Annotated[Network | None, typer.Option(help=WHICH, rich_help_panel=PART)] = None,
     steps: Annotated[int | None, typer.Option(help="Another number of steps for every network.", rich_help_panel=PART)] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Another time for a recipe that is given in minutes, such as compact-gpu.", rich_help_panel=PART)
+        float | None, typer.Option(help="Another training time, for a recipe given in minutes, such as compact-gpu.", rich_help_panel=PART)
     ] = None,
 ) -> None:
-    """Train the networks of a recipe. Ctrl-C saves the state; the same command goes on from there.
+    """Train the networks of a recipe. Ctrl-C saves the state; the same command resumes from there.
 
     With N GPUs, or on a processor with N cores: torchrun --no-python --nproc_per_node N mridenoise train ...
     """
-    # Set by torchrun, which runs this command once for every GPU or core; the first process speaks and writes for all.
+    # Set by torchrun, which runs this command once for every GPU or core; the first process prints and writes for all.
     process = int(os.environ.get("RANK", "0"))
     first = process == 0
     try:
@@ -90,14 +90,14 @@ def train(
     except ModuleNotFoundError as error:
         raise SettingsError(f"training needs {error.name}, which is not installed; install the extra 'train'") from error
     except Cancelled as error:
-        # Said here because something was written: the state to go on from.
+        # Printed here because something was written: the state to resume from.
         if first:
             print(f"mridenoise: {error}.", file=sys.stderr)
         raise typer.Exit(CANCELLED) from error
     except MRIDenoiseError as error:
         if first:
             raise
-        # What the options are to blame for every process finds, and the first one says it; a damaged pair only one may meet.
+        # Every process finds an error in the options, and the first one prints it; a damaged pair may be met by only one.
         if not isinstance(error, SettingsError):
             print(f"mridenoise, process {process}: {error}", file=sys.stderr)
         raise typer.Exit(error.exit_status) from error
@@ -119,16 +119,16 @@ def _plan(recipe: Path, steps: int | None, minutes: float | None) -> Recipe:
 
 
 def _start(plan: Recipe, run: Path, from_bundle: Path | None, text_encoder: str | None, revision: str | None) -> Start:
-    """What the options say, or what the run that is gone on with started from."""
+    """The start that the options name, or the one of the run that is resumed."""
     from transformers.utils import logging
 
     from MRIDenoiseLib.training.run_folder import kept_start
     from MRIDenoiseLib.training.start import begin_from_bundle, begin_with_tower
 
-    # It would draw bars of its own into ours.
+    # Its own progress bars would mix with ours.
     logging.disable_progress_bar()
     if from_bundle is not None and text_encoder is not None:
-        raise SettingsError("--from-bundle brings a text encoder of its own; leave --text-encoder out")
+        raise SettingsError("--from-bundle brings its own text encoder; leave --text-encoder out")
     if revision is not None and text_encoder is None:
         raise SettingsError("--revision belongs to --text-encoder")
     if from_bundle is not None:
@@ -210,4 +210,4 @@ class _StageProgress:
 
 
 def _silent(fraction: float, seconds_left: float | None, what: str) -> None:
-    """The progress of a process that does not speak."""
+    """The progress of a process that prints nothing."""

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.registration import optical_flow_tvl1
 
-from MRIDenoiseLib.data.cases import Check, unasked
+from MRIDenoiseLib.data.cases import Check, unchecked
 from MRIDenoiseLib.image.noise import estimate_noise_level
 from MRIDenoiseLib.image.scale import intensity_scale
 
@@ -38,7 +38,7 @@ def gradient_agreement(first: np.ndarray, second: np.ndarray, mask: np.ndarray) 
     return float(one @ other) / strength if strength else 0.0
 
 
-def residual_motion(noisy: np.ndarray, moved: np.ndarray, mask: np.ndarray, check: Check = unasked) -> float:
+def residual_motion(noisy: np.ndarray, moved: np.ndarray, mask: np.ndarray, check: Check = unchecked) -> float:
     """95th percentile of the in-plane displacement still seen between two images of one contrast, in pixels.
 
     TV-L1 optical flow (Zach, Pock and Bischof 2007): a smooth field that may jump, robust where single pixels disagree. It

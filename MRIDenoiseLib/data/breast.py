@@ -1,8 +1,8 @@
 """fastMRI breast: a golden-angle stack of stars over two and a half minutes, reconstructed from all of its spokes.
 
 Layout (Solomon et al. 2024, doi 10.48550/arXiv.2406.05270): ``kspace`` is float32 with the axes (partitions, coils, samples,
-spokes, real and imaginary part), or those in the opposite order; its attributes tell which partition is the middle one and
-how many slices the scanner would interpolate to. The files tell no field of view, so the published protocol's is used.
+spokes, real and imaginary part), or those in the opposite order; its attributes give the middle partition and
+the number of slices the scanner would interpolate to. The files give no field of view, so the published protocol's is used.
 
 Golden-angle radial k-space to images, by gridding: what fastMRI's breast data needs.
 
@@ -91,7 +91,7 @@ PIXEL = 1.0
 INTERPOLATED_SPACING = 1.1
 """mm between the slices that the scanner would interpolate to."""
 CENTRE_PARTITION = 32
-"""Counted from 1, where the file does not tell."""
+"""Counted from 1, where the file does not give it."""
 IMAGES = 192
 _SLICES_AT_ONCE = 4
 
@@ -100,7 +100,7 @@ def read_breast(path: Path, check: Check) -> Volume:
     """The image of the whole acquisition, root sum of squares over the coils.
 
     It has as many slices as were measured, the half that partial Fourier left out counted in, rather than the scanner's
-    interpolated ones: an interpolated slice tells a network nothing that its neighbours do not.
+    interpolated ones: an interpolated slice gives a network nothing that its neighbours do not.
 
     Args:
         path: of the file.
@@ -146,9 +146,9 @@ def _slices(kspace: h5py.Dataset, coil: int, before: int, count: int) -> np.ndar
 
 def _whole(kspace: h5py.Dataset, name: str, otherwise: int) -> int:
     """An attribute that is a positive whole number; ``otherwise`` where it is not there."""
-    said = attribute(kspace, name)
-    number = positive(said)
-    if said and (number is None or not number.is_integer()):
+    value = attribute(kspace, name)
+    number = positive(value)
+    if value and (number is None or not number.is_integer()):
         raise InputError(f"its attribute {name} is not a whole number; download it again")
     return int(number) if number else otherwise
 

@@ -30,7 +30,7 @@ def group(ratio: float) -> str | None:
         ratio: T_full / T_fast.
 
     Raises:
-        InputError: it is no positive number.
+        InputError: it is not a positive number.
     """
     if not (math.isfinite(ratio) and ratio > 0):
         raise InputError(f"an acceleration is a positive number such as 2, not {ratio:g}")
@@ -68,7 +68,7 @@ class Acceleration:
     ) -> Acceleration:
         """The acceleration of one acquisition against another.
 
-        What the user says comes first, then the two scan times, then averages and parallel imaging.
+        What the user states comes first, then the two scan times, then averages and parallel imaging.
 
         Args:
             fast: the accelerated acquisition.
@@ -77,7 +77,7 @@ class Acceleration:
             given: T_full / T_fast as the user knows it.
 
         Raises:
-            InputError: none of these tells it, or they tell of more than any scan is accelerated.
+            InputError: none of these gives it, or they give more than any scan is accelerated.
         """
         nex = positive(fast.averages.value), positive(full.averages.value)
         parallel = positive(fast.parallel_imaging.value), positive(full.parallel_imaging.value)
@@ -108,14 +108,14 @@ Step = Literal["listing", "matching", "reading", "acceleration", "alignment", "b
 """In the order in which they are taken; from ``reading`` on they concern a pair that was found."""
 
 Say = Callable[[str], None]
-"""Told what is being done; raises :class:`~MRIDenoiseLib.errors.Cancelled` when the user has asked to stop."""
+"""Called with what is being done; raises :class:`~MRIDenoiseLib.errors.Cancelled` when the user has requested a stop."""
 
 Check = Callable[[], None]
-"""Raises :class:`~MRIDenoiseLib.errors.Cancelled` when the user has asked to stop; called between pieces of work of about a second."""
+"""Raises :class:`~MRIDenoiseLib.errors.Cancelled` when the user has requested a stop; called between pieces of work of about a second."""
 
 
-def unasked() -> None:
-    """A :data:`Check` for work that nobody stops."""
+def unchecked() -> None:
+    """A :data:`Check` for work that cannot be stopped."""
 
 
 MEASURED_ONCE = "it was measured once, so there is nothing to compare it with"
@@ -133,7 +133,7 @@ class Pair:
         repeats: acquisitions that were measured of this image.
         acceleration: how much faster the noisy one is.
         noise: ``simulated`` where the noisy volume was made from the clean one, so that nothing has to be aligned.
-        reference_noise: standard deviation of the clean volume's noise, where repeats tell it.
+        reference_noise: standard deviation of the clean volume's noise, where repeats show it.
     """
 
     noisy: Volume
@@ -172,7 +172,7 @@ class Case:
     licence: str = ""
     held_out: bool = False
 
-    def pairs(self, check: Check = unasked) -> Iterator[Pair]:
+    def pairs(self, check: Check = unchecked) -> Iterator[Pair]:
         """The pairs, one after the other.
 
         Args:
@@ -204,12 +204,12 @@ class Dropped:
 
 
 def anonymous(message: str, names: Iterable[str | Path], instead: str = "a file") -> str:
-    """An error's sentence without the names of the files it speaks of, which may be a patient's.
+    """An error's sentence without the names of the files it mentions, which may be a patient's.
 
     Args:
         message: any text.
         names: the names that may occur in it; of a path, both the whole and its last part.
-        instead: what to say for a name.
+        instead: what to write in place of a name.
     """
     known = {str(name) for name in names} | {Path(name).name for name in names} - {""}
     for name in sorted(known, key=len, reverse=True):

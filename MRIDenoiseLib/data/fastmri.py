@@ -1,7 +1,7 @@
-"""fastMRI: raw knee, brain, prostate and breast data (doi 10.48550/arXiv.1811.08839 and what followed), told apart by layout.
+"""fastMRI: raw knee, brain, prostate and breast data (doi 10.48550/arXiv.1811.08839 and what followed), distinguished by layout.
 
 Prostates were measured three times, which gives real pairs. Knees, brains and breasts were measured once: their image serves
-as the clean one, and the noisy one is simulated from it, since an image made of some of its own k-space lines shares their noise.
+as the clean one, and the noisy one is simulated from it, since an image made from some of its own k-space lines shares their noise.
 
 fastMRI prostate, T2w raw data: three averages, each of every other line, the second of the lines the others leave out.
 
@@ -93,7 +93,7 @@ def _filled_average(average: np.ndarray, weights: torch.Tensor, check: Check) ->
 
 SOURCE, LICENCE = "fastMRI", "fastMRI data sharing agreement"
 ACCELERATIONS = (1.5, 2.0, 3.0)
-UNTOLD_ACCELERATION = 2.0
+DEFAULT_ACCELERATION = 2.0
 SIGMA = (6 / 255, 25 / 255)
 """Range of the Rician noise of level 0, as parts of the volume's P99.5."""
 
@@ -144,7 +144,7 @@ class Noise:
         if self.level not in (0, 2):
             raise SettingsError(f"--level is 0 or 2, not {self.level}")
         if self.level == 0 and self.acceleration is not None:
-            raise SettingsError("--level 0 adds plain Rician noise and knows no acceleration; leave one of the two out")
+            raise SettingsError("--level 0 adds plain Rician noise and has no acceleration; leave one of the two out")
         self.of(0)
 
     def of(self, number: int) -> Simulation:
@@ -187,10 +187,10 @@ def _case(label: str, path: Path, file: h5py.File, simulation: Simulation) -> Ca
         read = partial(read_prostate, path)
     else:
         read = partial(_simulated, read_breast if kind == "breast" else _read_cartesian, path, simulation)
-    # Breast files tell the patient in their names alone: fastMRI_breast_001_2.h5 is his second scan.
+    # Breast files name the patient only in the file name: fastMRI_breast_001_2.h5 is the second scan of patient 001.
     subject = path.stem.rpartition("_")[0] or path.stem if kind == "breast" else attribute(file, "patient_id")
     if not subject:
-        raise InputError("it does not say whose it is (patient_id), so it cannot be kept out of another patient's split")
+        raise InputError("it does not name its patient (patient_id), so it cannot be kept out of another patient's split")
     return Case(
         label=label,
         subject=subject,
@@ -249,13 +249,13 @@ def _reconstructed(kspace: h5py.Dataset, header: RawHeader, check: Check) -> np.
 
 
 def _simulated(read: Callable[[Path, Check], Volume], path: Path, simulation: Simulation, check: Check) -> Iterator[Pair]:
-    def asked() -> bool:
+    def should_stop() -> bool:
         check()
         return False
 
     clean = read(path, check)
-    noisy = simulate_volume(clean, simulation, should_stop=asked)
-    # Rician noise tells no acceleration; the one that inference assumes stands for it.
-    given = simulation.acceleration or UNTOLD_ACCELERATION
+    noisy = simulate_volume(clean, simulation, should_stop=should_stop)
+    # Rician noise implies no acceleration; the one that inference assumes is used.
+    given = simulation.acceleration or DEFAULT_ACCELERATION
     acceleration = Acceleration.between(noisy.acquisition, clean.acquisition, given=given)
     yield Pair(noisy, clean, "independent", 1, acceleration, noise="simulated")

@@ -40,7 +40,7 @@ class Slab:
 
 @dataclass(frozen=True)
 class Weighting:
-    """What decides how bright each tissue is, as far as the header tells; None where it does not.
+    """What decides how bright each tissue is, as far as the header gives it; None where it does not.
 
     Args:
         echo_time: ms.
@@ -68,7 +68,7 @@ class Image:
         acquisition: of DICOM.
         volumes: how often every place was imaged.
         read: volume number, from 1 -> the volume; raises InputError.
-        names: of the files it is made of, to keep them out of reports.
+        names: of its files, to keep them out of reports.
         words: of a DICOM series' description and protocol name, in lower case.
         kinds: the words of its Image Type (0008,0008), in lower case.
         weighting: of DICOM.

@@ -1,6 +1,6 @@
 """Which images lie in a folder, by headers and names alone; voxels are read when a pair is known.
 
-The images that DICOM files form, told by their headers: an image for every echo of every series.
+The images that DICOM files form, recognised by their headers: an image for every echo of every series.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _weighting(frame: Frame) -> Weighting:
 
 
 def _contrast_agent(frame: Frame) -> bool:
-    """Whether a contrast agent had been given; an enhanced header lists those of the examination, and tells for each frame."""
+    """Whether a contrast agent had been given; an enhanced header lists those of the examination, and states it for each frame."""
     given = frame.get("ContrastBolusAgentAdministered")
     if given is not None:
         return bool(given == "YES")
@@ -95,8 +95,8 @@ def _contrast_agent(frame: Frame) -> bool:
 
 def _words(frame: Frame, *keywords: str) -> frozenset[str]:
     values = (frame.get(keyword) for keyword in keywords)
-    said = (word for value in values for word in (value if isinstance(value, tuple) else (value or "",)))
-    return frozenset(re.findall(r"[a-z0-9]+", " ".join(map(str, said)).lower()))
+    found = (word for value in values for word in (value if isinstance(value, tuple) else (value or "",)))
+    return frozenset(re.findall(r"[a-z0-9]+", " ".join(map(str, found)).lower()))
 
 
 def _slab(frames: Sequence[Frame]) -> Slab:
@@ -119,7 +119,7 @@ def _middle(frame: Frame) -> np.ndarray:
 
 
 Rows = Mapping[str, tuple[ManifestRow, bool]]
-"""What a manifest says of each file, and whether it leaves it to training."""
+"""The manifest row of each file, and whether it may be trained on."""
 
 
 def list_images(folder: Path, what: str, say: Say) -> list[Image | Dropped]:
@@ -130,7 +130,7 @@ def list_images(folder: Path, what: str, say: Say) -> list[Image | Dropped]:
     Args:
         folder: holds NIfTI, NRRD and MetaImage files, DICOM files, or subfolders of them.
         what: how labels begin, for example ``fast``.
-        say: told what is being done, before every file.
+        say: called with what is being done, before every file.
 
     Raises:
         InputError: there is no such folder, or no image in it.
@@ -148,7 +148,7 @@ def list_images(folder: Path, what: str, say: Say) -> list[Image | Dropped]:
 
 
 def _listed(place: Path, called: str, folder: Path, rows: Rows, check: Check) -> Iterator[Image | Dropped]:
-    """What lies in one folder; ``called`` is what to say for its name."""
+    """What lies in one folder; ``called`` is used in place of its name."""
     check()
     try:
         files = sorted(path for path in place.iterdir() if path.is_file() and not path.name.startswith("."))
@@ -174,13 +174,13 @@ def _without_copies(found: Sequence[Image | Dropped]) -> Iterator[Image | Droppe
         if isinstance(image, Image):
             original = first.setdefault((image.subject, image.study, image.series), image.label)
             if original != image.label:
-                yield Dropped(image.label, "listing", f"its series is there twice: it is the same as {original} once more")
+                yield Dropped(image.label, "listing", f"its series is there twice: it is the same as {original}")
                 continue
         yield image
 
 
 def _manifest(folder: Path) -> Rows:
-    """Rows by file name below ``folder``, from the MANIFEST.csv that lies beside it."""
+    """Rows by file name below ``folder``, from the MANIFEST.csv next to it."""
     if not (folder.resolve().parent / MANIFEST).is_file():
         return {}
     kind, rows = folder.resolve().name, read_manifest(folder.resolve().parent, kind=None)
@@ -193,7 +193,7 @@ def _image_file(path: Path, folder: Path, rows: Rows) -> Image | Dropped:
     row, learned_from = rows.get(relative.as_posix(), (None, True))
     subject = row.subject if row else _subject(relative)
     if not subject:
-        reason = "it does not say whose it is: give every patient a folder, name the files sub-..., or list them in a MANIFEST.csv"
+        reason = "it does not name its patient: give every patient a folder, name the files sub-..., or list them in a MANIFEST.csv"
         return Dropped("", "listing", reason)
     stem = path.name[: -len(ending(path))]
 
@@ -226,7 +226,7 @@ def _subject(relative: Path) -> str:
 
 
 def _volumes_in(path: Path) -> int:
-    """How many volumes an image file holds; 1 for a file whose header cannot be read, of which reading will say what is wrong."""
+    """How many volumes an image file holds; 1 for a file whose header cannot be read, whose error is reported when it is read."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from MRIDenoiseLib.data.cases import MEASURED_ONCE, Acceleration, Case, Check, Dropped, Pair, Say, unasked
+from MRIDenoiseLib.data.cases import MEASURED_ONCE, Acceleration, Case, Check, Dropped, Pair, Say, unchecked
 from MRIDenoiseLib.data.raw import (
     RawHeader,
     acquisition_of,
@@ -39,11 +39,11 @@ PHASE_SMOOTHING = 4.0
 """Pixels over which the phase between two repetitions is smooth."""
 
 
-def noisy_and_clean(slices: Iterable[np.ndarray], check: Check = unasked) -> tuple[np.ndarray, np.ndarray]:
+def noisy_and_clean(slices: Iterable[np.ndarray], check: Check = unchecked) -> tuple[np.ndarray, np.ndarray]:
     """Magnitudes of each repetition and of its reference, from coil images.
 
     The average is taken coil by coil and complex, before the root sum of squares: magnitudes have a noise floor that no
-    averaging takes away.
+    averaging removes.
 
     Args:
         slices: one complex array (repetitions, coils, rows, columns) for each slice.
@@ -104,7 +104,7 @@ def aligned_in_phase(repetitions: np.ndarray, to: int) -> np.ndarray:
 CONTRASTS = {"T1": "T1w", "T2": "T2w", "FLAIR": "T2-FLAIR"}
 FIELD_STRENGTH = 0.3
 FIELD_OF_VIEW = 240.0
-"""mm, of rows and of columns; the published protocol, for files whose header does not tell."""
+"""mm, of rows and of columns; the published protocol, for files whose header does not give it."""
 SLICE_SPACING = 6.0
 """mm: 5 mm slices 1 mm apart; the published protocol."""
 SLICE_THICKNESS = 5.0
@@ -114,7 +114,7 @@ _NAME = re.compile(r"(?P<subject>[^_]+)_(?P<contrast>T1|T2|FLAIR)(?P<repetition>
 
 
 def find_m4raw(folder: Path, say: Say) -> list[Case | Dropped]:
-    """One case for each subject and contrast below a folder, in the order of their names; then the files that are left over.
+    """One case for each subject and contrast below a folder, in the order of their names; then the files that were not used.
 
     Raises:
         InputError: there is no such folder, or no file named as M4Raw names them.

@@ -19,7 +19,7 @@ from MRIDenoiseLib.volume import Acquisition, AcquisitionField, Volume
 
 MANIFEST = "MANIFEST.csv"
 SPLITS = ("train", "test", "as-scanned", "repeats", "headers")
-"""What a manifest may say of an image: learned from; a patient of the published tables, never learned, tuned or chosen by; a
+"""The use of an image: learned from; a patient of the published tables, never learned from, tuned on or chosen by; a
 grainy scan that is denoised as it is; one of several of the same thing; a header alone."""
 
 CLEAN_ENOUGH = 0.010
@@ -30,7 +30,7 @@ COARSEST = 2.2
 
 @dataclass(frozen=True)
 class ManifestRow:
-    """One image of the manifest: where it lies, whose it is, what the licence asks to be said, and what it is good for.
+    """One image of the manifest: where it is, which patient's, what attribution the licence requires, and what it may be used for.
 
     Args:
         file: path below the manifest's folder.
@@ -38,7 +38,7 @@ class ManifestRow:
         organ, contrast, vendor: words, or ``unknown``.
         subject: the patient.
         split: one of :data:`SPLITS`. Only ``train`` is learned from; a row that was never read from a manifest has none.
-        own_noise: standard deviation of its own noise in the body, part of P99.5; None where nobody has measured it.
+        own_noise: standard deviation of its own noise in the body, part of P99.5; None where it has not been measured.
         interpolated: how many times finer than measured the scanner has made the matrix of its slices.
     """
 
@@ -97,21 +97,21 @@ def read_manifest(folder: Path, kind: str | None = "volumes", split: str | None 
         split: only rows of this one of :data:`SPLITS`; None for all.
 
     Raises:
-        InputError: when the folder has no manifest, the manifest lacks a column, or a row says what cannot be.
+        InputError: when the folder has no manifest, the manifest lacks a column, or a row holds an impossible value.
     """
     path = folder / MANIFEST
     if not path.is_file():
         raise InputError(f"{folder} holds no {MANIFEST}; give the folder of the training data with --data")
     with path.open(newline="", encoding="utf-8") as lines:
         reader = csv.DictReader(lines)
-        told = [{name: value or "" for name, value in row.items() if name} for row in reader]
+        rows_as_text = [{name: value or "" for name, value in row.items() if name} for row in reader]
         check_columns(path, reader.fieldnames or ())
-    rows = [manifest_row(path, values) for values in told if kind is None or values["file"].startswith(f"{kind}/")]
+    rows = [manifest_row(path, values) for values in rows_as_text if kind is None or values["file"].startswith(f"{kind}/")]
     return [row for row in rows if split is None or row.split == split]
 
 
 def check_columns(path: Path, present: Collection[str]) -> None:
-    """Say which column of a manifest is missing; none is guessed at, least of all the one that tells what may be learned from.
+    """Report which column of a manifest is missing; none is guessed, least of all the one that states what may be learned from.
 
     Raises:
         InputError: there is one missing.
@@ -120,7 +120,7 @@ def check_columns(path: Path, present: Collection[str]) -> None:
     if not missing:
         return
     if missing[0] == "split":
-        raise InputError(f"{path} lacks the column split, so nothing says what may be trained on; add it ({', '.join(SPLITS)})")
+        raise InputError(f"{path} lacks the column split, so nothing states what may be trained on; add it ({', '.join(SPLITS)})")
     if missing[0] == "own_noise":
         raise InputError(f"{path} lacks the column own_noise; measure it and write it down with: {own_noise_command(path.parent)}")
     raise InputError(f"{path} lacks the column {missing[0]}")
@@ -131,27 +131,27 @@ def own_noise_command(folder: Path) -> str:
     return f"mridenoise own-noise {folder} --write"
 
 
-def manifest_row(path: Path, told: dict[str, str]) -> ManifestRow:
+def manifest_row(path: Path, columns: dict[str, str]) -> ManifestRow:
     """One row of a manifest, from its columns as they are written.
 
     Args:
-        path: of the manifest, for what may have to be said of it.
-        told: column -> text.
+        path: of the manifest, for error messages.
+        columns: column -> text.
 
     Raises:
-        InputError: it says what cannot be.
+        InputError: it holds an impossible value.
     """
-    if told["split"] not in SPLITS:
-        raise InputError(f"{path} says split '{told['split']}' of {told['file']}; it may be {', '.join(SPLITS)}")
-    words = {name: told[name] for name in ManifestRow.__dataclass_fields__ if name not in ("own_noise", "interpolated")}
-    own, times = (_number(path, told, name) for name in ("own_noise", "interpolated"))
+    if columns["split"] not in SPLITS:
+        raise InputError(f"{path} says split '{columns['split']}' of {columns['file']}; it may be {', '.join(SPLITS)}")
+    words = {name: columns[name] for name in ManifestRow.__dataclass_fields__ if name not in ("own_noise", "interpolated")}
+    own, times = (_number(path, columns, name) for name in ("own_noise", "interpolated"))
     if times is not None and times < 1:
-        raise InputError(f"{path} says interpolated '{told['interpolated']}' of {told['file']}; a matrix is made 1 time finer or more")
+        raise InputError(f"{path} says interpolated '{columns['interpolated']}' of {columns['file']}; it is a factor of 1 or more")
     return ManifestRow(**words, own_noise=own, interpolated=times or 1.0)
 
 
-def _number(path: Path, told: dict[str, str], name: str) -> float | None:
-    text = told.get(name, "").strip()
+def _number(path: Path, columns: dict[str, str], name: str) -> float | None:
+    text = columns.get(name, "").strip()
     if not text:
         return None
     try:
@@ -159,7 +159,7 @@ def _number(path: Path, told: dict[str, str], name: str) -> float | None:
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
-        raise InputError(f"{path} says {name} '{text}' of {told['file']}; it is a number of 0 or more, or empty where it is unknown")
+        raise InputError(f"{path} says {name} '{text}' of {columns['file']}; it is a number of 0 or more, or empty where it is unknown")
     return value
 
 
@@ -180,8 +180,8 @@ def kept_out_subjects(rows: Iterable[ManifestRow]) -> list[str]:
 def may_be_learned_from(row: ManifestRow, rows: Iterable[ManifestRow]) -> bool:
     """Whether a manifest leaves an image of any kind to training.
 
-    A row says so itself with ``train``, and forbids it with ``test`` and ``as-scanned``. What says neither, such as repeats, goes
-    with its patient: nothing of a patient of the split ``test`` is learned from.
+    A row allows it with ``train``, and forbids it with ``test`` and ``as-scanned``. A row with neither, such as repeats, follows
+    its patient: nothing of a patient of the split ``test`` is learned from.
 
     Args:
         row: of the image.
@@ -265,8 +265,8 @@ def clean_volume(volume: Volume, row: ManifestRow) -> CleanVolume:
 def manifest_acquisition(row: ManifestRow, found: Acquisition) -> Acquisition:
     """Organ, contrast and vendor as the manifest has them; the rest as it was found in the file."""
 
-    def said(value: str) -> AcquisitionField:
+    def stated(value: str) -> AcquisitionField:
         unknown = value in ("", "unknown")
         return AcquisitionField(None if unknown else value.removesuffix(" (likely)"), "manifest", "high")
 
-    return Acquisition(organ=said(row.organ), contrast=said(row.contrast), vendor=said(row.vendor), plane=found.plane)
+    return Acquisition(organ=stated(row.organ), contrast=stated(row.contrast), vendor=stated(row.vendor), plane=found.plane)

@@ -31,12 +31,12 @@ MARGIN = 12
 
 @dataclass(frozen=True)
 class Packed:
-    """What a packed folder holds, and what a model's card has to say of the data that it was packed from.
+    """What a packed folder holds, and what a model's card must state about the data that it was packed from.
 
     Args:
         volumes: to learn from.
         kept_out: the patients whom the manifests keep for tests.
-        left_out: volumes of others that are no target, and why.
+        left_out: volumes of others that are not used as targets, and why.
     """
 
     volumes: Sequence[CleanVolume]
@@ -45,7 +45,7 @@ class Packed:
 
 
 def write_packed(packed: Packed, folder: Path) -> None:
-    """Pack volumes into a new folder, one file each beside :data:`INDEX`.
+    """Pack volumes into a new folder, one file each next to :data:`INDEX`.
 
     Raises:
         OSError: the folder is there already, or the system refuses.
@@ -61,8 +61,8 @@ def write_packed(packed: Packed, folder: Path) -> None:
         entry = {"file": name, "sha256": sha256(data).hexdigest(), "shape": slices.shape, "slice_spacing": volume.slice_spacing}
         entry |= {"coarsening": volume.coarsening, "plane": asdict(volume.acquisition.plane), "row": asdict(volume.row)}
         index.append(entry)
-    told = {"kept_out": list(packed.kept_out), "left_out": [asdict(one) for one in packed.left_out], "volumes": index}
-    (folder / INDEX).write_text(json_text(told), encoding="utf-8")
+    content = {"kept_out": list(packed.kept_out), "left_out": [asdict(one) for one in packed.left_out], "volumes": index}
+    (folder / INDEX).write_text(json_text(content), encoding="utf-8")
 
 
 def read_packed(folder: Path) -> Packed:
@@ -72,26 +72,26 @@ def read_packed(folder: Path) -> Packed:
         InputError: a file is missing or damaged.
     """
     try:
-        told = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        content = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         # Unpacking leaves Python's lock alone, so threads are enough.
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            volumes = list(threads.map(lambda one: _read(folder, one), told["volumes"]))
-        return Packed(volumes, tuple(map(str, told["kept_out"])), tuple(LeftOut(**one) for one in told["left_out"]))
+            volumes = list(threads.map(lambda one: _read(folder, one), content["volumes"]))
+        return Packed(volumes, tuple(map(str, content["kept_out"])), tuple(LeftOut(**one) for one in content["left_out"]))
     except (OSError, ValueError, KeyError, TypeError, lzma.LZMAError) as error:
         raise InputError(f"{folder} holds packed volumes that are damaged; pack them again") from error
 
 
-def _read(folder: Path, told: dict[str, Any]) -> CleanVolume:
-    data = (folder / told["file"]).read_bytes()
-    if sha256(data).hexdigest() != told["sha256"]:
-        raise ValueError(told["file"])
-    raw, shape = lzma.decompress(data), tuple(told["shape"])
+def _read(folder: Path, entry: dict[str, Any]) -> CleanVolume:
+    data = (folder / entry["file"]).read_bytes()
+    if sha256(data).hexdigest() != entry["sha256"]:
+        raise ValueError(entry["file"])
+    raw, shape = lzma.decompress(data), tuple(entry["shape"])
     count = int(np.prod(shape))
     slices = np.frombuffer(raw[: 2 * count], "<u2").reshape(shape) * np.float32(STEP)
     body = np.unpackbits(np.frombuffer(raw[2 * count :], np.uint8), count=count).reshape(shape).astype(bool)
-    row = ManifestRow(**told["row"])
-    found = Acquisition(plane=AcquisitionField(**told["plane"]))
-    return CleanVolume(slices, body, told["slice_spacing"], manifest_acquisition(row, found), row, told["coarsening"])
+    row = ManifestRow(**entry["row"])
+    found = Acquisition(plane=AcquisitionField(**entry["plane"]))
+    return CleanVolume(slices, body, entry["slice_spacing"], manifest_acquisition(row, found), row, entry["coarsening"])
 
 
 def _around(body: np.ndarray) -> tuple[slice, ...]:

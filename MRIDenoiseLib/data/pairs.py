@@ -29,7 +29,7 @@ SAME_TIMING = 0.25
 SAME_INVERSION = 0.05
 """Part by which inversion times may differ, which decide what is dark."""
 NOT_MAGNITUDE = frozenset(("phase", "real", "imaginary", "adc", "projection", "mpr", "mip"))
-"""Words of Image Type (0008,0008) and descriptions that tell another kind of image; a pair must share them."""
+"""Words of Image Type (0008,0008) and descriptions that mark another kind of image; a pair must share them."""
 NOT_MAGNITUDE_TYPES = NOT_MAGNITUDE | {"p", "r", "i", "fa"}
 """The same in Image Type alone: in a description these letters may be a side or a direction."""
 
@@ -42,7 +42,7 @@ def find_pairs(fast: Path, full: Path, acceleration: float | None, inclusive: in
         full: folder of the full ones.
         acceleration: T_full / T_fast as the user knows it; by default it is worked out of the DICOM headers.
         inclusive: over how many acquisitions the full images are averages, where the accelerated one is among them.
-        say: told what is being done.
+        say: called with what is being done.
 
     Raises:
         InputError: one of the folders holds no images.

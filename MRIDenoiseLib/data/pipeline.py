@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from MRIDenoiseLib.data.cases import Case, Check, Dropped, Pair, Say, anonymous, group
-from MRIDenoiseLib.data.making import Made, Refused, make
 from MRIDenoiseLib.data.manifest import folded
+from MRIDenoiseLib.data.preparation import Made, Refused, make
 from MRIDenoiseLib.data.records import DROPPED, REPORT, Pseudonyms, Record, RecordMeta, RecordWriter, is_store
 from MRIDenoiseLib.data.registration import Registration
 from MRIDenoiseLib.data.report import Picture, Summary, WorstPictures, alignment_png, write_report
@@ -56,13 +56,13 @@ def prepare(
         seed: of the registration.
         overwrite: whether an earlier folder of records there may be replaced.
         progress: called with (fraction, seconds left or None, what is being done).
-        should_stop: asked before every file that is listed, every volume, slice or coil that is read and every step of an alignment.
+        should_stop: called before every file that is listed, every volume, slice or coil that is read and every step of an alignment.
 
     Raises:
         InputError: there is nothing to prepare, or it cannot be read.
         SettingsError: a site is to be kept out of training and to be trained on.
         OutputError: the folder exists and may not be replaced, or cannot be written.
-        Cancelled: when told to stop; nothing is left behind.
+        Cancelled: when a stop is requested; nothing is left behind.
     """
     if external and train_on_all:
         raise SettingsError("a site is either kept out of training or trained on as a whole: choose one of --external and --train-on-all")
@@ -193,7 +193,7 @@ class _Work:
     def _reunite(self, check: Check) -> int:
         """Put patients who share an image into one split, the most protected of theirs; returns how many were moved.
 
-        The same images under two numbers are one patient twice, and would stand on both sides of the split.
+        The same images under two numbers are one patient twice, and would be on both sides of the split.
         """
         splits: dict[str, Split] = {}
         for meta in self._writer.metas:

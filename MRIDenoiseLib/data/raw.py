@@ -25,7 +25,7 @@ from MRIDenoiseLib.volume import Acquisition, AcquisitionField, Volume
 
 @dataclass(frozen=True)
 class RawHeader:
-    """What the ISMRMRD header tells; None or empty where it does not.
+    """What the ISMRMRD header gives; None or empty where it does not.
 
     Args:
         matrix: rows (readout) and columns (phase encoding) of the image without oversampling (reconSpace).
@@ -56,7 +56,7 @@ _FAULTS = (OSError, KeyError, RuntimeError, TypeError, ValueError)
 def opened(path: Path) -> Iterator[h5py.File]:
     """An HDF5 file for reading, by the functions below; InputError where it is none."""
     with ExitStack() as stack:
-        with _damage_told(path):
+        with _damage_reported(path):
             file = stack.enter_context(h5py.File(path, "r"))
         yield file
 
@@ -67,7 +67,7 @@ def has(file: h5py.File, name: str) -> bool:
     Raises:
         InputError: the file is damaged.
     """
-    with _damage_told(Path(file.filename)):
+    with _damage_reported(Path(file.filename)):
         return name in file
 
 
@@ -77,7 +77,7 @@ def dataset(file: h5py.File, name: str) -> h5py.Dataset:
     Raises:
         InputError: the file is damaged, or holds no such numbers.
     """
-    with _damage_told(Path(file.filename)):
+    with _damage_reported(Path(file.filename)):
         found = file[name]
         if not isinstance(found, h5py.Dataset) or not found.shape or 0 in found.shape or found.dtype.kind not in "fciu":
             raise InputError(f"{Path(file.filename).name} holds no numbers where {name} belongs; copy or download it again")
@@ -90,7 +90,7 @@ def values(stored: h5py.Dataset, *where: Any) -> np.ndarray:
     Raises:
         InputError: the file is damaged.
     """
-    with _damage_told(Path(stored.file.filename)):
+    with _damage_reported(Path(stored.file.filename)):
         return np.asarray(stored[where])
 
 
@@ -100,13 +100,13 @@ def attribute(holder: h5py.File | h5py.Dataset, name: str) -> str:
     Raises:
         InputError: the file is damaged.
     """
-    with _damage_told(Path(holder.file.filename)):
+    with _damage_reported(Path(holder.file.filename)):
         value: Any = holder.attrs.get(name, "")
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 @contextmanager
-def _damage_told(path: Path) -> Iterator[None]:
+def _damage_reported(path: Path) -> Iterator[None]:
     try:
         yield
     except _FAULTS as error:
@@ -117,11 +117,11 @@ def read_header(file: h5py.File) -> RawHeader:
     """The header of an open file; an empty one where there is none.
 
     Raises:
-        InputError: it is no XML, or the file is damaged.
+        InputError: it is not XML, or the file is damaged.
     """
     if not has(file, "ismrmrd_header"):
         return RawHeader()
-    with _damage_told(Path(file.filename)):
+    with _damage_reported(Path(file.filename)):
         written: Any = file["ismrmrd_header"][()]
     try:
         root = ElementTree.fromstring(written if isinstance(written, (bytes, str)) else "")
@@ -183,7 +183,7 @@ def volume_of(slices: np.ndarray, spacing: tuple[float, float, float], acquisiti
     """A volume of raw data: slices (slices, rows, columns), mm between slices, rows and columns, position unknown.
 
     Raises:
-        InputError: they show nothing, or hold values that are no numbers.
+        InputError: they show nothing, or hold values that are not numbers.
     """
     check_voxels(slices, "the file's image")
     matrix = np.diag([spacing[2], spacing[1], spacing[0], 1.0])
@@ -198,18 +198,18 @@ def acquisition_of(
     Args:
         header: of the file.
         organ, contrast, fat, plane: as the documentation of the data set has them.
-        field_strength: tesla, for data sets whose headers do not tell it.
+        field_strength: tesla, for data sets whose headers do not give it.
     """
 
-    def said(value: str | float | None, source: str) -> AcquisitionField:
+    def stated(value: str | float | None, source: str) -> AcquisitionField:
         return AcquisitionField() if value is None else AcquisitionField(value, source, "high")
 
     return Acquisition(
-        organ=said(organ, "data set"),
-        contrast=said(contrast, "data set"),
-        fat_suppression=said(fat, "data set"),
-        plane=said(plane, "data set"),
-        vendor=said(canonical(header.vendor, VENDORS), "ISMRMRD header"),
-        field_strength=said(header.field_strength or field_strength, "ISMRMRD header" if header.field_strength else "data set"),
-        parallel_imaging=said(header.parallel, "ISMRMRD header"),
+        organ=stated(organ, "data set"),
+        contrast=stated(contrast, "data set"),
+        fat_suppression=stated(fat, "data set"),
+        plane=stated(plane, "data set"),
+        vendor=stated(canonical(header.vendor, VENDORS), "ISMRMRD header"),
+        field_strength=stated(header.field_strength or field_strength, "ISMRMRD header" if header.field_strength else "data set"),
+        parallel_imaging=stated(header.parallel, "ISMRMRD header"),
     )

@@ -1,7 +1,7 @@
 """Prepared pairs on disk: a folder with one safetensors file a pair of volumes, and an index that says what each is.
 
-A folder is written whole or not at all. It holds no name, identifier, date or path: patients, examinations and series go by
-pseudonyms whose key is thrown away when the folder is complete, so that nobody can get from one to the patient, not even by
+A folder is written whole or not at all. It holds no name, identifier, date or path: patients, examinations and series get
+pseudonyms whose key is thrown away when the folder is complete. Nobody can get from one to the patient, not even by
 trying all the numbers of a hospital. The price is that a folder cannot be added to later.
 """
 
@@ -25,7 +25,7 @@ from safetensors.numpy import save_file
 from MRIDenoiseLib.data.references import GtKind
 from MRIDenoiseLib.data.split import Split
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.prompt.acceleration import told_acceleration
+from MRIDenoiseLib.prompt.acceleration import clamped_acceleration
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField, Volume
 
 INDEX = "records.jsonl"
@@ -83,7 +83,7 @@ class RecordMeta:
         gain: what the clean volume was divided by, to be as bright as the noisy one.
         scale: P99.5 of the noisy volume inside the body, which maps to +1 in network units.
         noise_level: standard deviation of the noisy volume's noise inside the body, in its units.
-        reference_noise: that of the clean volume, where repeats tell it.
+        reference_noise: that of the clean volume, where repeats show it.
         alignment: None where the noisy volume was simulated, so that nothing can have moved.
         fill_factor: rows and columns of the clean volume after its k-space was padded or cropped, divided by those before.
         split: ``train``, ``validation`` or ``test``.
@@ -163,9 +163,9 @@ class Pseudonyms:
         self._key = secrets.token_bytes(32)
 
     def of(self, kind: str, *identifiers: str) -> str:
-        """Twelve hexadecimal digits for what ``identifiers`` name together, apart for every ``kind``."""
-        said = "\0".join((kind, *identifiers))
-        return hmac.new(self._key, said.encode(), hashlib.sha256).hexdigest()[:12]
+        """Twelve hexadecimal digits for what ``identifiers`` name together, different for every ``kind``."""
+        message = "\0".join((kind, *identifiers))
+        return hmac.new(self._key, message.encode(), hashlib.sha256).hexdigest()[:12]
 
 
 class RecordWriter:
@@ -207,7 +207,7 @@ class _Entry:
 
 
 class RecordStore:
-    """A folder of prepared pairs; voxels are read when they are asked for.
+    """A folder of prepared pairs; voxels are read when they are needed.
 
     Args:
         folder: as ``mridenoise prepare`` wrote it.
@@ -263,7 +263,7 @@ class RecordStore:
         A file is checked against its hash when it is first read.
 
         Raises:
-            InputError: the file was changed, cut short or taken away since the folder was made.
+            InputError: the file was changed, cut short or removed since the folder was made.
         """
         entry = self._entries[number]
         path = self.folder / entry.file
@@ -330,24 +330,24 @@ def _sha256(path: Path) -> str:
 
 
 def record_acquisition(meta: RecordMeta) -> Acquisition:
-    """What a record's prompt is made of; the acceleration lies between 1.5 and 3."""
+    """The facts for a record's prompt; the acceleration lies between 1.5 and 3."""
 
-    def said(value: str | float | None) -> AcquisitionField:
+    def stated(value: str | float | None) -> AcquisitionField:
         return AcquisitionField(value, "record", "high") if value else AcquisitionField()
 
     return Acquisition(
-        organ=said(meta.organ),
-        contrast=said(meta.contrast),
-        fat_suppression=said(meta.fat_suppression),
-        plane=said(meta.plane),
-        vendor=said(meta.vendor),
-        acceleration=said(told_acceleration(meta.acceleration)),
-        field_strength=said(meta.field_strength),
+        organ=stated(meta.organ),
+        contrast=stated(meta.contrast),
+        fat_suppression=stated(meta.fat_suppression),
+        plane=stated(meta.plane),
+        vendor=stated(meta.vendor),
+        acceleration=stated(clamped_acceleration(meta.acceleration)),
+        field_strength=stated(meta.field_strength),
     )
 
 
 def noisy_volume(record: Record) -> Volume:
-    """The noisy image of a record as a user's file would give it: physical intensities, spacing, and what the headers told."""
+    """The noisy image of a record as a user's file would give it: physical intensities, spacing, and what the headers stated."""
     meta = record.meta
     spacing = [meta.spacing[1], meta.spacing[0], meta.slice_spacing, 1.0]
     return Volume(record.noisy, np.diag(spacing), acquisition=record_acquisition(meta))

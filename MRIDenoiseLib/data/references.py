@@ -1,7 +1,7 @@
 """What a noisy image is compared with, and whether that shares the image's own noise.
 
 A mean over all repeats contains the noisy repeat itself. A network trained or measured against it learns that part of the
-noise is anatomy: with N repeats the expected reference is x + (y - x) / N, and whoever returns his input does too well.
+noise is anatomy: with N repeats the expected reference is x + (y - x) / N, and a method that returns its input scores too well.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ GtKind = Literal["independent", "leave_one_out", "inclusive"]
 """A separate acquisition, the mean of all other repeats, or an average that contains the noisy image's own data."""
 
 ALLOWED_SHARE = 1 / 3
-"""Of the noise that was added, what a reference may have of its own where figures are to count."""
+"""The largest share of the added noise that a reference may have of its own where figures are to count."""
 
 
 def counts(own: float, added: float) -> bool:
@@ -37,7 +37,7 @@ def refuse_copies(repeats: Iterable[np.ndarray]) -> None:
     for repeat in repeats:
         digest = hashlib.sha256(np.ascontiguousarray(repeat).data).digest()
         if digest in seen:
-            raise InputError("two of its repeats are the same image, which would be its own reference; take the copy away")
+            raise InputError("two of its repeats are the same image, which would be its own reference; remove the copy")
         seen.add(digest)
 
 

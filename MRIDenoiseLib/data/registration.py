@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
 from MRIDenoiseLib.data.alignment_check import gradient_agreement, residual_motion
-from MRIDenoiseLib.data.cases import Check, unasked
+from MRIDenoiseLib.data.cases import Check, unchecked
 from MRIDenoiseLib.errors import Cancelled, InputError
 from MRIDenoiseLib.image.body import body_mask
 from MRIDenoiseLib.io.geometry import LPS_TO_RAS
@@ -54,7 +54,7 @@ class Registration:
     """Where the noisy volume's anatomy lies in the clean one, and whether the pair may be used.
 
     Args:
-        noisy_to_clean: 4 x 4 rigid matrix, RAS mm to RAS mm, beyond what the two headers say.
+        noisy_to_clean: 4 x 4 rigid matrix, RAS mm to RAS mm, in addition to what the two headers state.
         rotation: degrees about the noisy volume's (z, y, x) axes: a rotation vector.
         translation: mm along the noisy volume's (z, y, x) axes, of the middle of its grid.
         through_plane_fraction: the part of the translation across the noisy volume's slices, in slice spacings, signed.
@@ -79,7 +79,7 @@ class Registration:
     reason: str
 
 
-def register(moving: Volume, fixed: Volume, *, seed: int = 0, check: Check = unasked) -> Registration:
+def register(moving: Volume, fixed: Volume, *, seed: int = 0, check: Check = unchecked) -> Registration:
     """Find the rigid movement between a clean and a noisy volume, and judge it.
 
     Mattes mutual information (Mattes 2003) over six degrees of freedom, from coarse to fine, starting where the headers put
@@ -128,7 +128,7 @@ def register(moving: Volume, fixed: Volume, *, seed: int = 0, check: Check = una
     return replace(result, accepted=not reason, reason=reason)
 
 
-def resample(moving: Volume, fixed: Volume, registration: Registration, check: Check = unasked) -> Volume:
+def resample(moving: Volume, fixed: Volume, registration: Registration, check: Check = unchecked) -> Volume:
     """The clean volume on the noisy one's grid, by quintic B-spline interpolation.
 
     It keeps as much of the fine detail as a windowed sinc of radius four and takes a thirtieth of the time (Thevenaz, Blu and
@@ -189,25 +189,25 @@ def _aligned(moving: sitk.Image, fixed: sitk.Image, pixel: float, seed: int, che
 
 @contextmanager
 def _listening(process: sitk.ProcessObject, event: int, stop: Callable[[], object], check: Check) -> Iterator[None]:
-    """Call ``check`` at every ``event`` of a process that runs inside, and ``stop`` when told to; then raise Cancelled."""
-    told: list[Cancelled] = []
+    """Call ``check`` at every ``event`` of a process that runs inside, and ``stop`` when it requests a stop; then raise Cancelled."""
+    requests: list[Cancelled] = []
 
     def listen() -> None:
         # An exception would be lost in the library's own code.
         try:
             check()
         except Cancelled as cancelled:
-            told.append(cancelled)
+            requests.append(cancelled)
             stop()
 
     process.AddCommand(event, listen)
     try:
         yield
     except RuntimeError:
-        if not told:
+        if not requests:
             raise
-    if told:
-        raise told[0]
+    if requests:
+        raise requests[0]
 
 
 def _objection(result: Registration, fixed: Volume) -> str:

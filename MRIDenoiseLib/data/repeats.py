@@ -1,7 +1,7 @@
 """Repeats of one image: in one folder, several volumes of one file or series, or several series that are alike.
 
-Each repeat is a noisy volume, and the mean of the others its reference. Which volumes of which file of a data folder are repeats says
-its ``repeats.csv``.
+Each repeat is a noisy volume, and the mean of the others its reference. The ``repeats.csv`` of a data folder lists
+which volumes of which file are repeats.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ def find_repeats(folder: Path, which: str | None, cycle: int | None, say: Say) -
     Args:
         folder: of the images.
         which: the volumes of a file or series that repeat one another, such as ``1,32-35``, counted from 1; all by default.
-        cycle: after how many volumes the same condition comes again; each of them is a case of its own.
-        say: told what is being done.
+        cycle: after how many volumes the same condition comes again; each condition is a separate case.
+        say: called with what is being done.
 
     Raises:
         InputError: the folder holds no images.
-        SettingsError: ``which`` or ``cycle`` make no sense.
+        SettingsError: ``which`` or ``cycle`` is not valid.
         Cancelled: from ``say``.
     """
     if which is not None and cycle is not None:
-        raise SettingsError("--volumes and --cycle both tell which volumes repeat one another; give one of them")
+        raise SettingsError("--volumes and --cycle both state which volumes repeat one another; give one of them")
     if cycle is not None and cycle < 1:
         raise SettingsError(f"--cycle is a number of volumes, at least 1, not {cycle}")
     chosen = None if which is None else _numbers(which)
@@ -81,7 +81,7 @@ def _groups(image: Image, chosen: list[int] | None, cycle: int | None) -> list[l
 
 def _of_volumes(image: Image, groups: Sequence[Sequence[int]]) -> list[Case | Dropped]:
     if any(numbers and numbers[-1] > image.volumes for numbers in groups) or max(map(len, groups)) < 2:
-        return [Dropped(image.label, "matching", f"it holds {image.volumes} volumes, so not the repeats that were asked for")]
+        return [Dropped(image.label, "matching", f"it holds {image.volumes} volumes, so not the repeats that were requested")]
     cases: list[Case | Dropped] = []
     for condition, numbers in enumerate(groups, 1):
         label = image.label if len(groups) == 1 else f"{image.label}, condition {condition}"
@@ -99,7 +99,7 @@ def _alike(images: Sequence[Image]) -> list[Case | Dropped]:
     groups: dict[object, list[Image]] = {}
     for image in images:
         if image.name:
-            reason = "a single image file does not tell whose repeat it is; join the repeats of an image in one four-dimensional file"
+            reason = "a single image file does not state which image it repeats; join the repeats of an image in one four-dimensional file"
             cases.append(Dropped(image.label, "matching", reason))
             continue
         scanned = image.words, image.kinds, image.weighting, image.acquisition.averages.value, image.matrix, image.slab
@@ -176,7 +176,7 @@ def read_repeat_sets(folder: Path) -> list[RepeatSet]:
     """
     path = folder / LIST
     if not path.is_file():
-        raise InputError(f"{folder} holds no {LIST}, which says which volumes are repeats of one another")
+        raise InputError(f"{folder} holds no {LIST}, which lists the volumes that are repeats of one another")
     with path.open(newline="", encoding="utf-8") as lines:
         reader = csv.DictReader(lines)
         missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]

@@ -1,4 +1,4 @@
-"""The page that tells what came of a preparation: one HTML file with everything in it, and nobody's name.
+"""The page with the results of a preparation: one HTML file with everything in it, and nobody's name.
 
 Pictures to judge an alignment by: noisy, clean laid on it, their difference, and the clean edges drawn over the noisy.
 """
@@ -180,7 +180,7 @@ def write_report(path: Path, summary: Summary) -> None:
         *_contents(summary),
         *_measured(summary.records),
         *_own_noise(summary.records),
-        *_pictures("The records that lie worst on each other", summary.accepted),
+        *_pictures("The records with the worst alignment", summary.accepted),
         *_pictures("Pairs given up", summary.refused),
     ]
     note = "The pictures show patients: keep this page where the images may be kept."

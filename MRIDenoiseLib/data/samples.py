@@ -36,7 +36,7 @@ class Batch:
         clean: B x 1 x H x W, the same slice acquired without noise by the same machine.
         body: B x 1 x H x W float, 1 inside the body (of the clean slice, for weighing the loss only).
         noise_level: B, standard deviation of the centre slice's noise in the body: the true one of a simulated pair, an
-            estimate of a real one. Losses count in it; the networks are told what the noise estimator says.
+            estimate of a real one. Losses count in it; the networks are given what the noise estimator measures.
         acceleration: B.
         slice_spacing: B, mm.
         prompts: B texts.
@@ -142,7 +142,7 @@ def draw_several(draw: Callable[[torch.Generator], T | None], generator: torch.G
         if one is not None:
             drawn.append(one)
     if len(drawn) < count:
-        raise InputError("the crops hold too little tissue to tell their noise; train on larger crops")
+        raise InputError("the crops hold too little tissue to measure their noise; train on larger crops")
     return drawn
 
 
@@ -196,7 +196,7 @@ def simulated_pair(clean: Tensor, acquisition: Acquisition, spacing: float, gene
         generator: the source of every choice.
 
     Returns:
-        The pair, or None where there is too little body to tell its noise.
+        The pair, or None where there is too little body to measure its noise.
     """
     middle = len(clean) // 2
     slab = simulated_slab(clean, [middle], acquisition, spacing, generator)
@@ -206,8 +206,8 @@ def simulated_pair(clean: Tensor, acquisition: Acquisition, spacing: float, gene
 class PairSampler:
     """Draws :class:`Batch` es; the same seed and position give the same batches.
 
-    Batches ``TARGETS`` k to ``TARGETS`` (k + 1) - 1 share their acquisitions: each takes another slice of the same slabs. Asked for one
-    after the other, they are simulated once.
+    Batches ``TARGETS`` k to ``TARGETS`` (k + 1) - 1 share their acquisitions: each takes another slice of the same slabs. Requested one
+    after the other, they are simulated only once.
 
     Args:
         volumes: what to draw from; organs and contrasts are drawn evenly, then a volume among those that fit.
@@ -235,15 +235,15 @@ class PairSampler:
             self._generator = torch.Generator().manual_seed(self.seed * 1_000_003 + group)
         missing = batch_size - len(self._slabs)
         if missing > 0:
-            # One after the other out of one generator: how many were asked for before changes none of them.
+            # One after the other out of one generator: how many were requested before changes none of them.
             self._slabs += draw_several(self._pairs, self._generator, missing)
         return Batch.of([pairs[member] for pairs in self._slabs[:batch_size]])
 
     def _pairs(self, generator: torch.Generator) -> list[TrainingPair] | None:
-        """All pairs of one slab, or None when the place drawn holds too little body to tell its noise."""
+        """All pairs of one slab, or None when the place drawn holds too little body to measure its noise."""
         volume = self._volumes.draw(generator)
         depth = len(volume.slices)
-        # Away from the ends, so that the slices beside it exist where there are as many.
+        # Away from the ends, so that the neighbouring slices exist where there are as many.
         z = min(max(int(torch.randint(depth, (1,), generator=generator)), min(1, depth // 2)), max(depth - 2, depth // 2))
         wanted = [min(max(z + k - TARGETS // 2, 0), depth - 1) for k in range(TARGETS)]
         first, last = max(wanted[0] - REACH, 0), min(wanted[-1] + REACH, depth - 1)

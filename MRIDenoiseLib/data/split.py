@@ -31,7 +31,7 @@ def split_of(subject: str, site: str = "", study: str = "", external_sites: Coll
 
     Args:
         subject: Patient ID (0010,0020), or whatever names the patient at that site.
-        site: where the patient was scanned; patients of two sites may bear the same number.
+        site: where the patient was scanned; patients of two sites may have the same number.
         study: Study Instance UID (0020,000D), taken where there is no patient.
         external_sites: sites that are kept out of training as a whole.
 
@@ -77,6 +77,6 @@ def near_duplicates(slices: Mapping[str, np.ndarray]) -> list[tuple[str, str]]:
 def _perceptual_hash(image: np.ndarray) -> np.ndarray:
     """255 values of +1 or -1."""
     small = resize(image, (HASHED_MATRIX, HASHED_MATRIX))
-    # The first one is the mean, which says nothing about what is seen.
+    # The first one is the mean, which says nothing about the content.
     waves = fft.dctn(small)[:HASHED_FREQUENCIES, :HASHED_FREQUENCIES].ravel()[1:]
     return np.where(waves > np.median(waves), np.float32(1), np.float32(-1))

@@ -24,7 +24,7 @@ _OTHER_FILES |= {".mgz", ".mgh", ".mnc", ".txt", ".json", ".csv", ".zip", ".vtk"
 
 
 def read(path: str | Path, *, series: int | None = None, echo: int | None = None, volume: int | None = None) -> Volume:
-    """Read one MR volume, and what its headers and name tell about how it was acquired.
+    """Read one MR volume, and what its headers and name state about how it was acquired.
 
     Args:
         path: a ``.nii``, ``.nii.gz``, ``.nrrd`` or ``.mha`` file, a DICOM file, or a folder of DICOM files.
@@ -34,7 +34,7 @@ def read(path: str | Path, *, series: int | None = None, echo: int | None = None
 
     Raises:
         AmbiguousInputError: the input holds several volumes and no choice was made.
-        InputError: it cannot be used; the one sentence says why.
+        InputError: it cannot be used; the message gives the reason.
 
     Examples:
         >>> import MRIDenoiseLib as m
@@ -64,7 +64,7 @@ def read_slices(slices: Iterable[tuple[Path, int | None]]) -> Volume:
     """Read one volume from DICOM slices that are known, see :func:`MRIDenoiseLib.io.dicom.read.read_slices`.
 
     Raises:
-        InputError: it cannot be used; the one sentence says why.
+        InputError: it cannot be used; the message gives the reason.
     """
     try:
         return _with_acquisition(read_dicom_slices(slices))

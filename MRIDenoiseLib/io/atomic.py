@@ -1,4 +1,4 @@
-"""Write under a temporary name beside the target, and rename only when everything is there.
+"""Write under a temporary name next to the target, and rename only when everything is there.
 
 A run that fails, is cancelled or is interrupted then leaves either the old result or none, never half a one.
 
@@ -32,7 +32,7 @@ def check_target(path: Path, overwrite: bool, is_ours: Callable[[Path], bool] | 
     Args:
         path: the file or folder to be written.
         overwrite: whether the user allowed what is there to be replaced.
-        is_ours: for an existing folder, tells whether everything in it is an earlier result of ours. Without it a
+        is_ours: for an existing folder, returns whether everything in it is an earlier result of ours. Without it a
             folder that holds anything is never replaced, so that ``--overwrite`` cannot delete a user's own files.
     """
     parent = path.parent
@@ -55,8 +55,8 @@ def replacing(path: str | Path, overwrite: bool, is_ours: Callable[[Path], bool]
     """Yield a temporary sibling of ``path`` to write to; it takes ``path``'s place on success and vanishes on failure.
 
     The temporary name is hidden and keeps the file's ending, by which image writers choose a format. The caller
-    creates a file or a folder there. Operating-system errors while writing become OutputError. What a run that was
-    killed on this machine left beside the same ``path`` is cleared away first.
+    creates a file or a folder there. Operating-system errors while writing become OutputError. Temporary files that a
+    killed run on this machine left next to the same ``path`` are removed first.
 
     Args:
         path: the file or folder that is to exist in the end.
@@ -69,14 +69,14 @@ def replacing(path: str | Path, overwrite: bool, is_ours: Callable[[Path], bool]
     path = Path(path)
     _clear_leftovers(path, overwrite)
     check_target(path, overwrite, is_ours)
-    temporary = _beside(path, "partial")
+    temporary = _sibling(path, "partial")
     try:
         yield temporary
         if temporary.is_dir() and path.exists() and not path.is_dir():
             raise OutputError(f"cannot write the folder {path}: a file of that name exists")
         if not temporary.is_dir() and path.is_dir():
             raise OutputError(f"cannot write the file {path}: a folder of that name exists")
-        # Asked again: the other end of a long run may have come to another answer.
+        # Checked again: at the end of a long run the answer may be another one.
         check_target(path, overwrite, is_ours)
         _put_in_place(temporary, path)
     except OSError as error:
@@ -90,7 +90,7 @@ def _put_in_place(temporary: Path, path: Path) -> None:
         temporary.replace(path)
         return
     # A folder that holds something cannot be renamed over, so the old one steps aside first and comes back on failure.
-    old = _beside(path, "replaced")
+    old = _sibling(path, "replaced")
     try:
         path.rename(old)
         temporary.rename(path)
@@ -102,8 +102,8 @@ def _put_in_place(temporary: Path, path: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def _beside(path: Path, what: str) -> Path:
-    """A hidden sibling's name that tells which machine and process it belongs to."""
+def _sibling(path: Path, what: str) -> Path:
+    """A hidden sibling's name that shows which machine and process it belongs to."""
     return path.with_name(f".{what}-{_machine()}-{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
 
 
@@ -115,7 +115,7 @@ def _machine() -> str:
 def _clear_leftovers(path: Path, overwrite: bool) -> None:
     """Remove what killed processes left of ``path``; a folder that one had moved aside comes back to be replaced again."""
     ours = re.compile(rf"\.(partial|replaced)-{_machine()}-(\d+)-[0-9a-f]{{8}}-{re.escape(path.name)}")
-    with suppress(OSError):  # the check that follows says what is wrong with the folder
+    with suppress(OSError):  # the check that follows reports what is wrong with the folder
         for sibling in list(path.parent.iterdir()):
             match = ours.fullmatch(sibling.name)
             if match is None or _is_running(int(match[2])):
@@ -128,7 +128,7 @@ def _clear_leftovers(path: Path, overwrite: bool) -> None:
 
 def _is_running(process: int) -> bool:
     if os.name == "nt":
-        return True  # there, asking with os.kill would interrupt the process, so what it left stays
+        return True  # there, a check with os.kill would interrupt the process, so what it left stays
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -162,7 +162,7 @@ def write_json(path: str | Path, content: Any, *, overwrite: bool = False) -> No
 
 
 def json_text(content: Any) -> str:
-    """JSON as all reports have it: in the order given, for people to read, with null for what is no finite number.
+    """JSON as all reports have it: in the order given, for people to read, with null for what is not a finite number.
 
     Args:
         content: mappings, sequences, words and numbers.
@@ -174,7 +174,7 @@ def json_text(content: Any) -> str:
 
 
 def json_ready(value: Any) -> Any:
-    """The same with null for what is no finite number, at any depth: JSON has neither NaN nor infinity."""
+    """The same with null for what is not a finite number, at any depth: JSON has neither NaN nor infinity."""
     if isinstance(value, Mapping):
         return {str(key): json_ready(inner) for key, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -183,7 +183,7 @@ def json_ready(value: Any) -> Any:
 
 
 def write_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], path: Path, *, overwrite: bool = False) -> None:
-    """Write rows by the file's ending; in a table, what is no number or word is written as JSON.
+    """Write rows by the file's ending; in a table, what is not a number or word is written as JSON.
 
     Raises:
         OutputError: the file is there already, has another ending, or cannot be written.

@@ -55,7 +55,7 @@ def check_grid(matrix: np.ndarray, what: str) -> None:
 
 
 def check_voxels(voxels: np.ndarray, what: str, *, constant: bool = False) -> None:
-    """Raise InputError for voxels nobody can work on: none at all, NaN or infinite, or all the same.
+    """Raise InputError for voxels that cannot be used: none at all, NaN or infinite, or all the same.
 
     Args:
         voxels: float32, any shape.
@@ -96,7 +96,7 @@ def on_grid_of(voxels: np.ndarray, matrix: np.ndarray, wanted: np.ndarray, shape
     """
     to_source = np.linalg.solve(matrix, wanted)
     axes = np.rint(to_source[:3, :3]).astype(int)
-    # Column c tells along which axis of the source, and in which direction, the result's axis c runs; arrays count axes backwards.
+    # Column c shows along which axis of the source, and in which direction, the result's axis c runs; arrays count axes backwards.
     order = [2 - int(np.argmax(np.abs(axes[:, c]))) for c in (2, 1, 0)]
     if sorted(order) != [0, 1, 2] or not np.array_equal(np.abs(axes).sum(axis=0), [1, 1, 1]):
         raise InputError("the image does not lie on the grid of the one it came from")

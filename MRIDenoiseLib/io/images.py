@@ -249,7 +249,7 @@ def write_sitk(image: sitk.Image, path: Path, derivation: Derivation | None = No
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the image libraries' own warnings off the screen: our one sentence says what matters in them.
+    """Keep the image libraries' own warnings off the screen: our one sentence contains what matters in them.
 
     Some of these libraries print straight to the process's standard error, with the file's path and header text in
     it, so it is pointed elsewhere for the moment of the call.

@@ -20,7 +20,7 @@ COLOUR_TABLE = ".ctbl"
 
 
 class Label(Protocol):
-    """What a value of a label map stands for; colour is red, green, blue, 0 to 255."""
+    """The meaning of a value of a label map; colour is red, green, blue, 0 to 255."""
 
     @property
     def value(self) -> int: ...  # noqa: D102
@@ -52,7 +52,7 @@ def read_mask(path: str | Path, like: Volume) -> np.ndarray:
 
 
 def colour_table_of(path: Path) -> Path | None:
-    """The colour table that goes beside a label map; None for a segmentation file, which holds its own."""
+    """The colour table that is written next to a label map; None for a segmentation file, which holds its own."""
     if path.name.lower().endswith(SEGMENTATION):
         return None
     return path.with_name(path.name[: -len(ending(path))] + COLOUR_TABLE)
@@ -64,7 +64,7 @@ def write_labels(labels: np.ndarray, like: Volume, kinds: Sequence[Label], path:
     Args:
         labels: uint8 (z, y, x).
         like: the volume.
-        kinds: what its values stand for.
+        kinds: what its values mean.
         path: a file that does not exist yet, with a known ending.
         derivation: how they were found; goes into the file.
 

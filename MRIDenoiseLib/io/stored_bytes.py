@@ -1,7 +1,7 @@
-"""Is everything there that the header promises? Image readers fill a short file with zeros and say nothing.
+"""Is everything there that the header promises? Image readers fill a short file with zeros without an error.
 
-Only the few header numbers that tell where the voxels start, how they are packed and how many there are get read
-here; everything else is the image reader's business.
+Only the few header numbers that give where the voxels start, how they are packed and how many there are get read
+here; everything else is left to the image reader.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class Stored:
     """How a file stores its voxels.
 
     Args:
-        pixel_type: NumPy name of the stored type, or empty when the image reader tells it.
+        pixel_type: NumPy name of the stored type, or empty when the image reader gives it.
         scaled: whether a slope or intercept has to be applied to the stored values.
         payload: number of bytes of voxel data in the file, unpacked.
-        shape: stored samples along each axis, fastest first, or empty when the image reader tells it.
+        shape: stored samples along each axis, fastest first, or empty when the image reader gives it.
         listed: whether the values at a voxel are those of a list of volumes (NRRD as Slicer saves time series), not a
             colour or a vector.
     """
@@ -70,7 +70,7 @@ def check_payload(stored: int, promised: int, what: str) -> None:
 def nifti_is_complete(path: Path, gzipped: bool, payload: int) -> bool:
     """Whether a NIfTI file just written holds its header and ``payload`` bytes of voxels.
 
-    ITK's NIfTI writer says nothing when a disk fills up.
+    ITK's NIfTI writer reports no error when a disk fills up.
     """
     try:
         return sum(len(chunk) for chunk in (_unpacked(path) if gzipped else _chunks(path))) >= 352 + payload

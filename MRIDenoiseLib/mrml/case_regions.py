@@ -14,7 +14,7 @@ from MRIDenoiseLib.mrml.volumes import grid_of, slice_axis_of
 from MRIDenoiseLib.reader_study.reading.forms import Field
 
 RADIUS = 3.0
-"""Millimetres that a circle begins with."""
+"""The first radius of a circle, mm."""
 COLOURS = ((1.0, 0.62, 0.1), (0.2, 0.85, 1.0))
 _CORNERS = 48
 
@@ -31,7 +31,7 @@ class _Circle:
 
     @property
     def placed(self) -> bool:
-        """Whether the centre stands in the image; while the mouse carries it about it does not."""
+        """Whether the centre is placed in the image; while the user drags it with the mouse, it is not."""
         defined = self.centre.PositionDefined
         return self.centre.GetNumberOfControlPoints() > 0 and self.centre.GetNthControlPointPositionStatus(0) == defined
 
@@ -47,7 +47,7 @@ class CaseRegions(slicer.util.VTKObservationMixin):
     Args:
         scene: with the case's image.
         application_logic: knows how the user places things.
-        changed: called with a question after one of its circles was placed, moved or taken away, or is waiting for its place.
+        changed: called with a question after one of its circles was placed, moved or removed, or is waiting for its place.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class CaseRegions(slicer.util.VTKObservationMixin):
             self.addObserver(interaction, interaction.InteractionModeChangedEvent, self._mode_changed)
 
     def place(self, question: str, region: str) -> None:
-        """The next click into the image puts the circle there; one that stands elsewhere is taken away."""
+        """The next click into the image puts the circle there; one that is elsewhere is removed."""
         circle = self._of(question, region)
         circle.centre.RemoveAllControlPoints()
         selection = self._application_logic.GetSelectionNode()
@@ -130,11 +130,11 @@ class CaseRegions(slicer.util.VTKObservationMixin):
             self._circle_changed(circle)
 
     def placed(self, question: str) -> dict[str, list[float]]:
-        """Region -> [r, a, s, radius] of the circles of a question that stand in the image."""
+        """Region -> [r, a, s, radius] of the circles of a question that are placed in the image."""
         return {one.region: one.place for one in self._circles if one.question == question and one.placed}
 
     def clear(self) -> None:
-        """Take all circles away, which is no answer of the reader's."""
+        """Remove all circles, which does not count as an answer of the reader."""
         self.removeObservers()
         self.stop_placing()
         if self._users_place is not None:

@@ -1,4 +1,4 @@
-"""The images of one blinded case on the screen: side by side, linked, one window; nothing of them or of the user's scene beside them.
+"""The images of one blinded case on the screen: side by side, linked, one window; nothing else about them or of the user's scene is shown.
 
 The images come into the scene without a name, a file or a history, and go out of it with the case.
 """
@@ -96,7 +96,7 @@ class CaseViews(slicer.util.VTKObservationMixin):
             raise
 
     def fit(self) -> None:
-        """Bring the views back to how a case begins: layout, acquired plane, middle slice, whole image, the study's window.
+        """Bring the views back to how a case starts: layout, acquired plane, middle slice, whole image, the study's window.
 
         To be called again when the views have been given another size.
         """
@@ -143,7 +143,7 @@ class CaseViews(slicer.util.VTKObservationMixin):
         matrix = vtk.vtkMatrix4x4()
         slicer.util.updateVTKMatrixFromArray(matrix, volume.ijk_to_ras)
         node.SetIJKToRASMatrix(matrix)
-        # Before it has an image: with one, a display node looks for a window of its own.
+        # Before it has an image: with one, a display node computes its own window.
         node.CreateDefaultDisplayNodes()
         leave_no_trace(node.GetDisplayNode())
         WindowLevel(panel.window, panel.level, False).give(node.GetDisplayNode())
@@ -171,7 +171,7 @@ class CaseViews(slicer.util.VTKObservationMixin):
         return logics
 
     def _hide_drawings(self) -> None:
-        """The user's segmentations, models and markups show in every slice view, and a name beside one could tell something."""
+        """The user's segmentations, models and markups show in every slice view, and a name next to one could reveal something."""
         for place in range(self._scene.GetNumberOfNodesByClass("vtkMRMLDisplayNode")):
             display = self._scene.GetNthNodeByClass(place, "vtkMRMLDisplayNode")
             if display.GetVisibility() and not display.IsA("vtkMRMLVolumeDisplayNode"):

@@ -91,14 +91,14 @@ class Comparison(slicer.util.VTKObservationMixin):
             noisy: the image that was denoised; its acquired plane is shown in all views.
             denoised: the result.
             reference: what it should look like.
-            residual: what was taken away; keeps its own window.
+            residual: what was removed; keeps its own window.
             layout: the one with every image, when not given.
             reference_in_step: whether the reference shares window and level too. One from another scanner or sequence,
                 of another scale of intensities, should not.
-            index: of the acquired slice to begin with; the middle one when not given.
+            index: of the acquired slice to start with; the middle one when not given.
 
         Raises:
-            InputError: one of them is no grey image.
+            InputError: one of them is not a grey image.
             RuntimeError: the application keeps no layouts or makes no slice views, so nothing can be shown.
         """
         self.leave()
@@ -151,7 +151,7 @@ class Comparison(slicer.util.VTKObservationMixin):
         """Swap the image in the denoised view: the noisy one in its place, or the denoised one back.
 
         Returns:
-            Whether the noisy image stands there now.
+            Whether the noisy image is shown now.
         """
         composite = self._composite(DENOISED) if self.active else None
         if composite is None:
@@ -179,7 +179,7 @@ class Comparison(slicer.util.VTKObservationMixin):
             composite.SetForegroundOpacity(amount)
 
     def title(self, view: View) -> str:
-        """What a view shows, in words: what is in it now, not what belongs there. Empty where it is no image of ours."""
+        """What a view shows, in words: what is in it now, not what belongs there. Empty where it is not an image of ours."""
         composite = self._composite(view)
         if not self.active or composite is None:
             return ""
@@ -200,7 +200,7 @@ class Comparison(slicer.util.VTKObservationMixin):
             self._write_labels()
 
     def leave(self) -> None:
-        """End the comparison: layout, views, windows and levels as they were. Without one going on nothing happens."""
+        """End the comparison: layout, views, windows and levels as they were. Does nothing outside a comparison."""
         kept, self._kept = self._kept, None
         if kept is None:
             return

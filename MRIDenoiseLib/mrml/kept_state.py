@@ -108,7 +108,7 @@ class Shown:
         )
 
     def give(self, composite: slicer.vtkMRMLSliceCompositeNode) -> None:
-        """Make a view show this, but for volumes that are no longer in the scene."""
+        """Make a view show this, except for volumes that are no longer in the scene."""
         scene = composite.GetScene()
 
         def still(node_id: str | None) -> str | None:

@@ -43,7 +43,7 @@ VIEWS = (NOISY, DENOISED, REFERENCE, RESIDUAL)
 """The comparison's."""
 
 CASE_VIEWS = tuple(View(f"MRIDenoiseCase{label}", label, "#8A8A8A", CASE_GROUP) for label in "ABC")
-"""A blinded reader's: all of one colour, for a colour would soon stand for an image."""
+"""A blinded reader's views: all of one colour, because a reader would soon link a colour with an image."""
 
 
 class Layout(IntEnum):
@@ -113,7 +113,7 @@ def is_ours(arrangement: int) -> bool:
 def register_layouts(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLLayoutNode:
     """Make the layouts known to the scene's layout node; call it as often as you like.
 
-    A scene saved during a comparison or a reading asks for its layout when it is opened, so the application registers them at start.
+    A scene saved during a comparison or a reading needs its layout when it is opened, so the application registers them at start.
 
     Raises:
         RuntimeError: the application keeps no layout node, so there is nothing to arrange views with.
@@ -215,7 +215,7 @@ class ViewLabel:
         self._text.SetMaximumFontSize(18)
         style = self._text.GetTextProperty()
         style.SetColor(1.0, 1.0, 0.6)
-        # A residual is mid-grey: on it neither light nor dark text can be read without a ground of its own.
+        # A residual is mid-grey: on it neither light nor dark text can be read without a background.
         style.SetBackgroundColor(0.0, 0.0, 0.0)
         style.SetBackgroundOpacity(0.6)
         renderer.AddViewProp(self._text)

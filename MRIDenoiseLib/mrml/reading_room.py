@@ -23,10 +23,10 @@ _Circles = Mapping[str, Mapping[str, Sequence[float]]]
 
 
 class ReadingRoom:
-    """One reading: begun, paused and resumed as often as wanted, finished.
+    """One reading: started, paused and resumed any number of times, finished.
 
     What was answered and not saved yet stays with its case, through pauses and looks at earlier cases, until the reading is
-    finished; :attr:`unsaved` tells whether there is such a thing.
+    finished; :attr:`unsaved` is true where there are such answers.
 
     Args:
         scene: see :class:`.CaseViews`.
@@ -49,7 +49,7 @@ class ReadingRoom:
         self._reading: Reading | None = None
         self._shown: Presentation | None = None
         self._sheet = Sheet.blank(())
-        self._begun_with = self._sheet
+        self._first_sheet = self._sheet
         self._drafts: dict[str, tuple[Sheet, _Circles]] = {}
         self._circles: _Circles = {}
         self._progress: ReadingStatus | None = None
@@ -58,12 +58,12 @@ class ReadingRoom:
 
     @property
     def open(self) -> bool:
-        """Whether a reading is going on, be it paused or between sessions."""
+        """Whether a reading is in progress, even if it is paused or between sessions."""
         return self._reading is not None
 
     @property
     def paused(self) -> bool:
-        """Whether the case is hidden and its time stands still."""
+        """Whether the case is hidden and its time is stopped."""
         return self._paused
 
     @property
@@ -93,7 +93,7 @@ class ReadingRoom:
 
     @property
     def progress(self) -> ReadingStatus | None:
-        """How far the reader is; None when no reading is going on."""
+        """How far the reader is; None when no reading is in progress."""
         return self._progress
 
     @property
@@ -105,7 +105,7 @@ class ReadingRoom:
         """Open a study as one of its readers, at the first case without answers; one that is open is finished.
 
         Raises:
-            InputError: there is no study, it is damaged, the reader is none of it, or an image cannot be read.
+            InputError: there is no study, it is damaged, the reader is not one of its readers, or an image cannot be read.
             OutputError: the ratings cannot be written.
             RuntimeError: there are no views to show anything in.
         """
@@ -125,11 +125,11 @@ class ReadingRoom:
         """
         here = self._sheet.current
         sheet = self._sheet.answer(question, value) if value != "" else self._sheet.clear(question)
-        # Keys go on answering what they answered before a remark was typed.
+        # Keys again answer the question they answered before a remark was typed.
         self._take(sheet.go_to(here) if here and sheet.question(question).kind == "text" else sheet)
 
     def press(self, key: str) -> None:
-        """A key that may stand for a choice of the current question."""
+        """A key that may select a choice of the current question."""
         if not self._paused:
             self._take(self._sheet.press(key))
 
@@ -150,7 +150,7 @@ class ReadingRoom:
             self._changed()
 
     def save(self) -> None:
-        """Save the answers, which are on the disk afterwards, and go on with the next case that has none.
+        """Save the answers, which are on the disk afterwards, and continue with the next case that has none.
 
         Raises:
             SettingsError: something is missing, or a circle does not lie well; nothing is saved.
@@ -160,11 +160,11 @@ class ReadingRoom:
         reading, shown = self._at_work(), self._shown
         if shown is None or self._paused:
             raise SettingsError("no case is shown, so there is nothing to save")
-        # A look at an earlier case is no correction.
-        if not self.correcting or self._sheet.answers != self._begun_with.answers:
+        # A look at an earlier case is not a correction.
+        if not self.correcting or self._sheet.answers != self._first_sheet.answers:
             reading.save(self._sheet.checked())
         self._shown, self._circles = None, {}
-        self._sheet = self._begun_with = Sheet.blank(())
+        self._sheet = self._first_sheet = Sheet.blank(())
         self._go_on()
 
     def back(self) -> None:
@@ -204,7 +204,7 @@ class ReadingRoom:
         self._reading = self._shown = self._progress = self._before = None
         self._paused = False
         self._drafts, self._circles = {}, {}
-        self._sheet = self._begun_with = Sheet.blank(())
+        self._sheet = self._first_sheet = Sheet.blank(())
         self._clear_screen()
         self._changed()
 
@@ -226,13 +226,13 @@ class ReadingRoom:
         if self._shown is not None and self._touched:
             self._drafts[self._shown.item] = self._sheet, self._placed()
         self._shown = shown
-        self._begun_with = Sheet.filled(shown.fields, shown.earlier)
-        self._sheet, self._circles = self._drafts.pop(shown.item, (self._begun_with, _circles_of(self._begun_with)))
+        self._first_sheet = Sheet.filled(shown.fields, shown.earlier)
+        self._sheet, self._circles = self._drafts.pop(shown.item, (self._first_sheet, _circles_of(self._first_sheet)))
         self._look_around()
         try:
             self._put_up(shown)
         except BaseException:
-            # Nobody may answer what he does not see; to resume is to try again.
+            # No answers without the images on the screen; resuming tries again.
             self._paused = True
             self._at_work().pause()
             self._clear_screen()
@@ -249,7 +249,7 @@ class ReadingRoom:
         self.views.leave()
 
     def _look_around(self) -> None:
-        """How far the reader is, and which case was before: asked once a case, for the ratings are on a disk."""
+        """How far the reader is, and which case was before: queried once a case, because the ratings are on a disk."""
         reading, shown = self._at_work(), self._shown
         self._progress = reading.status()
         rated = reading.rated()
@@ -261,7 +261,7 @@ class ReadingRoom:
         self._before = rated[-1] if rated else None
 
     def _placed(self) -> _Circles:
-        """The circles that stand in the image; while it is hidden, those that stood there."""
+        """The circles that are placed in the image; while it is hidden, those that were."""
         if not self.views.active:
             return self._circles
         return {field.name: placed for field in self._sheet.fields if (placed := self.regions.placed(field.name))}
@@ -269,7 +269,7 @@ class ReadingRoom:
     @property
     def _touched(self) -> bool:
         """Whether the case shown has answers, or half an answer, that are not saved."""
-        return self._sheet.answers != self._begun_with.answers or self._placed() != _circles_of(self._begun_with)
+        return self._sheet.answers != self._first_sheet.answers or self._placed() != _circles_of(self._first_sheet)
 
     def _take(self, sheet: Sheet) -> None:
         if sheet != self._sheet:
@@ -291,7 +291,7 @@ class ReadingRoom:
 
     def _at_work(self) -> Reading:
         if self._reading is None:
-            raise SettingsError("no reading is going on; open a study first")
+            raise SettingsError("no reading is in progress; open a study first")
         return self._reading
 
 

@@ -1,6 +1,6 @@
 """Results of denoising as nodes of the scene, and the way between a result and its source.
 
-A new node belongs beside the image it was made from, and in the scene only as a whole.
+A new node is placed next to the image it was made from, and it enters the scene only as a whole.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def all_or_nothing(scene: slicer.vtkMRMLScene) -> Iterator[None]:
     except BaseException:
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
         for node in reversed(added):
-            # Without the application's plug-ins nobody removes the item of a node that goes.
+            # Without the application's plug-ins, nothing removes the item of a deleted node.
             item = hierarchy.GetItemByDataNode(node)
             if item != hierarchy.GetInvalidItemID():
                 hierarchy.RemoveItem(item, False)
@@ -101,7 +101,7 @@ SETTINGS = "MRIDenoise.settings"
 BUNDLE = "MRIDenoise.bundle"
 MARK = "MRIDenoise.notForDiagnosticUse"
 RESIDUAL, REFERENCE = "MRIDenoise.residual", "MRIDenoise.reference"
-"""Roles of the node references from a denoised image to what was taken away, and to a clean image of the same thing."""
+"""Roles of the node references from a denoised image to its residual, and to a clean image of the same anatomy."""
 
 GREY = "vtkMRMLColorTableNodeGrey"
 
@@ -126,7 +126,7 @@ class Account:
 
 @dataclass(frozen=True, eq=False)
 class ResultNodes:
-    """The nodes of one result; ``residual`` is None where none was asked for."""
+    """The nodes of one result; ``residual`` is None where none was requested."""
 
     denoised: slicer.vtkMRMLScalarVolumeNode
     residual: slicer.vtkMRMLScalarVolumeNode | None = None
@@ -142,7 +142,7 @@ def add_results(
     into: slicer.vtkMRMLScalarVolumeNode | None = None,
     reference: slicer.vtkMRMLScalarVolumeNode | None = None,
 ) -> ResultNodes:
-    """Put a denoised image, and what was taken away from it, beside its source in the scene; all of it or nothing.
+    """Put a denoised image and its residual next to its source in the scene; all of it or nothing.
 
     The denoised node has the source's grid, scalar type (whole numbers rounded; a wider type where the values do not
     fit, see :func:`MRIDenoiseLib.io.images.stored_as`) and look; window and level stay as they are and no longer follow
@@ -191,7 +191,7 @@ def check_output(node: slicer.vtkMRMLNode, source: slicer.vtkMRMLNode) -> None:
 def add_preview(
     scene: slicer.vtkMRMLScene, source: slicer.vtkMRMLScalarVolumeNode, image: Volume, account: Account | None = None
 ) -> slicer.vtkMRMLScalarVolumeNode:
-    """Put an image of which only some slices are denoised beside its source, in the place of an earlier preview.
+    """Put an image of which only some slices are denoised next to its source, in place of an earlier preview.
 
     Arguments and errors are those of :func:`add_results`.
     """
@@ -216,7 +216,7 @@ def result_of(scene: slicer.vtkMRMLScene, source: slicer.vtkMRMLNode, role: Role
 
 
 def residual_of(result: slicer.vtkMRMLNode) -> slicer.vtkMRMLNode | None:
-    """What was taken away to make a denoised image, or None where it is not in the scene."""
+    """The residual of a denoised image, or None where it is not in the scene."""
     return result.GetNodeReference(RESIDUAL)
 
 
@@ -272,7 +272,7 @@ def _add(
     node.CopyOrientation(source)
     # A copy of the source, which an output often is, names the source's files.
     node.RemoveAttribute(INSTANCES)
-    # Before it has an image: with one, a display node looks for a window of its own, which takes longer than all the rest.
+    # Before it has an image: with one, a display node computes its own window, which takes longer than all the rest.
     node.CreateDefaultDisplayNodes()
     node.GetDisplayNode().SetAutoWindowLevel(False)
     slicer.util.updateVolumeFromArray(node, voxels)
@@ -296,7 +296,7 @@ def _copy_look(source: slicer.vtkMRMLScalarVolumeNode, result: slicer.vtkMRMLSca
 
 
 def _show_about_zero(node: slicer.vtkMRMLScalarVolumeNode, voxels: np.ndarray) -> None:
-    # A part of the voxels tells it as well, and a window must not wait.
+    # A part of the voxels is enough for it, and the user interface must not wait.
     step = max(1, round((voxels.size / _ENOUGH) ** (1 / 3)))
     reach = float(np.percentile(np.abs(voxels[::step, ::step, ::step]), _SHOWN)) or float(np.abs(voxels).max()) or 1.0
     display = node.GetDisplayNode()

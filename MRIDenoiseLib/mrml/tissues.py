@@ -1,4 +1,4 @@
-"""A label array as a segmentation node beside the image it was found in, and how far several agree as a table and a chart."""
+"""A label array as a segmentation node next to its image, and the agreement of several as a table and a chart."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _COLOURS = ((0.85, 0.51, 0.17), (0.18, 0.49, 0.85), (0.25, 0.57, 0.26), (0.58, 0
 
 @dataclass(frozen=True)
 class Tissue:
-    """What a label stands for.
+    """The meaning of a label.
 
     Args:
         value: in the label array, from 1.
@@ -47,7 +47,7 @@ class Tissue:
 def add_tissues(
     scene: slicer.vtkMRMLScene, source: slicer.vtkMRMLScalarVolumeNode, labels: np.ndarray, tissues: Sequence[Tissue]
 ) -> slicer.vtkMRMLSegmentationNode:
-    """Put a segmentation beside the image it was found in; all of it or nothing.
+    """Put a segmentation next to its image; all of it or nothing.
 
     Every tissue becomes a segment, in the order given, even one without a voxel.
 
@@ -55,7 +55,7 @@ def add_tissues(
         scene: holds the source.
         source: the image; its grid is the labels', and the segmentation's reference geometry.
         labels: uint8 (z, y, x); 0 is background.
-        tissues: what its values stand for.
+        tissues: what its values mean.
 
     Raises:
         InputError: the labels do not have the image's shape.
@@ -113,13 +113,13 @@ def add_agreement(
     classes: Sequence[str],
     images: Mapping[str, Agreement],
 ) -> AgreementNodes:
-    """Put Dice coefficients into the scene, beside an image; all of it or nothing.
+    """Put Dice coefficients into the scene, next to an image; all of it or nothing.
 
     A coefficient that is not defined (NaN: neither segmentation has the class) is an empty cell and a missing bar.
 
     Args:
         scene: holds the source.
-        source: the image that the nodes are put beside.
+        source: the image that the nodes are put next to.
         classes: names of the classes, in the order of :attr:`Agreement.classes`.
         images: name of an image -> its agreement with the reference.
 

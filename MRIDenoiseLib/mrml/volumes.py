@@ -82,7 +82,7 @@ def read_source(
             found = stack(list(frames_in(files)), node.GetName() or "the volume")
             ordered = _headers(found.frames)
     except InputError:
-        # What is wrong with the files keeps nobody from denoising the image that was made from them.
+        # Faults of the files do not prevent denoising of the image that was made from them.
         return SourceHeaders(unordered)
     if not _is_shape(found, shape):
         return SourceHeaders(ordered)
@@ -136,9 +136,9 @@ _OTHER_KINDS = {
 
 
 def to_volume(node: slicer.vtkMRMLNode, file_of_instance: Callable[[str], str] | None = None) -> Volume:
-    """The image of a scalar volume node, with what its DICOM headers or its name tell about how it was acquired.
+    """The image of a scalar volume node, with what its DICOM headers or its name state about how it was acquired.
 
-    The grid is the node's own: a transform that it lies under moves it in the scene and is no business of the voxels.
+    The grid is the node's own: a transform above it moves it in the scene and does not change the voxels.
 
     Args:
         node: of class ``vtkMRMLScalarVolumeNode``.
@@ -150,7 +150,7 @@ def to_volume(node: slicer.vtkMRMLNode, file_of_instance: Callable[[str], str] |
         the files lie on the node's grid, slice by slice in the order of axis 0.
 
     Raises:
-        InputError: it is not one grey, finite, non-constant image on a straight grid; the one sentence says why.
+        InputError: it is not one grey, finite, non-constant image on a straight grid; the message gives the reason.
     """
     check_grey_volume(node)
     name = node.GetName() or "the volume"
@@ -170,9 +170,9 @@ def to_volume(node: slicer.vtkMRMLNode, file_of_instance: Callable[[str], str] |
 
 
 def acquisition_of(node: slicer.vtkMRMLNode, file_of_instance: Callable[[str], str]) -> Acquisition:
-    """What the first readable DICOM file behind a volume node, or else its name, tells about how it was acquired.
+    """What the first readable DICOM file behind a volume node, or else its name, states about how it was acquired.
 
-    One file is read and no voxel touched, so that a window can ask whenever another volume is chosen.
+    One file is read and no voxel touched, so that the panel can call this whenever another volume is chosen.
 
     Args:
         node: of class ``vtkMRMLScalarVolumeNode``.
@@ -204,7 +204,7 @@ def check_grey_volume(node: slicer.vtkMRMLNode) -> None:
     name = node.GetName() or "the volume"
     kind = node.GetClassName()
     if kind != "vtkMRMLScalarVolumeNode":
-        raise InputError(f"{name} is {_OTHER_KINDS.get(kind, 'no image')}; choose a grey volume")
+        raise InputError(f"{name} is {_OTHER_KINDS.get(kind, 'not an image')}; choose a grey volume")
     image = node.GetImageData()
     if image is None:
         raise InputError(f"{name} holds no image; load it again")

@@ -37,12 +37,12 @@ def read_averages(header: Header) -> AcquisitionField:
 
 def _ge_excitations(header: Header) -> float | None:
     creator = header.private_text(0x0027, 0x0010)
-    # An anonymised file may have lost the creator; another maker's element of that number is no excitation count.
+    # An anonymised file may have lost the creator; another maker's element of that number is not an excitation count.
     return next(iter(header.private_numbers(0x0027, 0x1062)), None) if not creator or creator.startswith("GEMS") else None
 
 
 def _is_rounding_of(whole: float, fraction: float) -> bool:
-    """Whether a whole number of averages, at least one, stands for this fractional one (0.5 is written as 1)."""
+    """Whether a whole number of averages, at least one, is the rounding of this fractional one (0.5 is written as 1)."""
     return fraction > 0 and not fraction.is_integer() and whole.is_integer() and whole >= 1 and abs(whole - fraction) < 1
 
 
@@ -75,7 +75,7 @@ def _vendor_parallel_imaging(header: Header) -> AcquisitionField:
 
 
 def read_field_strength(header: Header) -> AcquisitionField:
-    """Tesla. Old files give gauss; without the attribute, the imaging frequency of hydrogen tells it."""
+    """Tesla. Old files give gauss; without the attribute, it follows from the imaging frequency of hydrogen."""
     value = header.number("MagneticFieldStrength")
     if value is not None and value > 0:
         tesla = value / 10_000 if value > 100 else value
@@ -97,7 +97,7 @@ def guess_acceleration(averages: AcquisitionField) -> AcquisitionField:
     """
     if not isinstance(averages.value, float):
         return DEFAULT_ACCELERATION
-    ratio = told_acceleration(ASSUMED_AVERAGES / averages.value)
+    ratio = clamped_acceleration(ASSUMED_AVERAGES / averages.value)
     return AcquisitionField(ratio, f"NEX = {averages.value:g} against an assumed {ASSUMED_AVERAGES:g} averages", "low")
 
 
@@ -113,6 +113,6 @@ def _nearest_field(tesla: float) -> float | None:
     return nearest if abs(nearest - tesla) <= 0.05 * nearest else None
 
 
-def told_acceleration(ratio: float) -> float:
-    """T_full / T_fast as the networks are told it: within the range they were trained on."""
+def clamped_acceleration(ratio: float) -> float:
+    """T_full / T_fast as the networks are given it: within the range they were trained on."""
     return min(max(ratio, LEAST), MOST)

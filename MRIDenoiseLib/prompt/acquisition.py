@@ -43,7 +43,7 @@ def read_acquisition(
     ijk_to_ras: np.ndarray | None = None,
     slice_axis: int = 0,
 ) -> Acquisition:
-    """What headers tell about how a volume was acquired; without headers, what a file name and the geometry suggest.
+    """What headers state about how a volume was acquired; without headers, what a file name and the geometry suggest.
 
     Args:
         headers: the DICOM data sets of the volume's slices (one for an enhanced multi-frame source), or empty.
@@ -83,7 +83,7 @@ def override(
     vendor: str | None = None,
     acceleration: float | None = None,
 ) -> Acquisition:
-    """The acquisition with what the user says in the place of what was read; None leaves a field as it is.
+    """The acquisition with what the user states in place of what was read; None leaves a field as it is.
 
     A word outside the vocabulary is kept for display, marked unseen, and becomes ``unknown`` in a prompt.
 

@@ -1,7 +1,7 @@
 """Which contrast an image has, from what the header declares, else from the physics of its timing, else from its name.
 
 Order: a declared contrast (Acquisition Contrast, Image Type, a b-value), the vendor's sequence, a special name, the
-timing, a plain name. Special contrasts come before timing because echo and repetition time cannot tell them.
+timing, a plain name. Special contrasts come before timing because echo and repetition time cannot identify them.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ _SEQUENCES = (
 
 @dataclass(frozen=True)
 class Timing:
-    """The physics of a sequence, as far as its header tells; times in ms, angle in degrees.
+    """The physics of a sequence, as far as its header gives it; times in ms, angle in degrees.
 
-    ``inverted`` says whether an inversion pulse prepares the signal, which some headers tell without its time.
+    ``inverted`` says whether an inversion pulse prepares the signal, which some headers state without its time.
     """
 
     echo: float | None
@@ -136,7 +136,7 @@ def contrast_of_name(name: str) -> AcquisitionField:
 
 
 def contrast_of_timing(timing: Timing) -> AcquisitionField | None:
-    """The weighting that echo, repetition and inversion time give; None where they do not tell."""
+    """The weighting that echo, repetition and inversion time give; None where they do not decide it."""
     if timing.planar:
         return _echo_planar(timing)
     if timing.gradient:
@@ -163,7 +163,7 @@ def _from_declaration(header: Header, timing: Timing) -> AcquisitionField | None
     if declared == "FLUID_ATTENUATED" or (declared == "T2" and inversion >= FLUID_NULLING_TI):
         return _field("T1-FLAIR" if timing.echo is not None and timing.echo < LONG_ECHO else "T2-FLAIR", source, "high")
     if declared in ("T1", "T2", "PROTON_DENSITY") and timing.planar and timing.gradient:
-        return None  # Philips declares a gradient-echo EPI T2: its timing tells more
+        return None  # Philips declares a gradient-echo EPI T2: its timing is more informative
     if declared == "T1" and timing.spin and STIR_TI[1] < inversion < FLUID_NULLING_TI:
         return _field("T1-FLAIR", f"{source}, inversion-prepared", "medium")
     if declared == "T2" and timing.gradient:

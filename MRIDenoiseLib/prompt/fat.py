@@ -96,7 +96,7 @@ def _name(header: Header) -> AcquisitionField | None:
 
 
 def _no_option(header: Header) -> AcquisitionField | None:
-    # Siemens, GE and UIH list FS among Scan Options when they use it, so a list without it is telling, an empty one less so
+    # Siemens, GE and UIH list FS among Scan Options when they use it, so a list without it is informative, an empty one less so
     if header.has("ScanOptions"):
         return _field("none", f"{tag_name('ScanOptions')} without FS", "medium" if header.texts("ScanOptions") else "low")
     return None

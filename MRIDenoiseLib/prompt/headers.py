@@ -168,7 +168,7 @@ def tag_name(keyword: str) -> str:
 
 def _value(dataset: Dataset, tag: BaseTag) -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a malformed value is treated as absent, so pydicom's remark helps nobody
+        warnings.simplefilter("ignore")  # a malformed value is treated as absent, so pydicom's warning does not help
         try:
             return dataset[tag].value if tag in dataset else None
         except _UNREADABLE:
@@ -213,6 +213,6 @@ def number_of(value: Any) -> float | None:
 
 
 def positive(value: Any) -> float | None:
-    """The same where it is above zero, else None: durations, factors and counts that are zero say nothing."""
+    """The same where it is above zero, else None: durations, factors and counts that are zero carry no information."""
     number = number_of(value)
     return number if number is not None and number > 0 else None

@@ -71,7 +71,7 @@ SPECIAL_CONTRAST_WORDS: Patterns = (
     ("cine", r" (cine\w*) "),
     ("perfusion", r" (perfusion\w*|dsc|pwi) "),
 )
-"""Contrasts that timing alone cannot tell, so that a name counts more than echo and repetition time."""
+"""Contrasts that timing alone cannot identify, so that a name counts more than echo and repetition time."""
 
 CONTRAST_WORDS: Patterns = (
     ("T2*w", r" (t2 ?star\w*|t2\*w?|t2s|medic|merge|gre t2) "),

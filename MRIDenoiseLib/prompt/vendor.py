@@ -33,7 +33,7 @@ _COMPANY_WORDS = frozenset(word for start, _ in _STARTS for word in start.split(
     *("medical", "mec", "systems", "system", "healthcare", "healthineers", "imaging", "biospin", "mri", "technologies", "technology"),
     *("gmbh", "ag", "co", "company", "corp", "corporation", "inc", "ltd", "limited", "llc", "spa"),
 }
-"""The words of makers' names in their legal forms. A manufacturer made of these alone is quoted; others may hold anything."""
+"""The words of makers' names in their legal forms. A manufacturer that consists only of these is quoted; others may hold anything."""
 
 _CREATORS = (
     ((0x0029, 0x0010), "SIEMENS", "Siemens"),

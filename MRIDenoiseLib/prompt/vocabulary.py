@@ -1,7 +1,7 @@
 """The controlled vocabulary: every organ, contrast and vendor the product knows, and the word each becomes in a prompt.
 
 Free text never reaches a model (a series description is private, and a string nobody trained on changes a result
-silently), so whatever headers, names or users say is mapped here to a term, or to ``unknown``. The words are chosen so
+silently), so whatever headers, names or users state is mapped here to a term, or to ``unknown``. The words are chosen so
 that the longest compact prompt is 14 tokens of the CLIP tokenizer: 16 with its begin and end marks.
 """
 
@@ -24,7 +24,7 @@ class Term(NamedTuple):
     """One value of a field.
 
     Args:
-        words: what the compact prompt says for it; one or more words of :data:`WORDS` with spaces between.
+        words: its text in the compact prompt; one or more words of :data:`WORDS` with spaces between.
         seen: whether the models were trained on it.
     """
 
@@ -223,15 +223,15 @@ def acquisition_warnings(acquisition: Acquisition, trained_on: Mapping[str, froz
 
     Args:
         acquisition: of the volume.
-        trained_on: ``organ`` and ``contrast`` -> the values this model's training data had; where that is not said, the
+        trained_on: ``organ`` and ``contrast`` -> the values this model's training data had; where those are not given, the
             controlled vocabulary decides.
     """
-    said = []
+    warnings = []
     for name in ("organ", "contrast"):
         fact = getattr(acquisition, name)
         known = trained_on.get(name)
         if fact.value is None:
-            said.append(f"The {name} is not known; choose it for a result that can be relied on more.")
+            warnings.append(f"The {name} is not known; choose it for a result that can be relied on more.")
         elif not fact.seen_in_training or (known and fact.value not in known):
-            said.append(f"The {name} is not among those the model was trained on; check the result with care.")
-    return said
+            warnings.append(f"The {name} is not among those the model was trained on; check the result with care.")
+    return warnings

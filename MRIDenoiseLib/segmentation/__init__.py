@@ -1,4 +1,4 @@
-"""Tissue segmentation after FSL's FAST, and how far two segmentations agree. Free of torch: it may run beside Slicer."""
+"""Tissue segmentation after FSL's FAST, and how far two segmentations agree. Free of torch: it may run next to Slicer."""
 
 from MRIDenoiseLib.segmentation.hmrf import TissueSettings
 from MRIDenoiseLib.segmentation.tissues import Agreement, Segmentation, TissueClass, dice, make_mask, segment

@@ -20,7 +20,7 @@ SMOOTHING = 0.3
 HEAD = 0.15
 """Of the median of the bright voxels: more than air shows."""
 FIELD = 25.0
-"""Standard deviation, mm, of the Gaussian that tells how bright a place of the head is."""
+"""Standard deviation, mm, of the Gaussian that estimates the brightness of a region of the head."""
 CLIPPED = 1.3
 """Times the median: what is brighter, fat and eyes, does not count for that."""
 TISSUE = (0.55, 2.1)
@@ -52,9 +52,9 @@ def brain_mask(voxels: np.ndarray, spacing: tuple[float, float, float]) -> np.nd
         A bool array of the same shape.
 
     Raises:
-        InputError: nothing in the image is like a brain, or its values are no image, see :func:`body_mask`.
+        InputError: nothing in the image is like a brain, or its values are not an image, see :func:`body_mask`.
     """
-    body_mask(voxels)  # refuses what is no image
+    body_mask(voxels)  # refuses what is not an image
     coarse, step = _coarser(voxels, spacing)
     median = float(np.median(coarse[coarse > otsu_threshold(coarse)]))
     head = coarse > HEAD * median
@@ -119,7 +119,7 @@ def _resampled(image: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 
 
 def _depth(members: np.ndarray, step: Step) -> np.ndarray:
-    """Distance in mm to the nearest voxel that is no member."""
+    """Distance in mm to the nearest voxel that is not a member."""
     if members.all():
         return np.full(members.shape, sum(n * size for n, size in zip(members.shape, step, strict=True)))
     return ndimage.distance_transform_edt(members, sampling=step)

@@ -1,6 +1,6 @@
 """Gaussian classes over log intensities: what they look like, found from how much of each voxel is theirs.
 
-No class is more likely than another before a voxel is looked at. (With shares as weights, a class that begins to lose voxels
+No class is more likely than another before a voxel is looked at. (With shares as weights, a class that starts to lose voxels
 loses more: of grey and white matter that differ little, one swallows the other, and its place goes to a tail of the histogram.)
 """
 

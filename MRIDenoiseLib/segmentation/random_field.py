@@ -16,7 +16,7 @@ Offset = tuple[int, int, int]
 OUTSIDE = 255
 """Label of voxels that belong to no class."""
 LEAST_GAIN = 1e-5
-"""By less a voxel's cost need not fall; single precision cannot tell."""
+"""Smaller falls of a voxel's cost do not count; single precision cannot resolve them."""
 
 
 class Neighbourhood:

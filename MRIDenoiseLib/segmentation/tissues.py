@@ -115,12 +115,12 @@ def segment(
         settings: FSL's defaults when not given.
         mask: bool (z, y, x); made from the volume when not given, see :func:`make_mask`.
         progress: called with the part done.
-        should_stop: asked after every step.
+        should_stop: called after every step.
         mask_kind: what the given mask holds, where that is known: ``brain`` or ``body``.
 
     Raises:
         InputError: see :func:`.hmrf.segment_tissues` and :func:`make_mask`.
-        Cancelled: when told to stop.
+        Cancelled: when a stop is requested.
     """
     settings = settings or TissueSettings()
     where, kind = (mask, mask_kind) if mask is not None else make_mask(volume)
@@ -155,7 +155,7 @@ def segment(
 
 
 def _names(volume: Volume, classes: int, mask: str) -> tuple[tuple[str, Colour], ...]:
-    """The tissues' names, or nothing where the classes are no tissues: only three classes inside a brain are."""
+    """The tissues' names, or nothing where the classes are not tissues: only three classes inside a brain are."""
     facts = volume.acquisition
     if classes != 3 or facts.organ.value != ORGAN_WITH_TISSUES or mask == "body":
         return ()

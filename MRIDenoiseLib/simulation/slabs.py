@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from MRIDenoiseLib.prompt.acceleration import told_acceleration
+from MRIDenoiseLib.prompt.acceleration import clamped_acceleration
 from MRIDenoiseLib.simulation.acquisition_model import AcquisitionModel
 from MRIDenoiseLib.simulation.augment import random_contrast, random_lesions, random_outline, random_reception
 from MRIDenoiseLib.simulation.noise import acquire_pair, rician
@@ -107,7 +107,7 @@ def simulated_slab(
     if torch.rand(1, generator=generator) < WIPED:
         kept = random_outline(target, generator)
         noisy, target = noisy * kept, target * kept
-    acceleration = 2.0 if isinstance(fast, float) else told_acceleration(fast.reduction * 2 / min(fast.nex, 2))
+    acceleration = 2.0 if isinstance(fast, float) else clamped_acceleration(fast.reduction * 2 / min(fast.nex, 2))
     told = replace(acquisition, acceleration=AcquisitionField(acceleration, "simulation", "high"))
     slab = Slab(noisy, target, told, acceleration, spacing)
     return None if min(float(slab.body(k).sum()) for k in targets) < LEAST_BODY else slab

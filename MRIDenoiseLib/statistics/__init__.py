@@ -1,4 +1,4 @@
-"""The statistics of image comparisons and reader studies: each result says its test, its n, and why a number is missing."""
+"""The statistics of image comparisons and reader studies: each result names its test, its n, and the reason for a missing number."""
 
 from MRIDenoiseLib.statistics.bootstrap import clustered_interval, clustered_median_interval
 from MRIDenoiseLib.statistics.categories import CategoryAgreement, gwet_ac2, weighted_kappa

@@ -1,4 +1,4 @@
-"""Bootstrap that draws whole subjects: rows of one patient are no independent samples.
+"""Bootstrap that draws whole subjects: rows of one patient are not independent samples.
 
 Every resampling draws as many subjects as there are, with replacement, and takes all their rows. Intervals are by the
 percentile method (Efron & Tibshirani 1993, chapter 13). With three subjects they can only be rough, and with one they have no
@@ -113,7 +113,7 @@ def _draws(subjects: int, seed: int, room: int = 0) -> Iterator[np.ndarray]:
 
 @lru_cache(maxsize=8)
 def _counts_of_few(subjects: int, seed: int) -> np.ndarray:
-    """All at once; kept, because an analysis asks for the same draws again and again."""
+    """All at once; cached, because an analysis needs the same draws again and again."""
     counts = _counts(_drawn(subjects, seed), subjects)
     counts.setflags(write=False)
     return counts

@@ -51,7 +51,7 @@ def compare(ours: Sequence[float], theirs: Sequence[float], subjects: Sequence[s
         seed: of the bootstrap.
 
     Raises:
-        ValueError: there are no rows, or not as many of each.
+        ValueError: there are no rows, or the numbers of rows differ.
     """
     if not len(ours) == len(theirs) == len(subjects) > 0:
         raise ValueError(f"need as many scores as subjects, got {len(ours)}, {len(theirs)} and {len(subjects)}")
@@ -119,7 +119,7 @@ def paired_difference(
         n=len(pairs),
         method=method,
         left_out=left_out,
-        reason="one subject tells nothing about others, so the intervals have no width" if count == 1 else "",
+        reason="one subject shows nothing about others, so the intervals have no width" if count == 1 else "",
     )
 
 

@@ -70,7 +70,7 @@ def intraclass(
 
     The interval is that of the F distribution (McGraw & Wong 1996, table 7), which takes images as independent. Where several
     are of one subject, it is a bootstrap that draws whole subjects instead. Two-way mixed and two-way random models give the
-    same numbers; what differs is whether they speak of these raters or of others too.
+    same numbers; what differs is whether they describe only these raters or others too.
 
     Args:
         table: images x raters; images that lack a rating are left out.

@@ -1,6 +1,6 @@
 """How far two measurements of one quantity agree: rank correlation, Bland and Altman's limits, and Lin's concordance.
 
-A correlation alone does not tell: it is 1 too where one measurement is twice the other.
+A correlation alone is not enough: it is also 1 where one measurement is twice the other.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Correlation(Result):
     Args:
         value: the coefficient.
         low, high: 95 % interval.
-        p: two-sided, that there is no correlation; NaN for Lin's concordance, whose being zero nobody doubts.
+        p: two-sided, that there is no correlation; NaN for Lin's concordance, for which such a test has no use.
     """
 
     value: float

@@ -44,7 +44,7 @@ class Accuracy(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class SignTest(Result):
-    """Which of two came out ahead, over ``n`` subjects that are no draw.
+    """Which of two came out ahead, over ``n`` subjects without ties.
 
     Args:
         wins, losses, draws: of the first.
@@ -87,7 +87,7 @@ def wilson(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, fl
 def rate(happened: Sequence[float] | np.ndarray, subjects: Sequence[str] | np.ndarray | None = None, seed: int = 0) -> Rate:
     """A proportion with Wilson's interval, or, where several readings are of one subject, the bootstrap's.
 
-    The bootstrap has no width where all readings are alike; Wilson's interval over the subjects stands in for it there.
+    The bootstrap has no width where all readings are alike; Wilson's interval over the subjects replaces it there.
 
     Args:
         happened: 1 or 0 a reading; NaN where it is missing.
@@ -125,7 +125,7 @@ def accuracy(
     """Sensitivity and specificity.
 
     Args:
-        called: 1 where a reading says that the finding is there, 0 where not, NaN where missing.
+        called: 1 where a reading reports the finding, 0 where not, NaN where missing.
         truth: the same of the reference.
         subjects: whose reading it is; without it each is another subject's.
         seed: of the bootstrap.

@@ -185,7 +185,7 @@ def friedman(table: np.ndarray) -> Friedman:
         )
     ranks = stats.rankdata(without_rounding_noise(rows), axis=1)
     mean_ranks = tuple(float(rank) for rank in ranks.mean(axis=0))
-    # Of middle ranks: the sum of squares that ties take away is sum (t^3 - t) / 12.
+    # Of middle ranks: the sum of squares that ties remove is sum (t^3 - t) / 12.
     spread = float(((ranks - (k + 1) / 2) ** 2).sum())
     if spread == 0:
         reason = "every subject has the same value in all arms"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 CONFIDENCE = 0.95
-"""Of the intervals, where nothing else is said."""
+"""Of the intervals, where nothing else is stated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class Result:
 
     Args:
         n: the samples that the numbers rest on: pairs, subjects or images, as the method says.
-        method: the name to print beside the numbers.
+        method: the name to print next to the numbers.
         left_out: samples that were given but lack a value.
         reason: why numbers are missing; empty where all are there.
     """
@@ -51,7 +51,7 @@ def complete(*columns: Sequence[float] | np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def owners(subjects: Sequence[str] | np.ndarray | None, whole: np.ndarray) -> np.ndarray:
-    """Whose each complete row is, as numbers from 0; without ``subjects`` every row is a subject of its own.
+    """The subject of each complete row, as numbers from 0; without ``subjects`` every row is a subject of its own.
 
     Raises:
         ValueError: there are not as many subjects as rows.

@@ -1,4 +1,4 @@
-"""Where the training loop gets its pairs: by number, so that a run which goes on sees what it would have seen.
+"""Where the training loop gets its pairs: by number, so that a resumed run sees the same pairs.
 
 On a GPU through a ring of pairs in its memory: each is seen several times, so that networks need not wait for new ones. Worker
 processes simulate; the newest pairs take the places of the oldest. What lies in the ring before a network call and what the call
@@ -70,8 +70,8 @@ def stream(batches: Batches, batch_size: int, first: int, last: int, workers: in
         batches: where they come from.
         batch_size: pairs a batch.
         first: number of the first batch.
-        last: number behind the last one.
-        workers: processes that make batches ahead of time; 0 makes each when it is asked for.
+        last: the number after the last one.
+        workers: processes that make batches ahead of time; 0 makes each when it is needed.
     """
     if workers == 0:
         for number in range(first, last):

@@ -1,4 +1,4 @@
-"""From a run to a bundle: the networks as trained so far, and a card that says what really happened."""
+"""From a run to a bundle: the networks as trained so far, and a card that describes what really happened."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def build_bundle(
         measured: JSON files with numbers measured on these very weights: each an object with ``command`` (what gives the
             numbers again), ``what`` (what they are) and ``files`` (the ``files`` of the card of the bundle measured). Each
             becomes evidence under the file's name, whole, and its ``headline`` goes into the card.
-        notes: what else the card should say about the training.
+        notes: further remarks on the training for the card.
         unfinished: also accept a run that has stages to do.
         overwrite: replace a bundle that is there.
 
@@ -61,7 +61,7 @@ def build_bundle(
         The bundle, as loaded from ``out``.
 
     Raises:
-        SettingsError: there is no run or it has stages to do; a file was measured with other weights, or two are named alike.
+        SettingsError: there is no run or it has stages to do; a file was measured with other weights, or two have the same name.
         InputError: a file of the run or of the measurements cannot be read.
         OutputError: the bundle cannot be written.
     """
@@ -94,7 +94,7 @@ def build_bundle(
 
 
 def model_card(recipe: Recipe, account: Account, stages: dict[str, StageRun], start: Start, notes: Sequence[str] = ()) -> dict[str, Any]:
-    """What the card says of a model before anything was measured, with the whole account of its training."""
+    """The card of a model before anything was measured, with the whole account of its training."""
     base = read_card(start.bundle) if start.bundle is not None else {}
     earlier = evidence_of(start.bundle).get(TRAINING, {}) if start.bundle is not None else {}
     data = account.data["data"] + [entry for entry in earlier.get("data", []) if entry not in account.data["data"]]
@@ -112,27 +112,27 @@ def model_card(recipe: Recipe, account: Account, stages: dict[str, StageRun], st
             "recipe": asdict(recipe),
             "steps": sum(stage.steps for stage in stages.values()),
             "minutes": round(sum(stage.minutes for stage in stages.values()), 1),
-            "stages": {name: _told(name, stage, _probed_on(recipe, account)) for name, stage in stages.items()},
+            "stages": {name: _stage_account(name, stage, _probed_on(recipe, account)) for name, stage in stages.items()},
             "started_from": origin or "random weights",
             "programs": account.programs,
             "notes": list(notes),
             "data": data,
             "kept_out": account.data["kept_out"],
-            # Runs that were begun before this was told have no such entry.
+            # Runs that were started before this entry existed lack it.
             "left_out": account.data.get("left_out", []),
             "noise": _noise(recipe.records),
         },
     }
 
 
-def _told(name: str, stage: StageRun, probed_on: str) -> dict[str, Any]:
-    told = {"steps": stage.steps, "minutes": round(stage.minutes, 1), **stage.facts}
+def _stage_account(name: str, stage: StageRun, probed_on: str) -> dict[str, Any]:
+    account = {"steps": stage.steps, "minutes": round(stage.minutes, 1), **stage.facts}
     if stage.probe:
-        # JSON has no word for what is not a number.
-        told["probe"] = {key: round(value, 4) if math.isfinite(value) else str(value) for key, value in stage.probe.items()}
+        # JSON cannot hold NaN or infinity.
+        account["probe"] = {key: round(value, 4) if math.isfinite(value) else str(value) for key, value in stage.probe.items()}
     if name == "degradation":
-        told |= {"probed_on": probed_on, "verdict": verdict(stage.probe)}
-    return told
+        account |= {"probed_on": probed_on, "verdict": verdict(stage.probe)}
+    return account
 
 
 def _probed_on(recipe: Recipe, account: Account) -> str:
@@ -175,7 +175,7 @@ def _commonest(prompts: dict[str, int], number: int) -> list[str]:
 
 def _read_measured(path: Path) -> dict[str, Any]:
     try:
-        # An infinite PSNR is no number to JSON, and a card is strict JSON.
+        # JSON has no infinite number, for example a PSNR, and a card is strict JSON.
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=str)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as measured numbers: {error}") from error

@@ -1,6 +1,6 @@
-"""A training stage on disk: everything needed to go on where it was stopped, written whole or not at all.
+"""A training stage on disk: everything needed to resume where it was stopped, written whole or not at all.
 
-And what several processes that train together must agree on, so that all of them go on from it and stop with it.
+Also what several processes that train together must agree on, so that all of them resume and stop together.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from MRIDenoiseLib.progress import ShouldStop
 NAME = "checkpoint.pt"
 
 _UNREADABLE = (RuntimeError, EOFError, KeyError, ValueError, OSError, pickle.UnpicklingError)
-"""What torch raises on files that are no checkpoint, by how they are none."""
+"""The errors that torch raises on different files that are not checkpoints."""
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
@@ -36,7 +36,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
         try:
             torch.save(state, file)
         except RuntimeError as error:
-            # torch wraps what the system said into a complaint about its own file format.
+            # torch wraps the system's error into an error about its own file format.
             if isinstance(error.__context__, OSError):
                 raise error.__context__ from error
             raise
@@ -45,7 +45,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """The newest state, or None for a stage that has not begun. Only tensors and plain values are ever read.
+    """The newest state, or None for a stage that has not started. Only tensors and plain values are ever read.
 
     Raises:
         InputError: the file is damaged or no checkpoint.
@@ -89,12 +89,12 @@ def same_for_all(accelerator: Accelerator, part: float) -> float:
     """The part of a stage that is done by the first process's clock: all must leave the loop at the same step."""
     if accelerator.num_processes == 1:
         return part
-    told = torch.tensor([part], dtype=torch.float64, device=accelerator.device)
-    return float(broadcast(told)[0])
+    shared = torch.tensor([part], dtype=torch.float64, device=accelerator.device)
+    return float(broadcast(shared)[0])
 
 
-def told_to_stop(accelerator: Accelerator, should_stop: ShouldStop | None) -> bool:
-    """Whether any process was told to stop: all must leave the loop at the same step."""
+def stop_requested(accelerator: Accelerator, should_stop: ShouldStop | None) -> bool:
+    """Whether a stop was requested from any process: all must leave the loop at the same step."""
     stop = should_stop is not None and should_stop()
     if accelerator.num_processes == 1:
         return stop

@@ -1,4 +1,4 @@
-"""How long and how fast a network is trained: all that the training loop asks of a stage."""
+"""How long and how fast a network is trained: all that the training loop needs to know of a stage."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Course:
         minutes: of training, instead of ``steps``: for a machine that is lent for a while. The learning rate then falls to zero
             as a cosine of the time. Such a run can be resumed, but not to the very same weights.
         batch_size: crops a network call and process.
-        reuse: in how many calls a crop is seen, mirrored and brightened anew, where a GPU would wait for new ones; on a processor
+        reuse: in how many calls a crop is seen, each time newly mirrored and brightened, where a GPU would wait for new ones; on a CPU
             every crop is new.
         accumulate: calls whose gradients make one step; a step sees batch_size x accumulate x processes crops.
         learning_rate: peak.
@@ -57,7 +57,7 @@ class Course:
         if self.minutes is not None:
             require_number(self, "minutes")
             if self.minutes == 0 or self.schedule != "trapezoid":
-                raise SettingsError("a stage of so many minutes has more than 0 of them and no schedule of its own")
+                raise SettingsError("a stage with a number of minutes needs more than 0 of them and cannot have its own schedule")
         else:
             require_whole(self, "steps", 1)
         for name in ("reuse", "batch_size", "accumulate", "epoch_steps"):
@@ -97,7 +97,7 @@ def require_choice(owner: Any, name: str, choices: Iterable[str]) -> None:
 
 
 def require_whole(owner: Any, name: str, smallest: int) -> None:
-    """Refuse a field that is no whole number of at least this.
+    """Refuse a field that is not a whole number of at least ``smallest``.
 
     Raises:
         SettingsError: it is none.
@@ -108,7 +108,7 @@ def require_whole(owner: Any, name: str, smallest: int) -> None:
 
 
 def require_number(owner: Any, name: str) -> None:
-    """Refuse a field that is no number of at least 0.
+    """Refuse a field that is not a number of at least 0.
 
     Raises:
         SettingsError: it is none.

@@ -44,7 +44,7 @@ class TrainingData:
         volumes: clean ones, with the kept-out subjects left out.
         stores: of prepared pairs; :class:`.record_samples.RecordSampler` draws from their ``train`` split alone.
         kept_out: the patients whom the manifests keep for tests.
-        left_out: volumes of others that are no target, and why.
+        left_out: volumes of others that are not used as targets, and why.
     """
 
     volumes: Sequence[CleanVolume]
@@ -61,7 +61,7 @@ class TrainingData:
             seed: of every choice; each process has its own.
 
         Raises:
-            SettingsError: the share asks for a kind of pairs that no folder holds.
+            SettingsError: the share needs a kind of pairs that no folder holds.
         """
         self.check(share)
         if share == 0:
@@ -90,24 +90,25 @@ class TrainingData:
         Raises:
             SettingsError: as :meth:`batches`.
         """
-        said = f"(records: {share:g})"
+        setting = f"(records: {share:g})"
         if share > 0 and not self.stores:
-            raise SettingsError(f"the recipe draws {share:.0%} of its pairs from prepared ones {said}; name their folder with --data")
+            raise SettingsError(f"the recipe draws {share:.0%} of its pairs from prepared ones {setting}; name their folder with --data")
         if share < 1 and not self.volumes:
             raise SettingsError(
-                f"the recipe simulates {1 - share:.0%} of its pairs {said}; name a folder of clean volumes with --data, or set records: 1"
+                f"the recipe simulates {1 - share:.0%} of its pairs {setting}; "
+                "name a folder of clean volumes with --data, or set records: 1"
             )
         if share == 0 and self.stores:
-            raise SettingsError(f"the recipe never draws from prepared pairs {said}; leave their folder out, or change records")
+            raise SettingsError(f"the recipe never draws from prepared pairs {setting}; leave their folder out, or change records")
         if share == 1 and self.volumes:
-            raise SettingsError(f"the recipe never draws from clean volumes {said}; leave their folder out, or change records")
+            raise SettingsError(f"the recipe never draws from clean volumes {setting}; leave their folder out, or change records")
 
     def account(self) -> dict[str, Any]:
-        """What a run and its card say of the data: nobody's identity.
+        """What a run and its card record of the data, without anybody's identity.
 
         ``data``, sources with licences, files one by one with their own noise and how many times coarser they are learned from at
         least, and records counted; ``kept_out``; ``left_out``, file and reason; ``prompts``, how often each occurs; and
-        ``indices``, hashes that tell one folder of prepared pairs from another with as many.
+        ``indices``, hashes that distinguish folders with equally many prepared pairs.
         """
         files = [
             {name: getattr(volume.row, name) for name in _TOLD_OF_FILES} | {"coarsening": round(volume.coarsening, 2)}
@@ -141,12 +142,12 @@ def open_data(
 
     Args:
         folders: each with clean volumes and a ``MANIFEST.csv``, with packed ones, or made by ``mridenoise prepare``.
-        progress: told how many of how many clean volumes were read.
-        should_stop: asked after each.
+        progress: called with how many of how many clean volumes were read.
+        should_stop: called after each.
 
     Raises:
         InputError: a folder is neither, or holds nothing that may be trained on.
-        Cancelled: when told to stop.
+        Cancelled: when a stop is requested.
     """
     stores: list[RecordStore] = []
     volumes: list[CleanVolume] = []
@@ -159,7 +160,7 @@ def open_data(
             if not any(_is_drawn(meta) for meta in store.metas):
                 raise InputError(
                     f"{folder} holds no prepared pair of the training split with a reference free of the noisy image; "
-                    "of few patients, prepare with --train-on-all"
+                    "with few patients, prepare with --train-on-all"
                 )
             stores.append(store)
         elif (folder / PACKED).is_file():
@@ -175,7 +176,7 @@ def open_data(
             kept_out += [subject for subject in kept_out_subjects(read_manifest(folder, kind=None)) if subject not in kept_out]
             fallen += left_out(folder)
         else:
-            raise InputError(f"{folder} holds neither a {MANIFEST} beside clean volumes nor pairs made by mridenoise prepare")
+            raise InputError(f"{folder} holds neither a {MANIFEST} next to clean volumes nor pairs made by mridenoise prepare")
     for read, (folder, row) in enumerate(listed, start=1):
         volumes += load_clean_volumes(folder, [row])
         if progress is not None:

@@ -21,7 +21,7 @@ _SAME = ("subspace_dim", "residual", "conditioning", "text_dim", "residual_unit"
 
 
 def can_grow(network: NBNet, config: Mapping[str, Any]) -> bool:
-    """Whether a network is nowhere larger than a configuration asks for and differs from it in widths and neighbours alone."""
+    """Whether a network is nowhere larger than a configuration and differs from it only in widths and neighbours."""
     old, new = network.config, NBNet(**config).config
     widths = [(old[name], new[name]) for name in _WIDTHS] + list(zip(old["channels"], new["channels"], strict=False))
     same = all(old[name] == new[name] for name in _SAME) and len(old["channels"]) == len(new["channels"])

@@ -1,4 +1,4 @@
-"""Is a degradation network worth having? Does it rebuild hidden noise, and does it tell more than the clean slice itself?
+"""Is a degradation network useful? Does it rebuild hidden noise, and does it contain more than the clean slice itself?
 
 Trained end to end, the multi-cycle chain rewards its restoration network for hiding the noise in the restored image, too
 faint to be seen, where the degradation network finds it (the "steganography" of Chu et al., "CycleGAN, a master of
@@ -22,7 +22,7 @@ EIGHT_BIT_STEP = 2 / 255
 """Distance of two grey levels in network units."""
 NO_ERROR = 1e-9
 SMALLEST_GAIN = 0.005
-"""Nats a pixel, about half a percent of the error: less than that is no gain."""
+"""Nats a pixel, about half a percent of the error: less than that does not count as a gain."""
 LARGEST_REBUILT = 0.1
 """Share of the noise that may be in the degraded image beyond what the restored one visibly kept."""
 LARGEST_CHANGE = 0.02
@@ -103,7 +103,7 @@ def verdict(probe: Mapping[str, float]) -> list[str]:
     if kept > TOO_NOISY:
         return [
             *lines,
-            f"The restoration network it was trained with leaves {kept:.0%} of the noise: nobody can say whether any is hidden.",
+            f"The restoration network it was trained with leaves {kept:.0%} of the noise: it is unknown whether any is hidden.",
         ]
     hidden = rebuilt - kept > LARGEST_REBUILT
     if hidden:

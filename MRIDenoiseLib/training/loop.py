@@ -20,7 +20,7 @@ from MRIDenoiseLib.data.samples import Batch
 from MRIDenoiseLib.errors import Cancelled, SettingsError
 from MRIDenoiseLib.progress import ShouldStop
 from MRIDenoiseLib.training.batches import Batches, has_ring, reused, stream, workers_for
-from MRIDenoiseLib.training.checkpoint import load_checkpoint, refuse_other_checkpoints, same_for_all, save_checkpoint, told_to_stop
+from MRIDenoiseLib.training.checkpoint import load_checkpoint, refuse_other_checkpoints, same_for_all, save_checkpoint, stop_requested
 from MRIDenoiseLib.training.course import Course
 from MRIDenoiseLib.training.objectives import Objective
 from MRIDenoiseLib.training.recipe import same_training
@@ -46,7 +46,7 @@ class StageRun:
         steps: done.
         minutes: of wall-clock time spent on them.
         done: whether it has come to its end.
-        facts: how: processes, device, CPU cores; ``earlier`` lists what was otherwise before the stage was gone on with.
+        facts: of its computation: processes, device, CPU cores; ``earlier`` lists what differed before the stage was resumed.
         probe: the last values of its probes.
     """
 
@@ -69,10 +69,10 @@ def train_stage(
     progress: Callable[[int, float, float], None] | None = None,
     should_stop: ShouldStop | None = None,
 ) -> StageRun:
-    """Train, or go on training, until the stage's steps or minutes are done; the objective then holds the averaged weights.
+    """Train, or resume training, until the stage's steps or minutes are done; the objective then holds the averaged weights.
 
     Writes ``checkpoint.pt``, ``log.jsonl`` and TensorBoard's ``curves/`` into ``folder``. Every choice follows from the
-    seed and the number of the step, so a run that was killed at any moment comes to the same weights; one by minutes goes on as
+    seed and the number of the step, so a run that was killed at any moment comes to the same weights. A run by minutes resumes as
     well, but how many steps they hold depends on the machine. Under ``torchrun``
     every process draws its own crops and the gradients are averaged.
 
@@ -85,14 +85,14 @@ def train_stage(
         seed: of dropped texts, times and noise.
         identity: what the checkpoint has to fit, see :meth:`Recipe.identity`.
         progress: called after every step with the steps done, the part of the stage that is done, and the loss.
-        should_stop: asked after every step.
+        should_stop: called after every step.
 
     Raises:
         SettingsError: the folder holds a run with another recipe, other networks or another text encoder, or the learning
-            rate is so high that the training comes apart.
+            rate is so high that the training diverges.
         InputError: the folder's checkpoint is damaged.
         OutputError: the folder cannot be written to.
-        Cancelled: when told to stop, after the state was saved.
+        Cancelled: when a stop is requested, after the state was saved.
     """
     training = _Training(stage, objective, batches, probes or batches, folder, seed, identity)
     with training.log:
@@ -100,10 +100,10 @@ def train_stage(
             loss = training.advance()
             if progress is not None:
                 progress(training.step, training.part, loss)
-            if not training.done and told_to_stop(training.accelerator, should_stop):
+            if not training.done and stop_requested(training.accelerator, should_stop):
                 training.checkpoint()
                 of = f" of {stage.steps}" if stage.steps is not None else ""
-                raise Cancelled(f"stopped at step {training.step}{of} of the {stage.network} network; the same command goes on from there")
+                raise Cancelled(f"stopped at step {training.step}{of} of the {stage.network} network; the same command resumes from there")
             if time.monotonic() - training.saved > CHECKPOINT_SECONDS or training.done:
                 training.checkpoint()
     training.average.copy_to(training.trained)
@@ -225,7 +225,7 @@ class _Training:
         return torch.Generator().manual_seed(self.seed * 1_000_003 + number + 500_000)
 
     def checkpoint(self) -> None:
-        """Write the curves so far and the state to go on from."""
+        """Write the curves so far and the state to resume from."""
         if self.accelerator.is_main_process:
             self.log.flush()
             run = self.now()
@@ -241,7 +241,7 @@ class _Training:
 
 
 def stage_state(folder: Path, identity: str) -> dict[str, Any] | None:
-    """The newest checkpoint of a stage, None where it has not begun.
+    """The newest checkpoint of a stage, None where it has not started.
 
     Raises:
         SettingsError: it was trained with another recipe or other networks.
@@ -254,7 +254,7 @@ def stage_state(folder: Path, identity: str) -> dict[str, Any] | None:
 
 
 def load_average(stage: Course, objective: Objective, folder: Path, identity: str) -> StageRun | None:
-    """Put the averaged weights of a stage, finished or not, into its objective; None where it has not begun.
+    """Put the averaged weights of a stage, finished or not, into its objective; None where it has not started.
 
     Raises:
         SettingsError: as :func:`stage_state`, or the text encoder was trained on since.
@@ -273,15 +273,15 @@ def load_average(stage: Course, objective: Objective, folder: Path, identity: st
 
 
 def _load_weights(stage: Course, objective: Objective, weights: dict[str, torch.Tensor], folder: Path) -> None:
-    """Those of a checkpoint; what the network relies on must still be what it learned beside."""
+    """Load those of a checkpoint; the networks that this one relies on must be the same as in its training."""
     for prefix, module in objective.relied_on().items():
         for name, value in module.state_dict().items():
             kept = weights.get(f"{prefix}.{name}")
-            # A little apart are adapters that were merged on a GPU and on a CPU.
+            # Adapters merged on a GPU and on a CPU differ slightly.
             if kept is None or not torch.allclose(kept.to(value), value, rtol=1e-3, atol=1e-5):
                 raise SettingsError(
-                    f"what the {stage.network} network relies on was trained on after it had learned to understand it; "
-                    f"move {folder} away, and the {stage.network} network begins anew"
+                    f"what the {stage.network} network relies on was trained further after the {stage.network} network itself; "
+                    f"move {folder} away, and the {stage.network} network starts again"
                 )
     objective.load_state_dict(weights)
 

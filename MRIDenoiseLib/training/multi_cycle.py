@@ -8,10 +8,10 @@ networks only phi1 is kept. Two graphs:
   from phi, which then cannot degrade an image that hides nothing (:mod:`.leak_probe` measures it).
 - ``detach``: every network learns from its own losses alone, and phi sees the true clean slice half of the time, with a jitter
   that drowns faint codes. What comes after phi1 no longer reaches it, so one unity is enough. Measured on textured discs with
-  blur and Rician noise, that is as well: when psi2's loss was let through, phi1 missed the blur by twice as much, as psi2 wants
-  the detail back.
+  blur and Rician noise, that is as well: when psi2's loss was let through, phi1 missed the blur by twice as much, because psi2 needs
+  the detail.
 
-The adversary is a small network that tells real patches from made ones: a conditional PatchGAN (Isola et al., "Image-to-image
+The adversary is a small network that distinguishes real patches from made ones: a conditional PatchGAN (Isola et al., "Image-to-image
 translation with conditional adversarial networks", CVPR 2017) with spectral norm (Miyato et al., ICLR 2018) in the place of batch
 norm, so that the slices of a batch do not see each other.
 """
@@ -48,7 +48,7 @@ SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 WINDOW = 11
 WINDOW_SIGMA = 1.5
 NO_LUMINANCE = 1e6
-"""A K1 beside which the brightness of both images vanishes: SSIM is then its contrast-structure term alone."""
+"""A K1 so large that the brightness of both images is negligible: SSIM is then its contrast-structure term alone."""
 SMALLEST_TERM = 1e-4
 SMALLEST_SIDE = (WINDOW - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1
 NOISE_FLOOR = 0.02
@@ -90,7 +90,7 @@ class PatchDiscriminator(nn.Module):
             return self.layers(images.float())
 
     def critic_loss(self, real: Tensor, made: Tensor) -> Tensor:
-        """Binary cross-entropy of telling ``real`` from ``made``, half of it from each; no gradient reaches the images.
+        """Binary cross-entropy of distinguishing ``real`` from ``made``, half of it from each; no gradient reaches the images.
 
         Both pass in one call, because in training every call moves the power iteration of the spectral norm on by a step.
         """
@@ -155,13 +155,13 @@ def _ssim(first: Tensor, second: Tensor, k1: float) -> Tensor:
 
 @dataclass(frozen=True)
 class Side:
-    """What the chain made on its clean or on its noisy side, beside what it should be.
+    """What the chain made on its clean or on its noisy side, with what it should be.
 
     Args:
         made: (N B) x 1 x H x W, the images of all N unities one after the other, in network units.
         target: (N B) x 1 x H x W, the clean or the measured slices, as often.
         critic: the discriminator of this side, None where there is none.
-        given: (N B) x 1 x H x W, what the discriminator sees beside an image, None for nothing.
+        given: (N B) x 1 x H x W, what the discriminator sees together with an image, None for nothing.
     """
 
     made: Tensor
@@ -181,7 +181,7 @@ class MultiCycleObjective(Objective):
     invent noise that is not the measured slice's, and the fidelity to it would put that noise into the denoised image.
 
     Args:
-        degradation: phi1. The other networks of the chain are built like it, each with random weights of its own.
+        degradation: phi1. The other networks of the chain are built like it, each with its own random weights.
         text: see :class:`Objective`.
         stage: its ``cycle``, ``unities``, ``adversarial`` and ``structural``.
         critic_widths: of the discriminators.
@@ -246,8 +246,8 @@ class MultiCycleObjective(Objective):
         clean, measured = (image.repeat(self.stage.unities, 1, 1, 1) for image in (batch.clean, measured))
         return {
             "restoration": Side(torch.cat(estimates), clean, self.clean_critic, None),
-            # Made and measured images are judged beside the same clean slice: beside the estimate that an image was made from,
-            # the discriminator could tell them apart by the estimate alone.
+            # Made and measured images are judged with the same clean slice: with the estimate that an image was made from,
+            # the discriminator could distinguish them by the estimate alone.
             "degradation": Side(torch.cat(degraded), measured, self.noisy_critic, clean),
         }
 
@@ -258,7 +258,7 @@ class MultiCycleObjective(Objective):
         has in the images of its side, divided by that of L1 and MS-SSIM together.
         """
         with torch.no_grad():
-            conditioning = self.told(batch)
+            conditioning = self.full_conditioning(batch)
             sides = self.pass_through(batch, conditioning, generator)
         values = leak_probe(self.restorations[0], self.degradations[0], batch, conditioning)
         for name, side in sides.items():

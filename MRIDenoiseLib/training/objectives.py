@@ -31,7 +31,7 @@ PURE_NOISE_SHARE = 0.6
 SEEN_BODY = 0.75
 """How often the noise estimator is shown a body as it is found in a noisy slice, which may hold air and lack dark tissue."""
 LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.05, 0.45
-"""Of P99.5: where the found body begins; 0.38 was met in heads of dark tissue and near surface coils."""
+"""Of P99.5: the threshold of the found body; 0.38 occurred in heads of dark tissue and near surface coils."""
 LEAST_FOUND = 400
 """Pixels that a found body must hold."""
 DROP_MEASURED = 0.1
@@ -67,11 +67,11 @@ class Objective(nn.Module, ABC):
         """
 
     def probe(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
-        """What is worth watching beside the losses, on a batch that is the same every time."""
+        """What is worth watching besides the losses, on a batch that is the same every time."""
         return {}
 
     def relied_on(self) -> dict[str, nn.Module]:
-        """What this stage learns beside and does not train, by the name of its part of the weights."""
+        """What this stage uses and does not train, by the name of its part of the weights."""
         if self.text is None:
             return {}
         if not self.text.learns:
@@ -79,15 +79,15 @@ class Objective(nn.Module, ABC):
         estimator = self.text.noise_estimator
         return {} if estimator is None else {"text.noise_estimator": estimator}
 
-    def told(self, batch: Batch) -> Conditioning:
-        """What inference would tell the network of these slices."""
+    def full_conditioning(self, batch: Batch) -> Conditioning:
+        """What inference would give the network for these slices."""
         assert self.text is not None
         conditioning: Conditioning = self.text(batch)
         return conditioning
 
     def conditioning(self, batch: Batch, generator: torch.Generator) -> Conditioning:
         """Of the batch, with the text of some slices dropped."""
-        conditioning = self.told(batch)
+        conditioning = self.full_conditioning(batch)
         kept = torch.rand(len(batch.prompts), generator=generator) >= DROP_TEXT
         return replace(conditioning, text_mask=conditioning.text_mask & kept.to(batch.clean.device)[:, None])
 
@@ -231,7 +231,7 @@ class DenoiserObjective(Objective):
         return {"denoiser": squared_error(estimate, batch, unit, self.weighting)}
 
     def _mean(self, batch: Batch, conditioning: Conditioning, unconditional: bool) -> tuple[Tensor, ...]:
-        """What an informed denoiser takes beside the rest."""
+        """The additional input of an informed denoiser."""
         if self.restoration is None or unconditional:
             return ()
         return (answer(self.restoration, batch, conditioning),)

@@ -1,7 +1,7 @@
-"""How much noise clean volumes and references have of their own, measured once and written down beside them.
+"""How much noise clean volumes and references have of their own, measured once and written next to them.
 
-Whoever reads the data then needs no network, and a later estimator does not silently change which of them count. Existing
-figures are kept unless they are asked for again, and a small file beside them says by which network each was measured.
+Reading the data then needs no network, and a later estimator does not silently change which of them count. Existing
+figures are kept unless they are requested again, and a small file next to them records by which network each was measured.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WHAT = "standard deviation of an image's own noise in the body, part of the body
 WEIGHTS = "noise_estimator/diffusion_pytorch_model.safetensors"
 COLUMN = "own_noise"
 VOLUMES = "volumes/"
-"""Of a manifest, only what lies here is measured: repeats and headers are no targets."""
+"""Of a manifest, only what lies here is measured: repeats and headers are not targets."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +102,11 @@ def measure(
         network: measures the noise.
         again: whether what is known is measured again.
         progress: called with (fraction, seconds left or None, what is being done).
-        should_stop: asked before every image.
+        should_stop: called before every image.
 
     Raises:
         InputError: the folder is neither, or an image of it cannot be read.
-        Cancelled: when told to stop.
+        Cancelled: when a stop is requested.
     """
     known = {} if again else _known(folder)
     names = _names(folder)
@@ -127,9 +127,9 @@ def measure(
 
 
 def write(folder: Path, found: list[OwnNoise], estimator: Estimator) -> None:
-    """Write down what was found: a column of the manifest or a table beside the pairs, and by whom it was measured.
+    """Write down what was found: a column of the manifest or a table next to the pairs, and by which network it was measured.
 
-    Both files are there in the end, or neither is changed. Figures whose origin nobody wrote down stay without one.
+    Both files are there in the end, or neither is changed. Figures without a recorded origin stay without one.
 
     Raises:
         OutputError: they cannot be written.
@@ -142,11 +142,11 @@ def write(folder: Path, found: list[OwnNoise], estimator: Estimator) -> None:
     is_store = (folder / INDEX).is_file()
     with ExitStack() as complete:
         table = complete.enter_context(replacing(folder / (OWN_NOISE if is_store else MANIFEST), overwrite=True))
-        told = complete.enter_context(replacing(folder / OWN_NOISE_BY, overwrite=True))
+        origins = complete.enter_context(replacing(folder / OWN_NOISE_BY, overwrite=True))
         rows = [["file", COLUMN], *([name, str(value)] for name, value in values.items())] if is_store else _manifest_with(folder, values)
         with table.open("w", newline="", encoding="utf-8") as lines:
             csv.writer(lines, lineterminator="\n").writerows(rows)
-        told.write_text(json_text(account), encoding="utf-8")
+        origins.write_text(json_text(account), encoding="utf-8")
 
 
 def _names(folder: Path) -> list[str]:
@@ -183,7 +183,7 @@ def _manifest(folder: Path) -> tuple[list[str], list[dict[str, str]]]:
     """Columns and rows as they are written; the column that is to be measured may be missing."""
     path = folder / MANIFEST
     if not path.is_file():
-        raise InputError(f"{folder} holds neither a {MANIFEST} beside clean volumes nor pairs made by mridenoise prepare")
+        raise InputError(f"{folder} holds neither a {MANIFEST} next to clean volumes nor pairs made by mridenoise prepare")
     with path.open(newline="", encoding="utf-8") as lines:
         columns, *rows = list(csv.reader(lines)) or [[]]
     check_columns(path, [*columns, COLUMN])
@@ -193,8 +193,8 @@ def _manifest(folder: Path) -> tuple[list[str], list[dict[str, str]]]:
 def _manifest_with(folder: Path, values: dict[str, float]) -> list[list[str]]:
     columns, rows = _manifest(folder)
     columns = columns if COLUMN in columns else [*columns, COLUMN]
-    told = [row | ({COLUMN: f"{values[row['file']]:.4f}"} if row["file"] in values else {}) for row in rows]
-    return [columns, *([row.get(name, "") for name in columns] for row in told)]
+    completed = [row | ({COLUMN: f"{values[row['file']]:.4f}"} if row["file"] in values else {}) for row in rows]
+    return [columns, *([row.get(name, "") for name in columns] for row in completed)]
 
 
 def _account(folder: Path) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def _account(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {"what": WHAT, "estimators": {}, "measured_by": {}}
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        return {"what": WHAT, "estimators": dict(told["estimators"]), "measured_by": dict(told["measured_by"])}
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {"what": WHAT, "estimators": dict(content["estimators"]), "measured_by": dict(content["measured_by"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged; delete it, and measure with --again") from error

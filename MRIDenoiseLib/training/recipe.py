@@ -32,12 +32,12 @@ class Stage(Course):
     """The training of one network of a model; the stages of a recipe run in the order they are written.
 
     Args:
-        network: one of the table of networks (:data:`MRIDenoiseLib.models.networks.NETWORKS`), which says what each is.
+        network: one of the table of networks (:data:`MRIDenoiseLib.models.networks.NETWORKS`), which describes each.
         crop: rows and columns of a crop; MS-SSIM of the multi-cycle chain needs 176.
-        text: how the text encoder learns beside the network: ``whole``, by ``lora`` of rank ``lora_rank``, or ``frozen``.
+        text: how the text encoder learns together with the network: ``whole``, by ``lora`` of rank ``lora_rank``, or ``frozen``.
         lora_rank: of the text encoder's adapter, and of ``attention_lora``.
         attention_lora: train low-rank adapters of the denoiser's attention only (few-shot fine-tuning), merged afterwards.
-        afresh: begin with random weights and the recipe's sizes in the place of the network that the model has.
+        afresh: start with random weights and the recipe's sizes in place of the network that the model has.
         weighting: of the squared error of ``restoration`` and ``denoiser``: in units of the ``noise``, air counting little
             and the denoiser mostly at pure noise; or ``plain``, every pixel and every time alike (the paper).
         cycle: of the multi-cycle chain, see :mod:`.multi_cycle`.
@@ -98,7 +98,7 @@ class Recipe:
         stages: what is trained, in this order.
         seed: of weights, data and noise.
         records: share of the pairs drawn from prepared real pairs, 0..1; the others are simulated from clean volumes.
-        grow: the restoration network of the model that the run starts from is made as wide as ``config`` says, see :mod:`.grow`.
+        grow: the restoration network of the model that the run starts from is made as wide as ``config`` requires, see :mod:`.grow`.
         common_prompts: how many of the commonest prompts of the training data the bundle carries ready.
         method: the bundle's default method.
         settings: that method's settings, such as ``samples`` or ``steps``.
@@ -125,7 +125,7 @@ class Recipe:
         if len(set(names)) < len(names):
             raise SettingsError("a recipe trains every network in one stage only")
         if "noise_estimator" in names[1:]:
-            raise SettingsError("the stage of the noise_estimator comes first: the other networks are given what it says")
+            raise SettingsError("the stage of the noise_estimator comes first: the other networks are given its result")
         for place, name in enumerate(names):
             for other in NETWORKS[name].learns_from:
                 if other in names[place:]:
@@ -155,7 +155,7 @@ class Recipe:
         """From a YAML file.
 
         Raises:
-            SettingsError: for a file that is no recipe, a key this program does not know, or values that do not fit.
+            SettingsError: for a file that is not a recipe, a key this program does not know, or values that do not fit.
         """
         try:
             values = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -167,7 +167,7 @@ class Recipe:
         return _checked(cls, {**values, "stages": stages}, path)
 
     def as_yaml(self) -> str:
-        """What :meth:`read` reads, with every value said."""
+        """What :meth:`read` reads, with every value written out."""
         values = asdict(self)
         return yaml.safe_dump({**values, "stages": list(values["stages"]), "settings": dict(self.settings)}, sort_keys=False)
 
@@ -179,7 +179,7 @@ class Recipe:
         """The same in another time, shared out among the stages as before.
 
         Raises:
-            SettingsError: its stages are told in steps.
+            SettingsError: the lengths of its stages are given in steps.
         """
         total = sum(stage.minutes or 0 for stage in self.stages)
         if any(stage.minutes is None for stage in self.stages):
@@ -197,7 +197,7 @@ def same_training(one: str, other: str) -> bool:
     """Whether two identities (:meth:`Recipe.identity`) belong to the same training.
 
     A setting that the program which wrote one of them did not have yet had its default value, as had a key of the network's
-    configuration; what diffusers keeps in a configuration for itself (names that begin with ``_``) is in another order in every process.
+    configuration. Names that start with ``_`` are ignored: diffusers stores them for its own use, in another order in every process.
     """
     defaults = {entry.name: entry.default for entry in fields(Stage) if entry.default is not MISSING}
 

@@ -63,7 +63,7 @@ class RecordSampler:
         return draw_batch(self._pair, self.seed, index, batch_size)
 
     def _pair(self, generator: torch.Generator) -> TrainingPair | None:
-        """One pair, or None when the place drawn holds too little body to tell its noise."""
+        """One pair, or None when the place drawn holds too little body to measure its noise."""
         store, number = self._records.draw(generator)
         z = int(torch.randint(store.depth(number), (1,), generator=generator))
         first = max(z - REACH, 0)

@@ -28,7 +28,7 @@ class Trained:
 
     Args:
         networks: with the averaged weights of their stages.
-        stages: what each stage came to, by the network's name; a stage that has not begun is missing.
+        stages: what each stage came to, by the network's name; a stage that has not started is missing.
     """
 
     networks: Networks
@@ -46,7 +46,7 @@ def train(
     progress: Callable[[Stage, int, float, float], None] | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Trained:
-    """Train every stage of a recipe, or go on where an earlier run was stopped.
+    """Train every stage of a recipe, or resume where an earlier run was stopped.
 
     Args:
         recipe: the plan.
@@ -56,11 +56,11 @@ def train(
         probes: pairs for the stage's probes, see :func:`.loop.train_stage`.
         only: train the stage of this network and take the others as they are.
         progress: called after every step with the stage, its steps done, the part of it that is done, and the loss.
-        should_stop: asked after every step.
+        should_stop: called after every step.
 
     Raises:
         SettingsError: the recipe does not fit the networks, or the folder holds another run.
-        Cancelled: when told to stop, after the state was saved.
+        Cancelled: when a stop is requested, after the state was saved.
     """
     if only is not None and only not in (stage.network for stage in recipe.stages):
         raise SettingsError(f"the recipe has no stage for the {only} network")
@@ -120,7 +120,7 @@ def trained_so_far(recipe: Recipe, networks: Networks, run: Path) -> Trained:
 
 
 def unfinished(recipe: Recipe, run: Path) -> list[str]:
-    """The networks whose stages have steps to do, or have not begun.
+    """The networks whose stages have steps to do, or have not started.
 
     Raises:
         InputError: a checkpoint is damaged.

@@ -40,7 +40,7 @@ class Account:
     Args:
         origin: see :class:`.start.Start`.
         data: see :meth:`.data.TrainingData.account`.
-        programs: commit and versions it was trained with, one entry for each that it was begun or gone on with.
+        programs: commit and versions it was trained with, one entry for each that started or resumed it.
     """
 
     origin: dict[str, str]
@@ -49,7 +49,7 @@ class Account:
 
 
 def begin(run: Path, recipe: Recipe, start: Start, data: dict[str, Any], *, write: bool) -> None:
-    """Begin a run in a new folder, or check that the one there is this very run.
+    """Start a run in a new folder, or check that the one there is this same run.
 
     Args:
         run: the folder.
@@ -61,7 +61,7 @@ def begin(run: Path, recipe: Recipe, start: Start, data: dict[str, Any], *, writ
     Raises:
         SettingsError: the folder holds a run with another recipe, start or data.
         OutputError: it holds something else, or cannot be written to.
-        InputError: what it says of itself is damaged.
+        InputError: its account is damaged.
     """
     program = _program()
     account = Account(start.origin, data, [program])
@@ -82,12 +82,12 @@ def begin(run: Path, recipe: Recipe, start: Start, data: dict[str, Any], *, writ
             start.keep(run / START)
         with replacing(run / RECIPE, overwrite=True) as temporary:
             temporary.write_text(recipe.as_yaml(), encoding="utf-8")
-        # Last: only a folder that holds everything counts as begun.
+        # Last: only a folder that holds everything counts as a started run.
         write_json(run / ACCOUNT, asdict(account), overwrite=True)
 
 
 def kept_start(run: Path, recipe: Recipe) -> Start:
-    """What a run that was begun before started from."""
+    """What a run that exists already started from."""
     return begin_as_kept(recipe, run / START)
 
 
@@ -103,7 +103,7 @@ def read_recipe(run: Path) -> Recipe:
 
 
 def read_account(run: Path) -> Account | None:
-    """What a run says of itself, or None where none was begun.
+    """The account of a run, or None where none was started.
 
     Raises:
         InputError: it is damaged.
@@ -148,7 +148,7 @@ def _commit() -> str:
             return None
         return done.stdout.strip() if done.returncode == 0 else None
 
-    # An installed package may lie inside somebody else's checkout, whose commit says nothing of it.
+    # An installed package may be inside another project's checkout, whose commit says nothing about it.
     ours = git("ls-files", "--error-unmatch", "__init__.py")
     return (git("describe", "--always", "--dirty=+", "--abbrev=12") if ours else None) or "unknown"
 
@@ -186,7 +186,7 @@ class TrainingLog:
             self._curves.add_scalar(name, value, step)
 
     def flush(self) -> None:
-        """Have the curves on disk, as the checkpoint is that a killed run goes on from."""
+        """Write the curves to disk, as the checkpoint is from which a killed run resumes."""
         if self._curves is not None:
             self._curves.flush()
 

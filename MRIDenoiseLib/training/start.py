@@ -1,4 +1,4 @@
-"""What a run starts from: random networks, random networks beside a trained text tower, or the networks of a bundle."""
+"""What a run starts from: random networks, random networks with a trained text encoder, or the networks of a bundle."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TextTower = tuple[PreTrainedTokenizerBase, CLIPTextModel]
 
 @dataclass(frozen=True)
 class Start:
-    """Networks to train, where they come from, and what has to be kept to begin there again.
+    """Networks to train, where they come from, and what has to be stored to start there again.
 
     Args:
         networks: on the CPU, every weight of the image networks trainable.
@@ -61,7 +61,7 @@ class Start:
                 encoder.save_pretrained(temporary / "text_encoder")
 
 
-def begin_anew(recipe: Recipe) -> Start:
+def begin_at_random(recipe: Recipe) -> Start:
     """Random weights that follow from the recipe's seed, text encoder included."""
     return Start(_random(recipe, None), {})
 
@@ -72,12 +72,12 @@ def begin_from_bundle(folder: Path, recipe: Recipe | None = None) -> Start:
     Args:
         folder: of the bundle.
         recipe: networks that it trains afresh are put in with random weights that follow from its seed, and so are those that the
-            bundle lacks and that work on the answers of others: nothing in the others has to know of them. Where it says
+            bundle lacks and that work on the answers of others: nothing in the others depends on them. With
             ``grow``, the restoration network is made as wide as its ``config``; new weights follow from its seed, too.
 
     Raises:
         BundleError: the folder holds no whole bundle.
-        SettingsError: the restoration network cannot grow into what the recipe asks for.
+        SettingsError: the restoration network cannot grow into what the recipe requires.
     """
     bundle = Bundle.load(folder)
     text_encoder = bundle.text_encoder.merge_and_unload() if isinstance(bundle.text_encoder, PeftModel) else bundle.text_encoder
@@ -106,10 +106,10 @@ def _grown(networks: Networks, sizes: ModelConfig) -> NBNet:
 
 
 def begin_with_tower(recipe: Recipe, path_or_id: str, revision: str | None) -> Start:
-    """Random image networks that follow from the recipe's seed, beside a trained text encoder.
+    """Random image networks that follow from the recipe's seed, with a trained text encoder.
 
     Args:
-        recipe: says how large the networks are.
+        recipe: gives the sizes of the networks.
         path_or_id: see :func:`MRIDenoiseLib.models.text_encoder.load_text_tower`.
         revision: likewise.
 
@@ -117,7 +117,7 @@ def begin_with_tower(recipe: Recipe, path_or_id: str, revision: str | None) -> S
         SettingsError: there is no text encoder, or it does not fit the networks.
     """
     tower = load_text_tower(path_or_id, revision)
-    # Where on this machine a folder lies is nobody's business; its weights tell which one it was.
+    # The folder's path on this machine is private; its weights identify it.
     source = "a local folder" if Path(path_or_id).is_dir() else f"{path_or_id}, revision {revision}"
     return Start(_random(recipe, tower), {"text_encoder": source, "hash": _hash(tower[1])}, tower=tower)
 
@@ -125,7 +125,7 @@ def begin_with_tower(recipe: Recipe, path_or_id: str, revision: str | None) -> S
 def begin_as_kept(recipe: Recipe, folder: Path) -> Start:
     """What :meth:`Start.keep` kept in ``folder``; random weights where it kept nothing."""
     if not folder.is_dir():
-        return begin_anew(recipe)
+        return begin_at_random(recipe)
     if (folder / CARD).is_file():
         return begin_from_bundle(folder, recipe)
     return begin_with_tower(recipe, str(folder), None)
@@ -169,7 +169,7 @@ def check_plan(recipe: Recipe, start: Start) -> None:
 
 
 def _check_order(start: Start, name: str, staged: Sequence[str]) -> None:
-    """Refuse to train a network before, or beside, those whose answers it works on."""
+    """Refuse to train a network before, or together with, those whose answers it works on."""
     for other in start.networks.builds_on(name):
         if name in staged and other not in start.networks:
             raise SettingsError(f"the {name} starts from the answers of the {other} network, but the model it starts from has none")

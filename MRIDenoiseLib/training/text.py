@@ -1,4 +1,4 @@
-"""What the networks in training are told of a batch: its texts, with the text encoder learning or not, and its numbers."""
+"""What the networks in training are given for a batch: its texts, with the text encoder learning or not, and its numbers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Conditioner(nn.Module):
         text_encoder: a CLIP text model; an adapter that it has already is merged into it.
         training: how it learns: ``whole``, by a new low-rank adapter (``lora``), or not at all (``frozen``).
         lora_rank: of the adapter.
-        noise_estimator: already trained; it does not learn here. Without one, the batch's own noise levels are told.
+        noise_estimator: already trained; it does not learn here. Without one, the batch's own noise levels are given.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Conditioner(nn.Module):
 
     @classmethod
     def of(cls, stage: Stage, networks: Networks) -> Conditioner:
-        """What a stage tells its network, with the text encoder and the noise estimator of its model."""
+        """What a stage gives its network, with the text encoder and the noise estimator of its model."""
         return cls(networks.tokenizer, networks.text_encoder, stage.text, stage.lora_rank, networks.get("noise_estimator"))
 
     @property
@@ -82,7 +82,7 @@ class Conditioner(nn.Module):
         return self.text_encoder.merge_and_unload() if isinstance(self.text_encoder, PeftModel) else self.text_encoder
 
     def _recall(self, prompt: str, device: torch.device) -> tuple[Tensor, Tensor]:
-        """What a frozen encoder says of a prompt: the same every time, and there are few prompts.
+        """The output of a frozen encoder for a prompt, cached: it is the same every time, and there are few prompts.
 
         Each is encoded alone and in full precision, as at inference, so that it does not depend on when it was first met.
         """

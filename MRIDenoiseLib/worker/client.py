@@ -1,4 +1,4 @@
-"""The panel's side of the worker: starts it, asks it, polls for its answers, and ends it. Plain Python, without Qt or threads.
+"""The panel's side of the worker: starts it, sends requests, polls for its answers, and ends it. Plain Python, without Qt or threads.
 
 Nothing here waits: :meth:`WorkerClient.poll` reads what has come, and a window's timer calls it.
 """
@@ -45,7 +45,7 @@ from MRIDenoiseLib.worker.protocol import (
 PATIENCE = 0.7
 """Seconds a cancelled job gets to stop by itself; then the worker is ended, and the next job starts another."""
 START_PATIENCE = 120.0
-"""Seconds a worker gets to say that it is there."""
+"""Seconds a worker has to report that it is ready."""
 BUSY = "the worker is busy; wait for it or cancel"
 
 
@@ -71,7 +71,7 @@ class Tissues:
 
 @dataclass(frozen=True)
 class SegmentedImages:
-    """The tissues of all images asked for; ``anatomical`` tells whether the classes are tissues, ``mask`` in what."""
+    """The tissues of all requested images. ``anatomical``: whether the classes are tissues; ``mask``: the region they lie in."""
 
     job: int
     images: list[Tissues]
@@ -87,7 +87,7 @@ class WorkerClient:
 
     Args:
         command: what runs Python: ``[PythonSlicer]`` in Slicer, ``[sys.executable]`` elsewhere.
-        on_answer: called from :meth:`poll` with everything the worker says about a job.
+        on_answer: called from :meth:`poll` with everything the worker reports about a job.
         environment: variables for the process; this process's own when not given.
     """
 
@@ -109,7 +109,7 @@ class WorkerClient:
         return self._process
 
     def load(self, bundle: Path | None = None, device: str = "auto") -> int:
-        """Ask for a model to be made ready; the number of the job.
+        """Request that a model be loaded; returns the number of the job.
 
         Raises:
             WorkerError: a job is being done, or the process cannot be started.
@@ -125,7 +125,7 @@ class WorkerClient:
         device: str = "auto",
         region: Sequence[tuple[int, int]] | None = None,
     ) -> int:
-        """Ask for a volume to be denoised; the number of the job.
+        """Request that a volume be denoised; returns the number of the job.
 
         Args:
             volume: the noisy volume.
@@ -146,11 +146,11 @@ class WorkerClient:
         return number
 
     def segment(self, images: Sequence[tuple[str, Volume]], *, reference: int | None = None, classes: int = 3) -> int:
-        """Ask for the tissues of images on one grid; the number of the job.
+        """Request the tissues of images on one grid; returns the number of the job.
 
         Args:
             images: name and volume of each.
-            reference: which of them the others are held against; its mask counts for all, else the first's.
+            reference: which of them the others are compared with; its mask counts for all, else the first's.
             classes: 2 to 6.
 
         Raises:
@@ -173,7 +173,7 @@ class WorkerClient:
         suffix: str = "denoised",
         overwrite: bool = False,
     ) -> int:
-        """Ask for a result to be written; the number of the job.
+        """Request that a result be written; returns the number of the job.
 
         Args:
             volume: a denoised volume or a residual.
@@ -194,14 +194,14 @@ class WorkerClient:
         )
 
     def cancel(self) -> None:
-        """Stop the job that is being done: the worker is asked, and ended if it does not stop soon. Its answer is ``Failed``."""
+        """Stop the current job: the worker is requested to stop, and ended if it does not do so soon. Its answer is ``Failed``."""
         if self._process is not None and self._current is not None and self.state is not State.CANCELLING:
             self.state = State.CANCELLING
             self._deadline = time.monotonic() + PATIENCE
             self._process.send(encode(Cancel(self._current)))
 
     def poll(self) -> None:
-        """Read what the worker has said, call ``on_answer``, and notice when it is gone or deaf. Returns at once."""
+        """Read the worker's messages, call ``on_answer``, and notice when it has ended or hangs. Returns at once."""
         process = self._process
         if process is None:
             return
@@ -210,7 +210,7 @@ class WorkerClient:
             try:
                 event = decode_event(line)
             except ProtocolError:
-                self._stop("The worker said something that cannot be understood and was ended; try again.")
+                self._stop("The worker sent something that cannot be understood and was ended; try again.")
                 return
             self._handle(event, process)
             if self._process is not process:
@@ -254,7 +254,7 @@ class WorkerClient:
     def _handle(self, event: Event, process: WorkerProcess) -> None:
         if isinstance(event, Hello):
             if event.protocol != VERSION:
-                self._stop("The worker is of another version than the panel; install the extension again.")
+                self._stop("The worker and the panel have different versions; install the extension again.")
                 return
             process.add_member(event.pid)
             if self.state is State.STARTING:
@@ -274,7 +274,7 @@ class WorkerClient:
         self._on_answer(answer)
 
     def _stop(self, sentence: str, cancelled: bool = False) -> None:
-        """End the process and forget it; tell about the job that was being done."""
+        """End the process and forget it; report the job that was being done as failed."""
         process, job = self._process, self._current
         self._process = self._current = self._deadline = self._noisy = None
         self.state = State.STOPPED

@@ -45,7 +45,7 @@ def remove_exchange(folder: Path) -> None:
 def owner_lives(folder: Path) -> bool:
     """Whether the process that made the folder may still run (not another one that got its number).
 
-    Nobody can tell of a folder that is just being made, or of an owner on another computer that shares the disk: it lives.
+    For a folder that is just being made, or an owner on another computer that shares the disk, this cannot be known: it counts as alive.
     """
     try:
         pid, began, computer = json.loads((folder / OWNER).read_text(encoding="utf-8"))
@@ -57,7 +57,7 @@ def owner_lives(folder: Path) -> bool:
 def _began(pid: int) -> float | None:
     """When a process was started, in the system's own count, which stays when the clock is set; None where it is gone."""
     with suppress(OSError, IndexError, ValueError):
-        # The name of the program stands in brackets before and may hold anything.
+        # The name of the program comes before in parentheses and may hold anything.
         return float(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19])
     import psutil
 

@@ -47,11 +47,11 @@ class Jobs:
 
         Args:
             job: what to do.
-            progress: told (fraction, seconds left or None, what is being done).
-            should_stop: asked often.
+            progress: called with (fraction, seconds left or None, what is being done).
+            should_stop: called often.
 
         Raises:
-            Cancelled: ``should_stop`` said so.
+            Cancelled: ``should_stop`` returned true.
             MRIDenoiseError: whatever the job's own function raises.
         """
         if isinstance(job, Load):
@@ -64,7 +64,7 @@ class Jobs:
         return self._save(job, progress)
 
     def prepare(self) -> None:
-        """Do ahead what a later job may need, while nobody waits: import the libraries of the text encoder, which take seconds."""
+        """Prepare what a later job may need, while nobody waits: import the libraries of the text encoder, which take seconds."""
         if self._ready is not None:
             import MRIDenoiseLib.models.bundle.text  # noqa: F401
 
@@ -88,8 +88,8 @@ class Jobs:
         result = model(volume, settings, progress, should_stop)
         box[volume.slice_axis] = result.report["slices"]
         part = result.volume.voxels[tuple(slice(*side) for side in box)]
-        told = result.report | ({"region": job.region} if job.region is not None else {})
-        return Denoised(job.job, share_array(part, self._folder, f"{job.job}-denoised.npy"), box, result.noise_level, told)
+        report = result.report | ({"region": job.region} if job.region is not None else {})
+        return Denoised(job.job, share_array(part, self._folder, f"{job.job}-denoised.npy"), box, result.noise_level, report)
 
     def _segment(self, job: Segment, progress: Progress, should_stop: ShouldStop) -> Segmented:
         from MRIDenoiseLib.io.geometry import same_grid
@@ -133,8 +133,8 @@ class Jobs:
             voxels = on_grid_of(volume.voxels, volume.ijk_to_ras, source.ijk_to_ras, source.voxels.shape)
             pixel_type = source.pixel_type if job.suffix == "denoised" else volume.pixel_type
             volume = replace(source.with_voxels(voxels), pixel_type=pixel_type)
-        told = derivation(job.report, job.suffix)
-        io.write(volume, target, overwrite=job.overwrite, derivation=told)
+        derived = derivation(job.report, job.suffix)
+        io.write(volume, target, overwrite=job.overwrite, derivation=derived)
         return Saved(job.job)
 
 

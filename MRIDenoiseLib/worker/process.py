@@ -22,7 +22,7 @@ STDERR = "stderr.txt"
 
 
 class WorkerError(MRIDenoiseError):
-    """The worker cannot be started, or is asked for two things at once."""
+    """The worker cannot be started, or is busy with another job."""
 
 
 class WorkerProcess:
@@ -106,7 +106,7 @@ class WorkerProcess:
         return lines
 
     def last_words(self) -> str:
-        """The last line it complained with; empty where it said none."""
+        """The last line of its standard error; empty where there is none."""
         try:
             lines = (self.folder / STDERR).read_text(encoding="utf-8", errors="replace").split("\n")
         except OSError:
@@ -132,7 +132,7 @@ class WorkerProcess:
             try:
                 written = self._input.write(self._unsent)
             except OSError:
-                return  # its reader has gone: `ended` says so
+                return  # its reader has gone: `ended` shows it
             if not written:
                 return
             self._unsent = self._unsent[written:]

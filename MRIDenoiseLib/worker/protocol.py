@@ -1,4 +1,4 @@
-"""What the panel's process and the worker say to each other: one JSON object a line, each a dataclass here."""
+"""The messages between the panel's process and the worker: one JSON object a line, each a dataclass here."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class SharedTissues:
     """The segmentation of one image.
 
     Args:
-        name: of the image, as it was asked.
+        name: of the image, as in the request.
         labels: file name of the uint8 label map (z, y, x).
         classes: in the order of brightness.
         dice: of each class with the reference, and their mean at the end; None where there is none.
@@ -108,7 +108,7 @@ class Segment:
     names: list[str]
     volumes: list[SharedVolume]
     reference: int | None
-    """Which of them the others are held against, and whose mask counts; without one the first's mask does."""
+    """Which of them the others are compared with, and whose mask counts; without one the first's mask does."""
     classes: int
 
 
@@ -123,7 +123,7 @@ class Save:
     target: str
     """A name that ends like an image file's, or a folder for a series."""
     report: dict[str, Any]
-    """The run's account; what it says goes into the file."""
+    """The run's report; its content goes into the file."""
     suffix: str
     """``denoised`` or ``residual``."""
     overwrite: bool
@@ -151,7 +151,7 @@ class Hello:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job is: ``fraction`` from 0 to 1; seconds left, or None where nobody can tell yet."""
+    """How far a job is: ``fraction`` from 0 to 1; seconds left, or None where it is not known yet."""
 
     job: int
     fraction: float
@@ -189,7 +189,7 @@ class Denoised:
 
 @dataclass(frozen=True)
 class Segmented:
-    """The tissues of every image asked for, in that order."""
+    """The tissues of every requested image, in that order."""
 
     job: int
     tissues: list[SharedTissues]
@@ -199,7 +199,7 @@ class Segmented:
 
 @dataclass(frozen=True)
 class Saved:
-    """It lies where it was asked to."""
+    """The result is written at the requested place."""
 
     job: int
 
@@ -234,7 +234,7 @@ def encode(message: Request | Event) -> bytes:
 
 
 def decode_request(line: bytes) -> Request:
-    """What the panel said.
+    """A request of the panel.
 
     Raises:
         ProtocolError: nothing that this version knows.
@@ -243,7 +243,7 @@ def decode_request(line: bytes) -> Request:
 
 
 def decode_event(line: bytes) -> Event:
-    """What the worker said.
+    """An event of the worker.
 
     Raises:
         ProtocolError: nothing that this version knows.
@@ -261,7 +261,7 @@ def _decode(line: bytes, kinds: Iterable[type[_Message]]) -> _Message:
 
 
 def _built(kind: Any, content: Any) -> Any:
-    """JSON as what a type annotation says, or TypeError."""
+    """JSON converted to the type of an annotation, or TypeError."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
         return content

@@ -35,7 +35,7 @@ SECONDS_BETWEEN_LOOKS = 1.0
 """At the owner, which may have been killed."""
 SECONDS_UNTIL_IDLE = 2.0
 """Without a job; what a later one may need is then prepared."""
-FOR_A_FAULT = "try again, and report it if it comes again"
+FOR_A_FAULT = "try again, and report it if it happens again"
 
 
 class Server:
@@ -53,37 +53,37 @@ class Server:
         self._folder = folder
         self._waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._cancelled: set[int] = set()
-        self._telling = threading.Lock()
+        self._sending = threading.Lock()
 
     def serve(self) -> None:
         """Do jobs; never returns, because the process ends with its owner."""
         threading.Thread(target=self._listen, daemon=True).start()
         threading.Thread(target=self._watch_owner, daemon=True).start()
-        self._tell(Hello(VERSION, os.getpid()))
+        self._send(Hello(VERSION, os.getpid()))
         jobs = Jobs(self._folder)
         while True:
             self._do(jobs, self._next(jobs))
 
     def _next(self, jobs: Jobs) -> Job:
-        """The next job, with something prepared while nobody wants anything."""
+        """The next job, with something prepared while there is no request."""
         try:
             return self._waiting.get(timeout=SECONDS_UNTIL_IDLE)
         except queue.Empty:
             try:
                 jobs.prepare()
-            except Exception:  # noqa: BLE001 - the job that needs it will say so; others do not
+            except Exception:  # noqa: BLE001 - the job that needs it will report it; others do not
                 traceback.print_exc()
         return self._waiting.get()
 
     def _do(self, jobs: Jobs, job: Job) -> None:
-        told = 0.0
+        reported = 0.0
 
         def progress(fraction: float, seconds_left: float | None, what: str) -> None:
-            nonlocal told
+            nonlocal reported
             now = time.monotonic()
-            if now - told >= SECONDS_BETWEEN_PROGRESS:
-                told = now
-                self._tell(Progress(job.job, fraction, seconds_left, what))
+            if now - reported >= SECONDS_BETWEEN_PROGRESS:
+                reported = now
+                self._send(Progress(job.job, fraction, seconds_left, what))
 
         def should_stop() -> bool:
             return job.job in self._cancelled
@@ -102,7 +102,7 @@ class Server:
             try:
                 message = decode_request(line)
             except ProtocolError as error:
-                self._tell(Failed(None, explain(error, FOR_A_FAULT)[1], fault=True))
+                self._send(Failed(None, explain(error, FOR_A_FAULT)[1], fault=True))
                 continue
             if isinstance(message, Shutdown):
                 break
@@ -117,12 +117,12 @@ class Server:
             time.sleep(SECONDS_BETWEEN_LOOKS)
         self._end()
 
-    def _tell(self, event: Event) -> None:
+    def _send(self, event: Event) -> None:
         self._write(encode(event))
 
     def _write(self, line: bytes) -> None:
         try:
-            with self._telling:
+            with self._sending:
                 self._answers.write(line)
                 self._answers.flush()
         except OSError:
@@ -131,7 +131,7 @@ class Server:
     def _end(self) -> None:
         """Leave at once, whatever the main thread is computing: with every child process, and without the arrays.
 
-        The owner wants no more of them: it has closed the connection, or is gone.
+        The owner needs no more of them: it has closed the connection, or has ended.
         """
         remove_exchange(self._folder)
         end_children()

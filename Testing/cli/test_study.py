@@ -179,11 +179,11 @@ def test_a_study_without_its_key_can_be_read_but_not_unblinded(folder, tmp_path,
 
 
 REFUSALS = {
-    "no reader": (["rate", "STUDY", "--reader", "R9", "image_quality=3"], "'R9' is no reader"),
-    "no study": (["status", "NOWHERE"], "no folder of a reader study"),
+    "no reader": (["rate", "STUDY", "--reader", "R9", "image_quality=3"], "'R9' is not a reader"),
+    "no study": (["status", "NOWHERE"], "is not the folder of a reader study"),
     "nothing to answer with": (["rate", "STUDY", "--reader", "R1"], "one of the two"),
     "two ways to answer": (["rate", "STUDY", "--reader", "R1", "image_quality=3", "--script", "SCRIPT"], "one of the two"),
-    "no answer": (["rate", "STUDY", "--reader", "R1", "3"], "'3' is no answer"),
+    "no answer": (["rate", "STUDY", "--reader", "R1", "3"], "'3' is not an answer"),
     "no number": (["rate", "STUDY", "--reader", "R1", "image_quality=good"], "answered by a number"),
     "out of the scale": (["rate", "STUDY", "--reader", "R1", "image_quality=5"], "takes one of 1"),
     "another question": (["rate", "STUDY", "--reader", "R1", "beauty=5"], "no question 'beauty'"),

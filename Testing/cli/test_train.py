@@ -127,7 +127,7 @@ REFUSALS = {
     "prepared pairs that are not there": (["RECORDS", "RUN", "--data", "DATA"], "name their folder with --data"),
     "a file for a run": (["RECIPE", "RECIPE", "--data", "DATA"], "is a file"),
     "a run with other files": (["RECIPE", "DATA", "--data", "DATA"], "other files"),
-    "a model inside the run": (["RECIPE", "RUN", "--data", "DATA", "--out", "RUN/model"], "folders of their own"),
+    "a model inside the run": (["RECIPE", "RUN", "--data", "DATA", "--out", "RUN/model"], "separate folders"),
     "a model that is there": (["RECIPE", "RUN", "--data", "DATA", "--out", "BUNDLE"], "exists already"),
     "somebody's files": (["RECIPE", "RUN", "--data", "DATA", "--out", "DATA", "--overwrite"], "not an earlier result"),
     "no model to start from": (["RECIPE", "RUN", "--data", "DATA", "--from-bundle", "EMPTY"], "card.json is missing"),
@@ -224,7 +224,7 @@ def test_a_stopped_training_saves_its_state_says_so_and_goes_on(number, data, tm
     assert time.monotonic() - asked < 10, "a second is promised; a loaded test machine gets some more"
     step = load_checkpoint(tmp_path / "run" / "restoration")["step"]
     assert rest.splitlines()[-1] == (
-        f"mridenoise: stopped at step {step} of 500 of the restoration network; the same command goes on from there."
+        f"mridenoise: stopped at step {step} of 500 of the restoration network; the same command resumes from there."
     )
     recipe = written(tmp_path / "recipe.yaml", TINY | {"stages": [noise, restoration | {"steps": step + 1}]})
     assert run(recipe, tmp_path / "run", "--data", data) == 0

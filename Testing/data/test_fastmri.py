@@ -187,7 +187,7 @@ def test_a_breast_is_gridded_from_all_of_its_spokes(tmp_path: Path, reversed_axe
         (TOLD, {"mask": np.ones(SIZE)}, "lines left out"),
         (TOLD, {"coil_sens_maps": np.ones(3)}, "diffusion"),
         (TOLD | {"acquisition": "COR_T1_LIVER"}, {}, "layout is not one"),
-        ({**TOLD, "patient_id": ""}, {}, "does not tell whose it is"),
+        ({**TOLD, "patient_id": ""}, {}, "does not name its patient"),
     ],
 )
 def test_what_cannot_be_used_is_dropped_with_a_reason(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from MRIDenoiseLib.data.making import match_gain
+from MRIDenoiseLib.data.preparation import match_gain
 from MRIDenoiseLib.errors import InputError
 
 SIGMA = 4.0

@@ -31,7 +31,7 @@ def test_a_file_belongs_to_the_patient_of_its_folder_or_of_its_bids_name(tmp_pat
 def test_a_file_that_does_not_say_whose_it_is_is_dropped(tmp_path: Path) -> None:
     nifti(tmp_path / "T1_head.nii", body(3, 16))
     (found,) = list_images(tmp_path, "fast", quiet)
-    assert isinstance(found, Dropped) and "does not say whose it is" in found.reason
+    assert isinstance(found, Dropped) and "does not name its patient" in found.reason
 
 
 def test_a_manifest_beside_the_folder_tells_patient_organ_and_licence(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_series_that_lies_there_twice_is_listed_once(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         dicom(tmp_path / folder, body(4, 16), "1.2.3")
     first, copy = list_images(tmp_path, "image", quiet)
-    assert isinstance(first, Image) and isinstance(copy, Dropped) and "it is image 1 once more" in copy.reason
+    assert isinstance(first, Image) and isinstance(copy, Dropped) and "it is the same as image 1" in copy.reason
 
 
 def test_a_folder_or_file_that_the_system_refuses_is_dropped_and_the_others_are_listed(

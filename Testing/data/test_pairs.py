@@ -8,8 +8,8 @@ import pytest
 from pair_files import body, dicom, nifti, quiet, rician
 
 from MRIDenoiseLib.data.cases import Case, Dropped
-from MRIDenoiseLib.data.making import Refused, make
 from MRIDenoiseLib.data.pairs import find_pairs
+from MRIDenoiseLib.data.preparation import Refused, make
 from MRIDenoiseLib.errors import InputError, SettingsError
 
 
@@ -96,7 +96,7 @@ def test_a_file_that_lies_in_both_folders_is_refused_when_its_voxels_are_seen(tm
     for side, scale in (("fast", 1), ("full", 3)):
         nifti(tmp_path / side / "p1" / "t1.nii", scale * noisy)
     (case,), _ = found(tmp_path)
-    with pytest.raises(Refused, match="once more"):
+    with pytest.raises(Refused, match="the same as the accelerated one"):
         make(next(case.pairs()), 0, lambda *_: None)
 
 

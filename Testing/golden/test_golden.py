@@ -14,7 +14,7 @@ from golden_results import SECTIONS, results, weights
 from golden_values import OTHER_WEIGHTS, changed, differences, digests, read, write
 from typer.testing import CliRunner
 
-from MRIDenoiseLib.cli.edge import command_line
+from MRIDenoiseLib.cli.exit_status import command_line
 
 SMALL = {
     "denoised/regression": np.linspace(0, 1000, 2 * 40 * 30, dtype=np.float32).reshape(2, 40, 30),

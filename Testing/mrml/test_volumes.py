@@ -98,7 +98,7 @@ def _with_nan(scene):
         (_of_class("vtkMRMLLabelMapVolumeNode"), "is a label map"),
         (_of_class("vtkMRMLVectorVolumeNode"), "colour or vector"),
         (_of_class("vtkMRMLSequenceNode"), "is a sequence"),
-        (_of_class("vtkMRMLModelNode"), "is no image"),
+        (_of_class("vtkMRMLModelNode"), "is not an image"),
         (_sheared, "sheared grid"),
         (_with_nan, "NaN"),
         (lambda scene: nodes.add_volume(scene, np.full(nodes.SHAPE, 7, np.int16)), "same value"),

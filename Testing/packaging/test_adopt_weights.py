@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from MRIDenoiseLib.card import bundled_model
-from MRIDenoiseLib.cli.edge import command_line
+from MRIDenoiseLib.cli.exit_status import command_line
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.description import evidence_of
 from MRIDenoiseLib.models.bundle.files import files_of_parts

@@ -291,7 +291,7 @@ def test_only_results_are_exported_and_to_where_the_script_is(module, tmp_path, 
     logic = module.code.MRIDenoiseLogic(engine=engine)
     preview = logic.preview(volume, 2)
     for node in (volume, preview):
-        with pytest.raises(InputError, match=f"{node.GetName()} is no result"):
+        with pytest.raises(InputError, match=f"{node.GetName()} is not a result"):
             logic.export(node, "out.nii.gz")
     denoised = logic.process(volume)
     engine.kept = Saved(1)

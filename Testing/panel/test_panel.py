@@ -118,7 +118,7 @@ def test_one_line_tells_the_noise_found_and_the_part_of_it_that_went(slicer_app,
     assert f" s; {found}; {report['noise_removed']:.0%} of it removed in flat tissue." in said and "was removed" not in said
     # One slice so small has too little flat tissue to tell.
     said = run(slicer_app, panel, panel.ui.previewButton)
-    assert "as they were; noise " in said and "% of the bright tissue." in said and "removed" not in said
+    assert "the other slices are unchanged; noise " in said and "% of the bright tissue." in said and "removed" not in said
 
 
 def test_noise_that_stayed_is_spoken_of_once(slicer_app, panel):

@@ -140,9 +140,9 @@ LEAKS: dict[str, tuple[Callable[[StudyFolder], object], str]] = {
     "names that sort by arm": (lambda s: rename(s, by_arm(s, lambda a, n: f"{a}{n:015x}")), "the order of the names"),
     "a copy of the key": (lambda s: shutil.copy(s.key / "key.json", s.reading / "key.json"), "key.json: does not belong"),
     "a file beside the volumes": (lambda s: (s.reading / VOLUMES / "noisy.txt").write_text(""), "noisy.txt: does not belong"),
-    "arm in the header": (lambda s: patch(arm(s, "ours")[0], 148, b"denoised"), "a text of its own"),
-    "arm in another header text": (lambda s: patch(arm(s, "ours")[0], 228, b"ours.nii"), "a text of its own"),
-    "arm in every header": (lambda s: [patch(p, 328, b"by AI") for p in (s.reading / VOLUMES).iterdir()], "a text of its own"),
+    "arm in the header": (lambda s: patch(arm(s, "ours")[0], 148, b"denoised"), "additional text"),
+    "arm in another header text": (lambda s: patch(arm(s, "ours")[0], 228, b"ours.nii"), "additional text"),
+    "arm in every header": (lambda s: [patch(p, 328, b"by AI") for p in (s.reading / VOLUMES).iterdir()], "additional text"),
     "history after the voxels": (lambda s: append(arm(s, "ours")[0], b"history"), "differ in size"),
     "another pixel type": (lambda s: rewritten(arm(s, "ours")[0], lambda i: sitk.Cast(i, sitk.sitkFloat32)), "pixel type"),
     "another pixel type of the same size": (lambda s: rewritten(arm(s, "noisy")[1], lambda i: sitk.Cast(i, sitk.sitkUInt16)), "pixel type"),
@@ -155,7 +155,7 @@ LEAKS: dict[str, tuple[Callable[[StudyFolder], object], str]] = {
         "different windows",
     ),
     "arm in the plan": (lambda s: change_plan(s, lambda plan, volume: plan["windows"][volume].update(arm="ours")), "damaged"),
-    "arms in the plan": (lambda s: change_plan(s, lambda plan, volume: plan.update(arms=["ours"])), "do not belong into a plan"),
+    "arms in the plan": (lambda s: change_plan(s, lambda plan, volume: plan.update(arms=["ours"])), "do not belong in a plan"),
     "another date": (lambda s: os.utime(arm(s, "ours")[0], (1, 1)), "different dates"),
     "other permissions": (lambda s: arm(s, "ours")[0].chmod(0o600), "different permissions"),
     "a missing volume": (lambda s: arm(s, "ours")[0].unlink(), "is missing"),
@@ -188,7 +188,7 @@ def test_a_planted_leak_is_found(plant, said, large_study, tmp_path):
 def test_a_reading_list_in_the_order_of_the_arms_is_found(order, large_study, tmp_path):
     study = StudyFolder(Path(shutil.copytree(large_study.root, tmp_path / "study")))
     sort_lists(study, order)
-    assert "the order of the cases tells the arm" in found(study)
+    assert "the order of the cases reveals the arm" in found(study)
 
 
 def test_side_by_side_panels_in_one_order_are_found(tmp_path):
@@ -205,7 +205,7 @@ def test_side_by_side_panels_in_one_order_are_found(tmp_path):
     }
     (study.reading / PLAN).unlink()
     write_plan(study.reading, replace(plan, lists=sort))
-    assert "the place of a panel tells the arm" in found(study)
+    assert "the place of a panel reveals the arm" in found(study)
 
 
 def test_two_keys_of_one_study_do_not_repeat_names(tmp_path, made_study):

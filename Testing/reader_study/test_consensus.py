@@ -108,7 +108,7 @@ def test_consensus_waits_until_all_have_finished_and_needs_two_readers(tmp_path)
         judgements(study.root)
     (tmp_path / "b").mkdir()
     alone = make_study(tmp_path / "b", configuration(forms=FORMS, consensus=WANTED, readers=["R1"]))
-    with pytest.raises(SettingsError, match="nobody to agree with"):
+    with pytest.raises(SettingsError, match="at least two readers"):
         judgements(alone.root)
     (tmp_path / "c").mkdir()
     with pytest.raises(SettingsError, match="names no fields for consensus"):

@@ -12,7 +12,7 @@ import pytest
 from list_checker import faults
 
 from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.reader_study.running.balance import Lots
+from MRIDenoiseLib.reader_study.running.balance import FairDraw
 from MRIDenoiseLib.reader_study.running.design import CaseName, Design, reading_lists
 
 ARMS = ("noisy", "ours", "reference", "peer")
@@ -134,8 +134,8 @@ def test_first_seen_arm_is_not_told_by_the_patient():
 
 
 def test_draws_are_uniform_and_follow_their_words_alone():
-    lots = Lots(1, "R1")
-    counts = Counter(lots.below(6) for _ in range(6000))
+    draw = FairDraw(1, "R1")
+    counts = Counter(draw.below(6) for _ in range(6000))
     assert set(counts) == set(range(6)) and all(abs(count - 1000) < 150 for count in counts.values())
-    assert Lots(1, "R1").shuffled(range(9)) == Lots(1, "R1").shuffled(range(9)) != Lots(1, "R2").shuffled(range(9))
-    assert Lots("golden", 7).below(1000) == 107 and Lots("golden", 7).shuffled(range(5)) == [4, 0, 1, 3, 2]
+    assert FairDraw(1, "R1").shuffled(range(9)) == FairDraw(1, "R1").shuffled(range(9)) != FairDraw(1, "R2").shuffled(range(9))
+    assert FairDraw("golden", 7).below(1000) == 107 and FairDraw("golden", 7).shuffled(range(5)) == [4, 0, 1, 3, 2]

@@ -16,7 +16,7 @@ from MRIDenoiseLib.training.loop import StageRun
 from MRIDenoiseLib.training.recipe import Recipe, Stage
 from MRIDenoiseLib.training.run import train, trained_so_far
 from MRIDenoiseLib.training.run_folder import Account, begin, kept_start, read_account
-from MRIDenoiseLib.training.start import begin_anew, begin_from_bundle
+from MRIDenoiseLib.training.start import begin_at_random, begin_from_bundle
 
 RESTORATION = Stage("restoration", steps=3, batch_size=2, learning_rate=1e-2, ema=0.5, text="whole")
 DENOISER = Stage("denoiser", steps=2, batch_size=2)
@@ -30,7 +30,7 @@ DATA = {"data": [FILE], "kept_out": {"subjects": ["ms12"]}, "prompts": PROMPTS}
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("training") / "run"
-    start = begin_anew(PLAN)
+    start = begin_at_random(PLAN)
     begin(folder, PLAN, start, DATA, write=True)
     train(PLAN, start.networks, lambda stage: QuickBatches(), folder)
     return folder
@@ -164,13 +164,13 @@ def test_a_fine_tuned_model_says_from_what_and_keeps_its_sources_and_networks(ru
 def test_what_was_left_out_is_named_with_the_reason():
     fallen = [{"file": "volumes/noisy.nii", "reason": "its own noise is 3% of P99.5"}]
     account = Account({}, {**DATA, "left_out": fallen}, [])
-    assert model_card(PLAN, account, {}, begin_anew(PLAN))["training"]["left_out"] == fallen
+    assert model_card(PLAN, account, {}, begin_at_random(PLAN))["training"]["left_out"] == fallen
     before = Account({}, DATA, [])
-    assert model_card(PLAN, before, {}, begin_anew(PLAN))["training"]["left_out"] == [], "a run that was begun before this was told"
+    assert model_card(PLAN, before, {}, begin_at_random(PLAN))["training"]["left_out"] == [], "a run that was begun before this was told"
 
 
 def test_the_limits_follow_from_the_data():
-    start = begin_anew(PLAN)
+    start = begin_at_random(PLAN)
 
     def limits(records: float, **entry) -> str:
         account = Account({}, {"data": [FILE | entry], "kept_out": {}, "prompts": {}}, [])

@@ -109,7 +109,7 @@ def test_it_is_trained_after_the_restoration_network_and_belongs_to_that_very_on
     assert torch.equal(weights(found["flow"], found["restoration"]), weights(whole.networks["flow"], whole.networks["restoration"]))
     longer = replace(RECIPE, stages=(replace(RESTORATION, steps=4, text="frozen"), FLOW))
     shutil.copytree(tmp_path / "run" / "flow", tmp_path / "longer" / "flow")
-    with pytest.raises(SettingsError, match="trained on after it had learned"):
+    with pytest.raises(SettingsError, match="trained further after"):
         train(longer, tiny_networks(), quick, tmp_path / "longer")
 
 

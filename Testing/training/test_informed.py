@@ -18,7 +18,7 @@ from MRIDenoiseLib.models.configs import CONFIGS, Networks, build_networks, tiny
 from MRIDenoiseLib.training.objectives import DenoiserObjective, answer
 from MRIDenoiseLib.training.recipe import Recipe, Stage, same_training
 from MRIDenoiseLib.training.run import train, trained_so_far
-from MRIDenoiseLib.training.start import begin_anew, begin_as_kept, begin_from_bundle, check_plan
+from MRIDenoiseLib.training.start import begin_as_kept, begin_at_random, begin_from_bundle, check_plan
 from MRIDenoiseLib.training.text import Conditioner
 from MRIDenoiseLib.volume import Volume
 
@@ -104,11 +104,11 @@ def test_nothing_but_the_denoiser_learns_and_it_learns_what_regression_missed():
 
 def test_trained_by_a_recipe_and_written_to_disk_every_method_runs(tmp_path):
     recipe = replace(RECIPE, stages=(NOISE, RESTORATION, DENOISER, DEGRADATION, FLOW))
-    start = begin_anew(recipe)
+    start = begin_at_random(recipe)
     check_plan(recipe, start)
     whole = train(recipe, start.networks, quick, tmp_path / "run")
     assert whole.networks["denoiser"].config.informed and weights(whole.networks["denoiser"].unet.conv_out).any()
-    again = trained_so_far(recipe, begin_anew(recipe).networks, tmp_path / "run").networks
+    again = trained_so_far(recipe, begin_at_random(recipe).networks, tmp_path / "run").networks
     assert torch.equal(weights(again["denoiser"]), weights(whole.networks["denoiser"]))
     bundle = write_bundle(tmp_path / "model", **vars(again), card={"default_method": "posterior-mean"})
     clean = np.stack([QuickBatches(size=48).clean[k].numpy() for k in range(4)])
@@ -125,7 +125,7 @@ def test_it_is_trained_after_the_restoration_network_and_belongs_to_that_very_on
     train(RECIPE, networks(), quick, tmp_path / "run")
     longer = replace(RECIPE, stages=(replace(FROZEN, steps=4), DENOISER))
     shutil.copytree(tmp_path / "run" / "denoiser", tmp_path / "longer" / "denoiser")
-    with pytest.raises(SettingsError, match="trained on after it had learned"):
+    with pytest.raises(SettingsError, match="trained further after"):
         train(longer, networks(), quick, tmp_path / "longer")
     without = networks()
     del without["restoration"]
@@ -135,7 +135,7 @@ def test_it_is_trained_after_the_restoration_network_and_belongs_to_that_very_on
 
 def test_what_it_cannot_do_without_is_asked_for_before_anything_is_trained(tmp_path):
     with pytest.raises(SettingsError, match="stage of the denoiser comes after that of the restoration"):
-        check_plan(replace(RECIPE, stages=(NOISE, replace(DENOISER, text="whole"), FROZEN)), begin_anew(RECIPE))
+        check_plan(replace(RECIPE, stages=(NOISE, replace(DENOISER, text="whole"), FROZEN)), begin_at_random(RECIPE))
     start = begin_from_bundle(write_bundle(tmp_path / "model", **vars(networks()), card={"default_method": "posterior-mean"}).path)
     check_plan(replace(RECIPE, stages=(DENOISER,)), start)
     check_plan(replace(RECIPE, stages=(FROZEN, DENOISER, FLOW)), start)

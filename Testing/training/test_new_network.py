@@ -22,7 +22,7 @@ from MRIDenoiseLib.models.configs import tiny
 from MRIDenoiseLib.models.networks import NETWORKS, Component, lacking_in_some
 from MRIDenoiseLib.training.recipe import Recipe, Stage
 from MRIDenoiseLib.training.run import train, trained_so_far
-from MRIDenoiseLib.training.start import begin_anew, begin_from_bundle, check_plan
+from MRIDenoiseLib.training.start import begin_at_random, begin_from_bundle, check_plan
 
 NAME = "deblurring"
 FIRST = Stage("noise_estimator", steps=1, batch_size=2)
@@ -75,14 +75,14 @@ def quick(stage: Stage) -> QuickBatches:
 
 
 def test_a_row_and_a_class_are_all_that_a_new_network_takes(recipe, tmp_path):
-    start = begin_anew(recipe)
+    start = begin_at_random(recipe)
     check_plan(recipe, start)
     before = weights(start.networks[NAME]).clone()
     trained = train(recipe, start.networks, quick, tmp_path / "run").networks
     assert trained[NAME].config.text_dim == trained.text_encoder.config.hidden_size, "it is built for the model's texts"
     assert not torch.equal(weights(trained[NAME]), before)
     assert torch.equal(
-        weights(trained_so_far(recipe, begin_anew(recipe).networks, tmp_path / "run").networks[NAME]), weights(trained[NAME])
+        weights(trained_so_far(recipe, begin_at_random(recipe).networks, tmp_path / "run").networks[NAME]), weights(trained[NAME])
     )
 
     bundle = write_bundle(tmp_path / "model", **vars(trained), card={"default_method": "posterior-mean"})
@@ -100,9 +100,9 @@ def test_a_row_and_a_class_are_all_that_a_new_network_takes(recipe, tmp_path):
 
 
 def test_its_weights_are_checked_and_a_program_without_the_row_says_that_it_does_not_know_it(recipe, tmp_path, monkeypatch):
-    path = write_bundle(tmp_path / "model", **vars(begin_anew(recipe).networks), card={"default_method": "posterior-mean"}).path
+    path = write_bundle(tmp_path / "model", **vars(begin_at_random(recipe).networks), card={"default_method": "posterior-mean"}).path
     weights_of_another = write_bundle(
-        tmp_path / "other", **vars(begin_anew(replace(recipe, seed=1)).networks), card={"default_method": "posterior-mean"}
+        tmp_path / "other", **vars(begin_at_random(replace(recipe, seed=1)).networks), card={"default_method": "posterior-mean"}
     ).path
     name = f"{NAME}/diffusion_pytorch_model.safetensors"
     kept = (path / name).read_bytes()
@@ -141,8 +141,8 @@ def test_what_works_on_the_answers_of_another_is_trained_after_it(new_row, monke
     with pytest.raises(SettingsError, match=f"the stage of the {NAME} comes after that of the degradation"):
         Recipe(config="tiny", stages=(Stage(NAME, steps=1), chain))
     plan = Recipe(config="tiny", stages=(FIRST, replace(chain, text="whole")), method="posterior-mean")
-    assert NAME not in begin_anew(plan).networks, "untrained it is of no use"
-    assert NAME in begin_anew(replace(plan, stages=(*plan.stages, Stage(NAME, steps=1)))).networks
+    assert NAME not in begin_at_random(plan).networks, "untrained it is of no use"
+    assert NAME in begin_at_random(replace(plan, stages=(*plan.stages, Stage(NAME, steps=1)))).networks
 
 
 def test_the_ordinary_command_trains_it_and_writes_the_model(recipe, tmp_path):

@@ -112,4 +112,4 @@ def test_the_command_writes_only_when_told_to(folder, tiny_bundle, capsys):
     digest = json.loads((tiny_bundle / "card.json").read_text())["files"]["noise_estimator/diffusion_pytorch_model.safetensors"]
     assert set(json.loads((folder / OWN_NOISE_BY).read_text())["estimators"]) == {digest}
     out = capsys.readouterr().out
-    assert "volumes/c.nii" in out and digest[:12] in out and "Written down" in out
+    assert "volumes/c.nii" in out and digest[:12] in out and "Written next to the images" in out

@@ -9,7 +9,7 @@ import pytest
 from training_cases import data_folder
 from typer.testing import CliRunner
 
-from MRIDenoiseLib.cli.edge import command_line
+from MRIDenoiseLib.cli.exit_status import command_line
 from MRIDenoiseLib.data.packed import read_packed
 from MRIDenoiseLib.errors import InputError
 

@@ -8,7 +8,7 @@ import pytest
 from MRIDenoiseLib.errors import InputError, OutputError, SettingsError
 from MRIDenoiseLib.training.recipe import Recipe, Stage
 from MRIDenoiseLib.training.run_folder import ACCOUNT, RECIPE, begin, kept_start, read_account, read_recipe
-from MRIDenoiseLib.training.start import begin_anew, begin_from_bundle
+from MRIDenoiseLib.training.start import begin_at_random, begin_from_bundle
 
 PLAN = Recipe(config="tiny", stages=(Stage("restoration", steps=2, text="whole"),))
 DATA = {"data": [{"file": "a", "organ": "head"}], "kept_out": {}, "prompts": {"unknown": 1}}
@@ -16,7 +16,7 @@ DATA = {"data": [{"file": "a", "organ": "head"}], "kept_out": {}, "prompts": {"u
 
 @pytest.fixture(scope="module")
 def start():
-    return begin_anew(PLAN)
+    return begin_at_random(PLAN)
 
 
 def test_a_run_tells_its_recipe_data_origin_and_programs(tmp_path, start):
@@ -93,5 +93,5 @@ def test_a_folder_without_a_run_is_one_sentence(tmp_path):
     with pytest.raises(SettingsError, match="holds no run"):
         read_recipe(tmp_path)
     (tmp_path / RECIPE).write_text("nonsense")
-    with pytest.raises(SettingsError, match="no recipe"):
+    with pytest.raises(SettingsError, match="is not a recipe"):
         read_recipe(tmp_path)

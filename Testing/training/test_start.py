@@ -12,7 +12,7 @@ from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.configs import CONFIGS, ModelConfig, tiny
 from MRIDenoiseLib.models.networks import NETWORKS
 from MRIDenoiseLib.training.recipe import Recipe, Stage
-from MRIDenoiseLib.training.start import Start, begin_anew, begin_as_kept, begin_from_bundle, begin_with_tower, check_plan
+from MRIDenoiseLib.training.start import Start, begin_as_kept, begin_at_random, begin_from_bundle, begin_with_tower, check_plan
 
 RESTORATION, DENOISER = Stage("restoration", steps=2, text="whole"), Stage("denoiser", steps=2)
 DEGRADATION = Stage("degradation", steps=2, structural=0.0)
@@ -36,16 +36,16 @@ def plan(*stages: Stage, **changes) -> Recipe:
 
 
 def test_random_weights_follow_from_the_seed_and_nothing_needs_to_be_kept(tmp_path):
-    start = begin_anew(RECIPE)
+    start = begin_at_random(RECIPE)
     start.keep(tmp_path / "start")
     assert not (tmp_path / "start").exists() and start.origin == {}
     torch.manual_seed(99)
     assert torch.equal(all_weights(begin_as_kept(RECIPE, tmp_path / "start")), all_weights(start))
-    assert not torch.equal(all_weights(begin_anew(replace(RECIPE, seed=1))), all_weights(start))
+    assert not torch.equal(all_weights(begin_at_random(replace(RECIPE, seed=1))), all_weights(start))
 
 
 def test_a_flow_that_no_stage_trains_is_not_there_and_leaves_the_other_weights_as_they_are():
-    without, having = begin_anew(RECIPE), begin_anew(plan(*RECIPE.stages, FLOW))
+    without, having = begin_at_random(RECIPE), begin_at_random(plan(*RECIPE.stages, FLOW))
     assert "flow" not in without.networks and "flow" in having.networks
     assert torch.equal(all_weights(without), all_weights(having))
 
@@ -96,10 +96,10 @@ def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
 
 
 def test_a_text_encoder_that_nothing_taught_must_be_trained_whole():
-    check_plan(RECIPE, begin_anew(RECIPE))
+    check_plan(RECIPE, begin_at_random(RECIPE))
     for text in ("frozen", "lora"):
         with pytest.raises(SettingsError, match="starts from nothing"):
-            check_plan(plan(NOISE, replace(RESTORATION, text=text)), begin_anew(RECIPE))
+            check_plan(plan(NOISE, replace(RESTORATION, text=text)), begin_at_random(RECIPE))
 
 
 def test_with_a_trained_tower_an_adapter_is_enough(tmp_path):
@@ -109,7 +109,7 @@ def test_with_a_trained_tower_an_adapter_is_enough(tmp_path):
 
 def test_somebody_must_teach_the_noise_estimator(tiny_bundle):
     with pytest.raises(SettingsError, match="noise estimator starts from nothing"):
-        check_plan(plan(RESTORATION), begin_anew(RECIPE))
+        check_plan(plan(RESTORATION), begin_at_random(RECIPE))
     start = begin_from_bundle(tiny_bundle)
     del start.networks["noise_estimator"]
     with pytest.raises(SettingsError, match="has no noise estimator"):

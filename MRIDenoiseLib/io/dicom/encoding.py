@@ -1,4 +1,4 @@
-"""How a derived series stores its pixels, as its source did unless a voxel would not fit; and how it says where it came from."""
+"""How a derived series stores its pixels (as its source did, unless a voxel would not fit) and how it names its source."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def choose_encoding(voxels: np.ndarray, scalings: Sequence[Scaling], header: Dat
     Args:
         voxels: physical values (slice, row, column).
         scalings: the source's, one a slice.
-        header: tells the source's bit depth.
+        header: gives the source's bit depth.
     """
     allocated = max(whole_number(header, "BitsAllocated") or 16, 16)
     bits = min(whole_number(header, "BitsStored") or allocated, allocated)

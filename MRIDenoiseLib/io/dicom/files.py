@@ -1,4 +1,4 @@
-"""DICOM files on disk: which of a folder's files are DICOM images, what their headers say, which series they form."""
+"""DICOM files on disk: which of a folder's files are DICOM images, what their headers state, which series they form."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Series:
     files: tuple[DicomFile, ...] = field(repr=False, default=())
 
     def __str__(self) -> str:
-        """One line that tells the series from its neighbours."""
+        """One line that distinguishes the series from its neighbours."""
         number = "without number" if self.series_number is None else str(self.series_number)
         text = f"{self.number} = series {number}, {self.images} x {self.rows}x{self.columns} {self.modality}"
         return f"{text} '{self.description}'" if self.description else text
@@ -118,7 +118,7 @@ def shallow(source: Dataset) -> Dataset:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file begins like DICOM: with the DICM mark, or (old archives) straight with a group 0008 element."""
+    """Whether a file starts like DICOM: with the DICM mark, or (old archives) directly with a group 0008 element."""
     with path.open("rb") as file:
         head = file.read(134)
     return head[128:132] == b"DICM" or (len(head) == 134 and head[:4] in (b"\x08\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00"))
@@ -214,7 +214,7 @@ def choose_series(path: Path, number: int | None) -> Series:
 
 
 _Refuse = Callable[[Path, InputError], None]
-"""Told which file is damaged, and what is wrong with it."""
+"""Called with the damaged file and what is wrong with it."""
 
 
 def _raise(path: Path, error: InputError) -> None:
@@ -232,7 +232,7 @@ def _dicom_among(paths: Iterable[Path], refuse: _Refuse) -> list[Path]:
     kinds = {(path.parent, _kind_of_name(path)) for path in dicom}
     for path in others:
         if (path.parent, _kind_of_name(path)) in kinds:
-            complaint = "lies among DICOM files but is not one (cut short or damaged); copy it again or take it away"
+            complaint = "lies among DICOM files but is not one (cut short or damaged); copy it again or remove it"
             refuse(path, InputError(f"{path.name} {complaint}"))
     return dicom
 
@@ -264,7 +264,7 @@ def _is_image(header: Dataset) -> bool:
 
 
 def _check_header_complete(file: DicomFile) -> None:
-    """Raise InputError for an MR image, or what may be one, whose header ends before it says so much as its size."""
+    """Raise InputError for an MR image, or what may be one, whose header ends before it even gives its size."""
     header = file.header
     kind = text(header, "SOPClassUID") or text(getattr(header, "file_meta", Dataset()), "MediaStorageSOPClassUID")
     # The kind itself may be cut short, down to nothing.

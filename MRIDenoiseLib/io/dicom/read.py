@@ -4,7 +4,7 @@ Values go by rescale slope and intercept, and Philips' private scale.
 
 Philips shows ``rescaled = stored RS + RI``, but its floating-point image, the one comparable between slices and
 series, is ``rescaled / (RS SS)``, with RS and RI Rescale Slope (0028,1053) and Intercept (0028,1052) and SS the
-private Scale Slope (2005,100E); where RI is absent, the private Scale Intercept SI (2005,100D) stands for -RI / RS
+private Scale Slope (2005,100E); where RI is absent, the private Scale Intercept SI (2005,100D) is used for -RI / RS
 (Chenevert et al. 2014, "Errors in quantitative image analysis due to platform-dependent image scaling").
 """
 
@@ -159,7 +159,7 @@ def read_dicom(path: Path, series: int | None = None, echo: int | None = None, v
     """Read one volume of a DICOM file or folder.
 
     Slices are ordered by their position along the slice normal. Voxels are physical: Rescale Slope and Intercept of
-    each slice are applied, and Philips' private scale as :mod:`MRIDenoiseLib.io.dicom.read` says. ``pixel_type`` is
+    each slice are applied, and Philips' private scale as described in :mod:`MRIDenoiseLib.io.dicom.read`. ``pixel_type`` is
     the stored type, or ``float32`` where scaling made other than whole numbers of it.
 
     Args:
@@ -230,7 +230,7 @@ def _single(frame: Frame) -> np.ndarray:
 def _reduced(frames: tuple[Frame, ...]) -> Dataset:
     """An enhanced header that describes only the chosen frames, in their order.
 
-    Each frame's item tells in Conversion Source Attributes Sequence (0020,9172) which frame of the file it was.
+    Each frame's item states in Conversion Source Attributes Sequence (0020,9172) which frame of the file it was.
     """
     source = frames[0].file.header
     header = shallow(source)

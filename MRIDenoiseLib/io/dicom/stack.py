@@ -96,7 +96,7 @@ def volumes(frames: Sequence[Frame], what: str) -> list[list[Frame]]:
         what: how to name the series in front of the user.
 
     Raises:
-        InputError: places were imaged several times and nothing tells the volumes apart.
+        InputError: places were imaged several times and nothing distinguishes the volumes.
     """
     return _volumes(list(frames), _places(frames), what)
 
@@ -182,13 +182,13 @@ def _volumes(frames: list[Frame], places: np.ndarray, what: str) -> list[list[Fr
             keys = list(zip(*columns, strict=True))
             kinds = sorted(set(keys))
             once_a_place = len(set(zip(places.tolist(), keys, strict=True))) == len(frames)
-            # A volume of a few slices beside a full one is made of copies of them, with a time of their own.
+            # A volume of a few slices next to a full one consists of copies of them, with a separate time.
             covers_most = 2 * min(Counter(keys).values()) > len(counts)
             if len(kinds) == most and once_a_place and covers_most:
                 return [[f for f, key in zip(frames, keys, strict=True) if key == kind] for kind in kinds]
     ranked = len({f.order for f in frames}) == len(frames)
     if len(set(counts.values())) == 1 and ranked:
-        # Nothing in the headers tells the repetitions apart except the order in which the scanner numbered them.
+        # Nothing in the headers distinguishes the repetitions except the order in which the scanner numbered them.
         of_place = [sorted((f for f, p in zip(frames, places, strict=True) if p == place), key=lambda f: f.order) for place in counts]
         return [[group[k] for group in of_place] for k in range(most)]
     twice = next(place for place, count in counts.items() if count == most)

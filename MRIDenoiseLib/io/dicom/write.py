@@ -1,4 +1,4 @@
-"""A Volume that came from DICOM to a derived DICOM series that goes back beside its source in the same study.
+"""Write a Volume that came from DICOM as a derived DICOM series, to be stored next to its source in the same study.
 
 The source is a file a slice, or one enhanced multi-frame file (Enhanced MR Image IOD), whose header describes every frame.
 """
@@ -280,7 +280,7 @@ def _save(header: Dataset, path: Path) -> None:
     try:
         header.save_as(path, enforce_file_format=True)
     except OSError:
-        raise  # a full disk, not a bad header: the caller says so
+        raise  # a full disk, not a bad header: the caller reports it
     except PARSING_FAULTS as error:
         raise OutputError("the source's DICOM header cannot be written again; choose a .nii.gz, .nrrd or .mha file instead") from error
 

@@ -1,4 +1,4 @@
-"""How far readers agree: with each other, with themselves, and with what they said of the reference."""
+"""How far readers agree: with each other, with themselves, and with their answers on the reference."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ReaderAgreement:
 
 @dataclass(frozen=True)
 class RepeatAgreement:
-    """A reader's agreement with himself, of images read twice.
+    """Intra-reader agreement, of images read twice.
 
     Args:
         field, reader: of what and whom.

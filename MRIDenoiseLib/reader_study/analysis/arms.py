@@ -1,6 +1,6 @@
 """Which arm is better, and which are equal enough: the tests, and what they decide.
 
-Simulated studies and the power calculation go through :func:`decide` too: what they tell is true of this very analysis.
+Simulated studies and the power calculation go through :func:`decide` too, so their results hold for this same analysis.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class PairTest:
         bonferroni, holm: its p, adjusted for the pairs really tested.
         direction: what the Bonferroni-adjusted p shows of the first.
         equivalence: within the margin; None where neither arm is the reference, or no margin applies.
-        non_inferiority: of the arm held against the reference; None likewise, and where more is not better.
+        non_inferiority: of the arm compared with the reference; None likewise, and where more is not better.
     """
 
     first: str
@@ -139,8 +139,8 @@ def decide(
 ) -> ArmTests:
     """All tests among the arms.
 
-    Friedman's test asks whether any differ. Every pair is tested by Wilcoxon's; a pair differs where p times the number of pairs is
-    below alpha. The reference is held against every other arm for equivalence, each at alpha over their number; without a
+    Friedman's test shows whether any differ. Every pair is tested by Wilcoxon's; a pair differs where p times the number of pairs is
+    below alpha. The reference is compared with every other arm for equivalence, each at alpha over their number; without a
     reference, every pair is.
 
     Args:
@@ -148,8 +148,8 @@ def decide(
         arms: names of the columns.
         reference: one of them, or empty.
         alpha: chance of any false alarm among the pairs.
-        margin: difference that does not matter; None where equivalence is not asked.
-        more_is_better: whether it makes sense to ask if an arm is not inferior.
+        margin: difference that does not matter; None where equivalence is not tested.
+        more_is_better: whether it makes sense to test for non-inferiority.
     """
     pairs = _pairs(arms, reference)
     held = [pair for pair in pairs if not reference or reference in pair] if margin is not None else []

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#999999", "#000000")
-"""Of the arms: Okabe and Ito's, which the colour-blind tell apart."""
+"""Of the arms: Okabe and Ito's, which colour-blind people can distinguish."""
 SHADES = ("#deebf7", "#9ecae1", "#4292c6", "#084594")
 """Of four categories, from the lowest."""
 DPI = 110

@@ -1,4 +1,4 @@
-"""What comes out of questions that are no scale: findings, measured indices, and preferences side by side.
+"""The results of questions that are not scales: findings, measured indices, and preferences side by side.
 
 Whether findings are seen: detection rates, and sensitivity and specificity against the readers' consensus on the reference. Whether an
 index measured on an arm is the one measured on the reference: rank, bias and concordance. Which of the images was preferred.
@@ -72,14 +72,14 @@ def finding_results(field: str, findings: Sequence[Readings], consensus: Sequenc
         field: what to call it.
         findings: readings of one finding, or of several that are taken together.
         consensus: what the readers agreed on afterwards.
-        plan: tells the reference.
+        plan: names the reference.
     """
     truths = [_truth(readings, consensus, plan) for readings in findings]
     return tuple(_of_arm(field, findings, truths, arm, plan) for arm in findings[0].arms)
 
 
 def _truth(readings: Readings, consensus: Sequence[Score], plan: AnalysisPlan) -> np.ndarray:
-    """1 or 0 a case: what was adjudicated on the reference, else what all readers said there; NaN where neither tells."""
+    """1 or 0 a case: the consensus on the reference, else what all readers answered there; NaN where neither decides."""
     if not plan.reference:
         return np.full(len(readings.cases), np.nan)
     ratings = readings.arm(plan.reference)
@@ -159,7 +159,7 @@ def index_agreement(field: str, levels: Sequence[Readings], plan: AnalysisPlan) 
     Args:
         field: what to call it.
         levels: readings of one question, or of one question a level of the spine, whose rows are taken together.
-        plan: tells the reference; without one there is nothing to agree with.
+        plan: names the reference; without one there is nothing to agree with.
     """
     found = []
     for arm in levels[0].arms if plan.reference else ():

@@ -103,7 +103,7 @@ class PairPower:
         first, second: the arms.
         difference: true mean difference in points, first - second.
         detected: how often the right direction is shown; where the true difference is zero, how often any is.
-        equivalent: how often they are called equivalent; None where that is not asked.
+        equivalent: how often they are called equivalent; None where that is not tested.
     """
 
     first: str
@@ -146,7 +146,7 @@ def power(
         readers: how they perceive.
         mean_scores: arm -> the mean score it is expected to get.
         subjects, number_of_readers: of the study.
-        reference: the arm that others are held against, or empty.
+        reference: the arm that others are compared with, or empty.
         alpha, margin: as the study will have them.
         simulations: how many.
         seed: of all.

@@ -21,7 +21,7 @@ Kind = Literal["scale", "fazekas", "index", "finding", "preference"]
 DETECTION_MARGIN = 0.05
 """The difference in detection rate that does not matter: 5 percentage points."""
 ALL = "(all)"
-"""Stands for every group, arm or reader together; no code of a study has parentheses."""
+"""Means all groups, arms or readers together; no code of a study has parentheses."""
 
 _KINDS: dict[str, Kind] = {
     "likert": "scale",
@@ -39,7 +39,7 @@ class Question:
     Args:
         name: the field's.
         kind: ``scale`` (more is better), ``fazekas``, ``index`` (a ratio of signals), ``finding`` (a certainty) or ``preference``.
-        title: of the form it stands in.
+        title: of its form.
         categories: the values of a scale, in order; empty for an index.
         groups: cases of which groups it is asked about; empty for all.
     """
@@ -60,9 +60,9 @@ class AnalysisPlan:
         arms: in the order to show them.
         readers: codes.
         cases: every (subject, group) that was to be read.
-        questions: what was asked.
+        questions: the questions of the study.
         primary: the question that the study is about.
-        reference: the arm that others are held against, or empty.
+        reference: the arm that others are compared with, or empty.
         alpha: chance of any false alarm among the pairs of arms of a question.
         margin: difference in points of a scale that does not matter.
         seed: of every bootstrap.

@@ -28,7 +28,7 @@ def write_report(analysis: Analysis, path: Path, *, overwrite: bool = False) -> 
 
 
 def as_json(analysis: Analysis) -> dict[str, Any]:
-    """Everything that the report rests on, as JSON has it: a number that cannot be had is null, and ``reason`` beside it says why.
+    """Everything that the report rests on, as JSON has it: a number that does not exist is null, and ``reason`` next to it says why.
 
     Patients' codes are not in it.
     """
@@ -54,7 +54,7 @@ def html(analysis: Analysis) -> str:
 
 def _head(analysis: Analysis) -> list[str]:
     plan = analysis.plan
-    said = conclusions(analysis)
+    sentences = conclusions(analysis)
     subjects = len({subject for subject, _ in plan.cases})
     primary = f"primary outcome: {named(plan.primary)}; reference: {plan.reference or 'none'}"
     parts = [
@@ -64,9 +64,9 @@ def _head(analysis: Analysis) -> list[str]:
             f"Fixed before reading: {primary}; level {plan.alpha:g}; margin of equivalence ±{plan.margin:g} points."
         ),
         heading("Conclusions"),
-        items(said.confirmatory),
+        items(sentences.confirmatory),
         f"<details><summary>Everything else, exploratory: tested at the level stated, one question at a time "
-        f"({len(said.exploratory)} sentences)</summary>{items(said.exploratory)}</details>",
+        f"({len(sentences.exploratory)} sentences)</summary>{items(sentences.exploratory)}</details>",
         heading("What is missing"),
     ]
     if not analysis.missing:
@@ -137,18 +137,18 @@ def _preferences(analysis: Analysis) -> list[str]:
 
 def _methods(analysis: Analysis) -> list[str]:
     plan = analysis.plan
-    said = [
+    sentences = [
         "Subjects are the samples: ratings are averaged over readers, and over the cases of a subject, before arms are tested.",
         f"Arms of a question: Friedman's test with ties corrected and Kendall's W; every pair by Wilcoxon's signed-rank test with Pratt's "
-        f"zeros, p times the number of pairs tested (Bonferroni) against {plan.alpha:g}; Holm's adjustment beside it.",
+        f"zeros, p times the number of pairs tested (Bonferroni) against {plan.alpha:g}; Holm's adjustment is given with it.",
         "That no difference is shown does not prove equality. Equivalence is two one-sided paired t tests against the margin fixed in the "
-        "design, each at the level over their number; the bootstrap interval beside it assumes no normal distribution.",
+        "design, each at the level over their number; the bootstrap interval next to it assumes no normal distribution.",
         "Readers: two-way mixed intraclass correlation with absolute agreement of one reader, ICC(A,1), and of their mean, ICC(A,k) "
         "(McGraw and Wong 1996); below 0.5 poor, below 0.75 moderate, below 0.9 good, from 0.9 on excellent. Scales: "
         "quadratic-weighted kappa, and Gwet's AC2 for when one category dominates.",
         "Where several images are of one subject, intervals are by bootstrap that draws whole subjects; else as each table says. Intervals "
-        "are of 95 % where nothing else is said.",
-        "A finding is present from certainty 3 on. The truth is what the readers' consensus says of the reference, or, where no consensus "
-        "was needed, what all said there. The reference's own accuracy is therefore flattered.",
+        "are of 95 % where nothing else is stated.",
+        "A finding is present from certainty 3 on. The truth is the readers' consensus on the reference, or, where no consensus "
+        "was needed, what all answered there. The reference's own accuracy is therefore flattered.",
     ]
-    return [heading("Methods"), items(said)]
+    return [heading("Methods"), items(sentences)]

@@ -115,7 +115,7 @@ def agreement(found: Sequence[ReaderAgreement]) -> str:
 
 
 def repeated(found: Sequence[RepeatAgreement]) -> str:
-    """Each reader with himself."""
+    """Intra-reader agreement of each reader."""
     rows = [
         (
             one.reader,

@@ -42,7 +42,7 @@ def named(field: str) -> str:
 
 
 def where(field: str, group: str) -> str:
-    """Field and group, the group only where it tells something: studies without groups have one called all."""
+    """Field and group, the group only where it is informative: studies without groups have one called all."""
     return named(field) if group in (ALL, "all") else f"{named(field)} ({group})"
 
 

@@ -94,8 +94,8 @@ class Item:
         volumes: blinded ids, one a panel, in the order of the panels.
         group: of the case; it chooses the questions.
         practice: whether it is for practice only and never counted.
-        fields: the names of the questions asked, where not all of the group's are.
-        opinions: of a consensus item: question -> what the readers had answered, in an order that does not tell who said what.
+        fields: the names of the questions, where not all of the group's are asked.
+        opinions: of a consensus item: question -> what the readers had answered, in an order that does not reveal who answered what.
     """
 
     id: str
@@ -117,7 +117,7 @@ class ReadingPlan:
         washout_days: days that have to pass from a reader's last rating of a session until the next one opens.
         bundle: the hash of the model under study, or ``none``; kept with every rating.
         shared_drive: whether the folder lies on a network drive, where SQLite's write-ahead log must not be used.
-        forms: what is asked.
+        forms: the questions.
         windows: of each blinded volume.
         lists: reader -> sessions -> items, in the order in which they are read.
     """
@@ -137,7 +137,7 @@ class ReadingPlan:
         return tuple(item for session in self.lists.get(reader, ()) for item in session)
 
     def questions(self, item: Item) -> tuple[Field, ...]:
-        """What is asked about an item."""
+        """The questions about an item."""
         fields = fields_for(self.forms, item.group)
         return tuple(one for one in fields if one.name in item.fields) if item.fields else fields
 
@@ -174,7 +174,7 @@ def write_plan(reading: Path, plan: ReadingPlan) -> None:
 
 
 def write_list(path: Path, study: str, sessions: tuple[tuple[Item, ...], ...]) -> None:
-    """Write one reading list of a study to a file of its own.
+    """Write one reading list of a study to its own file.
 
     Raises:
         OutputError: it is there already, or cannot be written.
@@ -183,7 +183,7 @@ def write_list(path: Path, study: str, sessions: tuple[tuple[Item, ...], ...]) -
 
 
 def read_plan(reading: Path) -> ReadingPlan:
-    """The plan of a reading folder, with the consensus session as the list of a reader of its own where there is one.
+    """The plan of a reading folder, with the consensus session as the list of one more reader where there is one.
 
     Raises:
         InputError: there is none, or it is damaged.

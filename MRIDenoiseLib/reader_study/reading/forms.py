@@ -92,7 +92,7 @@ class Form:
     Args:
         kind: which of the forms it is.
         title: the heading over its fields.
-        groups: only cases of these groups are asked; empty for all.
+        groups: only for cases of these groups; empty for all.
         fields: the questions, in order.
     """
 
@@ -195,7 +195,7 @@ def form_of(values: Any, panels: int = 1) -> Form:
     if kind == "preference" and panels < 2:
         raise SettingsError("a form of the kind preference needs presentation: side-by-side")
     if kind != "preference" and panels > 1:
-        raise SettingsError(f"side by side only the kind preference can be asked, not {kind}: it would be unclear which image is meant")
+        raise SettingsError(f"side by side only the kind preference is possible, not {kind}: it would be unclear which image is meant")
     fields = _FIELDS[kind](wish) if kind != "preference" else _preference(wish, panels)
     title = wish.title or (wish.field or kind).replace("_", " ").capitalize()
     return Form(kind, title, wish.groups, tuple(fields))

@@ -66,7 +66,7 @@ class Presentation:
 
     @property
     def heading(self) -> str:
-        """What stands over the case; the only words about it that a reader sees."""
+        """The heading over the case; the only words about it that a reader sees."""
         return f"{'Practice case' if self.practice else 'Case'} {self.position} of {self.of}, session {self.session}"
 
 
@@ -105,7 +105,7 @@ def now() -> datetime:
 
 
 class Reading:
-    """One reader at work. Make a new one at any time, also after a crash: it goes on at the case that has no answers yet.
+    """One reader at work. Make a new one at any time, also after a crash: it resumes at the first case without answers.
 
     ::
 
@@ -117,11 +117,11 @@ class Reading:
     Args:
         folder: the reading folder, or the study it lies in.
         reader: the reader's code, or ``consensus``.
-        clock: tells the time and its zone; sessions open by the date it gives.
+        clock: gives the time and its zone; sessions open by the date it gives.
         stopwatch: seconds that never go backwards, for the time spent.
 
     Raises:
-        InputError: there is no study, it is damaged, or the reader is none of it.
+        InputError: there is no study, it is damaged, or the reader is not one of its readers.
         OutputError: the ratings cannot be written.
     """
 
@@ -154,11 +154,11 @@ class Reading:
 
     @property
     def paused(self) -> bool:
-        """Whether a case is shown whose time stands still."""
+        """Whether a case is shown whose time is stopped."""
         return self._shown is not None and self._since is None
 
     def status(self) -> ReadingStatus:
-        """How far the reader is, and what to tell him. Changes nothing."""
+        """How far the reader is, and the sentence to show them. Changes nothing."""
         latest = self._latest()
         index = self._session_at(latest)
         items = self._sessions[min(index, len(self._sessions) - 1)]
@@ -178,9 +178,9 @@ class Reading:
         return ReadingStatus(self._reader, session, sessions, done, len(items), done_in_all, len(self._items()), state, opens, sentence)
 
     def next(self) -> Presentation | None:
-        """The case to read now; None when the session is over or not open yet, of which :meth:`status` tells.
+        """The case to read now; None when the session is over or not open yet, which :meth:`status` reports.
 
-        The case's time begins to count. Asked again before :meth:`save`, it is the same case and its time goes on.
+        The case's time starts. Called again before :meth:`save`, it gives the same case, whose time continues.
         """
         latest = self._latest()
         index = self._session_at(latest)
@@ -194,14 +194,14 @@ class Reading:
     def rated(self) -> tuple[str, ...]:
         """The items with answers in the session last read in, in the order of the list: what :meth:`revise` takes."""
         latest = self._latest()
-        begun = [session for session in self._sessions if any(item.id in latest for item in session)]
-        return tuple(item.id for item in begun[-1] if item.id in latest) if begun else ()
+        started = [session for session in self._sessions if any(item.id in latest for item in session)]
+        return tuple(item.id for item in started[-1] if item.id in latest) if started else ()
 
     def revise(self, item: str) -> Presentation:
         """Show a case of this session again to correct its answers; :meth:`save` adds a revision, and the old answers are kept.
 
         Raises:
-            SettingsError: it has no answers yet, or its session is over because a later one has begun.
+            SettingsError: it has no answers yet, or its session is over because a later one has started.
         """
         if item not in self.rated():
             raise SettingsError("only cases of the session last read in can be corrected")
@@ -241,7 +241,7 @@ class Reading:
             self._since = None
 
     def resume(self) -> None:
-        """Let the time of the case shown go on."""
+        """Let the time of the case shown continue."""
         if self.paused:
             self._since = self._stopwatch()
 

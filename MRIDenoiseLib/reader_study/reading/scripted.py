@@ -62,7 +62,7 @@ class Script:
         """The answers to a presentation: those for the item before those for the volume, a reader's own before all readers'.
 
         Raises:
-            SettingsError: there are none, or one is no answer to its question.
+            SettingsError: there are none, or one is not an answer to its question.
         """
         names = [shown.item, *(panel.path.stem for panel in shown.panels)]
         for name in names:

@@ -103,7 +103,7 @@ class RatingStore:
         with store._connection() as connection:
             if not _is_made(connection):
                 connection.execute("BEGIN IMMEDIATE")
-                # Asked again: another process may have been faster.
+                # Checked again: another process may have been faster.
                 if not _is_made(connection):
                     for statement in _SCHEMA:
                         connection.execute(statement)
@@ -199,7 +199,7 @@ class RatingStore:
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """A connection for one transaction, with SQLite's complaints as ours."""
         try:
-            # No implicit transactions: each one here begins by asking for the right to write.
+            # No implicit transactions: each one here first requests the right to write.
             with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
                 _choose_journal(connection, wal=not (self._plan.shared_drive or on_network_drive(self.path)))
                 # Also against a failing power supply, not only against a killed process.
@@ -233,14 +233,14 @@ def _choose_journal(connection: sqlite3.Connection, *, wal: bool) -> None:
         try:
             connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()
         except sqlite3.OperationalError:
-            # The mode changes only while nobody else has the file open, and SQLite does not wait for that by itself.
+            # The mode changes only while no other process has the file open, and SQLite does not wait for that.
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
 
 
 def on_network_drive(path: Path) -> bool:
-    """Whether a file lies on a drive of another computer, as far as Linux and Windows tell; False where nothing does."""
+    """Whether a file lies on a drive of another computer, as far as Linux and Windows report it; False on other systems."""
     if sys.platform == "win32":
         import ctypes
 

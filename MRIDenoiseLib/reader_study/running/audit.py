@@ -1,4 +1,4 @@
-"""Whether anything in a reading folder tells the arms: looked for in all the places where it could hide.
+"""Whether anything in a reading folder reveals the arms: checks all the places where it could hide.
 
 A study is audited when it is made, and whoever runs it can do so again at any time, for example after it was copied.
 """
@@ -31,7 +31,7 @@ from MRIDenoiseLib.reader_study.running.blinding import NOTE, PIXEL_TYPE, UNEQUA
 
 BLINDED_ID = re.compile(r"[0-9a-f]{16}")
 HEADER = 352
-"""Bytes of a NIfTI-1 header with the four that say that no extension follows."""
+"""Bytes of a NIfTI-1 header with the four that state that no extension follows."""
 TOO_UNLIKELY = 4.5
 """Standard errors; by chance a comparison exceeds it once in 150 000."""
 
@@ -41,11 +41,11 @@ _INT16 = 4
 
 @dataclass(frozen=True)
 class Leak:
-    """Something that tells arms apart, or may.
+    """Something that distinguishes arms, or may.
 
     Args:
         where: the file or list, as a reader could find it.
-        what: a clause that says what is seen there.
+        what: a clause that describes what is seen there.
     """
 
     where: str
@@ -60,7 +60,7 @@ def audit(reading: Path, key: Key) -> list[Leak]:
 
     Args:
         reading: the reading folder.
-        key: tells which volumes are arms of one case.
+        key: gives which volumes are arms of one case.
 
     Raises:
         InputError: the plan is missing or damaged.
@@ -95,26 +95,26 @@ def _strange_entries(reading: Path, plan: ReadingPlan) -> list[Leak]:
     lists = {reader: sessions for reader, sessions in asdict(plan)["lists"].items() if reader != CONSENSUS}
     expected = {"format": FORMAT, **asdict(plan), "lists": lists}
     found = json.loads((reading / PLAN).read_text(encoding="utf-8"))
-    return [] if found == json.loads(json.dumps(expected)) else [Leak(PLAN, "holds entries that do not belong into a plan")]
+    return [] if found == json.loads(json.dumps(expected)) else [Leak(PLAN, "holds entries that do not belong in a plan")]
 
 
 def _orders(plan: ReadingPlan, key: Key) -> list[Leak]:
-    """Whether the order of names, of a reading list or of panels tells the arms."""
+    """Whether the order of names, of a reading list or of panels reveals the arms."""
     leaks = []
     arm = {volume: image.arm for volume, image in key.volumes.items()}
-    if _told_by_order([[arm[volume] for volume in sorted(arms.values())] for arms in key.cases().values()]):
-        leaks.append(Leak(VOLUMES, "the order of the names tells the arm"))
+    if _revealed_by_order([[arm[volume] for volume in sorted(arms.values())] for arms in key.cases().values()]):
+        leaks.append(Leak(VOLUMES, "the order of the names reveals the arm"))
     for reader in plan.readers:
         shown = [[item for item in session if not item.practice] for session in plan.lists[reader]]
         lists = [[arm[item.volumes[0]] for item in session if len(item.volumes) == 1] for session in shown]
-        if _told_by_order(lists) or any(_told_by_order([one]) for one in lists):
-            leaks.append(Leak(f"list of {reader}", "the order of the cases tells the arm"))
-        if _told_by_order([[arm[volume] for volume in item.volumes] for session in shown for item in session if len(item.volumes) > 1]):
-            leaks.append(Leak(f"list of {reader}", "the place of a panel tells the arm"))
+        if _revealed_by_order(lists) or any(_revealed_by_order([one]) for one in lists):
+            leaks.append(Leak(f"list of {reader}", "the order of the cases reveals the arm"))
+        if _revealed_by_order([[arm[volume] for volume in item.volumes] for session in shown for item in session if len(item.volumes) > 1]):
+            leaks.append(Leak(f"list of {reader}", "the place of a panel reveals the arm"))
     return leaks
 
 
-def _told_by_order(sequences: Sequence[Sequence[str]]) -> bool:
+def _revealed_by_order(sequences: Sequence[Sequence[str]]) -> bool:
     """Whether labels in sequences depend on their place (earlier or later), or follow each other in blocks or in turn."""
     labels = sorted({label for sequence in sequences for label in sequence})
     if any(_rank_score(sequences, label) > TOO_UNLIKELY for label in labels):
@@ -175,19 +175,19 @@ def _case(arms: Mapping[str, str], volumes: Mapping[str, Path], plan: ReadingPla
 
 
 def _header(found: bytes) -> list[str]:
-    """What a volume's header says that it must not: bytes after the NIfTI-1 standard."""
+    """What a volume's header contains and must not: checks its bytes by the NIfTI-1 standard."""
     if len(found) < HEADER or found[344:348] != b"n+1\0" or found[:4] != struct.pack("<i", 348):
         return ["is not a plain NIfTI file"]
     (pixel_type,), size = struct.unpack_from("<h", found, 70), np.prod(struct.unpack_from("<7h", found, 42), dtype=np.int64)
-    complaints = []
+    faults = []
     if pixel_type != _INT16:
-        complaints.append(f"its pixel type is not {PIXEL_TYPE}")
+        faults.append(f"its pixel type is not {PIXEL_TYPE}")
     elif len(found) != HEADER + 2 * size or found[348:352] != bytes(4):
-        complaints.append("holds more than its voxels")
+        faults.append("holds more than its voxels")
     texts = [found[start:end].rstrip(b"\0") for start, end in ((4, 38), (228, 252), (328, 344))]
     if found[148:228].rstrip(b"\0").decode("latin-1") != NOTE.note or any(texts):
-        complaints.append("its header holds a text of its own")
-    return complaints
+        faults.append("its header holds additional text")
+    return faults
 
 
 def _voxels(arms: Mapping[str, np.ndarray], one: str) -> list[Leak]:

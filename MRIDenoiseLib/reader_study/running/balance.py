@@ -1,10 +1,10 @@
-"""Readings dealt to sessions: nobody's patient twice in one, and every arm equally often in each.
+"""Readings assigned to sessions: no patient twice in one, and every arm equally often in each.
 
 Readings are the edges of a graph between patients and arms, sessions are colours. A bipartite graph has an edge colouring that is
 equitable (at every vertex the colours occur equally often, give or take one) and balanced (so do the colours as a whole) for any number
 of colours (de Werra 1971). At a patient with no more readings than sessions, equitable means: no session twice.
 
-Drawing lots that are the same on every platform and in every version of Python and NumPy, for good.
+Also the random draws, which stay the same on every platform and in every version of Python and NumPy.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Lots:
-    """A sequence of draws that its words alone decide: SHA-256 of the words and a counter. Neither library generator promises that
+class FairDraw:
+    """A sequence of random draws that only its words decide: SHA-256 of the words and a counter. Neither library generator promises that
     its *shuffling* stays the same, only its raw numbers.
 
     Args:
@@ -55,27 +55,27 @@ class Lots:
 Vertex = tuple[int, Hashable, int]
 
 
-def deal(readings: Sequence[tuple[Hashable, Hashable]], sessions: int, lots: Lots) -> list[int]:
+def deal(readings: Sequence[tuple[Hashable, Hashable]], sessions: int, draw: FairDraw) -> list[int]:
     """A session for each reading.
 
     Args:
         readings: (patient, arm) of each; the same pair may occur more than once.
         sessions: how many.
-        lots: decide among the many ways that fulfil the conditions.
+        draw: decides among the many ways that fulfil the conditions.
 
     Returns:
         The index of each reading's session. A patient's readings are spread over sessions, and each arm's, and all of them: counts
         differ by at most one.
     """
-    return _Colouring(readings, sessions, lots).colours
+    return _Colouring(readings, sessions, draw).colours
 
 
 class _Colouring:
-    """Edges one after another, each made room for by swapping two colours along a path (König)."""
+    """Colours edges one after another; where there is no free colour, two colours are swapped along a path (König)."""
 
-    def __init__(self, edges: Sequence[tuple[Hashable, Hashable]], colours: int, lots: Lots) -> None:
-        self._number, self._lots = colours, lots
-        order = lots.shuffled(range(len(edges)))
+    def __init__(self, edges: Sequence[tuple[Hashable, Hashable]], colours: int, draw: FairDraw) -> None:
+        self._number, self._draw = colours, draw
+        order = draw.shuffled(range(len(edges)))
         self._ends = _split(edges, order, colours)
         self._at: dict[Vertex, dict[int, int]] = {vertex: {} for ends in self._ends for vertex in ends}
         self.colours = [-1] * len(edges)
@@ -88,15 +88,15 @@ class _Colouring:
         free_left, free_right = self._free(left), self._free(right)
         common = [colour for colour in free_left if colour in free_right]
         if common:
-            self._paint(edge, self._lots.one_of(common))
+            self._paint(edge, self._draw.one_of(common))
             return
-        wanted = self._lots.one_of(free_left)
+        wanted = self._draw.one_of(free_left)
         # The path from the right end never comes to the left one, which has no edge of the wanted colour to arrive by.
-        self._swap(right, wanted, self._lots.one_of(free_right))
+        self._swap(right, wanted, self._draw.one_of(free_right))
         self._paint(edge, wanted)
 
     def _balance(self) -> None:
-        """As long as one colour has two edges more than another, some path of the two begins and ends with it; swap that one."""
+        """As long as one colour has two edges more than another, some path of the two starts and ends with it; swap that one."""
         while True:
             counts = [self.colours.count(colour) for colour in range(self._number)]
             most, fewest = counts.index(max(counts)), counts.index(min(counts))
@@ -116,7 +116,7 @@ class _Colouring:
             self._at[vertex][colour] = edge
 
     def _path(self, vertex: Vertex, first: int, second: int) -> list[int]:
-        """The edges of alternating colours that begin at a vertex with the first colour."""
+        """The edges of alternating colours that start at a vertex with the first colour."""
         path: list[int] = []
         colour = first
         while colour in self._at[vertex]:

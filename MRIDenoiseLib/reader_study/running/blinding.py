@@ -1,7 +1,7 @@
 """Volumes made alike in all that is not the image: grid, pixel type, scale, window, header, size and date.
 
 All arms of a case are written as int16 with one factor, on the very same grid, uncompressed, so that neither a header nor a size nor
-the time to load differs. Also what a value under the mouse pointer would tell: an arm that came as whole numbers and one that came as
+the time to load differs. The value under the mouse pointer reveals nothing either: an arm stored as whole numbers and one stored as
 fractions are rounded to the same steps.
 
 And the key that links blinded ids to patients and arms. Reading mode never opens it, and cannot: it does not import this module.
@@ -34,13 +34,13 @@ FEWEST_LEVELS = 255
 UNEQUAL = 1.1
 """Ratio of two arms' brightness from which a reader could know one by it."""
 BRIGHT = 0.5
-"""Part of the 99th percentile above which tissue stands clear of noise, whose floor differs between arms."""
+"""Part of the 99th percentile above which tissue is clearly brighter than noise, whose floor differs between arms."""
 SAMPLED = 100_000
 """Voxels looked at to find the distance of an image's values: sorting all of them would take a second."""
 ALL_FILES_DATE = 946_684_800.0
 """What every volume's date of change is set to: 1 January 2000."""
 NOTE = Derivation(method="reader study", bundle="none", seed=0)
-"""What every header says: that it is not for diagnosis, and nothing else."""
+"""The text of every header: that it is not for diagnosis, and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def blind(arms: Mapping[str, Volume], case: str, percentiles: tuple[float, float
             placed[arm] = on_grid_of(volume.voxels, volume.ijk_to_ras, grid.ijk_to_ras, grid.voxels.shape)
         except InputError as error:
             raise InputError(
-                f"{case}: the arm '{arm}' does not lie on the voxel grid of '{first}', so a reader would know one from the other; "
+                f"{case}: the arm '{arm}' does not lie on the voxel grid of '{first}', so a reader could distinguish them; "
                 "resample them to one grid first"
             ) from error
     gains = _gains(placed, case, match=match)
@@ -175,7 +175,7 @@ def _gains(arms: Mapping[str, np.ndarray], case: str, *, match: bool) -> dict[st
         return {arm: middle / value for arm, value in bright.items()}
     if ratio > UNEQUAL:
         raise InputError(
-            f"{case}: the arm '{brightest}' is {ratio:.2f} times as bright as '{darkest}', so a reader would know one from the other; "
+            f"{case}: the arm '{brightest}' is {ratio:.2f} times as bright as '{darkest}', so a reader could distinguish them; "
             "bring them to one scale, or set brightness: matched"
         )
     return dict.fromkeys(arms, 1.0)
@@ -193,7 +193,7 @@ def brightness(arms: Mapping[str, np.ndarray]) -> dict[str, float]:
 
 
 def _step(voxels: np.ndarray) -> float:
-    """The distance of the evenly spaced values that an image holds, as far as a sample tells; 0 for one of any values."""
+    """The distance of the evenly spaced values that an image holds, as far as a sample shows; 0 for one of any values."""
     gaps = np.diff(np.unique(voxels.ravel()[:: max(1, voxels.size // SAMPLED)]).astype(np.float64))
     smallest = float(gaps.min(initial=np.inf))
     parts = gaps / smallest

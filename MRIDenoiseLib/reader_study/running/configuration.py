@@ -24,7 +24,7 @@ _HASH = re.compile(r"[0-9a-f]{12,64}")
 
 @dataclass(frozen=True)
 class StudyConfiguration:
-    """Everything that decides a study; docs/reader-study.md tells of each key in YAML.
+    """Everything that decides a study; docs/reader-study.md describes each key in YAML.
 
     Args:
         name: what readers see the study called.
@@ -34,11 +34,11 @@ class StudyConfiguration:
         washout_days: days between a reader's sessions.
         arms: names of the versions of a case.
         cases: of the study.
-        forms: what is asked.
+        forms: the questions.
         primary_outcome: the field that the study is about.
         presentation: one image at a time, or all arms of a case side by side.
         practice: cases for practice.
-        repeats: cases each reader reads once more.
+        repeats: how many cases each reader reads a second time.
         reference: the arm that others are compared with, or empty.
         alpha: level of significance of all tests together.
         equivalence_margin: difference of the primary outcome that would not matter.
@@ -89,7 +89,7 @@ class StudyConfiguration:
         """From a YAML file. Image files are not looked for yet.
 
         Raises:
-            SettingsError: for a file that is no configuration, a key this program does not know, or values that do not fit.
+            SettingsError: for a file that is not a configuration, a key this program does not know, or values that do not fit.
         """
         try:
             return _configuration(_load(path), path.resolve().parent)
@@ -125,14 +125,14 @@ def _load(path: Path) -> dict[Any, Any]:
 
 @dataclass(frozen=True)
 class _Keys:
-    """The keys of a file, each asked for once; what nobody asks for is unknown."""
+    """The keys of a file, each read once; keys that are never read are unknown."""
 
     values: Mapping[Any, Any]
-    asked: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
 
     def take(self, name: str, default: Any = None) -> Any:
         """A key's value; without a default it has to be there."""
-        self.asked.add(name)
+        self.used.add(name)
         if self.values.get(name) is None and default is None:
             raise SettingsError(f"the key '{name}' is missing")
         found = self.values.get(name)
@@ -158,7 +158,7 @@ class _Keys:
         return value
 
     def codes(self, name: str, default: Sequence[str] | None = None) -> tuple[str, ...]:
-        """A list of different words that may stand in a table and a file name."""
+        """A list of different words that may be used in a table and a file name."""
         value = self.take(name, default)
         if not isinstance(value, list | tuple):
             raise SettingsError(f"{name} is a list, not {value!r}")
@@ -214,15 +214,15 @@ def _configuration(values: Mapping[Any, Any], folder: Path) -> StudyConfiguratio
         bundle=keys.word("bundle", NO_BUNDLE),
         consensus=keys.codes("consensus", ()),
     )
-    unknown = sorted(set(map(str, values)) - keys.asked)
+    unknown = sorted(set(map(str, values)) - keys.used)
     if unknown:
-        raise SettingsError(f"unknown key '{unknown[0]}'; known are {', '.join(sorted(keys.asked))}")
+        raise SettingsError(f"unknown key '{unknown[0]}'; known are {', '.join(sorted(keys.used))}")
     _check(study)
     return study
 
 
 def _check(study: StudyConfiguration) -> None:
-    """What no key can tell alone."""
+    """Check what no key shows alone."""
     if not study.name.strip():
         raise SettingsError("the study needs a name")
     for what, codes in (("reader", study.readers), ("arm", study.arms)):
@@ -254,7 +254,7 @@ def _check(study: StudyConfiguration) -> None:
     kinds = {one.name: one.kind for form in study.forms for one in form.fields}
     for name in study.consensus:
         if kinds[name] != "choice":
-            raise SettingsError(f"consensus is found on scales, and '{name}' is none")
+            raise SettingsError(f"consensus is found on scales, and '{name}' is not a scale")
 
 
 def _forms(entries: Any, panels: int) -> tuple[Form, ...]:

@@ -12,7 +12,7 @@ from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.reader_study.reading.folder import CONSENSUS, CONSENSUS_PLAN, Item, ReadingPlan, StudyFolder, read_plan, write_list
 from MRIDenoiseLib.reader_study.reading.forms import PRESENT
 from MRIDenoiseLib.reader_study.reading.store import RatingStore
-from MRIDenoiseLib.reader_study.running.balance import Lots, deal
+from MRIDenoiseLib.reader_study.running.balance import FairDraw, deal
 from MRIDenoiseLib.reader_study.running.configuration import StudyConfiguration
 from MRIDenoiseLib.reader_study.running.creation import CONFIGURATION
 from MRIDenoiseLib.reader_study.running.scores import Score, unblinded
@@ -20,10 +20,10 @@ from MRIDenoiseLib.reader_study.running.scores import Score, unblinded
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the readers said about one question of one image.
+    """What the readers answered to one question of one image.
 
     Args:
-        scores: of each reader at his first reading.
+        scores: of each reader at their first reading.
         discordant: whether it has to be read again: on a certainty scale when one calls the finding present (3 or 4) and another
             absent (1 or 2), on other scales when two values differ.
     """
@@ -38,11 +38,11 @@ class Judgement:
 
 
 def judgements(study_folder: Path) -> list[Judgement]:
-    """Every image and question that consensus is wanted for (``consensus`` in the study's configuration).
+    """Every image and question that needs a consensus (``consensus`` in the study's configuration).
 
     Raises:
         InputError: the folder holds no study with its key, or a reader has not finished.
-        SettingsError: the study wants no consensus, or has one reader only.
+        SettingsError: the study is configured without consensus, or has only one reader.
     """
     folder = StudyFolder.of(study_folder)
     plan = read_plan(folder.reading)
@@ -50,7 +50,7 @@ def judgements(study_folder: Path) -> list[Judgement]:
     if not study.consensus:
         raise SettingsError("this study's configuration names no fields for consensus")
     if len(plan.readers) < 2:
-        raise SettingsError("one reader alone has nobody to agree with")
+        raise SettingsError("a consensus needs at least two readers")
     _require_all_read(folder.reading, plan)
     certainty = {one.name for form in plan.forms if form.kind == "findings" for one in form.fields}
     found: dict[tuple[str, str], list[Score]] = defaultdict(list)
@@ -79,11 +79,11 @@ def make_consensus_session(study_folder: Path) -> int:
             discordant[judgement.scores[0].blinded_id].append(judgement)
     if not discordant:
         return 0
-    lots = Lots(seed, CONSENSUS)
-    images = lots.shuffled(list(discordant.values()))
+    draw = FairDraw(seed, CONSENSUS)
+    images = draw.shuffled(list(discordant.values()))
     readings = [(image[0].scores[0].subject, image[0].scores[0].arm) for image in images]
     sessions = max(Counter(subject for subject, _ in readings).values())
-    dealt = deal(readings, sessions, lots)
+    dealt = deal(readings, sessions, draw)
     lists = tuple(tuple(_item(image) for image, session in zip(images, dealt, strict=True) if session == n) for n in range(sessions))
     write_list(folder.reading / CONSENSUS_PLAN, plan.study, lists)
     return len(images)
@@ -96,7 +96,7 @@ def _differ(scores: list[Score], *, certain: bool) -> bool:
 
 def _item(image: list[Judgement]) -> Item:
     first = image[0].scores[0]
-    # In the order of values: that of the readers would tell who said what.
+    # In the order of values: the order of the readers would reveal who answered what.
     opinions = {one.scores[0].field: tuple(sorted(int(score.value) for score in one.scores)) for one in image}
     return Item(secrets.token_hex(8), (first.blinded_id,), first.group, fields=tuple(opinions), opinions=opinions)
 

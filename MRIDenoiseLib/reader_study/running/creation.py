@@ -1,4 +1,4 @@
-"""A study made of its configuration: lists drawn, volumes blinded, key and reading folder apart, and the blinding audited."""
+"""Create a study from its configuration: draw the lists, blind the volumes, separate key and reading folder, audit the blinding."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def create_study(
     Args:
         configuration: the YAML file.
         out: the study's folder; must not exist yet.
-        progress: told before every case; how long the rest takes is not reckoned.
-        should_stop: asked between cases.
+        progress: called before every case; the remaining time is not estimated.
+        should_stop: called between cases.
 
     Raises:
         SettingsError: the configuration is wrong, or no reading lists can fulfil it.
-        InputError: an image is missing or unfit, or arms of a case could be told apart by more than the image.
+        InputError: an image is missing or unfit, or arms of a case could be distinguished by more than the image.
         OutputError: ``out`` exists, or cannot be written.
-        Cancelled: ``should_stop`` said so.
+        Cancelled: ``should_stop`` returned true.
     """
     study = StudyConfiguration.read(configuration)
     lists = reading_lists(study.design)
@@ -70,7 +70,7 @@ def create_study(
             bundle=study.bundle,
             shared_drive=study.shared_drive,
             forms=study.forms,
-            # By name: the order in which they were made says what belongs together.
+            # By name: the order in which they were made shows what belongs together.
             windows=dict(sorted(windows.items())),
             lists={reader: tuple(tuple(_item(entry, names) for entry in one) for one in sessions) for reader, sessions in lists.items()},
         )

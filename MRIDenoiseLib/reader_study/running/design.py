@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.reader_study.running.balance import Lots, deal
+from MRIDenoiseLib.reader_study.running.balance import FairDraw, deal
 
 ATTEMPTS = 100
 """How often a reader's lists are drawn before two readers' are called bound to be alike."""
@@ -22,7 +22,7 @@ CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 
 @dataclass(frozen=True)
 class CaseName:
-    """A case: a patient, and the group (organ, contrast) that tells the patient's cases apart."""
+    """A case: a patient, and the group (organ, contrast) that distinguishes the patient's cases."""
 
     subject: str
     group: str
@@ -58,7 +58,7 @@ class Design:
         arms: names of the versions of a case.
         cases: all different.
         practice: cases of other patients, shown first in the first session.
-        repeats: how many cases each reader reads once more in another session, for the agreement with himself.
+        repeats: how many cases each reader reads a second time in another session, for intra-reader agreement.
         side_by_side: all arms at once on random panels, instead of one after another in different sessions.
     """
 
@@ -76,20 +76,20 @@ def reading_lists(design: Design) -> Lists:
     """The lists of every reader.
 
     No patient comes twice in a session of a reader. In every session of a reader each arm comes equally often, give or take one, and
-    all sessions are equally long, give or take one. Each reader has an order of his own. Practice cases come first.
+    all sessions are equally long, give or take one. Each reader has a different order. Practice cases come first.
 
     Raises:
-        SettingsError: no lists can be like that; the reason is said.
+        SettingsError: no lists can fulfil this; the message gives the reason.
     """
     _check(design)
     lists: dict[str, tuple[tuple[Entry, ...], ...]] = {}
     for reader in design.readers:
         for attempt in range(ATTEMPTS):
-            drawn = _list(design, Lots(design.seed, reader, attempt))
+            drawn = _list(design, FairDraw(design.seed, reader, attempt))
             if drawn not in lists.values():
                 break
         else:
-            raise SettingsError(f"{len(design.readers)} readers cannot each have an order of their own: there are too few cases")
+            raise SettingsError(f"{len(design.readers)} readers cannot each have a different order: there are too few cases")
         lists[reader] = drawn
     return lists
 
@@ -114,7 +114,7 @@ def _check(design: Design) -> None:
     if design.repeats > room:
         raise SettingsError(
             f"{design.repeats} cases cannot be read a second time: with {design.sessions} sessions, and no patient twice in a session, "
-            f"there is room for {room}; add a session or ask for fewer repeats"
+            f"there is room for {room}; add a session or request fewer repeats"
         )
     total = sum(readings.values()) + design.repeats
     if total < design.sessions:
@@ -125,7 +125,7 @@ def _check(design: Design) -> None:
 
 
 def _repeatable(design: Design, cases: Sequence[CaseName]) -> list[CaseName]:
-    """Of the cases in this order those that can be read once more: a patient has as many repeats as sessions to spare."""
+    """Of the cases in this order, those that can be read a second time: a patient has as many repeats as sessions to spare."""
     spare = {subject: design.sessions - count for subject, count in _readings_of(design).items()}
     found = []
     for case in cases:
@@ -135,32 +135,32 @@ def _repeatable(design: Design, cases: Sequence[CaseName]) -> list[CaseName]:
     return found
 
 
-def _list(design: Design, lots: Lots) -> tuple[tuple[Entry, ...], ...]:
+def _list(design: Design, draw: FairDraw) -> tuple[tuple[Entry, ...], ...]:
     """One reader's sessions."""
-    again = _repeatable(design, lots.shuffled(design.cases))[: design.repeats]
+    again = _repeatable(design, draw.shuffled(design.cases))[: design.repeats]
     if design.side_by_side:
         readings = [(case, "") for case in (*design.cases, *again)]
-        shown = _panel_orders(design.arms, len(readings) + len(design.practice), lots)
+        shown = _panel_orders(design.arms, len(readings) + len(design.practice), draw)
         entries = [Entry(case, shown.pop()) for case, _ in readings]
         practice = [Entry(case, shown.pop(), practice=True) for case in design.practice]
     else:
-        arms = lots.shuffled(design.arms)
+        arms = draw.shuffled(design.arms)
         # Taken in turn, so that repeats keep the arms equally frequent.
         readings = [(case, arm) for case in design.cases for arm in design.arms]
         readings += [(case, arms[number % len(arms)]) for number, case in enumerate(again)]
         entries = [Entry(case, (arm,)) for case, arm in readings]
-        practice = [Entry(case, (arms[number % len(arms)],), practice=True) for number, case in enumerate(lots.shuffled(design.practice))]
-    dealt = deal([(entry.case.subject, arm) for entry, (_, arm) in zip(entries, readings, strict=True)], design.sessions, lots)
-    names = lots.shuffled(range(design.sessions))
+        practice = [Entry(case, (arms[number % len(arms)],), practice=True) for number, case in enumerate(draw.shuffled(design.practice))]
+    dealt = deal([(entry.case.subject, arm) for entry, (_, arm) in zip(entries, readings, strict=True)], design.sessions, draw)
+    names = draw.shuffled(range(design.sessions))
     sessions = [[entry for entry, session in zip(entries, dealt, strict=True) if names[session] == number] for number in range(len(names))]
-    ordered = [tuple(lots.shuffled(session)) for session in sessions]
+    ordered = [tuple(draw.shuffled(session)) for session in sessions]
     return (tuple(practice) + ordered[0], *ordered[1:])
 
 
-def _panel_orders(arms: Sequence[str], number: int, lots: Lots) -> list[tuple[str, ...]]:
+def _panel_orders(arms: Sequence[str], number: int, draw: FairDraw) -> list[tuple[str, ...]]:
     """That many orders of the arms; each possible one comes equally often, give or take one."""
     orders = list(permutations(arms))
-    return lots.shuffled([order for _ in range(-(-number // len(orders))) for order in lots.shuffled(orders)][:number])
+    return draw.shuffled([order for _ in range(-(-number // len(orders))) for order in draw.shuffled(orders)][:number])
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Ratings with their blinding lifted: what the analysis starts from, once everything has been read.
 
-Also ratings and scores as tables for other programs, each with a dictionary that says what its columns and values mean.
+Also ratings and scores as tables for other programs, each with a dictionary that explains its columns and values.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def write_scores(scores: Sequence[Score], path: Path, *, overwrite: bool = False
 
 
 def dictionary_path(table: Path) -> Path:
-    """Where the dictionary of an exported table lies: beside it."""
+    """The path of the dictionary of an exported table: next to it."""
     return table.with_name(f"{table.stem}.dictionary{table.suffix}")
 
 

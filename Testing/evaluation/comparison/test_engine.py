@@ -66,7 +66,7 @@ def test_a_cluster_that_runs_already_gives_the_same_results(cells):
 def test_told_to_stop_it_stops_soon_and_leaves_no_process(cells):
     stop = []
     began = None
-    with pytest.raises(Paused, match="goes on from there"):
+    with pytest.raises(Paused, match="the same command resumes it"):
         for _ in run_cells(cells, jobs=2, should_stop=lambda: bool(stop)):
             if not stop:
                 stop.append(True)

@@ -1,4 +1,4 @@
-"""The edge of the program: here, once, every error becomes one sentence and an exit status.
+"""The only place where every error becomes one sentence and an exit status.
 
 Image libraries written in C print their own complaints straight to the terminal; ours is the one the user needs.
 
@@ -64,7 +64,7 @@ def silenced() -> Iterator[None]:
 
 
 def explain(error: BaseException) -> tuple[int, str]:
-    """The exit status that an error stands for, and the sentence to print (one line, never empty)."""
+    """The exit status of an error, and the sentence to print (one line, never empty)."""
     if isinstance(error, typer.Abort):
         error = Cancelled()
     if isinstance(error, TyperException):
@@ -72,11 +72,11 @@ def explain(error: BaseException) -> tuple[int, str]:
     return errors.explain(error, FOR_A_FAULT)
 
 
-class Edge:
+class ExitStatus:
     """Context manager around a whole command: afterwards ``status`` holds the exit status and the sentence is printed.
 
     Inside it, Ctrl-C and SIGTERM alike end the command (130) through its clean-up code, so that no half-written file
-    stays; libraries' own warnings and complaints are silent, because each of ours is said on purpose.
+    stays; the libraries' own warnings are silenced, because each of our messages is given on purpose.
 
     Args:
         debug: print the traceback and everything that libraries say as well.
@@ -87,7 +87,7 @@ class Edge:
         self.status = 0
         self._undo = ExitStack()
 
-    def __enter__(self) -> Edge:
+    def __enter__(self) -> ExitStatus:
         self._undo.enter_context(warnings.catch_warnings())
         if not self.debug:
             warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""One pair as a reader gives it made into the voxels of a record: on the noisy grid, aligned, equally bright, and measured.
+"""One pair from a reader becomes the voxels of a record: on the noisy grid, aligned, equally bright, and measured.
 
 One brightness for both images of a pair: vendors scale every series by itself, so equal tissue has unequal values.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from MRIDenoiseLib.data.alignment_check import residual_motion
-from MRIDenoiseLib.data.cases import Check, Pair, Step, unasked
+from MRIDenoiseLib.data.cases import Check, Pair, Step, unchecked
 from MRIDenoiseLib.data.records import Alignment
 from MRIDenoiseLib.data.references import GtKind, from_inclusive
 from MRIDenoiseLib.data.registration import (
@@ -126,7 +126,7 @@ class _Laid:
     registration: Registration | None = None
 
 
-def make(pair: Pair, seed: int, look: Look, check: Check = unasked) -> Made:
+def make(pair: Pair, seed: int, look: Look, check: Check = unchecked) -> Made:
     """Make the voxels of one record. The noisy volume's voxels come out as they came in.
 
     Args:

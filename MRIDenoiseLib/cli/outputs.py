@@ -1,4 +1,4 @@
-"""Where a command reads and writes: which image of an input, and that no output costs the user the input or another output."""
+"""Where a command reads and writes: which image of an input, and checks that no output overwrites the input or another output."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ VolumeOption = Annotated[int | None, typer.Option(help="Volume of a 4-D image.",
 
 
 def refuse_places_that_collide(source: Path, outputs: dict[str, Path | None]) -> None:
-    """Check the places alone, before anything is read; not even ``--overwrite`` allows what is refused here.
+    """Check only the paths, before anything is read; not even ``--overwrite`` allows what is refused here.
 
     An output may lie inside the input's folder, but nothing may lie inside an output: a folder is replaced as a whole,
     and with it whatever it holds.
 
     Args:
         source: what is read.
-        outputs: what the user calls each output -> where it goes, or None where it was not asked for.
+        outputs: what the user calls each output -> where it goes, or None where it was not requested.
 
     Raises:
         OutputError: two of the places are the same, or one lies inside an output.

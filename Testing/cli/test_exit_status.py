@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from MRIDenoiseLib.cli.edge import Edge, explain
+from MRIDenoiseLib.cli.exit_status import ExitStatus, explain
 from MRIDenoiseLib.cli.progress import ProgressDisplay
 from MRIDenoiseLib.errors import AmbiguousInputError, Cancelled
 from MRIDenoiseLib.progress import time_left
@@ -32,17 +32,17 @@ def test_every_error_has_a_status_and_one_line(error: BaseException, status: int
 
 def test_a_fault_of_the_program_shows_its_traceback_only_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
     for debug in (False, True):
-        with Edge(debug=debug) as edge:
+        with ExitStatus(debug=debug) as outcome:
             raise ZeroDivisionError("secret name in a message")
         complaint = capsys.readouterr().err
-        assert edge.status == 1
+        assert outcome.status == 1
         assert ("Traceback" in complaint) is debug
         assert ("secret" in complaint) is debug
 
 
 def test_what_native_code_prints_is_silent_and_what_we_say_is_not(capfd: pytest.CaptureFixture[str]) -> None:
     for debug in (False, True):
-        with Edge(debug=debug):
+        with ExitStatus(debug=debug):
             os.write(2, b"from a library\n")
             print("from us", file=sys.stderr)
         os.write(2, b"afterwards\n")
