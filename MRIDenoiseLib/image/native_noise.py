@@ -169,12 +169,12 @@ def verdict(rows: list[tuple[Removal, Removal]]) -> tuple[bool, str]:
     Args:
         rows: for every scan what the model and what BM4D removed; at least one.
     """
-    holds, parts = True, []
+    holds, said = True, []
     for band in ("fine", "coarse"):
         ours, theirs = (np.array([getattr(row[side], band) for row in rows]) for side in (0, 1))
         enough = bool(ours.mean() >= theirs.mean() and (ours >= LEAST_OF_BM4D * theirs).all())
         least = min((our / their for our, their in zip(ours, theirs, strict=True) if their > 0), default=math.inf)
         holds = holds and enough
-        parts.append(f"{band} {100 * ours.mean():.0f} % on average (BM4D {100 * theirs.mean():.0f} %; where least, {least:.2f} of BM4D's)")
+        said.append(f"{band} {100 * ours.mean():.0f} % on average (BM4D {100 * theirs.mean():.0f} %; where least, {least:.2f} of BM4D's)")
     edges = max((ours.edge_ratio for ours, _ in rows if ours.edge_ratio is not None), default=0.0)
-    return holds and edges <= LARGEST_EDGE_RATIO, f"grain removed: {', '.join(parts)}; edge ratio at most {edges:.2f}"
+    return holds and edges <= LARGEST_EDGE_RATIO, f"grain removed: {', '.join(said)}; edge ratio at most {edges:.2f}"

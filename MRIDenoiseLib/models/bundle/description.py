@@ -119,7 +119,7 @@ def in_short(card: Content, evidence: Mapping[str, Content]) -> dict[str, Any]:
     measured = {name: _headline(name, numbers) for name, numbers in evidence.items() if name != TRAINING}
     summary = {name: value for name, value in card.items() if name != TRAINING} | {"measured": measured}
     summary["trained_on"] = {name: sorted(values) for name, values in trained_on({TRAINING: training}).items()}
-    return summary if training is None else entry | {TRAINING: _training_in_short(training)}
+    return summary if training is None else summary | {TRAINING: _training_in_short(training)}
 
 
 def _place(name: str) -> int:
