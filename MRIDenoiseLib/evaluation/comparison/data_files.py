@@ -38,7 +38,9 @@ def write_cells(path: Path, findings: Findings) -> None:
         for cell, outcome in findings.cells:
             case = cell.case
             noises = findings.noises.get(case.name)
-            of_noise = ("", "", "") if noises is None else (f"{noises.own:.5f}", f"{noises.added:.5f}", "yes" if noises.counts else WHY_APART)
+            of_noise = (
+                ("", "", "") if noises is None else (f"{noises.own:.5f}", f"{noises.added:.5f}", "yes" if noises.counts else WHY_APART)
+            )
             facts: list[Any] = [case.name, case.subject, case.organ, case.contrast, case.noise, *of_noise, cell.method, cell.model]
             facts += [words_of(outcome.setting or cell.setting), ON_THE_TRUTH if cell.choices else ""]
             cost = (f"{outcome.seconds:.4f}", f"{outcome.processor:.4f}", f"{outcome.megabytes:.1f}", outcome.error)

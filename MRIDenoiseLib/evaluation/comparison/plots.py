@@ -69,7 +69,9 @@ def prompt_clusters(model: Bundle) -> Clusters | None:
     def field(word: str) -> AcquisitionField:
         return AcquisitionField(word, "vocabulary", "high")
 
-    prompts = [describe(Acquisition(organ=field(organ), contrast=field(contrast), vendor=field(vendor))) for organ, contrast, vendor in kinds]
+    prompts = [
+        describe(Acquisition(organ=field(organ), contrast=field(contrast), vendor=field(vendor))) for organ, contrast, vendor in kinds
+    ]
     text, mask = model.encode(prompts)
     weight = mask.float().unsqueeze(-1)
     pooled = ((text * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1)).detach().numpy()
