@@ -100,8 +100,8 @@ def _as_prose(module: ModuleType) -> str:
 def _parameter(name: str, option: OptionOffered) -> inspect.Parameter:
     from MRIDenoiseLib.evaluation.claims.claim import option_name
 
-    told = option.told
-    declared = typer.Option(option_name(name), help=told.help, min=told.least, max=told.most, envvar=told.variable)
+    user = option.annotation
+    declared = typer.Option(option_name(name), help=user.help, min=user.least, max=user.most, envvar=user.variable)
     return _named(name, Annotated[option.kind, declared], option.default)
 
 

@@ -1,6 +1,6 @@
-"""What README and the results page claim, each measured by one file: ``mridenoise measure CLAIM``.
+"""The claims of README and the results page, each measured by one file: ``mridenoise measure CLAIM``.
 
-The module of a claim has its name, with an underscore for a hyphen, and holds it as ``CLAIM``; see :mod:`.claim`.
+The module of a claim has the claim's name, with an underscore for a hyphen, and holds it as ``CLAIM``; see :mod:`.claim`.
 """
 
 from importlib import import_module
@@ -22,7 +22,7 @@ CLAIMS = {
     "segmenters": "Our tissue segmentation beside those of other packages.",
     "segmentation-time": "How long three tissue classes take in a large volume, and how much memory.",
 }
-"""Name of a claim -> what it measures. It stands here, and not with the claims, so that it can be listed without loading them."""
+"""Name of a claim -> what it measures. It is here and not with the claims, so that they can be listed without loading them."""
 
 
 def claim_module(name: str) -> ModuleType:
