@@ -64,7 +64,7 @@ def analyse(stack: np.ndarray, noise_estimator: nn.Module | None) -> Analysis:
     """
     rows, columns = stack.shape[1:]
     if min(rows, columns) < LEAST_SIDE:
-        raise InputError(f"the slices have {rows} x {columns} pixels, too few to tell noise from anatomy")
+        raise InputError(f"the slices have {rows} x {columns} pixels, too few to distinguish noise from anatomy")
     body = find_body(stack)
     wiped = find_wiped(stack, body)
     ceiling = body.ceiling if float(stack.max()) > body.ceiling else float("inf")

@@ -19,7 +19,7 @@ CLAIMS = {
     "sheets": "Sheets to look at, one a volume, and what the residual has to do with the anatomy.",
     "methods": "A model against everything a user could take instead.",
     "pairs": "Whether fine-tuning helped, on a site's own prepared pairs.",
-    "segmenters": "Our tissue segmentation beside those of other packages.",
+    "segmenters": "Our tissue segmentation compared with those of other packages.",
     "segmentation-time": "How long three tissue classes take in a large volume, and how much memory.",
 }
 """Name of a claim -> what it measures. It is here and not with the claims, so that they can be listed without loading them."""

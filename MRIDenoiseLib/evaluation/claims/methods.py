@@ -44,7 +44,7 @@ def measure(
     model: Bundle,
     progress: Progress,
     *,
-    out: Annotated[Path, Option("folder for the cells; a peer-cache lies beside it", counts=False)],
+    out: Annotated[Path, Option("folder for the cells; a peer-cache is made next to it", counts=False)],
     jobs: Annotated[int, Option("processes", least=1, counts=False)] = 1,
     so_far: Annotated[bool, Option("compute nothing: report the images that are finished", counts=False)] = False,
 ) -> Numbers:

@@ -221,9 +221,9 @@ def show(numbers: Numbers) -> Iterator[Table | str]:
                 head, tail = ([scan["scan"], method, *before], of_noise) if method == DENOISED else (["", method, "", ""], ["", ""])
                 table.add_row(*head, *_cells(removal), *tail)
         yield table
-        beside = [(found[DENOISED], found[BM4D]) for found in map(_removals, numbers["scans"]) if BM4D in found]
-        if beside:
-            holds, numbers_in_words = verdict(beside)
+        compared = [(found[DENOISED], found[BM4D]) for found in map(_removals, numbers["scans"]) if BM4D in found]
+        if compared:
+            holds, numbers_in_words = verdict(compared)
             yield f"Wanted: at least what BM4D given the grain removes. It {'holds' if holds else 'does not hold'}: {numbers_in_words}."
     if numbers["clean"]:
         table = Table("clean scan", "method", "rms change", "fine removed", "edge ratio", title="Clean scans, per mille of P99.5")

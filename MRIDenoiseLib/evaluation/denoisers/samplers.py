@@ -34,7 +34,7 @@ COMPARED = catalogue(
 SAMPLERS: dict[str, Callable[..., Tensor]] = {"ddpm": ddpm, "red-diff": red_diff, "dps": dps, "blind-dps": blind_dps}
 """Name in that catalogue -> the function that runs."""
 
-TRAINED = "the model's own training, as its card tells"
+TRAINED = "the model's own training, as its card states"
 """The training of every method whose networks come with the model: equal data, noise and scale for all of them."""
 
 ALL = 1000
@@ -106,7 +106,7 @@ def _method(name: str, title: str, group: Group, source: str, run: Run, *setting
 
 
 PAPER = (
-    # The paper's network without diffusion, trained beside every model.
+    # The paper's network without diffusion, trained with every model.
     _method(
         "nbnet",
         "NBNet (regression)",

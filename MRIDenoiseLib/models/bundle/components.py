@@ -27,7 +27,7 @@ INDEX_CLASS = "MRIDenoiseBundle"
 LATER: dict[str, Any] = {"informed": False}
 """Keys of configurations that were added after the first models, with values that give the old behaviour; a model may lack them."""
 TOKENIZERS = ("PreTrainedTokenizerFast", "CLIPTokenizer")
-BESIDE = ("text_encoder", "tokenizer", "scheduler")
+OTHER_PARTS = ("text_encoder", "tokenizer", "scheduler")
 """Components that every bundle has in addition to its networks."""
 
 NETWORK_WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -142,7 +142,7 @@ def read_index(folder: Path) -> dict[str, str]:
         if entry[0] != _library(name) or entry[1] not in known[name]:
             raise BundleError(f"{folder}: {INDEX} needs class {entry[1]!r} for {name}, but this program has {sorted(known[name])}.")
         classes[name] = entry[1]
-    for name in (*(row.name for row in NETWORKS.values() if row.required), *BESIDE):
+    for name in (*(row.name for row in NETWORKS.values() if row.required), *OTHER_PARTS):
         if name not in classes:
             raise BundleError(f"{folder}: {INDEX} names no {name}; get the model again.")
     for name in NETWORKS:

@@ -126,11 +126,11 @@ def _forget_where(folder: Path, name: str) -> None:
 
 def _write_prompts(folder: Path, prompts: Iterable[str]) -> None:
     """Embed the prompts with the files just written, so that the embeddings are those that the bundle's own encoder would give."""
-    texts = sorted(set(prompts))
-    if not texts:
+    unique = sorted(set(prompts))
+    if not unique:
         return
     tokenizer, encoder = texts.load_tokenizer(folder), texts.load_text_encoder(folder)
-    known = {prompt: encode_prompt(tokenizer, encoder, prompt) for prompt in texts}
+    known = {prompt: encode_prompt(tokenizer, encoder, prompt) for prompt in unique}
     files = {name: sha256(folder / name) for name in list_files(folder)}
     PromptEmbeddings(known).save(folder / PROMPTS, encoder_hash(files))
 
