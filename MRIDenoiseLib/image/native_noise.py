@@ -38,7 +38,7 @@ LARGEST_CHANGE = 0.010
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """Where grain and edges are looked at.
+    """The places where grain and edges are measured.
 
     Args:
         body: bool (slices, rows, columns).

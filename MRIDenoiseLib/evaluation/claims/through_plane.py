@@ -75,7 +75,7 @@ ISOTROPIC = 1.2
 OPENING = 3
 """Pixels, radius of the disc that does not fit into a thin structure."""
 SMOOTHING = 1.0
-"""Pixels over which the projection is smoothed before structures are looked for, so that they are not peaks of noise."""
+"""Pixels over which the projection is smoothed before structures are searched, so that they are not peaks of noise."""
 APART = 7
 """Pixels: a structure is the brightest place within this window."""
 INNER, OUTER = 4.0, 7.0

@@ -52,8 +52,8 @@ def denoise_image(voxels: np.ndarray, *, model: str, patch: int = 1, search: int
     Args:
         voxels: the noisy image, float (slices, rows, columns).
         model: of the noise, ``Rician`` or ``Gaussian``.
-        patch: radius in voxels of what is compared.
-        search: radius in voxels of where it is looked for.
+        patch: radius in voxels of the patches that are compared.
+        search: radius in voxels of the region that is searched for them.
 
     Raises:
         SettingsError: ANTsPy is not installed.
