@@ -100,7 +100,7 @@ def _as_prose(module: ModuleType) -> str:
 def _parameter(name: str, option: OptionOffered) -> inspect.Parameter:
     from MRIDenoiseLib.evaluation.claims.claim import option_name
 
-    limits = option.told
+    limits = option.annotation
     declared = typer.Option(option_name(name), help=limits.help, min=limits.least, max=limits.most, envvar=limits.variable)
     return _named(name, Annotated[option.kind, declared], option.default)
 

@@ -1,1 +1,1 @@
-"""What a result is worth: pictures for a person, PSNR, and the filters a Slicer user has to compare with."""
+"""How good a result is: pictures to look at, figures of merit, and the filters of Slicer to compare with."""

@@ -14,12 +14,12 @@ TRUNCATE = 3.0
 """Standard deviations at which the Gaussian ends."""
 
 WIDEST = 6.0
-"""Pixels: no wider Gaussian within slices is tried for the noise that is left."""
+"""Pixels: the widest Gaussian within slices that is tried for the noise that is left."""
 HALVINGS = 14
 
 
 class Blur(NamedTuple):
-    """Standard deviations of a Gaussian: in pixels within slices, in slices across them (0 leaves slices apart)."""
+    """Standard deviations of a Gaussian: in pixels within slices, in slices across them (0 does not mix slices)."""
 
     in_plane: float
     across: float
@@ -43,14 +43,14 @@ BLURS = tuple(Blur(in_plane, across) for across in (0.0, 0.4, 0.6, 0.9) for in_p
 
 
 def remaining_noise(error: np.ndarray, flat: np.ndarray) -> float:
-    """The standard deviation of an error (slices, rows, columns) where ``flat`` says; a shift of the whole is no noise."""
+    """The standard deviation of an error (slices, rows, columns) where ``flat`` is True; a constant shift is not noise."""
     return float(error[flat].std(dtype=np.float64))
 
 
 def equally_clean_blur(noisy: np.ndarray, result: np.ndarray, clean: np.ndarray, tissue: np.ndarray) -> Blur:
-    """The blur within slices that leaves as much noise in flat tissue as a result does: what its smoothness costs a plain filter.
+    """The blur within slices that leaves as much noise in flat tissue as a result does: the cost of the same smoothness for a blur.
 
-    Of the blur nothing but the blurred noise counts; what it does to anatomy is what it is to be judged by.
+    For this choice only the blurred noise counts; the blur is then judged by what it does to anatomy.
 
     Args:
         noisy: (slices, rows, columns).
@@ -59,7 +59,7 @@ def equally_clean_blur(noisy: np.ndarray, result: np.ndarray, clean: np.ndarray,
         tissue: bool, the same shape.
 
     Returns:
-        Of standard deviation 0, which leaves the image alone, where the result holds as much noise as before or more.
+        The blur. Its standard deviation is 0, so that it changes nothing, where the result holds as much noise as before or more.
 
     Raises:
         InputError: there is no tissue.

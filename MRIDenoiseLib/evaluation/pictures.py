@@ -1,4 +1,4 @@
-"""Pictures for a person to judge by: before and after, segmentations side by side, sheets of one slice, and strips of whole pixels."""
+"""Pictures to look at: before and after, segmentations side by side, sheets of one slice, and strips of whole pixels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STRIP_ZOOM = 2
 STRIP_GAP, STRIP_TITLE, STRIP_FOOT = 8, 26, 26
 """Pixels of a strip between panels, above and below them."""
 AMPLIFIED = 5
-"""What was removed is drawn around grey zero at one part in so many of the window."""
+"""What was removed is drawn around grey zero in the window divided by this number."""
 
 
 ZOOM = 3
@@ -34,7 +34,7 @@ RESIDUAL_WINDOW = 0.2
 
 
 def display_window(voxels: np.ndarray) -> float:
-    """The upper end of a grey scale from zero on which tissue is well seen: fat and vessels may saturate on the screen.
+    """The upper end of a grey scale from zero that shows tissue well: fat and vessels may saturate on the screen.
 
     It is P95 of what is brighter than a tenth of P99.5, in the units of ``voxels``.
     """
@@ -80,7 +80,7 @@ def before_after(
     index: int | None = None,
     noise: str = "",
 ) -> None:
-    """Draw one slice noisy, denoised, taken away and, where there is one, clean, into a PNG; an older picture is replaced.
+    """Draw one slice noisy, denoised, the residual and, where there is one, clean, into a PNG; an older picture is replaced.
 
     All images share one window, :func:`display_window` of the noisy volume, and are cut to where there is something to see;
     the residual is drawn around grey zero at a fifth of that window.

@@ -1,1 +1,1 @@
-"""What an image tells by itself: where the body is, its scale, its noise."""
+"""What can be measured on an image alone: where the body is, its scale, its noise."""

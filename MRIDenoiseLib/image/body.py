@@ -1,4 +1,4 @@
-"""Where a volume shows the body rather than air; without torch, for whoever looks at images."""
+"""Where a volume shows the body rather than air; works without torch."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from MRIDenoiseLib.errors import InputError
 
 HISTOGRAM_BINS = 256
 FAINTEST = 1e-3
-"""Of the brightest tissue: what is darker counts as this bright where logarithms are taken."""
+"""Relative to the brightest tissue: darker values are raised to this before logarithms are taken."""
 BRIGHTEST = 98
-"""The percentile of the brighter class that stands for bright tissue: letters and spikes fill less than the rest of it."""
+"""The percentile of the brighter class that stands for bright tissue: letters and spikes are above it."""
 CEILING = 5.0
-"""Times bright tissue: nothing in a body is brighter (up to 2.9 times was met on 38 real volumes), letters and spikes are."""
+"""Times bright tissue: nothing in a body is brighter (at most 2.9 times on 38 real volumes), but letters and spikes are."""
 ROUGH_WINDOW, ROUGH_OPENING = 9, 9
-"""Pixels: of the square in which roughness is measured, and the least breadth of a rough region; edges are thinner."""
+"""Pixels: the side of the square in which roughness is measured, and the smallest width of a rough region; edges are thinner."""
 ROUGH, SMOOTH = 0.45, 0.30
 """Standard deviation over mean in that square. Noise alone has 0.52 (Rayleigh) or 0.58 (uniform), tissue at an SNR of 3.3 has 0.30."""
 BRIGHT_NOISE = 0.7
-"""Times smooth tissue's median: only in division images is noise without signal as bright (0.58 was met in others, at edges)."""
+"""Times smooth tissue's median: only in quotient images is noise without signal as bright (others have up to 0.58, at edges)."""
 PIXEL_SIZED = 0.6
 """Of that noise's standard deviation, what is left after taking out means of 3 x 3 (0.93 of white noise, 0.47 of small bright anatomy)."""
 LEAST_BRIGHT_NOISE = 0.05
-"""The part of the image that such noise fills at least."""
+"""The smallest part of the image that such noise fills."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Body:
 
     Args:
         mask: bool (slices, rows, columns), where there is tissue.
-        ceiling: in the image's units; what is brighter is no tissue but letters or spikes.
+        ceiling: in the image's units; what is brighter is not tissue but letters or spikes.
         noisy_air: whether the air holds noise as bright as tissue, as in images that are the quotient of two others.
-        threshold: what is darker, blurred 5 x 5, is air, in the image's units.
+        threshold: where the image, blurred 5 x 5, is darker, there is air; in the image's units.
     """
 
     mask: np.ndarray
@@ -54,8 +54,8 @@ def body_mask(voxels: np.ndarray) -> np.ndarray:
 def find_body(voxels: np.ndarray) -> Body:
     """Tissue by brightness: Otsu's threshold on the volume blurred 5 x 5 within each slice.
 
-    What would mislead it is taken out first: letters and spikes far brighter than tissue, and the noise of division images
-    (MP2RAGE UNI, T1 and T2 maps), which is as bright as tissue where there is no signal and told from it by its roughness.
+    What would mislead it is removed first: letters and spikes far brighter than tissue, and the noise of quotient images
+    (MP2RAGE UNI, T1 and T2 maps). Where there is no signal, that noise is as bright as tissue; its roughness distinguishes it.
 
     Args:
         voxels: float array (slices, rows, columns).
@@ -63,7 +63,7 @@ def find_body(voxels: np.ndarray) -> Body:
     Raises:
         InputError: when the volume holds values that are not numbers, or only one value.
     """
-    # NaN comes through min and max, infinity is one of them; so no array of the volume's size is needed to find either.
+    # NaN passes through min and max, and infinity is one of them; so no array of the volume's size is needed to find either.
     lowest, highest = voxels.min(), voxels.max()
     if not (np.isfinite(lowest) and np.isfinite(highest)):
         raise InputError("the image holds values that are not numbers (NaN or infinity); repair or re-export it first")
@@ -82,7 +82,7 @@ def find_body(voxels: np.ndarray) -> Body:
 
 
 def otsu_threshold(values: np.ndarray) -> float:
-    """The threshold that best splits the values in two classes (Otsu 1979); the largest where they are one value, but for rounding."""
+    """The threshold that best splits the values in two classes (Otsu 1979); the largest value where all are equal except for rounding."""
     lowest, highest = float(values.min()), float(values.max())
     if highest - lowest <= HISTOGRAM_BINS * float(np.spacing(values.dtype.type(max(abs(lowest), abs(highest))))):
         return highest
@@ -97,10 +97,10 @@ def otsu_threshold(values: np.ndarray) -> float:
 
 
 def faint_threshold(positive: np.ndarray) -> float:
-    """The threshold that splits the logarithms of positive values: however bright the brightest are, dark tissue is above it.
+    """The threshold that splits the logarithms of positive values: dark tissue is above it, however bright the brightest values are.
 
     Args:
-        positive: at least one value above zero; they are overwritten, so that a volume of them needs no second one.
+        positive: at least one value above zero; the array is overwritten, to save the memory of a second one.
     """
     top = np.percentile(positive, BRIGHTEST, overwrite_input=True)
     np.clip(positive, FAINTEST * top, top, out=positive)
@@ -113,7 +113,7 @@ def noise_without_signal(image: np.ndarray) -> np.ndarray:
 
 
 def _ceiling(voxels: np.ndarray) -> float:
-    """What is brighter is no tissue. Slices are blurred twice rather than kept, so that one array of the volume's size is held."""
+    """What is brighter is not tissue. Slices are blurred twice rather than kept, so that memory holds one array of the volume's size."""
     room = np.empty(voxels.size, voxels.dtype)
     positive = _gathered((blur[blur > 0] for blur in map(_blurred, voxels)), room)
     if not positive.size:
@@ -124,7 +124,7 @@ def _ceiling(voxels: np.ndarray) -> float:
 
 
 def _gathered(parts: Iterable[np.ndarray], room: np.ndarray) -> np.ndarray:
-    """One array after the other, put into the beginning of a long one; a view of that."""
+    """Copies one array after the other to the beginning of a long one; returns a view of the filled part."""
     end = 0
     for part in parts:
         room[end : end + part.size] = part
@@ -137,7 +137,7 @@ def _blurred(image: np.ndarray) -> np.ndarray:
 
 
 def _has_noisy_air(voxels: np.ndarray, blurred: np.ndarray) -> bool:
-    """Whether noise without signal is as bright as smooth tissue and fills a good part of the image; a few slices tell."""
+    """Whether noise without signal is as bright as smooth tissue and fills a good part of the image; found on a few slices."""
     chosen = np.unique(np.linspace(0, len(voxels) - 1, 5).round().astype(int))
     noise, fine, tissue, pixels = [], [], [], 0
     for z in chosen:
@@ -152,19 +152,19 @@ def _has_noisy_air(voxels: np.ndarray, blurred: np.ndarray) -> bool:
     rough_values, smooth_values = np.concatenate(noise), np.concatenate(tissue)
     if rough_values.size < LEAST_BRIGHT_NOISE * pixels or not smooth_values.size or not fine:
         return False
-    # Air that was smoothed is smooth, too, and dark; tissue is what is left above half of the brightest smooth place.
+    # Air that was smoothed is smooth, too, and dark; tissue is what is brighter than half of the brightest smooth place.
     bright = smooth_values[smooth_values > np.percentile(smooth_values, 90) / 2]
     return bool(np.median(rough_values) > BRIGHT_NOISE * np.median(bright) and np.concatenate(fine).std() > PIXEL_SIZED)
 
 
 def _signal(image: np.ndarray) -> np.ndarray:
-    """Tissue of a slice whose air is noise as bright as tissue: what is left beside that noise, without specks."""
+    """Tissue of a slice whose air is noise as bright as tissue: what is not such noise, without specks."""
     left = ~ndimage.binary_dilation(noise_without_signal(image), np.ones((3, 3)))
     return _opened(left & (image > 0), 5)
 
 
 def _opened(mask: np.ndarray, size: int) -> np.ndarray:
-    """A mask's (rows, columns) opening by a square: what :func:`scipy.ndimage.binary_opening` gives, one axis after the other."""
+    """The opening of a mask (rows, columns) by a square: as :func:`scipy.ndimage.binary_opening`, but one axis after the other."""
     eroded = ndimage.minimum_filter(mask, size, mode="constant")
     return ndimage.maximum_filter(eroded, size, mode="constant")
 

@@ -1,8 +1,9 @@
-"""The noise of real scans as they are, nothing simulated: the grain in flat tissue, and what a denoiser takes of it.
+"""The noise of real scans as they are, nothing simulated: the grain in flat tissue, and how much of it a denoiser removes.
 
 There is no clean partner here. So the flat and the steep places of the body are found once, on the noisy image, and every
-method is judged there: how much of the grain in flat tissue is gone, and whether edges went with it. Fine texture of the
-anatomy counts as grain, too, so no method takes all of it; what BM4D takes that is told this very grain is the measure.
+method is judged there: how much of the grain in flat tissue is removed, and whether edges are removed with it. Fine texture
+of the anatomy counts as grain, too, so no method removes all of it; the standard is what BM4D removes when it is given this
+grain as the noise level.
 
 Arrays are (slices, rows, columns) across the acquired plane, in any unit; places in all of them are the same.
 """
@@ -18,26 +19,26 @@ from scipy import ndimage
 from MRIDenoiseLib.errors import InputError
 
 GRADIENT_SIGMA = 3.0
-"""Pixels over which the image is smoothed before its gradient tells flat from steep."""
+"""Pixels over which the image is smoothed before its gradient separates flat from steep places."""
 FLATTEST, STEEPEST = 0.2, 0.1
 """Parts of the body, by gradient."""
 FINE, COARSE = 1.5, 4.0
-"""Pixels: fine grain is what a Gaussian of the first takes away, coarse grain lies between the two (interpolated images)."""
+"""Pixels: fine grain is what a Gaussian of the first width removes; coarse grain (of interpolated images) lies between the two."""
 MAD_TO_STD = 1.48
 WIDEST = 6.0
-"""Pixels: no wider Gaussian is tried."""
+"""Pixels: the widest Gaussian that is tried."""
 TOLERANCE = 1e-3
-"""Of the part removed, to which the Gaussian of equal effect is found."""
+"""Accuracy, in the part removed, with which the Gaussian of equal effect is found."""
 
 LARGEST_EDGE_RATIO = 2.0
 LEAST_OF_BM4D = 2 / 3
 LARGEST_CHANGE = 0.010
-"""Wanted: see ``mridenoise measure native-noise``."""
+"""The limit for a pass: see ``mridenoise measure native-noise``."""
 
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """Where grain and edges are looked at.
+    """The places where grain and edges are measured.
 
     Args:
         body: bool (slices, rows, columns).
@@ -81,7 +82,7 @@ class Grain:
 
     @classmethod
     def of(cls, image: np.ndarray, flat: np.ndarray) -> Grain:
-        """Of an image (slices, rows, columns) where ``flat``, bool of the same shape, says."""
+        """The grain of an image (slices, rows, columns) where ``flat``, bool of the same shape, is True."""
         smooth, smoother = _gaussian(image, FINE), _gaussian(image, COARSE)
         fine, coarse = (float(MAD_TO_STD * np.median(np.abs(band[flat]))) for band in (image - smooth, smooth - smoother))
         return cls(fine, coarse)
@@ -89,7 +90,7 @@ class Grain:
 
 @dataclass(frozen=True)
 class Removal:
-    """What a method did to a scan.
+    """What a method removed from a scan.
 
     Args:
         fine: part of the fine grain that is gone, 0..1; below zero where grain was added.
@@ -108,7 +109,7 @@ class Removal:
 
     @classmethod
     def of(cls, noisy: np.ndarray, result: np.ndarray, places: Places) -> Removal:
-        """Compare a result with the noisy image it was made of, both (slices, rows, columns) in one unit."""
+        """Compare a result with its noisy input, both (slices, rows, columns) in one unit."""
         before, after = Grain.of(noisy, places.flat), Grain.of(result, places.flat)
         removed = noisy.astype(np.float64) - result
         steep, flat, body = (float(np.sqrt(np.square(removed[where]).mean())) for where in (places.steep, places.flat, places.body))
@@ -126,7 +127,7 @@ def equal_blur(noisy: np.ndarray, places: Places, fine: float) -> tuple[float, n
 
     Args:
         noisy: (slices, rows, columns).
-        places: of it.
+        places: the flat and steep places of ``noisy``.
         fine: the part, as :attr:`Removal.fine`.
 
     Returns:
@@ -162,11 +163,11 @@ def _gaussian(image: np.ndarray, sigma: float, order: tuple[int, int, int] = (0,
 def verdict(rows: list[tuple[Removal, Removal]]) -> tuple[bool, str]:
     """Whether as much grain is removed as BM4D removes, and a sentence with the numbers.
 
-    Wanted are, fine and coarse: on average at least what BM4D given the grain removes, at least two thirds of that on every
-    scan; and on every scan an edge ratio of at most 2.
+    The limits, for fine and for coarse grain: on average at least what BM4D removes when it is given the grain, and at least
+    two thirds of that on every scan. The edge ratio must be at most 2 on every scan.
 
     Args:
-        rows: of every scan what the model did and what BM4D did, at least one.
+        rows: for every scan what the model and what BM4D removed; at least one.
     """
     holds, said = True, []
     for band in ("fine", "coarse"):

@@ -1,8 +1,8 @@
 """How strong the noise of an image is, from the image alone: of a noisy one, and of one that stands for the truth.
 
 Scanner noise is seldom white: filters, zero filling and coil combination give it a spectrum of its own. So the noise of a noisy
-image is measured ring by ring in k-space, in places where the anatomy is flat, and the rings are added up. Of a clean one it is
-rather estimated too low than too high.
+image is measured ring by ring in k-space, in places where the anatomy is flat, and the rings are added up. For a clean image
+the estimate is rather too low than too high.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from scipy import ndimage
 from MRIDenoiseLib.image.body import body_mask
 
 WINDOW = 15
-"""Rows and columns of the windows in which the noise is looked at."""
+"""Rows and columns of the windows in which the noise is measured."""
 FLATTEST = 10
-"""Percentile over the windows: nearly all hold some anatomy, the lowest ones next to none."""
+"""Percentile over the windows: nearly all contain some anatomy, the lowest ones almost none."""
 RING_EDGES = (0.4, 0.6, 0.8)
 """Borders of the rings, as fractions of the Nyquist frequency; below the first the anatomy hides the noise."""
 RING_SOFTNESS = 0.35
@@ -37,9 +37,11 @@ FEWEST_PIXELS = 20
 def reference_noise(slices: np.ndarray, foreground: np.ndarray) -> float:
     """The standard deviation of the noise in the flattest places of a clean volume, in the image's own units.
 
-    Looked at is the finest diagonal detail (a - b - c + d) / 2 of each 2 x 2 pixels, which has the strength of white noise and
-    the least of anatomy (Immerkaer 1996): its mean square in windows inside the foreground, of which the lowest tenth counts.
-    The estimate for noisy volumes, :func:`estimate_noise_level`, is right for those, but in a clean one it takes texture for
+    It is measured on the finest diagonal detail (a - b - c + d) / 2 of each 2 x 2 pixels. That detail has the strength of white
+    noise and holds the least anatomy (Immerkaer 1996). Its mean square is taken in windows inside the foreground; the lowest
+    tenth of them counts.
+    The estimate for noisy volumes, :func:`estimate_noise_level`, is right for those, but in a clean one it mistakes texture for
+    correction by this estimate removes too little rather than too much.
     noise. Here anatomy adds less, and noise that zero filling or a filter keeps out of the finest detail is missed, so that a
     correction by this estimate takes out too little rather than too much.
 
@@ -70,7 +72,7 @@ def estimate_noise_level(slices: np.ndarray, mask: np.ndarray | None = None) -> 
         mask: the body, same shape; found by :func:`body_mask` when not given.
 
     Returns:
-        The standard deviation; 0 for an image whose flat parts do not vary, or that has too little body to tell.
+        The standard deviation; 0 for an image whose flat parts do not vary, or that has too little body to measure.
 
     Raises:
         InputError: as :func:`body_mask`.
@@ -94,7 +96,7 @@ def steepness(image: np.ndarray) -> np.ndarray:
 
 
 def _flat_bands(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """What each ring holds of one slice (rows, columns) at the pixels of its flat tissue: (rings, pixels)."""
+    """The part of one slice (rows, columns) in each ring, at the pixels of its flat tissue: (rings, pixels)."""
     image = image.astype(np.float64)
     smooth = ndimage.gaussian_filter(image, SMOOTHING)
     gradient = steepness(smooth)

@@ -1,4 +1,4 @@
-"""The scale of a volume: of a noisy one how bright its body gets, of a clean one how bright its signal gets."""
+"""The scale of a volume: of a noisy one the brightness of its body, of a clean one the brightness of its signal."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def clean_scale(voxels: np.ndarray) -> float:
     """The 99.5th percentile of the positive voxels: the unit of every noise level here and in the benchmark rows.
 
     Raises:
-        InputError: when the volume holds values that are not numbers, no signal, or is no magnitude image.
+        InputError: when the volume holds values that are not numbers, holds no signal, or is not a magnitude image.
     """
     if not np.isfinite(voxels).all():
         raise InputError("the image holds values that are not numbers (NaN or infinity); repair or re-export it first")

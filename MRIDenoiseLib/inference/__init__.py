@@ -1,7 +1,7 @@
 """A noisy volume in, a denoised one out: ``Denoiser(bundle)(volume, settings)``.
 
-Each name below is imported when it is first used: what may be set is known without torch, and :func:`.opening.open_denoiser` can
-say how the libraries of the networks are imported.
+Each name below is imported when it is first used. So the settings can be read without loading torch, and
+:func:`.opening.open_denoiser` can choose how the libraries of the networks are imported.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is measured once on a whole volume before any slice is denoised, and is the same whichever slices are asked for."""
+"""What is measured once on a whole volume before any slice is denoised, and is the same whichever slices are requested."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Analysis:
 
     Args:
         window: the in-plane part of every slice that the networks see.
-        scale: P99.5 of the body, in the volume's units; +1 in network units. Of an unevenly lit body, after it was evened out.
+        scale: P99.5 of the body, in the volume's units; +1 in network units. An unevenly lit body is evened out first.
         noise_level: standard deviation of the noise inside the body, in the volume's units.
-        told: that of every slice as the networks are told it, (slices,), in network units.
-        disturbances: what is no evenly lit tissue.
+        given_level: the noise level that the networks are given for each slice, (slices,), in network units.
+        disturbances: what is not evenly lit tissue.
         brightest: the largest value that the networks see, in network units.
         negative_share: the part of all voxels, 0 to 1, that is below zero.
     """
@@ -39,32 +39,32 @@ class Analysis:
     window: Window
     scale: float
     noise_level: float
-    told: np.ndarray
+    given_level: np.ndarray
     disturbances: Disturbances
     brightest: float
     negative_share: float
 
     def slices(self, stack: np.ndarray, window: Window | None = None) -> NetworkSlices:
         """The volume as the networks see it; another window than the analysis's own may be given."""
-        return NetworkSlices(stack, window or self.window, self.scale, self.disturbances, float(np.median(self.told)))
+        return NetworkSlices(stack, window or self.window, self.scale, self.disturbances, float(np.median(self.given_level)))
 
 
 def analyse(stack: np.ndarray, noise_estimator: nn.Module | None) -> Analysis:
     """Find body, scale, noise, disturbances and extremes of a volume.
 
-    Nothing but the mask and, while it is being found, one blurred volume is held beside the input; an evened-out copy while
-    the body of an unevenly lit volume is measured.
+    Apart from the input, memory holds the mask and, while the mask is being found, one blurred volume. While the body of an
+    unevenly lit volume is measured, it also holds an evened-out copy.
 
     Args:
         stack: float32 (slices, rows, columns) across the acquired plane.
-        noise_estimator: measures the noise; without one the spectrum tells.
+        noise_estimator: measures the noise; without one it is measured from the spectrum.
 
     Raises:
         InputError: as :func:`find_body` and :func:`intensity_scale`, and when slices have too few pixels.
     """
     rows, columns = stack.shape[1:]
     if min(rows, columns) < LEAST_SIDE:
-        raise InputError(f"the slices have {rows} x {columns} pixels, too few to tell noise from anatomy")
+        raise InputError(f"the slices have {rows} x {columns} pixels, too few to distinguish noise from anatomy")
     body = find_body(stack)
     wiped = find_wiped(stack, body)
     ceiling = body.ceiling if float(stack.max()) > body.ceiling else float("inf")
@@ -77,19 +77,19 @@ def analyse(stack: np.ndarray, noise_estimator: nn.Module | None) -> Analysis:
     scale = intensity_scale(even, mask)
     window = content_window(*occupied(stack, wiped))
     if noise_estimator is None:
-        told = np.full(len(stack), 2 * estimate_noise_level(even, mask) / scale)
+        given_level = np.full(len(stack), 2 * estimate_noise_level(even, mask) / scale)
     else:
 
         def air(index: int) -> float | None:
             return None if body.noisy_air else air_level(stack[index], body.mask[index], wiped)
 
-        told = measured_noise_levels(noise_estimator, NetworkSlices(even, window, scale), window.of(mask), air)
+        given_level = measured_noise_levels(noise_estimator, NetworkSlices(even, window, scale), window.of(mask), air)
     amplification = 1.0 if reception is None else reception.amplification
     found = Analysis(
         window=window,
         scale=scale,
-        noise_level=float(np.median(told)) * scale / 2 / amplification,
-        told=told,
+        noise_level=float(np.median(given_level)) * scale / 2 / amplification,
+        given_level=given_level,
         disturbances=disturbances,
         brightest=0.0,
         negative_share=sum(int(np.count_nonzero(image < 0)) for image in stack) / stack.size,
@@ -99,7 +99,7 @@ def analyse(stack: np.ndarray, noise_estimator: nn.Module | None) -> Analysis:
 
 
 def fingerprint(volume: Volume) -> str:
-    """The same only for the same voxels cut into the same slices; reading it takes a small part of :func:`analyse`'s time."""
+    """A text that is the same only for the same voxels in the same slices; it takes a small part of :func:`analyse`'s time."""
     content = hashlib.sha256(f"{volume.voxels.shape} across {volume.slice_axis} ".encode())
     content.update(np.ascontiguousarray(volume.voxels).data)
     return content.hexdigest()

@@ -34,18 +34,18 @@ def choose_precision(wanted: Precision, device: torch.device) -> torch.dtype:
 
 @dataclass(frozen=True, eq=False)
 class Backend:
-    """Makes networks ready to be called; one is kept as long as the networks, because compiling takes long.
+    """Makes networks ready to be called; it is kept as long as the networks, because compiling takes long.
 
     Every switch exists to be measured against the others; the values below are the fastest ones that change nothing.
 
     Args:
         device: where the networks run.
         precision: ``torch.float32`` or ``torch.bfloat16``, see :func:`choose_precision`.
-        channels_last: keep the channels of a pixel side by side, which convolutions of both kinds of device prefer.
-        inference_mode: leave out what automatic differentiation needs, wherever nobody differentiates.
+        channels_last: keep the channels of a pixel next to each other in memory, which is faster for convolutions on CPUs and GPUs.
+        inference_mode: leave out what automatic differentiation needs, wherever no gradient is computed.
         compiled: let torch compile the networks. The first call of each size takes up to minutes; where compiling fails, they run
             as they are.
-        notes: what the user should know of it in the end; filled while networks run.
+        notes: sentences for the user, added while the networks run.
     """
 
     device: torch.device
@@ -71,7 +71,7 @@ class Backend:
             with (
                 torch.inference_mode(self.inference_mode and not torch.is_grad_enabled()),
                 torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half),
-                # Else a GPU's float32 convolutions keep ten of their 23 binary digits.
+                # Otherwise a GPU's float32 convolutions keep ten of their 23 binary digits.
                 torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
             ):
                 answer = run(*arguments)
@@ -88,7 +88,7 @@ class Backend:
 
 
 class _FullBatches:
-    """A compiled network that sees as many slices of a size as at first: a smaller batch is filled up instead of compiled anew."""
+    """A compiled network that sees as many slices of a size as at first: a smaller batch is filled up, so nothing is compiled again."""
 
     def __init__(self, network: nn.Module, compiled: Callable[..., Tensor], notes: list[str]) -> None:
         self._network = network
@@ -101,7 +101,7 @@ class _FullBatches:
             try:
                 return self._full(self._compiled, arguments)
             except torch._dynamo.exc.TorchDynamoException:
-                # Mostly for want of a C++ compiler; what torch says of it fills pages.
+                # Mostly because there is no C++ compiler; torch's own message fills pages.
                 self._compiled = None
                 if NOT_COMPILED not in self._notes:
                     self._notes.append(NOT_COMPILED)
@@ -117,7 +117,7 @@ class _FullBatches:
             answer = compiled(*(a[places] if isinstance(a, (Tensor, Conditioning)) else a for a in arguments))
         except RuntimeError as error:
             if is_out_of_memory(error):
-                # Fewer slices, which are tried next, must not be filled up to as many again.
+                # Fewer slices are tried next; they must not be filled up to the number that did not fit.
                 self._rows.pop(size, None)
             raise
         self._rows[size] = full

@@ -22,19 +22,19 @@ Stoppable = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 @dataclass(frozen=True)
 class SliceBatch:
-    """Some slices of a volume, in network units, with everything a method may want for them.
+    """Some slices of a volume, in network units, with everything a method may need for them.
 
     Args:
         slices: (slices, rows, columns) of the whole volume, which the batch's neighbours are taken from.
         indices: of the B slices of the batch.
-        conditioning: what the networks are told of them.
+        conditioning: what the networks are given about them.
         noise: index -> the field that all slices of the volume share.
         limits: lowest and highest estimate allowed.
         callback: to be called after every network call, see :data:`MRIDenoiseLib.sampling.interfaces.Callback`.
         schedule: the denoiser's forward process.
         models: the networks.
         backend: how and where they run.
-        stoppable: makes a network ask before every call whether to go on.
+        stoppable: makes a network check before every call whether to continue.
     """
 
     slices: Slices
@@ -52,16 +52,16 @@ class SliceBatch:
         """B x count x rows x columns: each slice between its neighbours, ``count`` (odd) in all."""
         stacks = torch.from_numpy(np.stack([neighbours(self.slices, index, count) for index in self.indices]))
         device = self.backend.device
-        # Pinned memory goes to a GPU while it computes.
+        # Pinned memory can be copied to a GPU while the GPU computes.
         return stacks.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else stacks.to(device)
 
     def seen_by(self, network: str) -> Tensor:
-        """The stacks that a network takes, as many slices as it is made for."""
+        """The stacks that a network takes, with as many slices as its configuration says."""
         config = config_of(self.models, network)
         return self.stacks(2 * config.neighbours + 1 if network == "denoiser" else config.in_channels)
 
     def ready(self, network: nn.Module) -> Callable[..., Any]:
-        """A network as :meth:`Backend.ready` makes it, which also asks before every call whether to go on."""
+        """A network as :meth:`Backend.ready` makes it, which also checks before every call whether to continue."""
         return self.stoppable(self.backend.ready(network))
 
     def network(self, name: str) -> Callable[..., Any]:
@@ -73,13 +73,13 @@ class SliceBatch:
         assert found is not None
         network = self.ready(found)
         if name == "denoiser" and is_informed(self.models):
-            # One view: the answer that it was shown in training.
+            # One view, because the denoiser was trained with the answer to one view.
             answer = regression(self.network("restoration"), self.seen_by("restoration"), self.conditioning, limits=self.limits)
             return informed(network, answer)
         return network
 
     def given(self, *networks: str) -> dict[str, Any]:
-        """What a sampler may ask for by name, beside its networks and its options.
+        """What a sampler may request by name, in addition to its networks and its options.
 
         Args:
             networks: those that it is called with; the first one sees the measured slices.
@@ -99,7 +99,7 @@ class Method:
         name: for reports.
         run: (batch, **options) -> B x 1 x rows x columns, network units.
         options: its keyword arguments, JSON-ready.
-        needs: the model's networks that it calls, by the names of their folders: one that the model lacks is told to the user.
+        needs: the model's networks that it calls, by the names of their folders; where the model lacks one, the user gets a message.
     """
 
     name: str
@@ -113,11 +113,11 @@ class Method:
 
 
 def watched(method: Method, observe: Callable[[SliceBatch, dict[str, Any]], None]) -> Method:
-    """The same method, telling after every network call how far it has come: the evolution of the estimate over the steps.
+    """The same method, which reports the estimate after every network call: its evolution over the steps.
 
     Args:
         method: to watch.
-        observe: called with the batch and what the sampler's callback is told (``i``, ``steps``, ``t``, ``x``, ``denoised``).
+        observe: called with the batch and the event of the sampler's callback (``i``, ``steps``, ``t``, ``x``, ``denoised``).
     """
 
     def run(batch: SliceBatch, **options: Any) -> Tensor:

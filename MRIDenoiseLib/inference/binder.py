@@ -1,4 +1,4 @@
-"""From a row of the catalogue of methods to what denoises a batch: any sampler, called with the networks that its row names."""
+"""From a row of the catalogue of methods to a function that denoises a batch: a sampler with the networks that the row names."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ def bound(row: Row, sampler: Callable[..., Tensor], options: Mapping[str, Any]) 
 
     Args:
         row: its name, and the networks that it is called with.
-        sampler: takes those networks, then by name what it asks for of :meth:`SliceBatch.given` (one that takes any keyword hands
-            on all of it), and its options.
+        sampler: takes those networks, then by name the entries of :meth:`SliceBatch.given` that are among its parameters (all
+            of them where it accepts any keyword), and its options.
         options: of the sampler.
     """
-    asked = signature(sampler).parameters
-    hands_on = any(one.kind is Parameter.VAR_KEYWORD for one in asked.values())
+    accepted = signature(sampler).parameters
+    hands_on = any(one.kind is Parameter.VAR_KEYWORD for one in accepted.values())
 
     def run(batch: SliceBatch, **options: Any) -> Tensor:
         given = batch.given(*row.needs)
         networks = [batch.network(name) for name in row.needs]
-        return sampler(*networks, **{name: value for name, value in given.items() if hands_on or name in asked}, **options)
+        return sampler(*networks, **{name: value for name, value in given.items() if hands_on or name in accepted}, **options)
 
     return Method(row.name, run, options, row.needs)
 
 
 def method_of(settings: Settings) -> Method:
-    """The method that resolved settings ask for."""
+    """The method that resolved settings name."""
     options = settings.options()
     options.pop("strength", None)
     name = str(settings.method)

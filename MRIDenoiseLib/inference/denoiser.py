@@ -32,7 +32,7 @@ from MRIDenoiseLib.sampling import Schedule, SharedNoise
 from MRIDenoiseLib.volume import Volume
 
 BRIGHTEST_ESTIMATE = 1.5
-"""Network units an estimate may always reach; further only as far as the volume itself does, so nothing bright is clipped."""
+"""Network units that an estimate may always reach; above it, only what the volume itself reaches, so nothing bright is clipped."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class _Task:
 
     slices: NetworkSlices
     content: Window
-    """The volume's own; noise is drawn for it, so that a larger window changes nothing inside."""
+    """The volume's own window; noise is drawn for it, so that a larger window changes nothing inside."""
     window: Window
     conditioning: Conditioning
-    """Of one slice; the same for all but for the noise."""
-    told: np.ndarray
+    """Of one slice; all slices share it, except for the noise level."""
+    noise_levels: np.ndarray
     """The noise level of every slice."""
     limits: tuple[float, float]
     method: Method
@@ -59,15 +59,15 @@ class _Task:
 class Denoiser:
     """Denoises volumes with the networks of one bundle.
 
-    Only the networks that a method needs are touched: set to inference and moved to the device where they run. What was
-    measured on the last volume is kept, so that one slice after the other of it can be asked for at the cost of a slice.
+    Only the networks that a method needs are set to inference and moved to the device where they run. What was measured on
+    the last volume is kept, so that its slices can be requested one by one, each at the cost of one slice.
 
     Args:
         bundle: the loaded networks.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
 
     Raises:
-        SettingsError: the device is not there.
+        SettingsError: the computer does not have the device.
     """
 
     def __init__(self, bundle: ModelSet, device: str = "auto") -> None:
@@ -89,27 +89,27 @@ class Denoiser:
         """Denoise a volume slice by slice across its acquired plane.
 
         Args:
-            volume: the noisy volume; nothing else is looked at.
+            volume: the noisy volume.
             settings: the user's choices.
             progress: called with (fraction, seconds left or None, what is being done).
-            should_stop: asked before every network call.
-            method: one that users are not offered, in the place of the one that the settings would choose; everything
-                around it stays the same. It brings its own options.
+            should_stop: called before every network call; True cancels.
+            method: a method that users are not offered, in the place of the one that the settings would choose; everything
+                else stays the same. It brings its own options.
 
         Raises:
             InputError: the volume holds NaN, infinity, one value only, no positive signal, or slices of a few pixels.
-            SettingsError: slices outside the volume, a method the bundle has no network for, a device that is not there, or
-                options of the bundle's methods beside a ``method``.
-            Cancelled: ``should_stop`` said so.
+            SettingsError: slices outside the volume, a method the bundle has no network for, a device the computer does not have,
+                or options of the bundle's methods together with a ``method``.
+            Cancelled: ``should_stop`` returned True.
             BundleError: the networks give values that are not numbers.
             MRIDenoiseError: even one slice does not fit in memory.
         """
         began = time.monotonic()
-        asked = settings or Settings()
-        device = self.device if asked.device is None else choose_device(asked.device)
-        run, strength = self._chosen(asked, method, device)
+        requested = settings or Settings()
+        device = self.device if requested.device is None else choose_device(requested.device)
+        run, strength = self._chosen(requested, method, device)
         stack = volume.stack
-        first, last = asked.slices or (0, len(stack))
+        first, last = requested.slices or (0, len(stack))
         if last > len(stack):
             raise SettingsError(f"slices {first}:{last} lie outside the volume, which has slices 0:{len(stack)}")
         pace = Pace(last - first, progress, should_stop)
@@ -119,30 +119,30 @@ class Denoiser:
         scale, noise_level = analysis.scale, analysis.noise_level
         prompt = describe(volume.acquisition)
         shape = stack.shape[1], stack.shape[2]
-        window = analysis.window.grown(BUCKET, shape) if asked.compiled else analysis.window
+        window = analysis.window.grown(BUCKET, shape) if requested.compiled else analysis.window
         task = _Task(
             slices=analysis.slices(stack, window),
             content=analysis.window,
             window=window,
             conditioning=self._condition(volume, prompt),
-            told=np.maximum(analysis.told, SMALLEST_LEVEL),
+            noise_levels=np.maximum(analysis.given_level, SMALLEST_LEVEL),
             limits=(-1.0, max(BRIGHTEST_ESTIMATE, analysis.brightest)),
             method=run,
             strength=strength,
-            seed=asked.seed,
-            batch_size=asked.batch_size,
-            precision=asked.precision,
-            compiled=asked.compiled,
+            seed=requested.seed,
+            batch_size=requested.batch_size,
+            precision=requested.precision,
+            compiled=requested.compiled,
         )
         warnings = acquisition_warnings(volume.acquisition, self.bundle.trained_on)
         warnings += [*self.bundle.notes]
-        warnings += (setting_warnings(asked, run.name) if method is None else []) + _image_warnings(analysis)
+        warnings += (setting_warnings(requested, run.name) if method is None else []) + _image_warnings(analysis)
 
         output = volume.voxels.copy()
         cleaned = volume.stacked(output)
         device = self._run(task, range(first, last), cleaned, device, pace, warnings)
         removed = removed_in_flat_tissue(stack, cleaned, (first, last), scale) if _has_noise(analysis) else None
-        warnings += removal_warnings(removed, float(np.median(analysis.told)) / 2, strength)
+        warnings += removal_warnings(removed, float(np.median(analysis.given_level)) / 2, strength)
         return Result(
             volume=volume.with_voxels(output),
             noisy=volume,
@@ -150,14 +150,14 @@ class Denoiser:
             report=build_report(
                 run,
                 strength=strength,
-                seed=asked.seed,
+                seed=requested.seed,
                 bundle_hash=self.bundle.hash,
                 prompt=prompt,
                 scale=scale,
                 noise_level=noise_level,
                 noise_removed=removed,
                 device=device.type,
-                precision=str(choose_precision(asked.precision, device)).removeprefix("torch."),
+                precision=str(choose_precision(requested.precision, device)).removeprefix("torch."),
                 seconds=time.monotonic() - began,
                 slices=(first, last),
                 slice_axis=volume.slice_axis,
@@ -165,14 +165,14 @@ class Denoiser:
             ),
         )
 
-    def _chosen(self, asked: Settings, method: Method | None, device: torch.device) -> tuple[Method, float]:
-        """What to run, and the strength of it."""
+    def _chosen(self, requested: Settings, method: Method | None, device: torch.device) -> tuple[Method, float]:
+        """The method to run, and its strength."""
         if method is not None:
-            if asked.method is not None or set(asked.options()) - {"strength"}:
+            if requested.method is not None or set(requested.options()) - {"strength"}:
                 raise SettingsError(f"{method.name} brings its own options; leave the method and its options out of the settings")
-            run, strength = method, asked.strength
+            run, strength = method, requested.strength
         else:
-            chosen = asked.resolved(self.bundle.default_method, self.bundle.default_settings, on_gpu=device.type != "cpu")
+            chosen = requested.resolved(self.bundle.default_method, self.bundle.default_settings, on_gpu=device.type != "cpu")
             run, strength = method_of(chosen), chosen.strength
         # Methods without diffusion leave the denoiser on disk.
         for network in lacking_in_some(run.needs, informed="denoiser" in run.needs and is_informed(self.bundle)):
@@ -182,14 +182,14 @@ class Denoiser:
         return run, strength or 1.0
 
     def _analysis(self, volume: Volume, stack: np.ndarray) -> Analysis:
-        """What :func:`analyse` finds, or found the last time if that was the same volume."""
+        """What :func:`analyse` finds; it runs only if the last volume was another one."""
         content = fingerprint(volume)
         if self._last is None or self._last[0] != content:
             self._last = content, analyse(stack, self.bundle.network("noise_estimator"))
         return self._last[1]
 
     def _condition(self, volume: Volume, prompt: str) -> Conditioning:
-        """What the networks are told beside the pixels, for one slice; its noise level is put in with every batch."""
+        """What the networks are given in addition to the pixels, for one slice; the noise level is put in with every batch."""
         text, text_mask = self.bundle.encode([prompt])
         acceleration = volume.acquisition.acceleration.value or DEFAULT_RATIO
         return Conditioning(
@@ -200,16 +200,16 @@ class Denoiser:
             slice_spacing=torch.tensor([volume.spacing[volume.slice_axis]], dtype=torch.float32),
         )
 
-    def _run(self, task: _Task, asked: range, output: np.ndarray, device: torch.device, pace: Pace, warnings: list[str]) -> torch.device:
-        """Fill ``output`` with the slices asked for; give the device that did it in the end."""
+    def _run(self, task: _Task, chosen: range, output: np.ndarray, device: torch.device, pace: Pace, warnings: list[str]) -> torch.device:
+        """Fill ``output`` with the requested slices; return the device that was used in the end."""
         batch = task.batch_size or default_batch(device, task.window.weight.size, compiled=task.compiled)
         first = task.batch_size is None
         forget_peak(device)
         done = 0
         waiting: tuple[range, Tensor] | None = None
         pace.start()
-        while done < len(asked):
-            indices = asked[done : done + batch]
+        while done < len(chosen):
+            indices = chosen[done : done + batch]
             try:
                 estimate = self._sample(task, indices, device, pace, done)
             except RuntimeError as error:
@@ -229,7 +229,7 @@ class Denoiser:
                 continue
             if first:
                 first, batch = False, next_batch(device, batch, compiled=task.compiled)
-            # While a GPU works on these slices, those before them are put in their places.
+            # While a GPU works on these slices, the previous ones are copied to the output.
             if waiting is not None:
                 _place(task, *waiting, output)
             waiting = indices, estimate
@@ -240,7 +240,7 @@ class Denoiser:
         return device
 
     def _sample(self, task: _Task, indices: range, device: torch.device, pace: Pace, done: int) -> Tensor:
-        """The clean estimate of some slices, (len(indices), rows, columns) in network units; a GPU may still be at work on it."""
+        """The clean estimate of some slices, (len(indices), rows, columns) in network units; a GPU may still be computing it."""
         keep_up = KeepUp(device)
 
         def callback(event: dict[str, Any]) -> None:
@@ -252,7 +252,7 @@ class Denoiser:
             indices=indices,
             conditioning=replace(
                 task.conditioning.to(device).expand(len(indices)),
-                noise_level=torch.from_numpy(task.told[list(indices)].astype(np.float32)).to(device),
+                noise_level=torch.from_numpy(task.noise_levels[list(indices)].astype(np.float32)).to(device),
             ),
             noise=SharedNoise(task.content.shape, task.seed, device, task.window.margins(task.content)),
             limits=task.limits,
@@ -265,9 +265,9 @@ class Denoiser:
         return task.method(batch)[:, 0]
 
     def _backend(self, device: torch.device, precision: Precision, compiled: bool) -> Backend:
-        """The same one for the same wishes: it keeps what it has compiled."""
-        wanted = device, choose_precision(precision, device), compiled
-        return self._backends.setdefault(wanted, Backend(device, wanted[1], compiled=compiled))
+        """The backend for these choices; the same one every time, because it keeps what it has compiled."""
+        choices = device, choose_precision(precision, device), compiled
+        return self._backends.setdefault(choices, Backend(device, choices[1], compiled=compiled))
 
 
 def _place(task: _Task, indices: range, estimate: Tensor, output: np.ndarray) -> None:
@@ -282,15 +282,15 @@ def _place(task: _Task, indices: range, estimate: Tensor, output: np.ndarray) ->
 
 
 def _has_noise(analysis: Analysis) -> bool:
-    """Whether more noise was found than the least that the networks are told of."""
-    return float(np.median(analysis.told)) > SMALLEST_LEVEL
+    """Whether more noise was found than the smallest level that the networks are given."""
+    return float(np.median(analysis.given_level)) > SMALLEST_LEVEL
 
 
 def _image_warnings(analysis: Analysis) -> list[str]:
-    """What the reader should know because of the voxels themselves."""
-    said = analysis.disturbances.sentences()
+    """What the user should know because of the voxels themselves."""
+    sentences = analysis.disturbances.sentences()
     if not _has_noise(analysis):
-        said.append("No noise was found in the image, or too little of it is body to measure any.")
+        sentences.append("No noise was found in the image, or too little of it is body to measure any.")
     if analysis.negative_share > NEGATIVE_SHARE:
-        said.append("The image holds negative values, which a magnitude image does not have; inside the body they become zero.")
-    return said
+        sentences.append("The image holds negative values, which a magnitude image does not have; inside the body they become zero.")
+    return sentences

@@ -7,9 +7,9 @@ import torch
 from MRIDenoiseLib.errors import SettingsError
 
 WORKING_MEMORY = 2 * 2**30
-"""Bytes of a GPU for what comes and goes in a call; with the weights of networks as large as the paper's, less than 3 GB in all."""
+"""Bytes of GPU memory for the intermediate results of a call; with the weights of networks of the paper's size, below 3 GB in all."""
 LARGEST_BATCH = 32
-"""Slices; more make nothing faster."""
+"""Slices; a larger number is not faster."""
 COMPILED_BATCH = 8
 """Slices in every call of compiled networks on a GPU."""
 
@@ -33,12 +33,12 @@ def choose_device(wanted: str = "auto") -> torch.device:
 
 
 def default_batch(device: torch.device, pixels: int, *, compiled: bool = False) -> int:
-    """Slices in the first network call: few on a CPU, so that a call stays short and a cancel is heard; on a GPU one, to measure by.
+    """Slices in the first network call: few on a CPU, so that a cancel takes effect soon; one on a GPU, to measure its memory.
 
     Args:
         device: where the networks run.
         pixels: of one slice after cropping.
-        compiled: whether another number later would have the networks compiled again.
+        compiled: whether the networks are compiled; another number of slices later would compile them again.
     """
     if device.type == "cuda":
         return COMPILED_BATCH if compiled else 1
@@ -47,7 +47,7 @@ def default_batch(device: torch.device, pixels: int, *, compiled: bool = False) 
 
 
 def next_batch(device: torch.device, batch: int, *, compiled: bool = False) -> int:
-    """Slices in the calls after the first: on a GPU as many as fit, by what that of one slice has needed since :func:`forget_peak`."""
+    """Slices in later calls: on a GPU as many as fit, from the memory that one slice has needed since :func:`forget_peak`."""
     if device.type != "cuda" or compiled:
         return batch
     synchronise(device)
@@ -57,23 +57,23 @@ def next_batch(device: torch.device, batch: int, *, compiled: bool = False) -> i
 
 
 def forget_peak(device: torch.device) -> None:
-    """From now on the most memory that is needed on the device counts anew."""
+    """Start again to record the most memory that is used on the device."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 
 
 def slices_that_fit(a_slice: int, free: int) -> int:
-    """How many slices a call may have that needs ``a_slice`` bytes for one, where ``free`` bytes are free."""
+    """How many slices a call may have: one slice needs ``a_slice`` bytes, and ``free`` bytes are free."""
     return max(1, min(LARGEST_BATCH, min(WORKING_MEMORY, free // 2) // max(1, a_slice)))
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch says that the device's memory is full (each backend has its own words for it)."""
+    """Whether torch reports that the device's memory is full (each backend has its own words for it)."""
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error)
 
 
 def release_memory(device: torch.device) -> None:
-    """Hand back what torch keeps in reserve on the device."""
+    """Free the memory that torch keeps in reserve on the device."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":
@@ -83,10 +83,10 @@ def release_memory(device: torch.device) -> None:
 class KeepUp:
     """Called after every network call, lets the processor run one call ahead of a GPU and no further.
 
-    The GPU then always has work, and a cancel is heard after two calls at most.
+    The GPU then always has work, and a cancel takes effect after two calls at most.
 
     Args:
-        device: that computes.
+        device: the one that computes.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -105,7 +105,7 @@ class KeepUp:
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until the device has done what it was given, so that a clock read now means something."""
+    """Wait until the device has finished its work, so that a clock read now is meaningful."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":

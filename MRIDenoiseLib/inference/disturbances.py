@@ -1,4 +1,4 @@
-"""What in a volume is no evenly lit tissue in scanner noise, so that the networks have to be shown something else there."""
+"""Parts of a volume that are not evenly lit tissue with scanner noise; the networks have to see something else there."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from MRIDenoiseLib.inference.reception import Reception
 
 SLICES = 12
 LEAST_WIPED = 0.01
-"""The part of the image that holds one and the same dark value, for it to count as wiped."""
+"""The part of the image that must have one and the same dark value for that value to count as wiped."""
 SQUARE = np.ones((3, 3))
-"""One value over such a square is no chance: noise varies from pixel to pixel."""
+"""One value over such a square is not a coincidence: noise varies from pixel to pixel."""
 
 
 @dataclass(frozen=True, eq=False)
 class Disturbances:
-    """The volume's own, found once; which pixels they are is told slice by slice, so that no second volume is held.
+    """The disturbances of a volume, found once; their pixels are computed slice by slice, so that no second volume is in memory.
 
     Args:
-        wiped: the value of air, skull or face that somebody wiped out; None where nobody did.
-        noisy_air: whether there is noise as bright as tissue beside the body, see :class:`MRIDenoiseLib.image.body.Body`.
+        wiped: the value of air, skull or face that was wiped out; None where nothing was.
+        noisy_air: whether there is noise as bright as tissue outside the body, see :class:`MRIDenoiseLib.image.body.Body`.
         ceiling: what is brighter is letters or spikes, in the volume's units; infinite where nothing is.
         reception: the profile of brightness that has to be divided out, or None.
     """
@@ -48,20 +48,20 @@ class Disturbances:
         return empty
 
     def sentences(self) -> list[str]:
-        """What the reader should know of them."""
-        said = []
+        """What the user should know about them."""
+        found = []
         if self.noisy_air:
-            said.append(
-                "Beside the body this image holds noise as bright as tissue, as a division of two images makes; it was left as it is."
+            found.append(
+                "Outside the body this image holds noise as bright as tissue, as in a quotient of two images; it was left as it is."
             )
         if self.ceiling < float("inf"):
-            said.append("Some voxels are far brighter than any tissue, like burned-in letters or spikes; they were left as they are.")
+            found.append("Some voxels are far brighter than any tissue, like burned-in letters or spikes; they were left as they are.")
         if self.reception is not None:
-            said.append(
-                f"The body is up to {self.reception.ratio:.0f} times as bright near the coil as in its depth: this was evened out while "
-                "the noise was removed, and put back."
+            found.append(
+                f"The body is up to {self.reception.ratio:.0f} times as bright near the coil as in its depth: the brightness was evened "
+                "out while the noise was removed, and then restored."
             )
-        return said
+        return found
 
 
 def find_wiped(voxels: np.ndarray, body: Body) -> float | None:

@@ -1,4 +1,4 @@
-"""What inference needs of a loaded bundle; :class:`MRIDenoiseLib.models.bundle.bundle.Bundle` has it, and so may a test's own."""
+"""What inference needs of a loaded bundle; :class:`MRIDenoiseLib.models.bundle.bundle.Bundle` provides it; so may a test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class ModelSet(Protocol):
-    """Networks with what belongs to them."""
+    """Networks, their schedule, and the defaults of the bundle."""
 
     def network(self, name: str) -> nn.Module | None:
         """One of the table's networks (:data:`MRIDenoiseLib.models.networks.NETWORKS`), or None where there is none."""
@@ -27,7 +27,7 @@ class ModelSet(Protocol):
 
     @property
     def default_method(self) -> str:
-        """What to run when the user does not say."""
+        """The method to run when the user chooses none."""
         ...
 
     @property
@@ -37,12 +37,12 @@ class ModelSet(Protocol):
 
     @property
     def trained_on(self) -> dict[str, frozenset[str]]:
-        """``organ`` and ``contrast`` -> the values the networks really saw; empty where the bundle does not say."""
+        """``organ`` and ``contrast`` -> the values in the networks' training data; empty where the bundle does not state them."""
         ...
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences that every report should hold, of what is unusual about the model."""
+        """Sentences on what is unusual about the model; every report should hold them."""
         ...
 
     def encode(self, texts: list[str]) -> tuple[Tensor, Tensor]:
@@ -51,12 +51,12 @@ class ModelSet(Protocol):
 
 
 def config_of(models: ModelSet, name: str) -> Any:
-    """The configuration of a network that is there."""
+    """The configuration of a network that the bundle has."""
     network = models.network(name)
     assert network is not None
     return network.config
 
 
 def is_informed(models: ModelSet) -> bool:
-    """Whether the denoiser starts from what the restoration network answers."""
+    """Whether the denoiser starts from the answer of the restoration network."""
     return bool(config_of(models, "denoiser").informed)

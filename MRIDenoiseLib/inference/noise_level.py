@@ -15,14 +15,14 @@ from MRIDenoiseLib.inference.slices import Slices
 from MRIDenoiseLib.models.noise_estimator import estimated_noise_level
 
 DIFFERING = 1.5
-"""Times the noise of other slices: then a slice's own is told, if the air says so, too."""
+"""A ratio between slices: above it, the networks are given each slice's own noise level, if the noise in the air agrees."""
 UNANIMOUS = 25
-"""The percentile that holds for all slices where they are told differently and the air says that their noise is one: what differs
-is anatomy, and fine anatomy is taken for noise, never noise for anatomy."""
+"""The percentile that is used for all slices where their noise levels differ but the noise in the air does not. What differs is
+then the anatomy: fine anatomy is taken for noise, never noise for anatomy."""
 AWAY = 6
-"""Pixels from the body: air that is nearer holds what blurs out of it."""
+"""Pixels from the body: air that is nearer holds signal that blurs out of the body."""
 LEAST_AIR = 300
-"""Pixels of air that tell its noise."""
+"""Pixels of air that are needed to measure its noise."""
 
 
 def measured_noise_levels(
@@ -30,15 +30,15 @@ def measured_noise_levels(
 ) -> np.ndarray:
     """The standard deviation of the noise inside the body of every slice, as a network measures it.
 
-    Up to twelve slices are measured. Where they agree, their median holds for all. Where they differ and their air does so, too
-    (a coil at one end, slices of another series), a smooth course through them; where the air explains less than half of it, or
-    there is none to ask, the lower quartile holds for all.
+    Up to twelve slices are measured. Where they agree, their median is used for all. Where they differ and their air differs, too
+    (a coil at one end, slices of another series), a smooth curve through them is used. Where the air explains less than half of
+    the difference, or cannot be measured, the lower quartile is used for all.
 
     Args:
         estimator: a :class:`MRIDenoiseLib.models.noise_estimator.NoiseEstimator`.
         slices: float32 (slices, rows, columns) in network units, 2 I / scale - 1.
         mask: bool, the body, same shape.
-        air: index of a slice -> how strong the noise of its air is, in any unit, see :func:`air_level`; None where that is not known.
+        air: index of a slice -> how strong the noise of its air is, in any unit, see :func:`air_level`; None where that is unknown.
 
     Returns:
         (slices,), in network units.
@@ -67,7 +67,7 @@ def _spread(values: np.ndarray) -> float:
 
 
 def air_level(image: np.ndarray, body: np.ndarray, wiped: float | None) -> float | None:
-    """How strong the noise in the air of a slice is, in its own units: the mean of the fainter half of it, which ghosts hardly reach.
+    """How strong the noise in the air of a slice is, in the slice's units: the mean of the fainter half of it, where ghosts are rare.
 
     Args:
         image: (rows, columns).
@@ -75,7 +75,7 @@ def air_level(image: np.ndarray, body: np.ndarray, wiped: float | None) -> float
         wiped: the value that stands where air was wiped out.
 
     Returns:
-        None where too little air is left to tell.
+        None where too little air is left to measure.
     """
     air = image[~ndimage.binary_dilation(body, iterations=AWAY)]
     air = air[(air > 0) & (air != wiped)]

@@ -1,4 +1,4 @@
-"""A model's folder in, something that denoises out: the shortest way to the networks."""
+"""From a model's folder to a function that denoises: the shortest way to the networks."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 def open_denoiser(
     folder: str | Path | None = None, device: str = "auto", progress: Progress | None = None, *, quick: bool = False
 ) -> Denoiser:
-    """Load a model once; what comes back denoises one volume after the other.
+    """Load a model once; the object returned denoises one volume after the other.
 
     Args:
         folder: of the model; None takes the one that comes with the program.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``mps``.
-        progress: told that the networks are being loaded, which takes seconds the first time.
-        quick: import no more of diffusers than the networks need, which takes a fraction of the time; for processes that only
-            denoise, see :func:`~MRIDenoiseLib.models.bundle.quick_import.import_diffusers`.
+        progress: called while the networks are being loaded, which takes seconds the first time.
+        quick: import only those parts of diffusers that the networks need, which takes a fraction of the time; for processes
+            that only denoise, see :func:`~MRIDenoiseLib.models.bundle.quick_import.import_diffusers`.
 
     Returns:
         To be called with a volume, and with :class:`~MRIDenoiseLib.inference.settings.Settings` where the model's
@@ -30,7 +30,7 @@ def open_denoiser(
 
     Raises:
         BundleError: there is no model, or one of its files is damaged.
-        SettingsError: the device is not there.
+        SettingsError: the computer does not have the device.
 
     Examples:
         >>> import MRIDenoiseLib as m

@@ -1,4 +1,4 @@
-"""Surface coils make the rim of a body many times as bright as its depth; here is how much, smoothly, to divide it out."""
+"""Surface coils make the rim of a body many times as bright as its depth; this module finds a smooth profile to divide out."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ REACH = 4.0
 REACH_ACROSS = 1.0
 """Slices, likewise."""
 LEAST_WEIGHT = 0.05
-"""The part of the smoothing's weight that must lie inside the body for a place to be told from there."""
+"""The part of the smoothing's weight that must lie inside the body for the local mean to count."""
 UNEVEN = 3.0
-"""Times the middle of the body: a rim as bright has the profile divided out; 1.3 to 2.7 was met on 38 ordinary volumes."""
+"""Times the middle of the body: if the rim is brighter, the profile is divided out; 38 ordinary volumes had 1.3 to 2.7."""
 MOST = 10.0
-"""Times; the depth is made brighter by no more than this, compared with the rim."""
+"""The depth is made brighter by at most this factor, compared with the rim."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ def find_reception(voxels: np.ndarray, ceiling: float) -> Reception | None:
 
 
 def _smoothed(values: np.ndarray, body: np.ndarray) -> np.ndarray:
-    """The local mean over the body; far from it, where there is nothing to go by, that of the nearest place inside."""
+    """The local mean over the body; far from the body, the mean at the nearest place inside it."""
     reach = (REACH_ACROSS, REACH, REACH)
     weight = ndimage.gaussian_filter(body.astype(np.float64), reach)
     smooth = ndimage.gaussian_filter(np.where(body, values, 0.0), reach) / np.maximum(weight, LEAST_WEIGHT)
@@ -84,7 +84,7 @@ def _smoothed(values: np.ndarray, body: np.ndarray) -> np.ndarray:
 
 
 def _averaged(image: np.ndarray, cell: int) -> np.ndarray:
-    """Means over squares of ``cell`` x ``cell`` pixels, those at the border smaller."""
+    """Means over squares of ``cell`` x ``cell`` pixels; squares at the border are smaller."""
     starts = [np.arange(0, size, cell) for size in image.shape]
     sums = np.add.reduceat(np.add.reduceat(image.astype(np.float64), starts[0], axis=0), starts[1], axis=1)
     sizes = [np.diff(np.append(start, size)) for start, size in zip(starts, image.shape, strict=True)]

@@ -1,4 +1,4 @@
-"""How much of the noise a run took away, seen where it is seen best: the grain of flat tissue before and after."""
+"""How much of the noise a run removed, measured where noise is seen best: the grain of flat tissue before and after."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from MRIDenoiseLib.image.body import body_mask
 from MRIDenoiseLib.image.noise import FLAT_FRACTION, MAD_TO_STD, MINIMUM_PIXELS, SLICES, steepness
 
 GRAIN_SMOOTHING = 1.5
-"""Pixels; grain is what an image holds beside its own blur by so much."""
+"""Pixels; grain is the difference between an image and its own blur by this width."""
 GRADIENT_SMOOTHING = 3.0
 """Pixels over which the anatomy is smoothed before its gradient is taken, so that grain makes no pixel steep."""
 TISSUE = 0.1
-"""Of the bright tissue; where the smoothed image is darker lies air, which a slice beside the body is full of."""
+"""Relative to bright tissue; where the smoothed image is darker there is air, which fills a slice outside the body."""
 
 WORTH_REMOVING = 0.01
-"""Of the bright tissue; a volume with less noise passes as clean, and what its flat parts vary by is mostly tissue."""
+"""Relative to bright tissue; a volume with less noise counts as clean, and its flat parts vary mostly because of tissue."""
 LITTLE = 1 / 3
-"""Who sees less than this part of the noise go, hardly sees a difference."""
+"""If a smaller part of the noise is removed, a user hardly sees a difference."""
 
 
 def removed_in_flat_tissue(noisy: np.ndarray, denoised: np.ndarray, slices: tuple[int, int], scale: float) -> float | None:
-    """The part of the grain of flat tissue that denoising took away.
+    """The part of the grain of flat tissue that denoising removed.
 
-    Up to twelve of the denoised slices are looked at, one after the other; :func:`flat_grain` says what is compared. Grain of
-    the tissue itself counts as well, so a perfect result stays a little below 1.
+    Up to twelve of the denoised slices are measured, one after the other; :func:`flat_grain` defines what is compared. Texture
+    of the tissue itself counts as grain as well, so a perfect result stays a little below 1.
 
     Args:
         noisy: float32 (slices, rows, columns) across the acquired plane.
@@ -37,8 +37,8 @@ def removed_in_flat_tissue(noisy: np.ndarray, denoised: np.ndarray, slices: tupl
         scale: P99.5 of the body, in the volume's units.
 
     Returns:
-        0 to 1, in whole percent so that it reads the same wherever it is told; None where there is too little flat tissue to
-        tell, or no grain in it. More grain than before counts as 0.
+        0 to 1, in whole percent so that it is the same wherever it is shown; None where there is too little flat tissue to
+        measure, or no grain in it. More grain than before counts as 0.
     """
     first, last = slices
     every = slice(first, last, max(1, -(-(last - first) // SLICES)))
@@ -46,7 +46,7 @@ def removed_in_flat_tissue(noisy: np.ndarray, denoised: np.ndarray, slices: tupl
     try:
         body = body_mask(before)
     except InputError:
-        # Slices of one value, beside the body.
+        # Slices of one value, outside the body.
         return None
     grains = [flat_grain(image, (image, cleaned), mask, TISSUE * scale) for image, cleaned, mask in zip(before, after, body, strict=True)]
     grain, left = np.concatenate(grains, axis=1) if grains else np.empty((2, 0))
@@ -57,15 +57,15 @@ def removed_in_flat_tissue(noisy: np.ndarray, denoised: np.ndarray, slices: tupl
 
 
 def flat_grain(noisy: np.ndarray, images: Iterable[np.ndarray], body: np.ndarray, darkest: float) -> np.ndarray:
-    """What images of one slice hold beside their own blur by 1.5 pixels, in the flattest fifth of the body.
+    """The difference between images of one slice and their own blur by 1.5 pixels, in the flattest fifth of the body.
 
     1.4826 times the median of it is the grain of an image, a standard deviation.
 
     Args:
-        noisy: (rows, columns); tells where the body is flat.
+        noisy: (rows, columns); shows where the body is flat.
         images: of the same shape and units.
         body: bool, where there is tissue.
-        darkest: below it, after smoothing, there is none all the same; in the images' units.
+        darkest: where the smoothed image is darker, there is no tissue whatever ``body`` holds; in the images' units.
 
     Returns:
         Absolute values, (images, flat pixels).
@@ -78,12 +78,12 @@ def flat_grain(noisy: np.ndarray, images: Iterable[np.ndarray], body: np.ndarray
 
 
 def removal_warnings(removed: float | None, noise_share: float, strength: float) -> list[str]:
-    """A sentence where noise worth removing was found and less than a third of it went, with what to try; else nothing.
+    """A sentence with what to try where noise worth removing was found and less than a third of it was removed; otherwise nothing.
 
     Args:
         removed: of :func:`removed_in_flat_tissue`.
-        noise_share: noise found, of the bright tissue.
-        strength: that was chosen.
+        noise_share: noise found, relative to bright tissue.
+        strength: the one that was chosen.
     """
     if removed is None or removed >= LITTLE or noise_share < WORTH_REMOVING:
         return []

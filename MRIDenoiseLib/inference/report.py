@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from MRIDenoiseLib.io import Derivation
 
 NEGATIVE_SHARE = 1e-3
-"""More negative voxels than this share are worth a word: a magnitude image has none."""
+"""More negative voxels than this share give a warning: a magnitude image has none."""
 
-_TOLD_IN_FILES = (
+_WRITTEN_TO_FILES = (
     "mode",
     "steps",
     "fidelity",
@@ -30,9 +30,9 @@ _TOLD_IN_FILES = (
 )
 
 
-def setting_warnings(asked: Settings, method: str) -> list[str]:
-    """One sentence for each option given that the method does not understand."""
-    return [f"The option {name} has no meaning for {method} and was ignored." for name in asked.unused(method)]
+def setting_warnings(requested: Settings, method: str) -> list[str]:
+    """One sentence for each given option that the method does not use."""
+    return [f"The option {name} has no meaning for {method} and was ignored." for name in requested.unused(method)]
 
 
 def build_report(
@@ -55,14 +55,14 @@ def build_report(
     """A JSON-ready account of a run, free of names, identifiers, dates and paths.
 
     Args:
-        method: what ran; with its options, the strength and the seed the run can be repeated.
-        strength: the part of what it would take away that was taken away.
+        method: the one that ran; with its options, the strength and the seed the run can be repeated.
+        strength: the part that was removed of what the method would remove.
         seed: of the noise fields.
         bundle_hash: sha256 of the bundle's card.
         prompt: the text the networks were given.
         scale: P99.5 of the body, in the volume's units.
         noise_level: standard deviation of the noise, in the volume's units.
-        noise_removed: the part of the grain of flat tissue that went, 0 to 1; None where it could not be told.
+        noise_removed: the part of the grain of flat tissue that was removed, 0 to 1; None where it could not be measured.
         device: where the networks ran at the end.
         precision: number format of their products.
         seconds: wall-clock time of the run.
@@ -93,14 +93,14 @@ def build_report(
 
 
 def derivation(report: Mapping[str, Any], suffix: str = "denoised") -> Derivation:
-    """What a result file says of its own making; the patient's file needs the settings, not the machine they ran on.
+    """How a result was made, for its file; the patient's file needs the settings, not the machine they ran on.
 
     Args:
         report: of :func:`build_report`.
         suffix: what the result is, ``denoised`` or ``residual``.
     """
-    # Here and not above: readers and writers of files are for whoever has a file.
+    # Imported here, because only a result that is written to a file needs the readers and writers of files.
     from MRIDenoiseLib.io import Derivation
 
-    settings = {name: report[name] for name in _TOLD_IN_FILES if report.get(name) is not None}
+    settings = {name: report[name] for name in _WRITTEN_TO_FILES if report.get(name) is not None}
     return Derivation(method=report["method"], bundle=report["bundle"], seed=report["seed"], settings=settings, suffix=suffix)

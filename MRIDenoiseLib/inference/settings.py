@@ -18,7 +18,7 @@ PRECISIONS: tuple[Precision, ...] = ("auto", "float32", "bfloat16")
 class Settings:
     """Choices for one run; None leaves the choice to the bundle, and then to the method's own default.
 
-    Which method understands which of the options, and in what range, stands in :mod:`MRIDenoiseLib.methods`.
+    :mod:`MRIDenoiseLib.methods` lists which method uses which of the options, and their ranges.
 
     Args:
         method: one of :data:`MRIDenoiseLib.methods.METHODS`.
@@ -27,14 +27,14 @@ class Settings:
         mode: of fidelity guidance, ``tuned`` or ``paper``.
         samples: how many samples, or mirrored and turned views of a slice, are averaged.
         sharpness: from 0 (most faithful: the regression network's answer itself) to 1 (sharpest).
-        strength: the part, above 0 to 1, of what the method would take away that is taken away. A little less than all
-            costs little error and leaves small, weak lesions more of their contrast.
+        strength: the part, above 0 to 1, that is removed of what the method would remove. A value a little below 1 adds
+            little error and leaves small, weak lesions more of their contrast.
         seed: of the noise fields, >= 0.
         device: ``auto``, ``cpu``, ``cuda`` (also ``cuda:1`` ...) or ``mps``; None takes the Denoiser's.
         slices: (A, B), 0-based, half-open, along the acquired plane; the others are copied unchanged.
-        batch_size: slices a network call; None chooses by device. Never changes the result.
+        batch_size: slices per network call; None chooses by device. Never changes the result.
         precision: number format of the networks' products, see :func:`.backend.choose_precision`.
-        compiled: compile the networks first, which takes up to minutes and pays for long series only.
+        compiled: compile the networks first, which takes up to minutes and saves time only for long series.
 
     Raises:
         SettingsError: a value that cannot work.
@@ -75,10 +75,10 @@ class Settings:
 
     @classmethod
     def named(cls, chosen: Mapping[str, Any]) -> Settings:
-        """Settings from names and values, as a message or a script gives them; what is None stays open.
+        """Settings from names and values, as a message or a script gives them; a value of None leaves the choice open.
 
         Raises:
-            SettingsError: a name that is none, a value of another kind, or one that cannot work.
+            SettingsError: an unknown name, a value of the wrong type, or one that cannot work.
         """
         known = [one.name for one in fields(cls)]
         if unknown := sorted(set(chosen) - set(known)):
@@ -89,11 +89,11 @@ class Settings:
             raise SettingsError("a setting has a value of the wrong kind, such as a word in the place of a number") from error
 
     def resolved(self, default_method: str, default_settings: Mapping[str, Any], *, on_gpu: bool = False) -> Settings:
-        """The same with every choice the method needs made: the user's, else the bundle's, else the method's own.
+        """The same settings with every choice made that the method needs: the user's, else the bundle's, else the method's own.
 
         Args:
             default_method: the bundle's.
-            default_settings: the bundle's, for that method and for those that rest on it.
+            default_settings: the bundle's, for that method and for those that build on it.
             on_gpu: whether a GPU does the work, where more views cost little.
 
         Raises:
@@ -113,9 +113,9 @@ class Settings:
         if default_method in (method.name, method.rests_on):
             offered = {name: value for name, value in default_settings.items() if name in values and value is not None}
             for option in method.options:
-                asked = getattr(self, option.follows) if option.defaults else None
-                if asked is not None and asked != offered.get(option.follows, values[option.follows]):
-                    # What was chosen for one mode means nothing in the other.
+                own = getattr(self, option.follows) if option.defaults else None
+                if own is not None and own != offered.get(option.follows, values[option.follows]):
+                    # A default for one mode means nothing in the other.
                     offered.pop(option.name, None)
             values |= offered
         values |= {name: getattr(self, name) for name in values if getattr(self, name) is not None}
@@ -128,5 +128,5 @@ class Settings:
         return {name: getattr(self, name) for name in OPTIONS if getattr(self, name) is not None}
 
     def unused(self, method: str) -> tuple[str, ...]:
-        """The options given here that ``method`` does not understand."""
+        """The options given here that ``method`` does not use."""
         return tuple(name for name in self.options() if not METHODS[method].has(name))

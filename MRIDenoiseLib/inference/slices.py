@@ -11,12 +11,12 @@ import numpy as np
 from MRIDenoiseLib.inference.disturbances import Disturbances
 
 MULTIPLE = 16
-"""The networks halve an image up to four times; a window of that grain needs no padding."""
+"""The networks halve an image up to four times; a window whose sides are multiples of this needs no padding."""
 
 BRIGHTEST_SHOWN = 3.0
-"""Network units (twice P99.5); what a voxel has beyond that comes back untouched. Brighter ones disturb all that lies around them."""
+"""Network units (twice P99.5); what a voxel has above this is returned unchanged. Brighter voxels disturb everything around them."""
 BLANKS = 16
-"""Slices of which it is remembered where they are empty: each is asked for by its neighbours, too."""
+"""Slices for which the empty places are cached: its neighbours request each slice again."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Window:
     def grown(self, multiple: int, shape: tuple[int, int]) -> Window:
         """A window that holds this one, its rows and columns multiples of a number where an image of that shape has them.
 
-        Nothing of what is added gets into the result.
+        What is added does not appear in the result.
         """
         ranges, margins = [], []
         for side, size in zip((self.rows, self.columns), shape, strict=True):
@@ -74,11 +74,11 @@ class Slices(Protocol):
 
 
 class NetworkSlices:
-    """The window of every slice in network units, 2 I / scale - 1, computed when it is asked for, and the way back.
+    """The window of every slice in network units, 2 I / scale - 1, computed when it is requested, and the way back.
 
-    A volume of some hundred slices is never held a second time. Where a volume is disturbed, the networks are shown what
-    they know: wiped-out air and noise as bright as tissue as air with the noise of the body, nothing brighter than
-    tissue gets, an unevenly lit body evened out.
+    A volume of some hundred slices is never in memory twice. Where a volume is disturbed, the networks see what they know
+    from training. Wiped-out air and noise as bright as tissue are shown as air with the noise of the body. Nothing is
+    brighter than tissue can be, and an unevenly lit body is evened out.
 
     Args:
         stack: float32 (slices, rows, columns), in the volume's units.
@@ -110,7 +110,7 @@ class NetworkSlices:
         return self._shown(int(chosen)) if np.ndim(chosen) == 0 else np.stack([self._shown(int(k)) for k in chosen])
 
     def restored(self, index: int, estimate: np.ndarray) -> np.ndarray:
-        """An estimate of a slice's window (rows, columns) in the volume's units; as measured where the slice shows no tissue."""
+        """An estimate of a slice's window (rows, columns) in the volume's units; unchanged where the slice shows no tissue."""
         measured = self._even(index)
         estimate = estimate + np.maximum(measured - np.float32(BRIGHTEST_SHOWN), 0)
         image = (estimate + 1) * np.float32(self._scale / 2)
@@ -154,9 +154,9 @@ class NetworkSlices:
 
 
 def content_window(rows: np.ndarray, columns: np.ndarray) -> Window:
-    """The window around all that a volume shows; what lies outside of it was wiped out in every slice, so nothing shows there.
+    """The window around all that a volume shows; what lies outside of it was wiped out in every slice.
 
-    It is found from the whole volume, so it does not depend on which slices were asked for.
+    It is found from the whole volume, so it does not depend on which slices were requested.
 
     Args:
         rows: bool, which rows show something, see :func:`.disturbances.occupied`.
@@ -168,7 +168,7 @@ def content_window(rows: np.ndarray, columns: np.ndarray) -> Window:
 
 
 def neighbours(slices: Slices, index: int, count: int) -> np.ndarray:
-    """Slice ``index`` between its neighbours, ``count`` (odd) in all; one missing at an end is the nearest slice there is.
+    """Slice ``index`` between its neighbours, ``count`` (odd) in all; a missing one at an end is replaced by the nearest slice.
 
     Args:
         slices: (slices, rows, columns).
@@ -183,7 +183,7 @@ def neighbours(slices: Slices, index: int, count: int) -> np.ndarray:
 
 
 def _extent(occupied: np.ndarray) -> slice:
-    """The range of one axis to compute, grown to the networks' grain with real pixels where there are any."""
+    """The range of one axis to compute, grown to a multiple of :data:`MULTIPLE` with real pixels where there are any."""
     size = len(occupied)
     places = np.flatnonzero(occupied)
     start, stop = (int(places[0]), int(places[-1]) + 1) if places.size else (0, size)

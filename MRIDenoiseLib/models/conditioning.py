@@ -1,4 +1,4 @@
-"""What every network is told about a slice beside its pixels, in one shape for all of them."""
+"""What every network is given about a slice in addition to its pixels, in one form for all of them."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from MRIDenoiseLib.models.networks import NETWORKS
 from MRIDenoiseLib.models.text_encoder import build_compact_text_encoder, build_tokenizer
 
 DRAWN_FIRST = ("denoiser", "degradation", "restoration")
-"""Random weights are drawn for these, then for the text encoder, then for the other networks in the order of the table: what a seed
-gives never changes."""
+"""Random weights are drawn for these, then for the text encoder, then for the other networks in the order of the table, so that a
+seed always gives the same weights."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class ModelConfig:
     """How large every network of a bundle is.
 
     Args:
-        networks: name -> arguments of its constructor other than the defaults, and than the width of the texts.
+        networks: name -> arguments of its constructor, without defaults and without the width of the texts.
         text_width: of the text encoder's embeddings.
-        text_layers: of a text encoder that is built beside the networks.
+        text_layers: of a text encoder that is built together with the networks.
     """
 
     networks: Mapping[str, Mapping[str, Any]]
@@ -34,7 +34,7 @@ class ModelConfig:
     text_layers: int
 
     def arguments(self, name: str) -> dict[str, Any]:
-        """What the constructor of a network is called with."""
+        """The arguments of a network's constructor."""
         read = {"text_dim": self.text_width} if NETWORKS[name].reads_text else {}
         return {**self.networks.get(name, {}), **read}
 
@@ -44,7 +44,7 @@ class ModelConfig:
 
 
 def compact() -> ModelConfig:
-    """Runs on a CPU: about twelve million parameters, five slices in, residual in units of the noise, diffusion from regression on."""
+    """Runs on a CPU: about twelve million parameters, five input slices, residual in units of the noise, diffusion after regression."""
     return ModelConfig(
         {
             "denoiser": {
@@ -115,10 +115,10 @@ CONFIGS = {"compact": compact, "paper": paper, "tiny": tiny}
 
 @dataclass(eq=False)
 class Networks(MutableMapping[str, nn.Module]):
-    """The networks of one bundle by their names, ready to be trained, and what belongs to them; some may be missing.
+    """The networks of one bundle by their names, ready to be trained, with text encoder and schedule; some may be missing.
 
     Args:
-        networks: those of :data:`.networks.NETWORKS` that there are.
+        networks: those of :data:`.networks.NETWORKS` that exist.
         text_encoder, tokenizer, scheduler: see :func:`MRIDenoiseLib.models.bundle.writing.write_bundle`.
     """
 
@@ -143,7 +143,7 @@ class Networks(MutableMapping[str, nn.Module]):
         return len(self.networks)
 
     def builds_on(self, name: str) -> tuple[str, ...]:
-        """The networks whose answers one that is there works on."""
+        """The networks whose answers another existing network works on."""
         config: Any = self[name].config
         return NETWORKS[name].builds_on(config)
 
@@ -157,7 +157,7 @@ def build_networks(config: ModelConfig, text: tuple[PreTrainedTokenizerBase, CLI
             model with a word-level tokenizer is built.
 
     Raises:
-        SettingsError: the text model's embeddings are not as wide as the networks take them.
+        SettingsError: the text model's embeddings do not have the width that the networks take.
     """
     networks = {name: config.build(name) for name in DRAWN_FIRST}
     if text is None:

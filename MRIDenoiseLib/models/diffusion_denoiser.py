@@ -2,7 +2,7 @@
 
 The U-Net is diffusers' ``UNet2DConditionModel`` in the layout of Dhariwal & Nichol 2021 (scale-shift normalisation,
 residual down- and up-sampling blocks, attention at the two coarsest levels) with text cross-attention in its middle
-block, as Shao et al. 2026 describe. Around it stand three choices of ours, each a configuration switch:
+block, as Shao et al. 2026 describe. Three choices are ours; each is a configuration switch:
 
 - ``patch_size`` folds p x p pixels into channels before the U-Net and unfolds them after it (p = 1: the paper's form);
 - ``neighbours`` lets it see the slices before and behind the one it cleans (0: the paper's single slice);
@@ -10,8 +10,8 @@ block, as Shao et al. 2026 describe. Around it stand three choices of ours, each
   measured noise level s, so a slice without noise comes back as it went in.
 
 A fourth, ``informed``, starts where regression ends: shown the regression network's answer m, it predicts ``m + s * r``
-(predict and refine, Whang et al. 2022; the same idea as CorrDiff, Mardani et al. 2023). At t = T there is nothing left to
-learn but what regression missed, and at smaller t only what it cannot know.
+(predict and refine, Whang et al. 2022; the same idea as CorrDiff, Mardani et al. 2023). At t = T the network has to learn
+only what regression missed, and at smaller t only what regression cannot know.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class DiffusionDenoiser(ModelMixin, ConfigMixin):
 
     Args:
         widths: channels of each level, finest first.
-        layers_per_block: residual blocks a level on the way down (one more on the way up).
+        layers_per_block: residual blocks per level on the way down (one more on the way up).
         attention_levels: how many of the coarsest levels have self-attention.
-        heads_width: channels an attention head; must divide the widths that have attention.
+        heads_width: channels per attention head; must divide the widths that have attention.
         text_dim: width of the text embedding.
         norm_groups: groups of the group normalisation; must divide every width.
         patch_size: p x p pixels folded into channels.
@@ -50,10 +50,10 @@ class DiffusionDenoiser(ModelMixin, ConfigMixin):
         residual: predict the noise-scaled residual to the measured slice.
         fade_state: weigh the state x_t by 1 - t / (T - 1) on its way in; at t = T the estimate is then exactly a function of
             the measurement, the regression estimate that a zero-terminal-SNR schedule promises (Lin et al. 2024).
-        grain: also show what :func:`grain` leaves of the measured slices: group normalisation scales features by the
-            anatomy's contrast, next to which faint noise is hard to see.
-        informed: show the regression network's answer too, as it is and as what it takes away, and add the residual to it
-            instead of to the measured slice; needs ``residual``.
+        grain: also show the output of :func:`grain` for the measured slices: group normalisation scales features by the
+            anatomy's contrast, next to which weak noise is hard to see.
+        informed: also show the regression network's answer and what it removes, and add the residual to that answer instead
+            of to the measured slice; needs ``residual``.
 
     Raises:
         ValueError: when ``norm_groups`` does not divide every width, or ``informed`` comes without ``residual``.
@@ -103,14 +103,14 @@ class DiffusionDenoiser(ModelMixin, ConfigMixin):
             projection_class_embeddings_input_dim=2 * FREQUENCIES * NUMBERS,
         )
         self.unet.conv_out = LastConvolution(widths[0], patch_size**2, zero=residual)
-        # diffusers reads attention_head_dim as channels a head in the attention levels but as the number of heads in the
+        # diffusers reads attention_head_dim as channels per head in the attention levels but as the number of heads in the
         # middle block (its issue 2011); set the middle block's heads to the same channels.
         for layer in self.unet.mid_block.attentions:
             for block in layer.transformer_blocks:
                 for attention in (block.attn1, block.attn2):
                     attention.heads = widths[-1] // heads_width
                     attention.scale = heads_width**-0.5
-        # The text enters as a no-op and is learned in (Testing/models/test_diffusion_denoiser.py holds this).
+        # At the start the text has no effect; its effect is learned (tested in Testing/models/test_diffusion_denoiser.py).
         for layer in self.unet.mid_block.attentions:
             for block in layer.transformer_blocks:
                 nn.init.zeros_(block.attn2.to_out[0].weight)
@@ -118,7 +118,7 @@ class DiffusionDenoiser(ModelMixin, ConfigMixin):
 
     @property
     def multiple(self) -> int:
-        """What height and width are padded to inside :meth:`forward`."""
+        """The multiple that height and width are padded to inside :meth:`forward`."""
         return int(self.config.patch_size * 2 ** (len(self.config.widths) - 1))
 
     def forward(
@@ -133,11 +133,11 @@ class DiffusionDenoiser(ModelMixin, ConfigMixin):
 
         Args:
             state: B x 1 x H x W, x_t; range [-1, 1] plus noise.
-            measured: B x N x H x W, the noisy slice in the centre channel and its neighbours beside it, or None when
+            measured: B x N x H x W, the noisy slice in the centre channel and its neighbours around it, or None when
                 the measurement is dropped (an unconditional prior).
             timestep: B or one number, 0 (clean) to T-1 (pure noise).
             conditioning: text and numbers of the B slices.
-            mean: B x 1 x H x W, the regression network's answer m to ``measured``; only an informed denoiser looks at it, and
+            mean: B x 1 x H x W, the regression network's answer m to ``measured``; only an informed denoiser uses it, and
                 only where there is a measurement.
 
         Returns:
@@ -157,7 +157,7 @@ class DiffusionDenoiser(ModelMixin, ConfigMixin):
             base = self._base(centre, mean)
             taken = _in_noise(centre - base, unit)
         if self.config.fade_state:
-            # The nearer to pure noise, the less x_t tells and the more it would drown the faint noise of the measurement.
+            # The nearer to pure noise, the less x_t shows, and the more it would hide the weak noise of the measurement.
             share = 1 - torch.as_tensor(timestep, device=state.device).expand(len(state)) / (TIMESTEPS - 1)
             state = state * share.to(state.dtype).view(-1, 1, 1, 1)
         given = [state, measured]

@@ -52,11 +52,11 @@ class ConvBlock(nn.Module):
 
 
 class FilmUNet(ModelMixin, ConfigMixin):
-    """A U-Net of :class:`ConvBlock` s without normalisation, scaled and shifted by what is known of a slice.
+    """A U-Net of :class:`ConvBlock` s without normalisation, scaled and shifted by what is known about a slice.
 
-    A network made of it calls :meth:`_build_encoder`, adds its own way up, makes ``head``, and says in :meth:`_rise` how one
-    level goes up. Weights and optimisers' states are kept in that order. Its configuration has a ``patch_size``: so many pixels a
-    side are folded into channels before the network and unfolded after it.
+    A subclass calls :meth:`_build_encoder`, adds its own way up, makes ``head``, and defines in :meth:`_rise` how one level
+    goes up. Weights and optimisers' states are stored in that order. Its configuration has a ``patch_size``: squares with that
+    many pixels per side are folded into channels before the network and unfolded after it.
     """
 
     config_name = "config.json"
@@ -71,7 +71,7 @@ class FilmUNet(ModelMixin, ConfigMixin):
 
         Args:
             entry: features that the first block takes.
-            channels: feature width a level, from full resolution down; every level halves the resolution of the one before.
+            channels: feature width of each level, from full resolution down; every level halves the resolution of the one before.
             film_width: width of the embedding; 0 for a network that is not conditioned.
             known: width of what is embedded, see :func:`known_width`.
         """
@@ -91,11 +91,11 @@ class FilmUNet(ModelMixin, ConfigMixin):
         """From B x c x H/2 x W/2 and the skip features to B x c' x H x W; level 0 is the lowest."""
 
     def _answer(self, shown: Tensor, known: Tensor | None) -> Tensor:
-        """One image from what is shown and known.
+        """One image from ``shown`` and ``known``.
 
         Args:
             shown: B x C x H x W, any H and W.
-            known: B x K, what :func:`embeddable` made; looked at only where there is an embedding.
+            known: B x K, from :func:`embeddable`; used only where there is an embedding.
 
         Returns:
             B x 1 x H x W, float32 at least.
@@ -127,5 +127,5 @@ def known_width(text_dim: int, numbers: int) -> int:
 
 
 def embeddable(conditioning: Conditioning, numbers: Tensor) -> Tensor:
-    """B x K: the text's mean beside Fourier features of B x N numbers of order one."""
+    """B x K: the text's mean, followed by Fourier features of B x N numbers of order one."""
     return torch.cat([conditioning.pooled_text(), fourier_features(numbers, FREQUENCIES)], dim=1)

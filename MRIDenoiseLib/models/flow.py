@@ -1,13 +1,13 @@
 """The velocity of the rectified flow that carries the posterior mean to a sharp image.
 
-The mean of everything that a noisy slice may have been is smoother than any of it. Ohayon, Michaeli and Elad ("Posterior-Mean
-Rectified Flow", ICLR 2025) add a little noise to that mean and move the images so made to clean ones along paths as straight as
-can be learned: z_t = (1 - t) z_0 + t x, where z_0 = m + sigma_s s e is the mean with noise in it, x the clean slice and s the
-measured noise level. The network estimates dz/dt = E[x - z_0 | z_t], in units of the noise.
+The mean of all clean images that a noisy slice may have come from is smoother than any of them. Ohayon, Michaeli and Elad
+("Posterior-Mean Rectified Flow", ICLR 2025) add a little noise to that mean and move the result to clean images along paths as
+straight as can be learned: z_t = (1 - t) z_0 + t x. Here z_0 = m + sigma_s s e is the mean with noise in it, x the clean slice and
+s the measured noise level. The network estimates dz/dt = E[x - z_0 | z_t], in units of the noise.
 
-Shown its state alone it is the paper's flow: each mean goes about to the clean image nearest to it, and of all ways to images as
-sharp as clean ones that errs least. Shown the mean and the measured slice as well (``posterior``), the flow draws a sample of the
-posterior, whose mean squared error is twice that of the mean.
+If the network sees only its state, it is the paper's flow: each mean moves approximately to the nearest clean image, which has the
+smallest error of all ways to images as sharp as clean ones. If it also sees the mean and the measured slice (``posterior``), the
+flow draws a sample of the posterior, whose mean squared error is twice that of the mean.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ NOISE_FLOOR = 0.01
 class FlowNetwork(FilmUNet):
     """A small U-Net with plain skips, scaled and shifted by time, text and numbers.
 
-    It starts as the flow that stands still: the head's weights are zero.
+    Before training it does not move: the head's weights are zero.
 
     Args:
-        channels: feature width a level, from full resolution down; every level halves the resolution of the one before.
+        channels: feature width of each level, from full resolution down; every level halves the resolution of the one before.
         text_dim: width E of the text embedding.
         film_width: width of the embedding that scales and shifts the blocks.
         patch_size: p x p pixels folded into channels before the network and unfolded after it.
         posterior: also show the posterior mean and the measured slice, see the module's text.
-        start_noise: sigma_s, in units of the noise level: so much is put into the mean before the flow. Means fill less
-            of the space of images than clean images do, and a flow cannot fill what is empty.
+        start_noise: sigma_s, in units of the noise level: the noise added to the mean before the flow. Means fill a smaller
+            part of the space of images than clean images do, and without noise a flow cannot reach the rest.
 
     Raises:
-        ValueError: widths that are no widths.
+        ValueError: fewer than two levels, a width below 1, or a ``start_noise`` that is not positive.
     """
 
     @register_to_config
@@ -73,13 +73,13 @@ class FlowNetwork(FilmUNet):
 
         Args:
             state: B x 1 x H x W, z_t, in network units.
-            mean: B x 1 x H x W, the posterior mean m that the flow set out from.
+            mean: B x 1 x H x W, the posterior mean m that the flow started from.
             measured: B x 1 x H x W, the noisy slice itself.
             time: B, 0 (the mean) to 1 (clean).
             conditioning: text and numbers of the B slices.
 
         Returns:
-            B x 1 x H x W, network units a unit of time, in the type of ``state``.
+            B x 1 x H x W, network units per unit of time, in the type of ``state``.
         """
         level = noise_unit(conditioning.noise_level)
         unit = level.to(state.dtype).view(-1, 1, 1, 1)
@@ -100,5 +100,5 @@ class FlowNetwork(FilmUNet):
 
 
 def noise_unit(noise_level: Tensor) -> Tensor:
-    """sqrt(s^2 + floor^2): the unit in which velocities count, network units."""
+    """sqrt(s^2 + floor^2): the unit of velocities, in network units."""
     return (noise_level.square() + NOISE_FLOOR**2).sqrt()

@@ -1,4 +1,4 @@
-"""Subspace attention: keep of an image's skip features only what a few learned pixel patterns can express.
+"""Subspace attention: keep only that part of an image's skip features which a few learned pixel patterns can express.
 
 Noise is spread evenly over all directions of pixel space while anatomy is not, so projecting features on K patterns
 computed from the image itself removes most noise and uses the whole slice to do so (Cheng et al., NBNet, CVPR 2021).
@@ -21,7 +21,7 @@ from torch.nn import functional
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[None]:
-    """No automatic choice of number formats on a device; one that knows none (``meta``, which only counts) has none to switch off."""
+    """Switches off the automatic choice of number formats on a device; does nothing where there is none (``meta``, which only counts)."""
     kind = device.type if torch.amp.is_autocast_available(device.type) else "cpu"
     return torch.autocast(kind, enabled=False)
 
@@ -57,7 +57,7 @@ def _project(pixels: Tensor, patterns: Tensor) -> Tensor:
 
     The Gram matrix of learned patterns is nearly singular (condition 1e3 to 1e5), so one pass of normal equations loses
     most digits of float32, and a QR decomposition has no gradient where patterns coincide. The ridge makes the first pass
-    safe for any patterns and the second removes what it left over; patterns that coincide or vanish fade to zero.
+    safe for any patterns, and the second removes the rest of its error; patterns that coincide or vanish fade to zero.
     """
     # cholesky_ex: the ridge makes failure impossible, and checking for it would make a GPU wait.
     identity = torch.eye(patterns.shape[-1], device=patterns.device, dtype=patterns.dtype)

@@ -23,7 +23,7 @@ ResidualUnit = Literal["intensity", "noise"]
 
 
 class SkipBlocks(nn.Module):
-    """The convolutions a skip connection passes: ``max(2, repeats)`` ConvBlocks of a fixed inner width beside a 1x1 shortcut."""
+    """The convolutions a skip connection passes: ``max(2, repeats)`` ConvBlocks of a fixed inner width in parallel with a 1x1 shortcut."""
 
     def __init__(self, channels: int, mid_channels: int, repeats: int, film_width: int = 0) -> None:
         super().__init__()
@@ -67,12 +67,12 @@ class NBNet(FilmUNet):
 
     Args:
         in_channels: 1, or an odd number of slices of which the centre one is predicted and the others are its neighbours.
-        channels: feature width a level, from full resolution down; every level halves the resolution of the one before.
+        channels: feature width of each level, from full resolution down; every level halves the resolution of the one before.
         mid_channels: width inside the skip convolutions, the same at all levels.
         subspace_dim: K, how many basis images span the skip features.
         residual: add the centre slice of the input to the output; the network then starts as the identity.
         conditioning: ``film`` scales and shifts every block by text, acceleration, noise level and slice spacing;
-            ``plane`` adds a map of the noise level as an input channel; ``none`` tells the network nothing.
+            ``plane`` adds a map of the noise level as an input channel; ``none`` gives the network nothing.
         text_dim: width E of the text embedding (``film`` only).
         residual_unit: ``noise`` multiplies what is added to the input by the noise level, so that no noise means no change.
         film_width: width of the embedding that scales and shifts the blocks (``film`` only).
@@ -118,7 +118,7 @@ class NBNet(FilmUNet):
 
         Args:
             image: B x in_channels x H x W in network units, any H and W.
-            conditioning: what is known of the B slices; may be None only where nothing of it is used.
+            conditioning: what is known about the B slices; may be None only where nothing of it is used.
 
         Returns:
             B x 1 x H x W in network units, in the type of ``image``.

@@ -1,7 +1,7 @@
 """The table of the networks that a model may hold: what each is for, its class, whether a model may lack it, and how it is trained.
 
-Bundles, training, speed tables and the command line read it. A new network is a class, a row here, and an objective where none of
-those that exist fits; sizes other than the class's own defaults go into :mod:`.configs`. Classes and objectives are written as
+Bundles, training, speed tables and the command line read it. A new network needs a class and a row here, and an objective if no
+existing one fits; sizes other than the class's own defaults go into :mod:`.configs`. Classes and objectives are written as
 ``module:name`` and imported when they are first needed, so nothing here loads torch, and models import no training.
 """
 
@@ -31,7 +31,7 @@ class Component:
         objective_place: of the class of :mod:`MRIDenoiseLib.training` that trains it; that has ``of(stage, networks)``.
         title: what users call it.
         required: whether every model has it.
-        learns_from: networks whose answers it works on. Nothing else works on its own answers, so it can be added to a model.
+        learns_from: networks whose answers it works on. No other network works on its answers, so it can be added to a model.
         informed_by: the same for one whose configuration says ``informed``.
     """
 
@@ -124,7 +124,7 @@ NETWORKS = _table(
 
 
 def lacking_in_some(needs: Sequence[str], *, informed: bool) -> tuple[str, ...]:
-    """Of the networks that a sampler is called with those that a model may lack.
+    """Those networks of a sampler that a model may lack.
 
     Args:
         needs: by the names of their folders.
@@ -135,5 +135,5 @@ def lacking_in_some(needs: Sequence[str], *, informed: bool) -> tuple[str, ...]:
 
 
 def needed(method: str, *, informed: bool) -> tuple[str, ...]:
-    """:func:`lacking_in_some` of a method, by its name; none where the catalogue of methods does not hold it."""
+    """:func:`lacking_in_some` of a method, by its name; empty where the catalogue of methods does not have it."""
     return lacking_in_some(METHODS[method].needs, informed=informed) if method in METHODS else ()

@@ -1,7 +1,7 @@
-"""How strong is the noise of a slice? A small network that has seen much anatomy and much noise tells them apart.
+"""How strong is the noise of a slice? A small network that was trained on much anatomy and much noise distinguishes them.
 
 A spectrum cannot: where pixels are coarse or tissue is textured, anatomy fills all of k-space, and an estimate from the high
-frequencies of flat places is several times too high. A denoiser that believes it takes detail away from clean images.
+frequencies of flat places is several times too high. A denoiser that relies on it removes detail from clean images.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ FILTER = 5
 SQUARE = 4
 """Rows and columns of the squares in which their energy is measured."""
 SMALLEST = 1e-4
-"""Network units; less energy than that is none."""
+"""Network units; a smaller energy counts as this."""
 SLOPE = 0.2
 SMALLEST_LEVEL = 1e-3
-"""Network units; the networks are told of no less."""
+"""Network units; the smallest noise level that the networks are given."""
 
 
 class NoiseEstimator(ModelMixin, ConfigMixin):
     """The standard deviation of the noise in the body, from one slice.
 
-    The logarithm of the energy of learned high-pass filters in small squares goes through a few convolutions, which tell for
-    every square how strong the noise is there and how well that can be told. What the body's squares say is averaged by the
-    latter. An image twice as bright has twice the noise, by construction.
+    The logarithm of the energy of learned high-pass filters in small squares goes through a few convolutions. For every square
+    they give the noise level and a weight: how reliable it is. The result is the weighted mean over the body's squares. An image
+    twice as bright has twice the noise, by construction.
 
     Args:
-        filters: how many look at the image.
+        filters: how many filters are applied to the image.
         channels: of the convolutions.
         layers: how many of them.
     """
@@ -48,7 +48,7 @@ class NoiseEstimator(ModelMixin, ConfigMixin):
         self.head = nn.Conv2d(channels, 2, 1)
 
     def forward(self, image: Tensor, body: Tensor) -> Tensor:
-        """B standard deviations in the units of ``image``; runs in float32, because faint noise has to be told from rounding.
+        """B standard deviations in the units of ``image``; runs in float32, because weak noise has to be distinguished from rounding.
 
         Args:
             image: B x 1 x H x W.
@@ -74,5 +74,5 @@ class NoiseEstimator(ModelMixin, ConfigMixin):
 
 
 def estimated_noise_level(estimator: nn.Module, image: Tensor, body: Tensor) -> Tensor:
-    """B noise levels as the networks are told them; image and body B x 1 x H x W, in network units."""
+    """The B noise levels that the networks are given; image and body B x 1 x H x W, in network units."""
     return estimator(image, body).clamp_min(SMALLEST_LEVEL)

@@ -22,7 +22,7 @@ def flops(module: nn.Module, *inputs: Any, input_gradient: bool = False) -> int:
         inputs: what it is called with.
         input_gradient: count also the backward pass to the first input, as fidelity guidance needs it.
     """
-    wanted = [parameter.requires_grad for parameter in module.parameters()]
+    trained = [parameter.requires_grad for parameter in module.parameters()]
     module.requires_grad_(False)
     first = inputs[0].detach().clone().requires_grad_(input_gradient)
     try:
@@ -31,6 +31,6 @@ def flops(module: nn.Module, *inputs: Any, input_gradient: bool = False) -> int:
             if input_gradient:
                 output.sum().backward()
     finally:
-        for parameter, was_wanted in zip(module.parameters(), wanted, strict=True):
-            parameter.requires_grad_(was_wanted)
+        for parameter, was_trained in zip(module.parameters(), trained, strict=True):
+            parameter.requires_grad_(was_trained)
     return counter.get_total_flops()

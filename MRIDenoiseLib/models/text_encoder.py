@@ -1,5 +1,5 @@
-"""The text side: a word-level tokenizer over the controlled vocabulary and a small CLIP text model for ``compact``,
-and the Stable Diffusion 2.1 tower with LoRA for ``paper``."""
+"""The text encoders: a word-level tokenizer over the controlled vocabulary and a small CLIP text model for ``compact``,
+and the Stable Diffusion 2.1 text encoder with LoRA for ``paper``."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def build_compact_text_encoder(tokenizer: PreTrainedTokenizerFast, width: int = 
 
 
 def stable_diffusion_text_config() -> CLIPTextConfig:
-    """The text tower of Stable Diffusion 2.1: 23 layers, 1024 wide, 340.4 million parameters."""
+    """The text encoder of Stable Diffusion 2.1: 23 layers, 1024 wide, 340.4 million parameters."""
     return CLIPTextConfig(
         vocab_size=49408,
         hidden_size=1024,
@@ -78,14 +78,14 @@ def load_text_tower(
 
     Args:
         path_or_id: a local folder, or a hub id; a whole pipeline, with ``tokenizer/`` and ``text_encoder/`` inside.
-        revision: of a hub id, the commit: a name such as ``main`` can mean other weights tomorrow.
+        revision: for a hub id, the commit: a name such as ``main`` can mean other weights tomorrow.
         length: tokens that prompts are padded to, begin and end marks included. The tokenizer's own 77 would be mostly padding.
 
     Returns:
         The tokenizer, with ``length`` as its ``model_max_length``, and the text model in float32.
 
     Raises:
-        SettingsError: they cannot be had or are incomplete, the revision is not pinned, or a prompt does not fit ``length``.
+        SettingsError: they cannot be read or are incomplete, the revision is not pinned, or a prompt does not fit ``length``.
     """
     folder = Path(path_or_id)
     if folder.is_dir():
@@ -130,6 +130,6 @@ def longest_prompt(tokenizer: PreTrainedTokenizerBase) -> int:
 
 
 def _known_part(config: CLIPTextConfig) -> CLIPTextConfig:
-    """Without what older programs wrote into configurations and no text model reads (Stable Diffusion's has a ``dropout``)."""
+    """Without keys that older programs wrote and no text model reads (Stable Diffusion's configuration has a ``dropout``)."""
     known = CLIPTextConfig().to_dict().keys() - {"model_type", "transformers_version"}
     return CLIPTextConfig(**{key: value for key, value in config.to_dict().items() if key in known})

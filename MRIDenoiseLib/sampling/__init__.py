@@ -1,4 +1,4 @@
-"""From a denoiser to an image: one file and one function a sampler, and the schedule as an argument."""
+"""From a denoiser to an image: one file and one function per sampler; the schedule is an argument."""
 
 from collections.abc import Callable
 

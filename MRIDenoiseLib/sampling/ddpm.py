@@ -24,8 +24,8 @@ def ddpm(
 ) -> Tensor:
     """Draw x_s from q(x_s | x_t, x0) with the denoiser's estimate as x0, step by step (Ho, Jain and Abbeel 2020).
 
-    The counterpart of :func:`.ddim.ddim` with eta = 1. On a coarse grid it forgets too much in each step and ends nearer to the
-    posterior mean than a sample is.
+    The counterpart of :func:`.ddim.ddim` with eta = 1. With few steps it forgets too much in each of them, so the result is nearer
+    to the posterior mean than a sample should be.
 
     Args:
         denoiser: g_theta(x_t, measured, t, conditioning) -> x0.

@@ -1,6 +1,6 @@
 """DPS: ancestral sampling that is pulled towards the measurement through the denoiser's own gradient.
 
-What the paper calls BlindDPS: DPS with the learned degradation network as the operator.
+``blind_dps`` is what the paper calls BlindDPS: DPS with the learned degradation network as the operator.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ def dps(
 ) -> Tensor:
     """x_s ~ q(x_s | x_t, x0) - zeta * gradient of ||y - f(x0(x_t))|| with respect to x_t (Chung et al. 2023, algorithm 1).
 
-    The norm is not squared, and it is taken of each image: over a whole batch, as the published code takes it, a slice would
-    depend on those beside it. At t = T-1 the state holds no image; the step back starts from x0 alone, so nothing is divided by
+    The norm is not squared, and it is taken of each image: over a whole batch, as in the published code, a slice would depend
+    on the others in the batch. At t = T-1 the state holds no image; the step back starts from x0 alone, so nothing is divided by
     the missing signal. The last step, at t = 0, takes x0 itself.
 
     A step moves an image of N pixels by at most zeta * ||J||, so a pixel by about zeta / sqrt(N): the published zeta of 0.3 to 1
-    belongs to a thousand steps of 256 x 256 pixels, and few steps need as much more. Nor does the pull shrink near the
-    measurement: too large a zeta overshoots it.
+    is meant for a thousand steps of 256 x 256 pixels; with fewer steps zeta must be larger in proportion. The pull does not
+    become smaller near the measurement, so a zeta that is too large overshoots it.
 
     Args:
-        denoiser: g_theta(x_t, measured, t, conditioning) -> x0; differentiated with respect to x_t, its weights are not.
+        denoiser: g_theta(x_t, measured, t, conditioning) -> x0; differentiated with respect to x_t, but not to its weights.
         measured: B x N x H x W noisy slices with their neighbours.
         conditioning: text and numbers for the B slices.
         schedule: the forward process.
         noise: step number -> standard normal field; number 0 is the state at t = T-1.
-        steps: network calls, each with its way back.
+        steps: network calls, each with its backward pass.
         guidance: zeta >= 0; 0 is :func:`.ddpm.ddpm`.
-        conditional: the denoiser sees the measurement. The published method takes an unconditional prior (False), where the
-            measurement counts once.
-        degradation: f, clean to noisy; none for plain denoising.
+        conditional: whether the denoiser sees the measurement. The published method takes an unconditional prior (False), so
+            that the measurement counts only once.
+        degradation: f, clean to noisy; None for plain denoising.
         limits: lowest and highest estimate allowed; an estimate beyond them has no gradient.
         callback: called after every step.
 
@@ -89,9 +89,9 @@ def blind_dps(
 ) -> Tensor:
     """:func:`.dps.dps` with ||y - f_phi(x0(x_t))||, as Shao et al. (npj Digit. Med. 2026) compare with.
 
-    BlindDPS itself (Chung et al. 2023) runs a second diffusion over the operator's parameters, a blur kernel with a prior of its
-    own, beside that over the image. f_phi is a network that was learned beforehand and stands still, so that half of the method
-    has nothing to act on here.
+    BlindDPS itself (Chung et al. 2023) runs two diffusions: one over the image and one over the operator's parameters, a blur
+    kernel with a prior of its own. Here f_phi is a network that was trained before and does not change, so the second half of
+    the method is not needed.
 
     Args:
         degradation: f_phi(clean, conditioning) -> noisy; differentiated with respect to its input.

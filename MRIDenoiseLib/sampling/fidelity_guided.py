@@ -32,7 +32,7 @@ def fidelity_guided(
     limits: Limits = (-1.0, 1.5),
     callback: Callback | None = None,
 ) -> Tensor:
-    """Minimise ||f_phi(mu) - y||^2 + w_r * (RED prior of the denoiser), one optimiser step a timestep.
+    """Minimise ||f_phi(mu) - y||^2 + w_r * (RED prior of the denoiser), one optimiser step per timestep.
 
     At each t of a descending grid, x_t = sqrt(alpha_bar) mu + sqrt(1 - alpha_bar) eps, x0 = g_theta(x_t, y, t, c), and
     the gradient is w_f J_phi(mu)^T (f_phi(mu) - y) + w_r (mu - x0): equations 7 to 9 of Shao, Huang, Zhang et al.
@@ -40,7 +40,7 @@ def fidelity_guided(
     only with respect to mu.
 
     ``tuned`` steps by 1 / (w_f + w_r), a convex average of both pulls that cannot diverge. ``paper`` takes RED-diff's
-    Adam(0.1, betas 0.9 and 0.99), which moves every pixel by about 0.1 a step whatever the gradient's size.
+    Adam(0.1, betas 0.9 and 0.99), which moves every pixel by about 0.1 per step whatever the gradient's size.
 
     Args:
         denoiser: g_theta(x_t, measured, t, conditioning) -> x0; never differentiated.
@@ -85,7 +85,7 @@ def fidelity_guided(
 
 
 def fidelity_gradient(degradation: ImageNetwork, mu: Tensor, target: Tensor, conditioning: Conditioning | None) -> Tensor:
-    """J_phi(mu)^T (f_phi(mu) - y), half the gradient of the squared residual; no graph outlives the call."""
+    """J_phi(mu)^T (f_phi(mu) - y), half the gradient of the squared residual; no graph is kept after the call."""
     with torch.enable_grad():
         leaf = mu.detach().requires_grad_(True)
         residual = degradation(leaf, conditioning) - target

@@ -1,4 +1,4 @@
-"""What a sampler needs from the outside: plain callables, so that a network, an oracle or a test fits alike."""
+"""What a sampler needs from the outside: plain callables, so that a network, an oracle or a test can provide them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ NoiseSource = Callable[[int], Tensor]
 """Index of a step or sample -> 1 x 1 x H x W standard normal field, the same for every slice of a volume."""
 
 Callback = Callable[[dict[str, Any]], None]
-"""Called after every step with ``{'i', 'steps', 't', 'x', 'denoised'}``: progress, preview, and cancel by raising.
+"""Called after every step with ``{'i', 'steps', 't', 'x', 'denoised'}``: for progress and preview; it cancels by raising.
 
-``x`` is the sampler's own variable, B x 1 x H x W: the diffusion state that the step began with, or the image that an
-optimiser has come to. ``denoised`` is the denoiser's estimate of the clean image in that step: how it changes from step to
-step is the evolution of the estimate. Neither hangs on a graph, and no later step changes them.
+``x`` is the sampler's own variable, B x 1 x H x W: the diffusion state at the start of the step, or the current image of an
+optimiser. ``denoised`` is the denoiser's estimate of the clean image in that step: how it changes from step to step is the
+evolution of the estimate. Neither belongs to a graph, and no later step changes them.
 """
 
 Limits = tuple[float, float]
@@ -33,11 +33,11 @@ class DenoiserNetwork(Protocol):
 
 
 def informed(denoiser: Callable[..., Tensor], mean: Tensor) -> DenoiserNetwork:
-    """A denoiser that starts from the regression network's answer, as samplers call one that does not.
+    """Wraps a denoiser that starts from the regression network's answer, so that samplers can call it like any other.
 
     Args:
         denoiser: g_theta(x_t, measured, t, conditioning, mean) -> x0.
-        mean: B x 1 x H x W, the answer to the slices that it will be called for; without a measurement it does without.
+        mean: B x 1 x H x W, the answer to the slices that it will be called for; not used where there is no measurement.
     """
 
     def network(state: Tensor, measured: Tensor | None, timestep: Tensor, conditioning: Conditioning | None) -> Tensor:
@@ -69,5 +69,5 @@ def centre(measured: Tensor) -> Tensor:
 
 
 def undegraded(image: Tensor, conditioning: Conditioning | None) -> Tensor:
-    """The degradation of plain denoising, y = x + noise: none."""
+    """The degradation of plain denoising, y = x + noise: the image itself."""
     return image

@@ -26,9 +26,10 @@ def posterior_mean(
 ) -> Tensor:
     """The mean of ``samples`` DDIM samples of ``steps`` steps each.
 
-    With one step each sample is already g_theta(noise, y, T-1, c) = E[x | y], because the state at T-1 holds no image:
-    averaging changes nothing with a denoiser that fades the state out, and removes what little another lets through of
-    its noise. With many steps each is a draw from the posterior, whose squared error falls from 2 to 1 + 1/K times that of the mean.
+    With one step each sample is already g_theta(noise, y, T-1, c) = E[x | y], because the state at T-1 holds no image. Averaging
+    then changes nothing with a denoiser that fades the state out; with another it removes the little noise that passes through.
+    With many steps each sample is a draw from the posterior. Averaging K of them lowers the squared error from 2 to 1 + 1/K
+    times that of the mean.
 
     Args:
         denoiser: g_theta(x_t, measured, t, conditioning) -> x0.
@@ -37,7 +38,7 @@ def posterior_mean(
         schedule: the forward process.
         noise: sample number -> field the sample starts from.
         samples: K, how many samples are averaged.
-        steps: network calls a sample.
+        steps: network calls per sample.
         limits: lowest and highest estimate allowed.
         callback: called after every network call, ``i`` counting over all samples.
 

@@ -22,7 +22,7 @@ def red_diff(
     mode: Mode = "paper",
     **options: Any,
 ) -> Tensor:
-    """Minimise ||mu - y||^2 / 2 + lambda * (RED prior of the denoiser), one optimiser step a timestep (Mardani et al. 2023).
+    """Minimise ||mu - y||^2 / 2 + lambda * (RED prior of the denoiser), one optimiser step per timestep (Mardani et al. 2023).
 
     This is :func:`.fidelity_guided.fidelity_guided` with f(mu) = mu. ``paper`` has the optimiser and the weights of the published
     code: Adam(0.1, betas 0.9 and 0.99) and lambda = 0.25.

@@ -60,7 +60,7 @@ class Schedule:
         """Mean and standard deviation of q(x_s | x_t, x_0), the ancestral step from t to an earlier s.
 
         sigma^2 = (1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s), and the mean keeps
-        sqrt(1 - alpha_bar_s - sigma^2) of the noise that x_t holds (Ho et al. 2020, equation 7, for any sub-grid as in Song et
+        sqrt(1 - alpha_bar_s - sigma^2) of the noise in x_t (Ho et al. 2020, equation 7, for any sub-grid as in Song et
         al. 2021, eta = 1). At t = T-1, where the state holds no image, nothing of it is kept.
 
         Args:

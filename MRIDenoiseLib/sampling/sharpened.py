@@ -1,4 +1,4 @@
-"""The posterior mean, sharpened: a rectified flow from the mean to clean images, and one knob between the two."""
+"""The posterior mean, sharpened: a rectified flow from the mean to clean images, and one setting between the two."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def sharpened(
     limits: Limits = (-1.0, 1.5),
     callback: Callback | None = None,
 ) -> Tensor:
-    """(1 - a) m + a z_1, between the posterior mean m and the end z_1 of the flow that sets out from it.
+    """(1 - a) m + a z_1, between the posterior mean m and the end z_1 of the flow that starts from it.
 
     The flow (Ohayon, Michaeli and Elad 2025) starts at z_0 = m + sigma_s s e and follows dz/dt = v(z, t) to t = 1, where z looks
     like a clean image. What errs least at each degree of sharpness lies on the straight line between mean and end (Freirich,
     Michaeli and Meir 2021), so one number chooses.
 
-    Each Euler step asks for the velocity at the time in its middle. The velocity at t = 0 is nearly zero, because the mean is
-    the best guess already; a step that took it for its whole length would hardly move.
+    Each Euler step takes the velocity at the time in its middle. The velocity at t = 0 is nearly zero, because the mean is
+    already the best guess; a step that used it for its whole length would hardly move.
 
     Args:
         restoration: f_psi(image, conditioning) -> clean image; its answer is m.
@@ -42,7 +42,7 @@ def sharpened(
         measured: B x N x H x W noisy slices with their neighbours.
         conditioning: text and numbers for the B slices; its noise level is s.
         noise: sample number -> e, the same for every slice of a volume.
-        start_noise: sigma_s that the flow was trained with.
+        start_noise: the sigma_s that the flow was trained with.
         sharpness: a, from 0 (the mean itself; the flow is not called) to 1.
         steps: calls of the flow.
         samples: mirrored and turned views whose answers are averaged to m, see :func:`.regression.regression`.
@@ -54,11 +54,11 @@ def sharpened(
     """
     calls = samples + (steps if sharpness > 0 else 0)
 
-    def tell(event: dict[str, Any]) -> None:
+    def report(event: dict[str, Any]) -> None:
         if callback:
             callback(event | {"steps": calls})
 
-    mean = regression(restoration, measured, conditioning, samples=samples, limits=limits, callback=tell)
+    mean = regression(restoration, measured, conditioning, samples=samples, limits=limits, callback=report)
     if sharpness == 0:
         return mean
     state = mean + start_noise * conditioning.noise_level.to(mean).view(-1, 1, 1, 1) * noise(0)
@@ -66,6 +66,6 @@ def sharpened(
         time = (i + 0.5) / steps
         velocity = flow(state, mean, centre(measured), mean.new_full((len(mean),), time), conditioning)
         end = state + (1 - i / steps) * velocity
-        tell({"i": samples + i, "t": time, "x": state, "denoised": end})
+        report({"i": samples + i, "t": time, "x": state, "denoised": end})
         state = state + velocity / steps
     return torch.lerp(mean, state.clamp(*limits), sharpness)

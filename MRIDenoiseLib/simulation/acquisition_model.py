@@ -32,18 +32,18 @@ class AcquisitionModel:
             reference scan (residual folding, as in products), ``grappa`` with weights learned from such a scan.
         acs_lines: number of central lines of that reference scan.
         combine: ``adaptive`` (prewhitened and weighted by the sensitivities, Roemer 1990) or ``rss``, root of the sum of
-            squares, which SENSE knows for full sampling only.
+            squares, which SENSE has for full sampling only.
         nex: number of averages; infinite for an acquisition without noise.
         magnitude_averaging: averages are taken after the magnitude (the noise floor stays) instead of before.
         phase_axis: 0 when rows (H) are phase encoded, 1 when columns (W) are.
         object_phase: largest phase of the object over the field of view in radians.
-        partial_fourier: how missing lines are made up for.
+        partial_fourier: how missing lines are filled in.
         partial_fourier_fraction: acquired part of the lines (0.5..1].
         apodisation: k-space window, see :func:`MRIDenoiseLib.simulation.kspace.apodisation`.
         apodisation_parameter: its start or width.
         corner_cut: the corners of k-space were not acquired.
-        zero_fill: image matrix / acquired matrix (1..2). The noise of a pixel keeps its strength and gets a grain.
-        readout_fill: the same along the readout, where it is another one than ``zero_fill`` along the phase encoding.
+        zero_fill: image matrix / acquired matrix (1..2). The noise of a pixel keeps its strength and becomes coarser.
+        readout_fill: the same along the readout, where it differs from ``zero_fill`` along the phase encoding.
         receive_bias: 0 for homogeneous reception, 1 for loops whose weak depth was normalised away (noise rises there).
         unwarp: largest displacement in pixels that a gradient-unwarping resampling undid; 0 for none.
         post_filter: what the vendor does to the magnitude image.

@@ -1,8 +1,8 @@
-"""New anatomy and contrasts out of few volumes, honestly: what is changed here is changed for noisy and clean alike,
-before any noise is made.
+"""New anatomy and contrasts from few volumes: every change is made to noisy and clean images alike, before any noise is
+simulated.
 
-Among it wiped air: vendors' masks, stripped skulls and defaced heads leave exact zeros where a scanner would have left noise. A network
-that never saw such images takes the zeros for tissue without noise and leaves the noise beside them.
+One of the changes is wiped air: vendors' masks, stripped skulls and defaced heads leave exact zeros where a scanner would have left
+noise. A network that never saw such images takes the zeros for tissue without noise and leaves the noise next to them.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from torch.nn import functional
 
 USUAL_REDUCTION = 1.8
 LARGEST_REDUCTION = 4.5
-"""Now and then a slice becomes as coarse as perfusion or diffusion images are, whose anatomy fills all of k-space."""
+"""Sometimes a slice becomes as coarse as perfusion or diffusion images, whose anatomy fills all of k-space."""
 COARSE = 0.2
-"""How often."""
+"""How often, from 0 to 1."""
 
 BY_THRESHOLD = 0.6
-"""How often the outline is that of what is bright; otherwise it is any smooth one, which cuts through tissue as stripping does."""
+"""How often the outline follows a threshold; otherwise it is any smooth one, which cuts through tissue as stripping does."""
 LOWEST, HIGHEST = 0.03, 0.15
 """Of P99.5: thresholds of the outlines."""
 WIDEST = 4
-"""Pixels by which an outline is grown at most."""
+"""The largest number of pixels by which an outline is grown."""
 LEAST_WIPED, MOST_WIPED = 0.15, 0.5
 """Part of a view that a smooth outline leaves outside."""
 
 
 def random_crop(slices: Tensor, centre: tuple[int, int], size: int, generator: torch.Generator, *, least: float = 1.0) -> Tensor:
-    """A size x size view around ``centre``: larger regions come down to size by cropping k-space, which invents nothing.
+    """A size x size view around ``centre``: larger regions are reduced to it by cropping k-space, which invents nothing.
 
     Args:
         slices: N x H x W.
         centre: row and column the view is placed around.
         size: rows and columns of the result.
         generator: the source of the choice.
-        least: how many times coarser the view must be at least, so that noise of the image's own is averaged away; a view larger
+        least: how many times coarser the view must be at least, so that the image's own noise is averaged out; a view larger
             than the image is mirrored at its border.
 
     Returns:
@@ -84,7 +84,7 @@ def random_flip(slices: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def random_contrast(slices: Tensor, generator: torch.Generator) -> Tensor:
-    """Another contrast: a random smooth bias field, then a monotone or, now and then, an inverted remap of the intensities.
+    """Another contrast: a random smooth bias field, then a monotone or, sometimes, an inverted remap of the intensities.
 
     Args:
         slices: N x H x W with P99.5 about 1; air stays dark.
@@ -102,8 +102,8 @@ def random_contrast(slices: Tensor, generator: torch.Generator) -> Tensor:
 def random_lesions(slices: Tensor, generator: torch.Generator) -> Tensor:
     """A few small bright or dark ellipsoids inside the body, so that a network learns that small structures are real.
 
-    Radii from 1.3 to 7 pixels, contrast from 0.04 to 0.5 of P99.5, edges about a pixel wide; each has a slice of its own and
-    reaches into the one before and the one after or not, at random. There are as many as fill one slice in three with up to six.
+    Radii are from 1.3 to 7 pixels, contrast from 0.04 to 0.5 of P99.5, and edges about a pixel wide. Each has a slice of its
+    own and reaches into the slices before and after or not, at random. Their number is that of up to six in every third slice.
 
     Args:
         slices: N x H x W with P99.5 about 1.
@@ -147,7 +147,7 @@ def random_field(size: int, knots: int, generator: torch.Generator) -> Tensor:
 
 
 def random_outline(clean: Tensor, generator: torch.Generator) -> Tensor:
-    """What is kept of slices whose air is wiped.
+    """The part of slices that is kept when their air is wiped.
 
     Args:
         clean: N x H x W with P99.5 about 1; H = W for a smooth outline.

@@ -18,7 +18,7 @@ RIDGE = 1e-4
 
 
 def source_lines(period: int, kept: int) -> dict[int, tuple[int, ...]]:
-    """For every missing line of a period the offsets of the acquired lines it is made of, half before it and half after.
+    """For every missing line of a period the offsets of the acquired lines that it is computed from, half before it and half after.
 
     For example ``source_lines(2, 1)`` is ``{1: (-3, -1, 1, 3)}``.
     """
@@ -60,13 +60,13 @@ def calibrate(reference: Tensor, period: int, kept: int) -> Tensor:
         normal = sources.conj() @ sources.mT
         size = normal.shape[-1]
         ridge = RIDGE / size * normal.diagonal(dim1=-2, dim2=-1).real.sum(-1).view(-1, 1, 1)
-        wanted = sources.conj() @ reference[:, :, targets, reach : columns - reach].flatten(2).mT
-        weights.append(torch.linalg.solve(normal + ridge * torch.eye(size, device=normal.device), wanted))
+        right_side = sources.conj() @ reference[:, :, targets, reach : columns - reach].flatten(2).mT
+        weights.append(torch.linalg.solve(normal + ridge * torch.eye(size, device=normal.device), right_side))
     return torch.stack(weights, dim=1)
 
 
 def fill(kspace: Tensor, weights: Tensor, period: int, kept: int) -> Tensor:
-    """K-space with its missing lines made up for; what stood in them is ignored.
+    """K-space with its missing lines filled in; their earlier values are ignored.
 
     Args:
         kspace: (Z, C, H, W) complex64 in ``torch.fft`` order, H a multiple of the period.
@@ -79,7 +79,7 @@ def fill(kspace: Tensor, weights: Tensor, period: int, kept: int) -> Tensor:
     for at, (line, offsets) in enumerate(source_lines(period, kept).items()):
         targets = torch.arange(line, kspace.shape[-2], period, device=kspace.device)
         seen = _source_lines_of(kspace, targets, offsets)
-        # each readout point's share of all coils at once; then the shares are put side by side, which is the convolution
+        # first each readout point's share of all coils at once; then the shifted shares are added, which is the convolution
         by_point = weights[:, at].unflatten(1, (READOUT_POINTS, -1)).mT.flatten(1, 2)
         shares = (by_point @ seen.flatten(2)).unflatten(1, (READOUT_POINTS, coils)).unflatten(3, seen.shape[2:])
         reach = READOUT_POINTS // 2

@@ -68,7 +68,7 @@ def window2d(
     zero_fill: float | tuple[float, float] = 1.0,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """H x W: the k-space weight of an acquisition, separable apodisation times what the scanner never acquired.
+    """H x W: the k-space weight of an acquisition: separable apodisation, and 0 where the scanner acquired nothing.
 
     Args:
         height: rows (phase encoding).
@@ -78,7 +78,7 @@ def window2d(
         corner_cut: leave out the corners outside the ellipse through both Nyquist frequencies.
         zero_fill: image matrix / acquired matrix, >= 1, of both directions or of rows and columns; the outer k-space was filled
             with zeros.
-        device: where the result lives.
+        device: of the result.
     """
     row_fill, column_fill = zero_fill if isinstance(zero_fill, tuple) else (zero_fill, zero_fill)
     row = relative_frequency(height, device) * row_fill
@@ -97,7 +97,7 @@ def partial_fourier(kspace: Tensor, fraction: float, method: PartialFourier, zer
         fraction: acquired part of the lines, 0.5 < fraction <= 1.
         method: ``zero_fill`` puts zeros in place; ``homodyne`` (Noll 1991) weights the lines and keeps the real part
             after removing the phase seen in the symmetric centre, so that half of the noise goes; ``pocs`` (Haacke 1991)
-            makes the missing lines up so that the image has that phase and leaves the acquired ones as they are.
+            fills in the missing lines so that the image has that phase and leaves the acquired ones as they are.
         zero_fill: see :func:`window2d`; the fraction counts acquired lines.
 
     Returns:
@@ -119,7 +119,7 @@ def partial_fourier(kspace: Tensor, fraction: float, method: PartialFourier, zer
 
 
 def _pocs(kspace: Tensor, missing: Tensor, phase: Tensor) -> Tensor:
-    """Projections in turn onto images of the given phase and onto images with the acquired lines."""
+    """Projects in turn onto images of the given phase and onto images with the acquired lines."""
     # only whole lines are missing, so the readout stays in image space
     acquired = torch.fft.ifft(kspace, norm="ortho")
     lines = acquired * ~missing

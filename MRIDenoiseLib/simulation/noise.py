@@ -1,7 +1,7 @@
 """Noise synthesis: what an accelerated acquisition of a clean magnitude image would have looked like.
 
-Level 0 is Rician noise. Level 1 lets its strength vary over the image and its grain follow a k-space window. Level 2
-goes the scanner's way: complex object, coils with correlated noise, undersampling and SENSE or GRAPPA, averaging, partial
+Level 0 is Rician noise. In level 1 its strength varies over the image, and a k-space window shapes its spectrum. Level 2
+follows the scanner: complex object, coils with correlated noise, undersampling and SENSE or GRAPPA, averaging, partial
 Fourier, windows, magnitude, vendor filter, rounding. Images are float32 (Z, H, W), slices first, in units in which the
 99.5th percentile of the clean volume's positive voxels is 1.
 """
@@ -49,10 +49,10 @@ def level1(
         image: (Z, H, W) clean magnitude.
         sigma: noise per real and imaginary part of one average.
         generator: source of the noise.
-        g_map: what multiplies sigma, broadcastable to the image; None for one everywhere.
+        g_map: the factor of sigma, broadcastable to the image; None for one everywhere.
         nex: averages.
         coils: channels of the root of the sum of squares (1 gives Rician statistics).
-        window: H x W k-space weight in ``torch.fft`` order that the noise alone goes through; None for white noise.
+        window: H x W k-space weight in ``torch.fft`` order that is applied to the noise alone; None for white noise.
     """
     scale = sigma / math.sqrt(nex) * (1.0 if g_map is None else g_map)
     power = torch.zeros_like(image)
@@ -119,7 +119,7 @@ def acquire_volume(
     scene: Scene | None = None,
     slices: Iterable[int] | None = None,
 ) -> Tensor:
-    """A whole volume slice by slice: coils vary along it, and a slice's noise does not depend on which others are asked for.
+    """A whole volume slice by slice: coils vary along it, and a slice's noise does not depend on which others are requested.
 
     Args:
         image: (Z, H, W) the whole clean volume, P99.5 = 1.
@@ -129,7 +129,7 @@ def acquire_volume(
         slices: which slices to acquire, all by default.
 
     Returns:
-        (number of slices asked for, H, W) float32.
+        (number of slices requested, H, W) float32.
     """
     scene = scene or Scene.draw(model, seeded_generator(seed, "scene", 0))
     positions = torch.linspace(-0.5, 0.5, len(image)) if len(image) > 1 else torch.zeros(1)

@@ -18,7 +18,7 @@ FULL_SCALE = 3.0
 def post_filter(image: Tensor, model: AcquisitionModel) -> Tensor:
     """The vendor's filter of ``model`` on a magnitude image (Z, H, W); never below zero.
 
-    The filters that keep edges tell them from noise by the noise's strength: without noise they leave the image alone.
+    The filters that keep edges use the noise's strength to separate edges from noise: without noise they change nothing.
     """
     share = model.post_filter_strength
     if model.post_filter == "unsharp":
@@ -33,7 +33,7 @@ def post_filter(image: Tensor, model: AcquisitionModel) -> Tensor:
 
 
 def quantise(image: Tensor, bits: int) -> Tensor:
-    """Round to the integers a file would hold: 2^bits - 1 steps from 0 to :data:`FULL_SCALE`. Brighter is not clipped."""
+    """Round to the integers a file would hold: 2^bits - 1 steps from 0 to :data:`FULL_SCALE`. Brighter values are not clipped."""
     steps = (2**bits - 1) / FULL_SCALE
     return torch.round(image * steps) / steps
 
@@ -83,7 +83,7 @@ def bilateral(image: Tensor, sigma: float) -> Tensor:
 
 
 def diffused(image: Tensor, sigma: float, steps: int = 3) -> Tensor:
-    """A few explicit Perona-Malik steps (1990, eq. 8) with edge scale 2 ``sigma``: flat grain goes, edges stay."""
+    """A few explicit Perona-Malik steps (1990, eq. 8) with edge scale 2 ``sigma``: grain in flat tissue is removed, edges stay."""
     for _ in range(steps):
         x = F.pad(image.unsqueeze(1), (1, 1, 1, 1), mode="replicate").squeeze(1)
         flux = torch.zeros_like(image)

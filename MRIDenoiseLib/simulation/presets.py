@@ -1,4 +1,4 @@
-"""The noises of the comparisons: the same for every method, whoever makes them."""
+"""The noise presets of the comparisons: the same for every method, on every computer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from MRIDenoiseLib.simulation.scene import Scene
 from MRIDenoiseLib.volume import Volume
 
 BRIGHT = 0.3
-"""Of P99.5: tissue in which magnitude noise is as good as Gaussian, where the true noise is measured."""
+"""Relative to P99.5: in brighter tissue magnitude noise is practically Gaussian; the true noise is measured there."""
 
 
 BENCHMARK_ROWS = ("R", "U", "M0.05", "M0.10", "L2-1.5", "L2-2", "L2-3")
@@ -51,14 +51,14 @@ def benchmark_model(name: str) -> AcquisitionModel:
 
 
 def benchmark_row(name: str, image: Tensor, seed: int = 11, *, slices: Iterable[int] | None = None) -> Tensor:
-    """A row of the comparisons: the noisy version of a volume that every method gets, the same for all of them.
+    """A row of the comparisons: the noisy version of a volume, the same for every method.
 
     Args:
         name: one of :data:`BENCHMARK_ROWS`. ``R`` is Rician noise of 13/255, ``U`` Rician noise of a strength drawn for
             the volume from 6/255..25/255, see :func:`rician_benchmark_sigma`; for the others see :func:`benchmark_model`.
         image: (Z, H, W) the whole clean volume divided by the P99.5 of its positive voxels; Z is the acquired slice axis.
         seed: of the noise.
-        slices: which slices to make; their noise is the same whichever others are made.
+        slices: which slices to make; their noise does not depend on which others are made.
     """
     if name in ("R", "U"):
         sigma = RICIAN_SIGMA if name == "R" else rician_benchmark_sigma(image, seed)

@@ -1,4 +1,4 @@
-"""Random numbers for the simulated acquisitions, every one from a generator that is handed in."""
+"""Random numbers for the simulated acquisitions, all from a generator that the caller passes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 def normal(shape: tuple[int, ...] | torch.Size, generator: torch.Generator, device: torch.device) -> Tensor:
     """Float32 normal numbers of unit variance on ``device``, drawn where the generator lives.
 
-    A CPU generator therefore gives the same noise on every device, and a CUDA generator spares the way over the bus.
+    A CPU generator therefore gives the same noise on every device; a CUDA generator saves the copy to the GPU.
     """
     return torch.randn(shape, generator=generator, device=generator.device).to(device)
 

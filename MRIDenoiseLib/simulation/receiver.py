@@ -52,7 +52,7 @@ def magnitude_image(image: Tensor, model: AcquisitionModel, scene: Scene, z: Ten
 
 
 def _known_sense(image: Tensor, model: AcquisitionModel, scene: Scene, z: Tensor, window: Tensor, generator: torch.Generator) -> Tensor:
-    """SENSE with known sensitivities gives back the object itself and noise of known covariance: no coil needs simulating."""
+    """SENSE with known sensitivities returns the object itself plus noise of known covariance: no coil needs to be simulated."""
     count, sigma = _magnitudes(model)
     if sigma == 0:
         return _windowed(image, window, model).abs()
@@ -65,7 +65,7 @@ def _known_sense(image: Tensor, model: AcquisitionModel, scene: Scene, z: Tensor
 
 
 def _coil_by_coil(image: Tensor, model: AcquisitionModel, scene: Scene, z: Tensor, window: Tensor, generator: torch.Generator) -> Tensor:
-    """Every coil simulated, where the noise of what follows has no closed form.
+    """Simulates every coil, for reconstructions whose noise has no closed form.
 
     Scanners combine by the root of the sum of squares without prewhitening, so there the coils' noise stays correlated.
     """
@@ -134,7 +134,7 @@ def _estimated_sensitivities(lines: Tensor, s: Tensor) -> Tensor:
 
 
 def _central(count: int, size: int, device: torch.device) -> Tensor:
-    """Where the ``count`` lowest of ``size`` frequencies are in ``torch.fft`` order, from the most negative one on."""
+    """Where the ``count`` lowest of ``size`` frequencies are in ``torch.fft`` order, starting from the most negative one."""
     count = min(count, size)
     return torch.arange(-(count // 2), count - count // 2, device=device) % size
 

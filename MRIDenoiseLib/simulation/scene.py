@@ -81,7 +81,7 @@ class CoilArray:
 
 
 def ring_array(count: int, *, distance: float = 1.5, radius: float = 0.8) -> CoilArray:
-    """``count`` equal loops evenly around the field of view with uncorrelated noise: nothing random in it."""
+    """``count`` equal loops evenly around the field of view with uncorrelated noise; nothing is random."""
     angle = 2 * math.pi * torch.arange(count, dtype=torch.float32) / max(count, 1)
     return _around(angle, distance, radius, torch.zeros(count), angle.clone(), torch.eye(count, dtype=torch.complex64))
 
@@ -90,7 +90,7 @@ def with_noise_correlation(array: CoilArray, correlation: float, angle: float = 
     """The array with noise covariance Psi_ij = d_i d_j rho^|i-j| exp(i theta (i - j)).
 
     Args:
-        array: whose noise to set.
+        array: the array whose noise is set.
         correlation: rho in [0, 1).
         angle: theta in radians.
         scale: d, C relative noise standard deviations; None for all equal to one.
@@ -166,7 +166,7 @@ class Scene:
 
     @classmethod
     def draw(cls, model: AcquisitionModel, generator: torch.Generator) -> Scene:
-        """A random scene for ``model``; two models that differ in averages or sampling only may share it."""
+        """A random scene for ``model``; two models that differ only in averages or sampling may share it."""
         array = random_array(model.coils, model.noise_correlation, generator)
         phase = torch.randn(3, 3, 3, generator=generator, device=generator.device).cpu()
         contrast, *wave = torch.rand(7, generator=generator, device=generator.device).cpu().tolist()
@@ -175,7 +175,7 @@ class Scene:
 
     @classmethod
     def standard(cls, model: AcquisitionModel) -> Scene:
-        """The fixed scene of the benchmark: equal loops evenly around, a gentle object phase, nothing random."""
+        """The fixed scene of the benchmark: equal loops evenly around, a smooth object phase, nothing random."""
         array = with_noise_correlation(ring_array(model.coils), model.noise_correlation)
         phase = torch.zeros(3, 3, 3)
         phase[0, 1, 0], phase[0, 0, 1], phase[1, 1, 1] = 0.4, 0.4, 0.2

@@ -1,4 +1,4 @@
-"""Parallel imaging: what undersampling folds together and how SENSE unfolds it, with its exact noise.
+"""Parallel imaging: how undersampling folds pixels together, and how SENSE unfolds them, with its exact noise.
 
 A sampling pattern keeps ``kept`` of every ``period`` phase-encoded lines (2 of 3 for a reduction of 1.5). Its point
 spread links each pixel with the ``period`` pixels H/period apart and no others, so the SENSE normal matrix

@@ -1,4 +1,4 @@
-"""A clean volume in, the same volume as a faster scan would have shown it out: what ``mridenoise simulate`` does."""
+"""From a clean volume to the same volume as a faster scan would have shown it: what ``mridenoise simulate`` does."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from MRIDenoiseLib.simulation.scene import Scene
 from MRIDenoiseLib.volume import Volume
 
 BASE_SIGMA = 0.04
-"""Complex noise of one fully sampled average where the user names none, a fraction of P99.5: that of the benchmark's L2 rows."""
+"""Complex noise of one fully sampled average unless the user gives another, a fraction of P99.5: that of the benchmark's L2 rows."""
 
 MAX_ACCELERATION = 4.0
 
@@ -38,7 +38,7 @@ class Simulation:
         level: 0 Rician; 1 spatially varying, grainy noise; 2 the whole acquisition (see :mod:`.noise`).
         acceleration: T_full / T_fast in 1..4, for levels 1 and 2.
         sigma: a fraction of the volume's P99.5. Level 0 needs it: Rician noise of that standard deviation in the real and
-            in the imaginary part. For levels 1 and 2 the complex noise CN(0, sigma^2) of a coil before acceleration.
+            in the imaginary part. For levels 1 and 2 it is the complex noise CN(0, sigma^2) of a coil before acceleration.
         seed: decides the noise; the same seed gives the same volume.
 
     Raises:
@@ -69,7 +69,7 @@ class Simulation:
     def model(self) -> AcquisitionModel:
         """The acquisition behind levels 1 and 2; for 1.5, 2 and 3 it is that of the benchmark's L2 rows.
 
-        Reductions are ratios of small integers; what an acceleration lies off the nearest one goes into fewer averages.
+        Reductions are ratios of small integers; the rest of an acceleration becomes fewer averages.
         """
         assert self.acceleration is not None
         reduction = float(Fraction(self.acceleration).limit_denominator(4))
@@ -95,7 +95,7 @@ class Simulation:
         }
 
     def derivation(self) -> Derivation:
-        """The account that goes into the simulated volume's file; the seed has its own place there."""
+        """How the volume was simulated, for its file; the seed has its own place there."""
         settings = {name: value for name, value in self.facts().items() if name != "seed"}
         return Derivation(
             method=f"simulated acquisition level {self.level}", bundle="none", seed=self.seed, settings=settings, suffix="simulated"
@@ -114,11 +114,11 @@ def simulate_volume(
         clean: the volume; its acquired slice axis is kept.
         simulation: what to do to it.
         progress: called with the fraction done.
-        should_stop: asked before every slice.
+        should_stop: called before every slice; True cancels.
 
     Raises:
         InputError: see :func:`clean_scale`.
-        Cancelled: when told to stop.
+        Cancelled: when ``should_stop`` returned True.
     """
     scale = clean_scale(clean.voxels)
     image = torch.from_numpy(np.ascontiguousarray(clean.stack)).clamp_min(0) / scale

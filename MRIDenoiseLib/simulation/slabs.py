@@ -1,7 +1,7 @@
 """Slabs: neighbouring slices of a clean volume acquired at once, by one simulated machine, for several training pairs.
 
-A pair needs the slice's neighbours on both sides. Slices that lie side by side share them, so that three pairs out of one slab
-cost less than half each of what one alone does.
+A pair needs the slice's neighbours on both sides. Adjacent slices share them, so each of three pairs from one slab costs less
+than half of what a single pair costs.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ RECEPTION = 0.2
 """How often the object is seen through a coil whose fading was corrected afterwards, so that noise varies over the image."""
 WIPED = 0.2
 FILLED = 0.4
-"""How often an image that would not be is zero-filled; with the windows and filters of scanners at least half of all noise then
-is coarser than a pixel."""
+"""How often an image is zero-filled that its protocol would not zero-fill; with the windows and filters of scanners, at least half
+of all noise is then coarser than a pixel."""
 ONE_DIRECTION = 0.25
 """Part of the zero-filled images that are filled along one direction only."""
 RESAMPLED = 0.1
@@ -41,7 +41,7 @@ FINEST, COARSEST = 1.1, 2.0
 LEAST_BODY = 200
 """Pixels of the body that a target must hold."""
 BODY = 0.08
-"""Of P99.5: what is brighter belongs to the body."""
+"""Relative to P99.5: what is brighter belongs to the body."""
 LEAST_SIGMA, MOST_SIGMA = 0.005, 0.15
 
 
@@ -64,7 +64,7 @@ class Slab:
     slice_spacing: float
 
     def around(self, target: int) -> Tensor:
-        """2 REACH + 1 noisy slices, ``target`` in the middle; one missing at an end is the nearest there is, noise and all."""
+        """2 REACH + 1 noisy slices, ``target`` in the middle; a missing one at an end is the nearest slice, with the same noise."""
         return self.noisy[np.clip(np.arange(target - REACH, target + REACH + 1), 0, len(self.noisy) - 1)]
 
     def body(self, target: int) -> Tensor:
@@ -90,7 +90,7 @@ def simulated_slab(
         generator: the source of every choice.
 
     Returns:
-        The slab, or None where a target has too little body to tell its noise.
+        The slab, or None where a target has too little body to measure its noise.
     """
     if torch.rand(1, generator=generator) < NEW_CONTRAST:
         clean = random_contrast(clean, generator)
@@ -108,8 +108,8 @@ def simulated_slab(
         kept = random_outline(target, generator)
         noisy, target = noisy * kept, target * kept
     acceleration = 2.0 if isinstance(fast, float) else clamped_acceleration(fast.reduction * 2 / min(fast.nex, 2))
-    told = replace(acquisition, acceleration=AcquisitionField(acceleration, "simulation", "high"))
-    slab = Slab(noisy, target, told, acceleration, spacing)
+    described = replace(acquisition, acceleration=AcquisitionField(acceleration, "simulation", "high"))
+    slab = Slab(noisy, target, described, acceleration, spacing)
     return None if min(float(slab.body(k).sum()) for k in targets) < LEAST_BODY else slab
 
 
@@ -161,9 +161,9 @@ def _acquired(clean: Tensor, fast: AcquisitionModel | float, generator: torch.Ge
 
 
 def _often_filled(fast: AcquisitionModel | float, generator: torch.Generator) -> AcquisitionModel | float:
-    """The same, now and then zero-filled: by an arbitrary factor, along one direction or both."""
-    wanted, direction, rows, columns = torch.rand(4, generator=generator).tolist()
-    if wanted >= FILLED or (not isinstance(fast, float) and fast.zero_fill > 1):
+    """The same acquisition, sometimes zero-filled: by an arbitrary factor, along one direction or both."""
+    draw, direction, rows, columns = torch.rand(4, generator=generator).tolist()
+    if draw >= FILLED or (not isinstance(fast, float) and fast.zero_fill > 1):
         return fast
     model = AcquisitionModel(coils=1, noise_correlation=0.0, sigma=fast) if isinstance(fast, float) else fast
     row_fill, column_fill = (FINEST + (COARSEST - FINEST) * draw for draw in (rows, columns))

@@ -131,7 +131,7 @@ def test_wiped_out_air_is_found_and_bright_tissue_at_the_end_of_the_scale_is_not
 @pytest.mark.parametrize("shape", [(1, 1, 40), (3, 3, 3)])
 def test_slices_of_a_few_pixels_are_refused_in_a_sentence(models, shape):
     tiny = Volume(np.random.default_rng(0).uniform(1, 2, shape).astype(np.float32), np.eye(4))
-    with pytest.raises(InputError, match="too few to tell noise from anatomy"):
+    with pytest.raises(InputError, match="too few to distinguish noise from anatomy"):
         Denoiser(models, "cpu")(tiny)
     larger = replace(tiny, voxels=np.tile(tiny.voxels, (1, 4, 4)))
     assert Denoiser(models, "cpu")(larger).volume.voxels.shape == larger.voxels.shape

@@ -49,6 +49,6 @@ def test_scale_and_noise_of_an_unevenly_lit_body_are_those_of_its_evened_out_tis
     found = analyse(voxels, None)
     assert found.disturbances.reception is not None
     # The noise of 40 is told relative to what the depth looks like, not to the rim that is twenty times as bright.
-    assert found.told[0] > 3 * 2 * 40 / float(np.percentile(voxels[INSIDE], 99.5))
+    assert found.given_level[0] > 3 * 2 * 40 / float(np.percentile(voxels[INSIDE], 99.5))
     assert found.noise_level == pytest.approx(40, rel=0.4)
     assert any("near the coil" in sentence for sentence in found.disturbances.sentences())

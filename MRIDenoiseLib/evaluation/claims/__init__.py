@@ -1,6 +1,6 @@
-"""What README and the results page claim, each measured by one file: ``mridenoise measure CLAIM``.
+"""The claims of README and the results page, each measured by one file: ``mridenoise measure CLAIM``.
 
-The module of a claim has its name, with an underscore for a hyphen, and holds it as ``CLAIM``; see :mod:`.claim`.
+The module of a claim has the claim's name, with an underscore for a hyphen, and holds it as ``CLAIM``; see :mod:`.claim`.
 """
 
 from importlib import import_module
@@ -19,10 +19,10 @@ CLAIMS = {
     "sheets": "Sheets to look at, one a volume, and what the residual has to do with the anatomy.",
     "methods": "A model against everything a user could take instead.",
     "pairs": "Whether fine-tuning helped, on a site's own prepared pairs.",
-    "segmenters": "Our tissue segmentation beside those of other packages.",
+    "segmenters": "Our tissue segmentation compared with those of other packages.",
     "segmentation-time": "How long three tissue classes take in a large volume, and how much memory.",
 }
-"""Name of a claim -> what it measures. It stands here, and not with the claims, so that it can be listed without loading them."""
+"""Name of a claim -> what it measures. It is here and not with the claims, so that they can be listed without loading them."""
 
 
 def claim_module(name: str) -> ModuleType:

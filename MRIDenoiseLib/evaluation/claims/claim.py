@@ -1,8 +1,8 @@
 """The protocol of a claim: its options, what it measures, the table it prints, its headline, and the file that its numbers go to.
 
-A claim is one function that measures, one that shows and one for the headline. The first gives numbers that are ready for JSON, among
-them ``what``, a sentence that says what they are; the others make the printed tables, and what stands in a model's card, from these
-numbers alone.
+A claim has one function that measures, one that shows and one for the headline. The first returns numbers that are ready for JSON,
+among them ``what``, a sentence that describes them. The others make the printed tables and the entry in a model's card from these
+numbers only.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ Numbers = dict[str, Any]
 
 @dataclass(frozen=True)
 class Headline:
-    """What a measurement comes to, for a model's card and one line of a screen.
+    """The result of a measurement in short, for a model's card and one line on the screen.
 
     Args:
         says: one sentence with its figures, of about 80 characters.
-        figures: the few numbers that matter most, by what they are in words.
+        figures: description in words -> number, for the few most important numbers.
     """
 
     says: str
@@ -51,11 +51,11 @@ class Option:
     """What a user may choose, as the annotation of a parameter.
 
     Args:
-        help: what it is, in a few words.
+        help: a description in a few words.
         least: smallest value allowed.
         most: largest value allowed.
-        variable: environment variable that gives it where the user does not.
-        counts: whether the numbers depend on it; not so where it says where things lie.
+        variable: environment variable that is used where the user gives no value.
+        counts: whether the numbers depend on it; not so for options that name folders.
     """
 
     help: str
@@ -80,12 +80,12 @@ class OptionOffered:
 
     Args:
         kind: its type.
-        told: what the user is told of it.
-        default: its value when it is left as it is; ``inspect.Parameter.empty`` where it has to be given.
+        annotation: its description for the user, and its limits.
+        default: its value when the user gives none; ``inspect.Parameter.empty`` where a value is required.
     """
 
     kind: Any
-    told: Option
+    annotation: Option
     default: Any
 
 
@@ -95,10 +95,10 @@ class Claim:
 
     Args:
         name: one of :data:`MRIDenoiseLib.evaluation.claims.CLAIMS`.
-        measure: what measures it. Parameters annotated with an :class:`Option` are the user's; of ``model`` (a
-            :class:`Bundle`) and ``progress`` it takes what it needs.
+        measure: the function that measures. Parameters annotated with an :class:`Option` are the user's. It may also take
+            ``model`` (a :class:`Bundle`) and ``progress``.
         show: numbers -> the tables and sentences that are printed.
-        headline: numbers -> what the card says.
+        headline: numbers -> the entry in the card.
         width: columns of the terminal that the tables are made for.
     """
 
@@ -115,13 +115,13 @@ class Claim:
 
     @property
     def options(self) -> dict[str, OptionOffered]:
-        """What the user may set, by the name of the parameter."""
+        """Name of a parameter -> what the user may set."""
         hints = get_type_hints(self.measure, include_extras=True)
         return {
-            name: OptionOffered(hints[name].__origin__, told, parameter.default)
+            name: OptionOffered(hints[name].__origin__, option, parameter.default)
             for name, parameter in inspect.signature(self.measure).parameters.items()
-            for told in getattr(hints[name], "__metadata__", ())
-            if isinstance(told, Option)
+            for option in getattr(hints[name], "__metadata__", ())
+            if isinstance(option, Option)
         }
 
     def takes(self, name: str) -> bool:
@@ -132,36 +132,36 @@ class Claim:
         """The command that gives the same numbers again, without the folders of this machine.
 
         Args:
-            values: of the options; those left as they are may be missing.
+            values: option -> value; options that the user did not set may be missing.
         """
         options = self.options
         places = [name for name, option in options.items() if option.default is inspect.Parameter.empty]
-        defaults = {name: option.default for name, option in options.items() if option.told.counts}
+        defaults = {name: option.default for name, option in options.items() if option.annotation.counts}
         folders = [word for name in places for word in (option_name(name), "DIR")]
         return shlex.join(["mridenoise", "measure", self.name, *folders, *given_options(defaults, values)])
 
     def account(self, numbers: Numbers, command: str, files: Mapping[str, str]) -> Numbers:
-        """What was measured as it is kept in a file, and in a model as evidence.
+        """The measurement as it is stored in a file, and in a model as evidence.
 
         Args:
-            numbers: what :attr:`measure` gave.
-            command: what gives them again.
-            files: of the card of the model measured; empty where there was none. They say later which weights the numbers belong to.
+            numbers: from :attr:`measure`.
+            command: the command that measures them again.
+            files: of the card of the measured model; empty where there was none. They show later which weights the numbers belong to.
         """
         return {"command": command, "files": files_of_parts(files), "headline": asdict(self.headline(numbers)), **numbers}
 
 
 def option_name(parameter: str) -> str:
-    """How a parameter is spelled on the command line."""
+    """The name of a parameter on the command line."""
     return f"--{parameter.replace('_', '-')}"
 
 
 def given_options(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
-    """The words of a command for those options that were not left as they are.
+    """The words of a command for those options that differ from their defaults.
 
     Args:
-        defaults: parameter -> its value when it is left as it is.
-        values: parameter -> what was given; others may be among them.
+        defaults: parameter -> its default value.
+        values: parameter -> the given value; other parameters may be among them.
     """
     words: list[str] = []
     for name, default in defaults.items():
@@ -190,15 +190,15 @@ def chosen(text: str, known: Collection[str], what: str) -> list[str]:
 
 
 def volumes_of(data: Path, subjects: str) -> list[ManifestRow]:
-    """The volumes in a data folder of some subjects.
+    """The volumes of some subjects in a data folder.
 
     Args:
         data: with a ``MANIFEST.csv``.
-        subjects: with commas between; empty for the volumes that the manifest keeps for tests.
+        subjects: with commas between; empty for the test volumes of the manifest.
 
     Raises:
         SettingsError: the manifest has no volume of one of them.
-        InputError: there is no manifest, or it keeps no volume for tests.
+        InputError: there is no manifest, or it has no test volume.
     """
     if not subjects:
         kept = read_manifest(data, split="test")
@@ -214,12 +214,12 @@ def volumes_of(data: Path, subjects: str) -> list[ManifestRow]:
 
 
 def tracked(items: Sequence[T], progress: Progress, what: str) -> Iterator[T]:
-    """The items one after the other, with the time left told before each.
+    """The items one after the other; ``progress`` gets the time left before each.
 
     Args:
-        items: what there is to do.
-        progress: told.
-        what: the items are.
+        items: what has to be done.
+        progress: called before each item.
+        what: the items in words.
     """
     pace = Pace(len(items), progress, None)
     pace.start()
@@ -235,7 +235,7 @@ class NoisyVolume:
     """A volume, noisy and clean.
 
     Args:
-        volume: noisy, in units of the clean volume's P99.5; what a model gets.
+        volume: noisy, in units of the clean volume's P99.5; the input of a model.
         clean: float32 (slices, rows, columns), in the same units.
     """
 

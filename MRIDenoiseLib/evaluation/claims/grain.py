@@ -1,8 +1,8 @@
-"""How much of what a sampler adds follows its seed and not the image: grain, which no anatomy asked for.
+"""How much of what a sampler adds depends on its seed and not on the image: grain that is not anatomy.
 
 The middle slice of volumes of patients that no training saw is made noisy and sharpened with several seeds. What differs between
-seeds is no anatomy. What sharpening costs and how sharp it makes edges is told by ``mridenoise compare``, and what it leaves of
-small lesions by ``mridenoise measure lesions --method sharpened``.
+seeds is not anatomy. ``mridenoise compare`` shows what sharpening costs and how sharp it makes edges, and ``mridenoise measure
+lesions --method sharpened`` shows what it leaves of small lesions.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ WHAT = (
 
 
 class Grain(NamedTuple):
-    """What follows the seed.
+    """The part of a change that depends on the seed.
 
     Args:
         share: of the mean square of what the sampler changed, 0 (every seed gives the same) to 1 (nothing but grain).
@@ -62,7 +62,7 @@ def grain(samples: Sequence[np.ndarray], start: np.ndarray, where: np.ndarray) -
 
     Args:
         samples: the answers, arrays of one shape, at least two.
-        start: what the sampler set out from, the same shape.
+        start: the image that the sampler started from, the same shape.
         where: bool, the same shape; the pixels that count.
 
     Raises:
@@ -115,7 +115,7 @@ def measure(
 
 
 def show(numbers: Numbers) -> Iterator[Table | str]:
-    """A row a volume and noise, and their means."""
+    """One row per volume and noise, and their means."""
     title = f"What sharpness {numbers['sharpness']:g} changes, {numbers['seeds']} seeds; in standard deviations of the noise"
     table = Table("volume", "noise", "changed", "of it, following the seed", "share of the mean square", title=title)
     for row in [*numbers["rows"], {"volume": "mean", "noise": "", **numbers["means"]}]:
@@ -124,7 +124,7 @@ def show(numbers: Numbers) -> Iterator[Table | str]:
 
 
 def headline(numbers: Numbers) -> Headline:
-    """Which part of what sharpening changes follows the seed."""
+    """The part of the sharpening's change that depends on the seed."""
     share, deviation = numbers["means"]["share"], numbers["means"]["deviation"]
     says = f"At sharpness {numbers['sharpness']:g}, {100 * share:.0f} % of what is changed (mean square) follows the seed."
     figures = {"images": len(numbers["rows"]), "share that follows the seed": share, "its deviation, of that of the noise": deviation}

@@ -1,10 +1,10 @@
 """Small lesions put into clean volumes before the noise: how much of their contrast is left after denoising.
 
-PSNR hardly notices a lesion of twenty pixels that was taken for noise; a radiologist would. Each lesion is one of known
-size and contrast in flat tissue. Its contrast is the mean inside minus the mean of the ring around it. Kept is that
+If a lesion of twenty pixels is taken for noise, PSNR hardly changes, but a radiologist would notice. Each lesion has a known
+size and contrast and is in flat tissue. Its contrast is the mean inside minus the mean of the ring around it. "Kept" is that
 contrast in the denoised image with the lesion minus the same in the denoised image without it (same noise), divided by
-what went into the clean image. Kept blindly is the contrast in the one image with the lesion, as a reader sees it,
-divided by that of the clean image with the lesion: noise that is left and tissue that was moved count too.
+the contrast put into the clean image. "Kept blindly" is the contrast in the one image with the lesion, as a reader sees it,
+divided by that of the clean image with the lesion; here remaining noise and changed tissue count, too.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ DIAMETERS = (3.0, 8.0)
 CONTRASTS = (2.0, 5.0)
 """Standard deviations of the noise at the lesion's place."""
 RING = 3.0
-"""Pixels, width of the ring around what the lesion reaches."""
+"""Pixels, width of the ring around the lesion."""
 REACH = 0.05
 """Part of its contrast below which a lesion counts as not there."""
 APART = 32.0
 """Pixels between the centres of two lesions of a slice."""
 FLATTEST = 0.25
-"""The part of the tissue, with the least variation over the lesion's size, that lesions are put into."""
+"""Lesions are put into this part of the tissue, the one with the least variation over the lesion's size."""
 OWN_CONTRAST = 0.25
-"""A place whose tissue has more than this part of the lesion's contrast already is no flat place."""
+"""A place is not flat if its tissue already has more than this part of the lesion's contrast."""
 BRIGHTEST = 1.1
-"""Of P99.5; a bright lesion does not exceed it."""
+"""Relative to P99.5; a bright lesion does not exceed it."""
 FLOOR = 2.0
-"""Noise standard deviations that a dark lesion stays above zero: below, magnitude images hold little of its contrast."""
+"""Noise standard deviations by which a dark lesion stays above zero: nearer to zero, magnitude images hold little contrast."""
 NOISE_WINDOW = 8.0
 """Pixels, sigma of the Gaussian over which the noise at a place is measured."""
 MISSING = 0.5
 """A lesion that keeps less than this part of its contrast counts as missing."""
 LOST = 0.25
-"""One that keeps less than this part is lost: nobody would find it."""
+"""A lesion that keeps less than this part is lost: nobody would find it."""
 WANTED_MEDIAN, WANTED_FIFTH_PERCENTILE = 0.85, 0.65
 TRIES = 60
 
@@ -56,7 +56,7 @@ class Lesion:
         depth: diameter across the slices, in slices.
         contrast: what it adds at its centre, P99.5 = 1; negative for a dark one.
         sigmas: the same in standard deviations of the noise at its place.
-        shape: ``disc`` is even inside with an edge a pixel wide; ``gaussian`` has the diameters as widths at half height.
+        shape: ``disc`` is uniform inside with an edge one pixel wide; ``gaussian`` has the diameters as widths at half height.
     """
 
     centre: tuple[int, int, int]
@@ -90,7 +90,7 @@ class Lesion:
         return np.clip((1 - radii) * min(a, b) + 0.5, 0, 1)
 
     def regions(self, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Where it is and the ring around it: bool (rows, columns) each, in the slice of its centre."""
+        """Masks of the lesion and of the ring around it: bool (rows, columns) each, in the slice of its centre."""
         profile = self.profile(shape, self.centre[0])
         distance = ndimage.distance_transform_edt(profile < REACH)
         return profile >= 0.5, (distance > 0) & (distance <= RING)
@@ -113,11 +113,11 @@ def contrast(image: np.ndarray, lesion: Lesion) -> float:
 
 
 class Kept(NamedTuple):
-    """What a lesion keeps of its contrast: 1 for all of it, 0 for a lesion that is gone.
+    """The part of its contrast that a lesion keeps: 1 for all of it, 0 for a lesion that is gone.
 
     Args:
-        paired: by the difference to the image without it.
-        blind: by the one image with it.
+        paired: measured by the difference to the image without it.
+        blind: measured in the one image with it.
     """
 
     paired: float
@@ -125,12 +125,12 @@ class Kept(NamedTuple):
 
 
 def kept(lesion: Lesion, *, clean: tuple[np.ndarray, np.ndarray], result: tuple[np.ndarray, np.ndarray]) -> Kept:
-    """What ``result`` keeps of a lesion.
+    """The part of a lesion's contrast that ``result`` keeps.
 
     Args:
         lesion: one that was inserted.
         clean: the lesion's slice (rows, columns) without noise, with and without the lesions.
-        result: the same slice of the image judged, made with and without the lesions of the same noise.
+        result: the same slice of the denoised image, with and without the lesions, with the same noise.
     """
     clean_with, clean_without = (contrast(image, lesion) for image in clean)
     result_with, result_without = (contrast(image, lesion) for image in result)
@@ -159,11 +159,11 @@ def place_lesions(
         noise: (rows, columns), :func:`local_noise` of that slice.
         tissue: bool (rows, columns), where lesions with their rings may lie.
         spacing: mm between slices and between pixels.
-        count: how many are wanted.
+        count: how many to place.
         generator: of every choice.
 
     Returns:
-        As many as were found place for, at most ``count``.
+        The lesions for which there was room, at most ``count``.
     """
     placed: list[Lesion] = []
     for _ in range(TRIES * count):
@@ -178,7 +178,7 @@ def place_lesions(
 def _draw(
     image: np.ndarray, z: int, noise: np.ndarray, tissue: np.ndarray, spacing: tuple[float, float], generator: np.random.Generator
 ) -> Lesion | None:
-    """One random lesion, or None when the place drawn for it will not do."""
+    """One random lesion, or None when the place drawn for it is not suitable."""
     first, second = generator.uniform(*DIAMETERS, size=2)
     lesion = Lesion(
         centre=(z, 0, 0),
@@ -213,7 +213,7 @@ def _flat_places(image: np.ndarray, tissue: np.ndarray, radius: int) -> np.ndarr
 
 
 class Summary(NamedTuple):
-    """Of some lesions: how many there are, the median and 5th percentile of what they keep, how many are missing and how many lost."""
+    """Statistics of some lesions: their number, median and 5th percentile of what they keep, how many are missing and how many lost."""
 
     number: int
     median: float
@@ -223,12 +223,12 @@ class Summary(NamedTuple):
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Summary:
-        """Of one value or more."""
+        """The statistics of one value or more."""
         array = np.asarray(values, np.float64)
         few = (int((array < least).sum()) for least in (MISSING, LOST))
         return cls(len(array), float(np.median(array)), float(np.percentile(array, 5)), *few)
 
     @property
     def holds(self) -> bool:
-        """Whether lesions survive as they should: half of them with 85 % of their contrast, nineteen of twenty with 65 %, none lost."""
+        """Whether enough is kept: half of the lesions keep 85 % of their contrast, nineteen of twenty keep 65 %, none is lost."""
         return self.median >= WANTED_MEDIAN and self.fifth_percentile >= WANTED_FIFTH_PERCENTILE and not self.lost

@@ -1,9 +1,9 @@
 """What denoising leaves of small lesions.
 
 Lesions of 3 to 8 pixels and 2 to 5 standard deviations of the noise around them are put into volumes of patients that no
-training saw, before the noise of each benchmark row is added; :mod:`MRIDenoiseLib.evaluation.claims.lesion_contrast` says what
-"kept" means. Shown beside the model: the noisy image itself, the Gaussian blur of smallest error on that very slice, the blur that
-leaves as much noise in flat tissue as the model does, and the model told a wrong organ and a wrong contrast.
+training saw, before the noise of each benchmark row is added. :mod:`MRIDenoiseLib.evaluation.claims.lesion_contrast` defines
+"kept". The model is compared with the noisy image itself, the Gaussian blur of smallest error on that very slice, the blur that
+leaves as much noise in flat tissue as the model does, and the model given a wrong organ and a wrong contrast.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ GROUPS: dict[str, Callable[[LesionOutcome], bool]] = {
 """How lesions are grouped in the tables."""
 
 Denoise = Callable[[Volume, int], Volume]
-"""Volume and the number of the slice that is needed -> the volume with at least that slice denoised."""
+"""(Volume, number of the needed slice) -> the volume with at least that slice denoised."""
 
 
 WHAT = (
@@ -84,13 +84,13 @@ WHAT = (
 
 @dataclass(frozen=True)
 class LesionOutcome:
-    """What became of one lesion.
+    """The result for one lesion.
 
     Args:
         volume: name of the volume.
         noise: name of the benchmark row.
         lesion: what was inserted.
-        kept: by the name of what was done to the noisy image.
+        kept: name of what was done to the noisy image -> what the lesion keeps.
     """
 
     volume: str
@@ -102,20 +102,20 @@ class LesionOutcome:
 def lesion_trial(
     source: Volume, noise: str, denoisers: Mapping[str, Denoise], *, count: int, seed: int = 0, equal_to: str | None = None
 ) -> tuple[LesionOutcome, ...]:
-    """Put lesions into one slice of a clean volume, add the noise, and see what each way of denoising leaves of them.
+    """Put lesions into one slice of a clean volume, add the noise, and measure what each way of denoising leaves of them.
 
     Args:
         source: the clean volume.
         noise: one of :data:`MRIDenoiseLib.simulation.presets.BENCHMARK_ROWS`.
-        denoisers: by the name they get in the outcome; each is run twice, on the volume with the lesions and without them.
-        count: how many lesions are wanted; fewer are inserted where the volume has no slice with room for all.
+        denoisers: name in the outcome -> denoiser; each runs twice, on the volume with the lesions and without them.
+        count: how many lesions to insert; fewer are inserted where the volume has no slice with room for all.
         seed: of the lesions; the noise is the benchmark's.
-        equal_to: the denoiser that ``equal blur`` shall be as free of noise as.
+        equal_to: the denoiser whose remaining noise ``equal blur`` shall have.
 
     Returns:
-        One outcome a lesion, with ``noisy`` and ``best blur`` beside the denoisers, and ``equal blur`` where asked for. The
-        best blur is the one with the smallest error on that very slice; the equal one leaves as much noise in flat tissue
-        of that slice as the denoiser does, see :func:`MRIDenoiseLib.evaluation.blur.equally_clean_blur`.
+        One outcome per lesion, with the denoisers, ``noisy``, ``best blur`` and, where requested, ``equal blur``. The best
+        blur is the one with the smallest error on that very slice; the equal one leaves as much noise in flat tissue of
+        that slice as the denoiser does, see :func:`MRIDenoiseLib.evaluation.blur.equally_clean_blur`.
 
     Raises:
         InputError: the volume has no flat tissue to put a lesion into.
@@ -148,7 +148,7 @@ def lesion_trial(
 
 
 def misdescribed(volume: Volume) -> Volume:
-    """The volume with a wrong organ and a wrong contrast, as from a header that lies."""
+    """The volume with a wrong organ and a wrong contrast, as from a wrong header."""
     found = volume.acquisition
     return volume.with_acquisition(
         override(
@@ -160,12 +160,12 @@ def misdescribed(volume: Volume) -> Volume:
 
 
 def summaries(outcomes: Sequence[LesionOutcome], name: str, *, blind: bool = False) -> Iterator[tuple[str, Summary]]:
-    """What ``name`` keeps, for every group of :data:`GROUPS` that holds a lesion.
+    """Statistics of what ``name`` keeps, for every group of :data:`GROUPS` that holds a lesion.
 
     Args:
         outcomes: of any volumes and noises.
         name: of a denoiser, or ``noisy``, ``best blur`` or ``equal blur``.
-        blind: whether to judge by the one image with the lesion rather than by the pair.
+        blind: whether to measure in the one image with the lesion rather than in the pair.
     """
     for group, belongs in GROUPS.items():
         values = [outcome.kept[name].blind if blind else outcome.kept[name].paired for outcome in outcomes if belongs(outcome)]
@@ -174,7 +174,7 @@ def summaries(outcomes: Sequence[LesionOutcome], name: str, *, blind: bool = Fal
 
 
 def _lesions(source: Volume, clean: np.ndarray, noisy: np.ndarray, count: int, generator: np.random.Generator) -> tuple[Lesion, ...]:
-    """Lesions in a slice of the volume's middle half, the first drawn that has room for all of them, else the roomiest."""
+    """Lesions in a slice of the volume's middle half: the first one drawn with room for all, otherwise the one with room for most."""
     across = source.slice_axis
     spacing = source.spacing[across], math.prod(np.delete(source.spacing, across)) ** 0.5
     quarter = len(clean) // 4
@@ -203,7 +203,7 @@ def measure(
     count: Annotated[int, Option("lesions in all, at least", least=1)] = 200,
     seed: Annotated[int, Option("of the lesions")] = 0,
 ) -> Numbers:
-    """Put lesions into every volume, add every noise, and see what is left of them.
+    """Put lesions into every volume, add every noise, and measure what is left of them.
 
     Raises:
         InputError: no volume has room for a lesion.
@@ -220,7 +220,7 @@ def measure(
     outcomes: list[LesionOutcome] = []
     left_out: list[str] = []
     for done, (file, noise) in enumerate(tracked(cases, progress, "volumes and noises")):
-        # What an earlier slice had no room for, the later ones get.
+        # Later slices get the lesions that an earlier one had no room for.
         wanted = math.ceil((count - len(outcomes)) / (len(cases) - done))
         if wanted > 0:
             ways = {DENOISED: denoise, MISINFORMED: misinformed}
@@ -242,7 +242,7 @@ def measure(
 
 
 def show(numbers: Numbers) -> Iterator[Table | str]:
-    """What is left, by groups of lesions, judged by pairs of images and by the one image; and whether it is as wanted."""
+    """What is left, by groups of lesions, measured in pairs of images and in the one image; and whether that is enough."""
     yield from numbers.get("left_out", ())
     outcomes = [_outcome(row) for row in numbers["lesions"]]
     for blind in (False, True):
@@ -267,7 +267,7 @@ def _outcome(row: Mapping[str, Any]) -> LesionOutcome:
 
 
 def headline(numbers: Numbers) -> Headline:
-    """What half of the lesions keep, beside the blur that leaves as much noise, and how many are lost."""
+    """What half of the lesions keep, also under the blur that leaves as much noise, and how many are lost."""
     ours, equal = (numbers["summary"][name]["all"] for name in (DENOISED, EQUALLY_BLURRED))
     says = (
         f"Half of {ours['number']} small lesions keep {100 * ours['median']:.0f} % of their contrast "

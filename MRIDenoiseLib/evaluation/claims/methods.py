@@ -1,9 +1,9 @@
 """A model against everything a user could take instead.
 
-The comparison of ``scripts/benchmarks/honest.yaml`` with this model, and what of it belongs in the model's card: foreground PSNR
-and SSIM of every method by noise, means over subjects; the default against every other method; and each image on which another
-one is ahead. ``--out`` keeps every cell, as ``mridenoise compare`` does: it may be stopped and goes on, and with another model only
-what that model's networks decide is done again. Images that are not finished are left out, and their number is told.
+The comparison of ``scripts/benchmarks/honest.yaml`` with this model, and its results for the model's card: foreground PSNR and
+SSIM of every method by noise, means over subjects; the default compared with every other method; and each image on which another
+one is ahead. ``--out`` keeps every cell, as ``mridenoise compare`` does. So it may be stopped and resumed, and with another model
+only the results of that model's networks are computed again. Images that are not finished are left out, and their number is given.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.progress import Progress
 
 CONFIG = ROOT / "scripts" / "benchmarks" / "honest.yaml"
-"""It lies beside the library in a copy of the repository, as the bundled model does."""
+"""It is next to the library in a copy of the repository, like the bundled model."""
 FIGURES = ("psnr_foreground", "ssim_foreground")
 HEADLINE = {"blur": "the best blur", "nlm": "NLM", "bm4d-told": "BM4D"}
 """Methods that the headline names."""
@@ -44,11 +44,11 @@ def measure(
     model: Bundle,
     progress: Progress,
     *,
-    out: Annotated[Path, Option("folder for the cells; a peer-cache lies beside it", counts=False)],
+    out: Annotated[Path, Option("folder for the cells; a peer-cache is made next to it", counts=False)],
     jobs: Annotated[int, Option("processes", least=1, counts=False)] = 1,
     so_far: Annotated[bool, Option("compute nothing: report the images that are finished", counts=False)] = False,
 ) -> Numbers:
-    """Run the comparison, or read what there is of it."""
+    """Run the comparison, or read its finished part."""
     plan = Plan.of(replace(read_config(CONFIG), models={DEFAULT_MODEL: str(model.path)}), data)
     peers = out.resolve().parent / PEER_CACHE
     findings = kept(plan, out) if so_far else compare(plan, out, jobs=jobs, progress=progress, peers=peers)
@@ -90,7 +90,7 @@ def _numbers(findings: Findings) -> dict[str, Any]:
 
 
 def show(numbers: Numbers) -> Iterator[Table | str]:
-    """A table a figure, methods by noise, and how far the default is ahead."""
+    """One table per figure, methods by noise, and how far the default is ahead."""
     titles = {method["name"]: method["title"] for method in numbers["methods"]}
     for figure, digits in zip(FIGURES, (2, 4), strict=True):
         by_noise = numbers[figure]

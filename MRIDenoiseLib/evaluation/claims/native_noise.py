@@ -1,10 +1,10 @@
-"""Real scans as they are: how much grain is taken away, and whether clean ones stay as they are.
+"""Real scans as they are: how much grain is removed, and whether clean ones stay as they are.
 
-Nothing is simulated. The grain in flat tissue, fine and coarse, before and after; how much more was removed on steep edges than
-in flat tissue; and how much clean scans were changed; see :mod:`MRIDenoiseLib.image.native_noise`. Grain of the anatomy counts,
-too, so no method removes all: with --bm4d (extra ``peers``) BM4D given the fine grain stands beside, and always the Gaussian blur
-that removes as much fine grain as the model. Scans are those of the manifest's split ``as-scanned`` and, of its split ``test``,
-those that the manifest calls grainy or clean by their own noise; the pictures are to be looked at, first of all what was removed.
+Nothing is simulated. Measured are the grain in flat tissue, fine and coarse, before and after; how much more was removed on steep
+edges than in flat tissue; and how much clean scans were changed; see :mod:`MRIDenoiseLib.image.native_noise`. Texture of the anatomy
+counts as grain, too, so no method removes all. The model is compared with the Gaussian blur that removes as much fine grain and,
+with --bm4d (extra ``peers``), with BM4D that is given the fine grain. Scans are those of the manifest's split ``as-scanned``, and
+those of its split ``test`` that are grainy or clean by their own noise. Look at the pictures, first of all at what was removed.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ from MRIDenoiseLib.volume import Volume
 
 DENOISED, BM4D, BLURRED = "denoised", "BM4D", "equal blur"
 MARGIN = 3
-"""Slices on either side that a three-dimensional filter may look at."""
+"""Slices on either side that a three-dimensional filter may use."""
 BORDER = 16
-"""Pixels around the body that it may look at; it saves it the air."""
+"""Pixels around the body that it may use; air farther away is left out to save time."""
 
 Filter = Callable[[np.ndarray, float], np.ndarray]
-"""Noisy (slices, rows, columns) and the standard deviation of its noise -> filtered."""
+"""(Noisy (slices, rows, columns), standard deviation of its noise) -> filtered."""
 Denoise = Callable[[Volume, tuple[int, int]], tuple[Volume, float]]
-"""Scan and half-open range of slices -> the scan with these slices denoised, and the standard deviation of its noise as reported,
+"""(Scan, half-open range of slices) -> the scan with these slices denoised, and the standard deviation of its noise as reported,
 in its units."""
 
 
 AS_SCANNED = "as-scanned"
 GRAINY = 0.020
-"""Own noise, part of P99.5, above which a scan of a test patient counts as grainy. One below :data:`CLEAN_ENOUGH`, the limit for what
-may be learned from as it is, has next to no noise and shall stay as it is; those between the two belong to neither."""
+"""Own noise, relative to P99.5, above which a scan of a test patient counts as grainy. One below :data:`CLEAN_ENOUGH`, the limit for
+training data, has almost no noise and shall stay as it is; scans between the two belong to neither group."""
 WHAT = (
     "real scans as they are, middle slices: grain in flat tissue (fine: 1.48 median |I - G1.5 I|; coarse: 1.48 median |G1.5 I - G4 I|), "
     "part of P99.5, and the part of it removed; edge_ratio: rms removed in steep places over that in flat ones; change: rms removed in "
@@ -58,16 +58,16 @@ WHAT = (
 
 @dataclass(frozen=True, eq=False)
 class ScanOutcome:
-    """What became of a scan.
+    """The result for a scan.
 
     Args:
         name: of the scan.
-        slices: half-open range looked at, across the acquired plane.
+        slices: half-open range that is measured, across the acquired plane.
         scale: P99.5 of the body, in the scan's units.
-        grain: of the scan, part of the scale.
-        estimated: the noise that the model reports, part of the scale.
+        grain: of the scan, relative to the scale.
+        estimated: the noise that the model reports, relative to the scale.
         blur: standard deviation in pixels of the Gaussian that removes as much fine grain as the model.
-        removals: by the name of the method; rms values are parts of the scale.
+        removals: name of the method -> what it removed; rms values are relative to the scale.
         images: the noisy slices and those of every method, (slices, rows, columns), in the scan's units.
     """
 
@@ -82,9 +82,9 @@ class ScanOutcome:
 
     @property
     def of_estimated(self) -> float:
-        """Root mean square of what the model removed in flat tissue, part of the noise it reports; 0 where it reports none.
+        """Root mean square of what the model removed in flat tissue, relative to the noise it reports; 0 where it reports none.
 
-        The shift by which it takes the noise floor away in dark tissue counts, too, which :attr:`Removal.fine` does not see.
+        The shift by which it removes the noise floor in dark tissue counts, too; :attr:`Removal.fine` does not include it.
         """
         return self.removals[DENOISED].flat_rms / self.estimated if self.estimated > 0 else 0.0
 
@@ -96,7 +96,7 @@ def middle_slices(count: int, limit: int) -> tuple[int, int]:
 
 
 def denoise_with(model: ModelSet, method: str | None = None, samples: int | None = None) -> Denoise:
-    """What users get of a model, with a method and a number of views or samples of theirs."""
+    """A denoiser as users have it, from a model with a method and a number of views or samples."""
     denoiser = Denoiser(model)
 
     def denoise(scan: Volume, slices: tuple[int, int]) -> tuple[Volume, float]:
@@ -107,13 +107,13 @@ def denoise_with(model: ModelSet, method: str | None = None, samples: int | None
 
 
 def scan_trial(scan: Volume, denoise: Denoise, *, limit: int, peer: Filter | None = None) -> ScanOutcome:
-    """Denoise the middle slices of a scan and measure what was taken away.
+    """Denoise the middle slices of a scan and measure what was removed.
 
     Args:
         scan: as it came from the scanner.
         denoise: see :func:`denoise_with`.
         limit: how many middle slices.
-        peer: BM4D or alike; it is given the fine grain as the standard deviation of the noise.
+        peer: BM4D or a similar filter; it is given the fine grain as the standard deviation of the noise.
 
     Raises:
         InputError: the scan or its middle slices show no body.
@@ -137,17 +137,17 @@ def scan_trial(scan: Volume, denoise: Denoise, *, limit: int, peer: Filter | Non
 
 
 def filtered_slices(slices: np.ndarray, body: np.ndarray, chosen: tuple[int, int], level: float, peer: Filter) -> np.ndarray:
-    """Some slices as a filter leaves them; it sees their neighbours, and air only near the body.
+    """Some slices after a filter, which sees their neighbours, and air only near the body.
 
     Args:
         slices: the whole volume (slices, rows, columns), in units of which P99.5 is about 1.
         body: bool, the same shape, with some body in the chosen slices.
         chosen: half-open range of slices.
         level: the standard deviation that the filter is given.
-        peer: what to run.
+        peer: the filter.
 
     Returns:
-        The chosen slices; away from the body they are as they were.
+        The chosen slices; far from the body they are unchanged.
     """
     first, last = max(0, chosen[0] - MARGIN), min(len(slices), chosen[1] + MARGIN)
     seen: np.ndarray = np.any(body[first:last], axis=0)
@@ -191,7 +191,7 @@ def _chosen(rows: Sequence[ManifestRow], names: str | None) -> tuple[list[Manife
     """The grainy scans and the clean ones, of those named.
 
     Raises:
-        SettingsError: there is none, or one of those named is not among them.
+        SettingsError: there is none, or a name is not among them.
     """
     of_tests = [row for row in rows if row.split == "test" and row.own_noise is not None]
     noisy = {row.name for row in of_tests if (row.own_noise or 0.0) > GRAINY}
@@ -201,14 +201,14 @@ def _chosen(rows: Sequence[ManifestRow], names: str | None) -> tuple[list[Manife
     wanted = known if names is None else names.split(",")
     wrong = [name for name in wanted if name not in known]
     if wrong or not known:
-        asked = f"'{wrong[0]}'" if wrong else f"of the split {AS_SCANNED}, and no grainy or clean one of the split test,"
-        raise SettingsError(f"the manifest has no scan {asked} to be measured as it is; there are: {', '.join(known) or 'none'}")
+        missing = f"'{wrong[0]}'" if wrong else f"of the split {AS_SCANNED}, and no grainy or clean one of the split test,"
+        raise SettingsError(f"the manifest has no scan {missing} to be measured as it is; there are: {', '.join(known) or 'none'}")
     grainy, clean = ([row for row in group if row.name in wanted] for group in (grainy, clean))
     return grainy, clean
 
 
 def show(numbers: Numbers) -> Iterator[Table | str]:
-    """Grain removed of grainy scans, change of clean ones, and whether both are as wanted."""
+    """Grain removed from grainy scans, change of clean ones, and whether both meet the limits."""
     if numbers["scans"]:
         table = Table(
             "scan", "method", "fine grain", "coarse", "fine removed", "coarse removed", "edge ratio", "noise estimated", "of it removed"
@@ -221,10 +221,10 @@ def show(numbers: Numbers) -> Iterator[Table | str]:
                 head, tail = ([scan["scan"], method, *before], of_noise) if method == DENOISED else (["", method, "", ""], ["", ""])
                 table.add_row(*head, *_cells(removal), *tail)
         yield table
-        beside = [(found[DENOISED], found[BM4D]) for found in map(_removals, numbers["scans"]) if BM4D in found]
-        if beside:
-            holds, said = verdict(beside)
-            yield f"Wanted: at least what BM4D given the grain removes. It {'holds' if holds else 'does not hold'}: {said}."
+        compared = [(found[DENOISED], found[BM4D]) for found in map(_removals, numbers["scans"]) if BM4D in found]
+        if compared:
+            holds, numbers_in_words = verdict(compared)
+            yield f"Wanted: at least what BM4D given the grain removes. It {'holds' if holds else 'does not hold'}: {numbers_in_words}."
     if numbers["clean"]:
         table = Table("clean scan", "method", "rms change", "fine removed", "edge ratio", title="Clean scans, per mille of P99.5")
         for scan in numbers["clean"]:
@@ -239,7 +239,7 @@ def show(numbers: Numbers) -> Iterator[Table | str]:
 
 
 def _removals(scan: dict[str, Any]) -> dict[str, Removal]:
-    return {method: Removal(**told) for method, told in scan["removed"].items()}
+    return {method: Removal(**figures) for method, figures in scan["removed"].items()}
 
 
 def _cells(removal: Removal) -> list[str]:
@@ -287,7 +287,7 @@ def _draw(scan: Volume, outcome: ScanOutcome, path: Path, title: str) -> None:
 
 
 def headline(numbers: Numbers) -> Headline:
-    """Fine grain removed beside BM4D, and the largest change of a clean scan."""
+    """Fine grain removed by the model and by BM4D, and the largest change of a clean scan."""
     of_scans, of_clean = ([_removals(scan) for scan in numbers[which]] for which in ("scans", "clean"))
     figures: dict[str, float] = {"grainy scans": len(of_scans), "clean scans": len(of_clean)}
     says = []

@@ -1,9 +1,9 @@
-"""Is the noise level right? White and coarse noise of known strength on clean volumes, and what the model says of it.
+"""Is the noise level right? White and coarse noise of known strength is added to clean volumes, and the model measures it.
 
 White (Rician) noise, noise of interpolated images and of SENSE, from 0.005 to 0.15 of P99.5, on volumes of patients that no
-training saw. Wanted is what the model tells within 15 % of the truth. The volumes hold noise of their own, so they are brought to
-a coarser grid first, where it is small, and what is left of it counts as noise. A row whose own noise is above a third of what was
-added says little: it is shown in brackets and does not count.
+training saw. The model's value has to be within 15 % of the truth. The volumes have noise of their own. So they are first brought
+to a coarser grid, where it is small, and the rest of it counts as noise. A row whose own noise is above a third of the added noise
+means little: it is shown in brackets and does not count.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ WHAT = (
 )
 
 STRENGTHS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15)
-"""Of P99.5, the range in which the noise has to be estimated right."""
+"""Relative to P99.5, the range in which the noise has to be estimated correctly."""
 LARGEST_DEVIATION = 0.15
 OWN_SHARE = 1 / 3
-"""Of the added noise; a row with more noise of its own does not count."""
+"""Relative to the added noise; a row with more noise of its own does not count."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class Estimate:
 
     Args:
         kind: one of :data:`KINDS`.
-        true: root mean square of the whole noise in tissue: what was added, and what the volume had.
-        estimated: what the model says, the same unit.
-        counts: whether the volume's own noise is at most a third of what was added.
+        true: root mean square of the whole noise in tissue: added noise and the volume's own.
+        estimated: the model's estimate, in the same unit.
+        counts: whether the volume's own noise is at most a third of the added noise.
     """
 
     kind: str
@@ -69,14 +69,14 @@ class Estimate:
 
     @property
     def holds(self) -> bool:
-        """Within 15 %."""
+        """Whether it is within 15 %."""
         return abs(self.ratio - 1) <= LARGEST_DEVIATION
 
 
 def coarser(slices: np.ndarray, factor: float) -> np.ndarray:
     """The same anatomy on a grid coarser by ``factor`` within slices: the inner part of k-space.
 
-    White noise of a pixel falls by the factor.
+    White noise of a pixel decreases by the factor.
 
     Args:
         slices: magnitude (slices, rows, columns).
@@ -100,7 +100,7 @@ def _interpolated(factor: float) -> Callable[[Tensor, float, int], tuple[Tensor,
     def add(clean: Tensor, sigma: float, seed: int) -> tuple[Tensor, Tensor]:
         window = window2d(clean.shape[1], clean.shape[2], zero_fill=factor)
         reference = ifft2(fft2(clean.to(torch.complex64)) * window).abs()
-        # What the window lets through of the noise shall have the strength asked for.
+        # The noise after the window shall have the requested strength.
         scale = sigma / math.sqrt(float(window.square().mean()))
         return reference, level1(reference, scale, seeded_generator(seed, f"interpolated {factor:g}", 0), window=window)
 
@@ -120,27 +120,27 @@ KINDS: dict[str, Callable[[Tensor, float, int], tuple[Tensor, Tensor]]] = {
     "interpolated 2": _interpolated(2.0),
     "SENSE 2": _sense,
 }
-"""Clean (slices, rows, columns), strength and seed -> the image without the noise and with it. Of interpolated images the
-anatomy ends where the noise does in k-space; of ``SENSE 2`` the strength varies over the image and is about what was asked for."""
+"""(Clean (slices, rows, columns), strength, seed) -> the image without the noise and with it. In interpolated images the anatomy
+ends where the noise ends in k-space; in ``SENSE 2`` the strength varies over the image and is about the requested one."""
 
 
 def estimate_of(
-    clean: np.ndarray, kind: str, sigma: float, tell: Callable[[np.ndarray], float], *, own_noise: float = 0.0, seed: int = 0
+    clean: np.ndarray, kind: str, sigma: float, estimator: Callable[[np.ndarray], float], *, own_noise: float = 0.0, seed: int = 0
 ) -> Estimate:
-    """Add noise and ask.
+    """Add noise and estimate it.
 
     Args:
         clean: float32 (slices, rows, columns), P99.5 = 1.
         kind: one of :data:`KINDS`.
-        sigma: strength of the noise, part of P99.5.
-        tell: noisy slices -> the standard deviation of their noise.
-        own_noise: of the clean slices, part of P99.5.
+        sigma: strength of the noise, relative to P99.5.
+        estimator: noisy slices -> the standard deviation of their noise.
+        own_noise: of the clean slices, relative to P99.5.
         seed: of the noise.
     """
     reference, noisy = (image.numpy() for image in KINDS[kind](torch.from_numpy(clean), sigma, seed))
     tissue = reference > FOREGROUND_THRESHOLD
     added = float(np.sqrt(np.square(noisy - reference, dtype=np.float64)[tissue].mean()))
-    return Estimate(kind, math.hypot(added, own_noise), tell(noisy), own_noise <= OWN_SHARE * added)
+    return Estimate(kind, math.hypot(added, own_noise), estimator(noisy), own_noise <= OWN_SHARE * added)
 
 
 def measure(
@@ -154,11 +154,11 @@ def measure(
     limit: Annotated[int, Option("middle slices of each volume", least=1)] = 5,
     seed: Annotated[int, Option("of the noise")] = 0,
 ) -> Numbers:
-    """Ask the model for the noise of every kind and strength on every volume."""
+    """Let the model measure the noise of every kind and strength on every volume."""
     wanted = chosen(kinds, KINDS, "kind of noise")
     volumes = volumes_of(data, subjects)
 
-    def tell(noisy: np.ndarray) -> float:
+    def estimator(noisy: np.ndarray) -> float:
         return analyse(noisy, model.network("noise_estimator")).noise_level
 
     rows: list[dict[str, Any]] = []
@@ -168,13 +168,13 @@ def measure(
         clean = coarser(slices[first:last].clip(min=0), grid)
         clean /= np.float32(clean_scale(clean))
         for kind, sigma in product(wanted, STRENGTHS):
-            estimated = estimate_of(clean, kind, sigma, tell, own_noise=(row.own_noise or 0.0) / grid, seed=seed)
+            estimated = estimate_of(clean, kind, sigma, estimator, own_noise=(row.own_noise or 0.0) / grid, seed=seed)
             rows.append({"volume": row.name, "strength": sigma, **asdict(estimated), "ratio": round(estimated.ratio, 4)})
     return {"what": WHAT, "rows": rows}
 
 
 def show(numbers: Numbers) -> Iterator[Table | str]:
-    """Estimated over true by strength, and on how many rows it is right."""
+    """Estimated over true noise by strength, and on how many rows it is right."""
     found = {
         (row["volume"], row["kind"], row["strength"]): Estimate(**{field.name: row[field.name] for field in fields(Estimate)})
         for row in numbers["rows"]

@@ -1,7 +1,7 @@
 """Did fine-tuning help? Models on a site's own prepared pairs, of patients that they were not trained on.
 
-Denoises the pairs that ``mridenoise prepare`` kept out of training and compares them with their references, which are free of
-the noisy image's noise: the noisy image, the model, and the bundled model beside it.
+Denoises the pairs that ``mridenoise prepare`` kept out of training. The noisy image, the model's result and the bundled model's
+result are compared with the references, which are free of the noisy image's noise.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class PairScore:
     Args:
         name: number of the record, its organ and contrast.
         subject: pseudonym of the patient.
-        psnr: dB in the body against the reference, whose P99.5 there is the range; by what was done, ``noisy`` among them.
+        psnr: ``noisy`` or name of a model -> dB in the body against the reference; the range is the reference's P99.5 there.
     """
 
     name: str
@@ -55,9 +55,9 @@ def score_pairs(
 
     Args:
         store: the prepared pairs.
-        split: of the patients; a score on ``train`` says how well the pairs were learned by heart.
-        models: by name, each from a noisy volume to its denoised one.
-        progress: told how many are done.
+        split: of the patients; a score on ``train`` shows how well the pairs were learned by heart.
+        models: name -> function from a noisy volume to its denoised one.
+        progress: called with how many are done.
 
     Raises:
         InputError: there is no such pair, or a record is damaged.
@@ -103,27 +103,27 @@ def _gain(scores: list[PairScore], rival: str) -> Comparison:
 
 
 def show(numbers: Numbers) -> Iterator[Table | str]:
-    """A row a pair, and what the model gains."""
-    scores = [PairScore(**told) for told in numbers["pairs"]]
+    """One row per pair, and the model's gains."""
+    scores = [PairScore(**pair) for pair in numbers["pairs"]]
     names = [name for name in (NOISY, BUNDLED, MODEL) if name in scores[0].psnr]
     table = Table("pair", "patient", *names, title="PSNR in the body against the reference, dB")
     for score in scores:
         table.add_row(score.name, score.subject, *(f"{score.psnr[name]:.2f}" for name in names))
     yield table
     patients = len({score.subject for score in scores})
-    for rival, told in numbers["gains"].items():
-        gain = Comparison(**told)
+    for rival, values in numbers["gains"].items():
+        gain = Comparison(**values)
         interval = f"95 % CI {gain.low:+.2f} to {gain.high:+.2f}, resampling {patients} patients"
         yield f"The model against the {rival}: {gain.mean:+.2f} dB ({interval}), better on {gain.won} of {gain.rows} pairs."
 
 
 def headline(numbers: Numbers) -> Headline:
-    """What the model gains on the noisy image, and on the bundled model."""
+    """The model's gain over the noisy image, and over the bundled model."""
     figures: dict[str, float] = {"pairs": len(numbers["pairs"])}
     says = []
-    for rival, told in numbers["gains"].items():
-        says.append(f"against {rival} {told['mean']:+.2f} dB (better on {told['won']} of {told['rows']})")
-        figures |= {f"gain on the {rival}, dB": round(told["mean"], 3), f"better than the {rival}": told["won"]}
+    for rival, values in numbers["gains"].items():
+        says.append(f"against {rival} {values['mean']:+.2f} dB (better on {values['won']} of {values['rows']})")
+        figures |= {f"gain on the {rival}, dB": round(values["mean"], 3), f"better than the {rival}": values["won"]}
     return Headline(f"PSNR {', '.join(says)}.", figures)
 
 

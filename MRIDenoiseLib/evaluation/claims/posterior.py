@@ -1,8 +1,8 @@
-"""Whether a diffusion model draws from the posterior: how far its samples differ, against how far they are from the truth.
+"""Whether a diffusion model draws from the posterior: how much its samples differ, compared with their error.
 
 The middle slices of volumes of patients that no training saw are made noisy and denoised by regression, by the posterior mean,
-by single samples and by fidelity-guided sampling. Beside the model stands one whose denoiser has learned nothing: one that
-starts where regression ends is then as good as regression without doing anything, but its samples do not differ.
+by single samples and by fidelity-guided sampling. The model is compared with one whose denoiser is untrained. If the denoiser
+starts where regression ends, even the untrained one is as good as regression, but its samples do not differ.
 """
 
 from __future__ import annotations
@@ -50,19 +50,19 @@ OURS, NOTHING = "this model", "untrained"
 DEFAULT = "default"
 WAYS: dict[str, Settings] = {
     DEFAULT: Settings(),
-    # One view: what informs the denoiser.
+    # One view, because the denoiser is given the answer to one view.
     REGRESSION.name: Settings(method=REGRESSION.name, samples=1, strength=1.0),
     "posterior mean": Settings(method=POSTERIOR_MEAN.name, samples=1, steps=1, strength=1.0),
     "one sample": Settings(method=DDIM.name, steps=10, strength=1.0),
     FIDELITY_GUIDED.name: Settings(method=FIDELITY_GUIDED.name, steps=10, strength=1.0),
 }
-"""What is compared, with how it is asked for."""
+"""What is compared, with its settings."""
 SEEDED = ("one sample", FIDELITY_GUIDED.name)
-"""Those whose answer depends on the seed; of the others one is as good as many."""
+"""Those whose answer depends on the seed; for the others one run is enough."""
 
 
 class Untrained:
-    """A model with a denoiser of the same form that has learned nothing: every other question goes to the model itself."""
+    """A model with an untrained denoiser of the same form; everything else is the model's own."""
 
     def __init__(self, model: ModelSet) -> None:
         self._model = model
@@ -72,7 +72,7 @@ class Untrained:
             self._denoiser = DiffusionDenoiser(**config)
 
     def network(self, name: str) -> nn.Module | None:
-        """The denoiser that has learned nothing, or another of the model's."""
+        """The untrained denoiser, or another network of the model."""
         return self._denoiser if name == "denoiser" else self._model.network(name)
 
     def __getattr__(self, name: str) -> object:
@@ -81,7 +81,7 @@ class Untrained:
 
 @dataclass(frozen=True)
 class Sampled:
-    """What one way comes to on one image.
+    """The result of one way on one image.
 
     Args:
         psnr: dB in the foreground, P99.5 as its range; the mean over the seeds.
@@ -97,8 +97,8 @@ class Sampled:
 def calibration(samples: Sequence[np.ndarray], truth: np.ndarray, where: np.ndarray) -> float:
     """The variance of samples over the squared error of their mean: 1 for draws from the true posterior.
 
-    There the truth is one more draw: the squared error of the mean of K samples is on average 1 + 1/K times their variance,
-    which is allowed for. Below 1 the samples are surer than they may be, above 1 they scatter more than they err.
+    Then the truth is one more draw: the squared error of the mean of K samples is on average 1 + 1/K times their variance; this
+    factor is corrected. Below 1 the samples vary too little, above 1 they vary more than their error.
 
     Args:
         samples: arrays of one shape, at least two.
@@ -123,7 +123,7 @@ def measure_posterior(model: ModelSet, row: NoisyVolume, *, slices: int = 2, see
         model: its networks.
         row: the volume, noisy and clean.
         slices: how many.
-        seeds: how many samples of those ways that have any.
+        seeds: how many samples of the ways that depend on the seed.
 
     Raises:
         SettingsError: the model lacks a network.
@@ -135,13 +135,13 @@ def measure_posterior(model: ModelSet, row: NoisyVolume, *, slices: int = 2, see
     where = truth > FOREGROUND_THRESHOLD
     edges = Edges.of(truth, where, row.volume.stack_spacing[1:])
 
-    def answer(asked: Settings, seed: int) -> np.ndarray:
-        volume = denoiser(row.volume, replace(asked, seed=seed, slices=(part.start, part.stop))).volume
+    def answer(chosen: Settings, seed: int) -> np.ndarray:
+        volume = denoiser(row.volume, replace(chosen, seed=seed, slices=(part.start, part.stop))).volume
         return volume.stack[part]
 
     return {
-        name: _judged([answer(asked, seed) for seed in range(seeds if name in SEEDED else 1)], truth, where, edges.width)
-        for name, asked in WAYS.items()
+        name: _judged([answer(chosen, seed) for seed in range(seeds if name in SEEDED else 1)], truth, where, edges.width)
+        for name, chosen in WAYS.items()
     }
 
 
@@ -163,7 +163,7 @@ def measure(
     slices: Annotated[int, Option("of each volume", least=1)] = 2,
     seeds: Annotated[int, Option("samples of every image", least=2)] = 4,
 ) -> Numbers:
-    """Every way of the model and of one that has learned nothing, on every volume and noise."""
+    """Every way of the model and of the untrained one, on every volume and noise."""
     cases = list(product(volumes_of(data, subjects), chosen(rows, BENCHMARK_ROWS, "noise")))
     models: dict[str, Any] = {OURS: model, NOTHING: Untrained(model)}
     found: list[tuple[str, str, dict[str, dict[str, Sampled]]]] = []
@@ -176,12 +176,12 @@ def measure(
         {"volume": volume, "noise": noise, **{name: {way: asdict(one) for way, one in ways.items()} for name, ways in of_it.items()}}
         for volume, noise, of_it in found
     ]
-    told = {"what": WHAT, "slices": slices, "seeds": seeds}
-    return {**told, "means": means, "verdict": _verdict(means[OURS]), "images": images}
+    facts = {"what": WHAT, "slices": slices, "seeds": seeds}
+    return {**facts, "means": means, "verdict": _verdict(means[OURS]), "images": images}
 
 
 def _mean(found: list[dict[str, Sampled]], way: str) -> dict[str, float]:
-    # Images without clean edges tell nothing of sharpness.
+    # Images without clean edges give no information on sharpness.
     widths = [ways[way].edge_width / ways[DEFAULT].edge_width for ways in found]
     return {
         "psnr": round(float(np.mean([ways[way].psnr for ways in found])), 3),
@@ -191,7 +191,7 @@ def _mean(found: list[dict[str, Sampled]], way: str) -> dict[str, float]:
 
 
 def show(numbers: Numbers) -> Iterator[Table | str]:
-    """A row a way, and what holds."""
+    """One row per way, and which limits it meets."""
     means, images = numbers["means"], len(numbers["images"])
     table = Table("", "PSNR dB", "edge width / default's", "variance / squared error", title=f"Means over {images} images")
     for name, ways in means.items():
@@ -216,7 +216,7 @@ def _verdict(ways: dict[str, dict[str, float]]) -> str:
 
 
 def headline(numbers: Numbers) -> Headline:
-    """The two ways to the posterior mean, and whether samples differ as much as they err."""
+    """The two ways to the posterior mean, and whether samples differ as much as their error."""
     ways = numbers["means"][OURS]
     ahead, spread = ways["posterior mean"]["psnr"] - ways[REGRESSION.name]["psnr"], ways["one sample"]["calibration"]
     figures = {

@@ -1,7 +1,7 @@
-"""True repeats: one thing measured several times, so that a denoised single measurement is held against all the others.
+"""True repeats: one object measured several times, so that a denoised single measurement can be compared with all the others.
 
-No noise is simulated here and the reference holds nothing of the measurement that is denoised. Of independent noise,
-E|out - mean of the others|^2 = E|out - truth|^2 + the variance of that mean, which the spread of the repeats tells.
+No noise is simulated here, and the reference holds nothing of the measurement that is denoised. For independent noise,
+E|out - mean of the others|^2 = E|out - truth|^2 + the variance of that mean, which is known from the spread of the repeats.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from MRIDenoiseLib.image.scale import clean_scale
 from MRIDenoiseLib.volume import Volume
 
 LARGEST_BIAS = 1.0
-"""Per cent of the mean signal that the mean of the residual may come to, beyond the magnitude's own floor."""
+"""Per cent of the mean signal: the largest mean of the residual allowed, beyond the magnitude's own noise floor."""
 
 RAYLEIGH_MEAN = math.sqrt(math.pi / 2)
-"""Mean magnitude of complex noise of standard deviation 1 in either part: what air shows."""
+"""Mean magnitude of complex noise of standard deviation 1 in either part: the mean of air."""
 SUPPRESSED = 0.5
-"""Part of the air that may be exactly zero; with more, the scanner has taken its noise away and it tells nothing."""
+"""Part of the air that may be exactly zero; with more, the scanner has removed its noise and it cannot be used."""
 AWAY = 3
 """Pixels from tissue at which air begins."""
 
 FEWEST_REPEATS = 3
-"""With two, the reference would be as noisy as what is compared with it."""
+"""With two, the reference would be as noisy as the image compared with it."""
 
 NOTE = (
     "The repeats are not motion corrected, and the EPI series holds BOLD signal; sets called noise alone differ by nothing but "
@@ -46,7 +46,7 @@ class Closeness(NamedTuple):
 
     Args:
         mse: mean squared error, the P99.5 of the mean of all repeats being 1.
-        true_mse: the same with the variance of the reference taken out: the error against the truth.
+        true_mse: the same minus the variance of the reference: the error against the truth.
     """
 
     mse: float
@@ -64,11 +64,11 @@ class Closeness(NamedTuple):
 
 
 Trials = Callable[[np.ndarray, float], Iterable[tuple[str, np.ndarray]]]
-"""What something else makes of an image (slices, rows, columns) whose noise is about so strong: (its setting, the result)."""
+"""(Image (slices, rows, columns), its noise level, about) -> (setting, result) of another denoiser, for several settings."""
 
 
 class Rival(NamedTuple):
-    """Something else at the one setting that comes closest to the references of a set.
+    """Another denoiser at the one setting that comes closest to the references of a set.
 
     Args:
         closeness: of its results.
@@ -83,7 +83,7 @@ class Rival(NamedTuple):
 
 @dataclass(frozen=True)
 class RepeatResult:
-    """What came out for one set.
+    """The result for one set.
 
     Args:
         repeats: how many single images were denoised.
@@ -92,7 +92,7 @@ class RepeatResult:
         denoised: the same denoised.
         blur: the best Gaussian blur.
         others: other denoisers at their best.
-        closer_than_noisy: how many denoised images come closer to their reference than the image they were made of.
+        closer_than_noisy: how many denoised images come closer to their reference than their noisy input.
         bias_percent: of each image, the mean of noisy - denoised inside tissue, in per cent of the mean signal there.
         floor_percent: by how much tissue is brighter in a magnitude image than without noise (Rician floor), in the same
             per cent; a mean of magnitudes keeps it, and a denoiser may rightly take it away.
@@ -138,7 +138,7 @@ def measure_repeats(
     Args:
         groups: repeats of each condition, three or more, all on one grid.
         denoise: volume -> volume on the same grid, in the same units.
-        others: name -> other denoisers to try; as noise they are told the spread of the repeats.
+        others: name -> other denoisers to try; they are given the spread of the repeats as the noise level.
         limit: how many repeats are denoised, spread over the groups; all when None. The references always use all.
         progress: called after every volume with (done, of how many).
 
@@ -214,7 +214,7 @@ class _Condition:
 
     @property
     def spread(self) -> float:
-        """Standard deviation of a single repeat inside tissue: its noise, and what moved or pulsated."""
+        """Standard deviation of a single repeat inside tissue: its noise, motion and pulsation."""
         return math.sqrt(self.reference_variance * (len(self.repeats) - 1))
 
     @property
@@ -236,7 +236,7 @@ class _Condition:
         return volume.stack / np.float32(self.scale)
 
     def error(self, image: np.ndarray, index: int) -> float:
-        """Mean squared error inside tissue against the mean of all repeats but ``index``."""
+        """Mean squared error inside tissue against the mean of all repeats except ``index``."""
         return float(np.square(image - self.references[index], dtype=np.float64)[self.tissue].mean())
 
 

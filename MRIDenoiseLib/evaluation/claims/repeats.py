@@ -1,10 +1,10 @@
 """Real noise, no simulation: single repeats of real measurements, denoised, against the mean of the others.
 
-In the repeats of the data folder the same thing was measured several times. Single measurements are denoised, each is
-compared with the mean of all others, and so are the single measurement itself and its best Gaussian blur, and with --bm4d
-(extra ``peers``) BM4D at the best of several strengths. "Noise alone" are repeats of the mean of many with simulated noise as
-strong and as grainy: measured repeats differ by noise, and by what moved, pulsated and drifted, which no denoiser can know of.
-Where a denoiser does well on noise alone and not on the measured repeats, the difference is not noise.
+In the repeats of the data folder the same object was measured several times. Single measurements are denoised, and each is
+compared with the mean of all others. So are the single measurement itself, its best Gaussian blur and, with --bm4d (extra
+``peers``), BM4D at the best of several strengths. "Noise alone" means simulated repeats: the mean of many repeats with noise of
+the same strength and spectrum. Measured repeats differ by noise, but also by motion, pulsation and drift, which no denoiser can
+know. Where a denoiser does well on noise alone and not on the measured repeats, the difference is not noise.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ WHAT = (
 )
 
 BM4D_STRENGTHS = (0.5, 0.65, 0.8, 1.0)
-"""Times the spread of the repeats, which holds motion and pulsation beside the noise."""
+"""Times the spread of the repeats, which contains motion and pulsation in addition to the noise."""
 
 
 SOFT = 2.0
 """Pixels over which tissue fades out where the noise's spectrum is measured."""
 ENOUGH = 16
-"""Repeats whose mean is clean enough to stand for the truth; of fewer, a denoiser would rightly take noise out of the truth."""
+"""Repeats whose mean is clean enough to be used as the truth; with fewer, a denoiser would rightly remove noise from the truth."""
 
 
 def measure(
@@ -52,7 +52,7 @@ def measure(
     limit: Annotated[int | None, Option("denoise only so many repeats of each set", least=1)] = None,
     bm4d: Annotated[bool, Option("also compare with BM4D at its best strength; minutes a volume")] = False,
 ) -> Numbers:
-    """Every set of repeats, and of those with many repeats the same with nothing but noise."""
+    """Every set of repeats; sets with many repeats also with noise alone."""
     sets = read_repeat_sets(data)
     denoiser = Denoiser(model)
 
@@ -81,7 +81,7 @@ def _bm4d_at_every_strength(noisy: np.ndarray, spread: float) -> Iterator[tuple[
 
 
 def show(numbers: Numbers) -> Iterator[Table | str]:
-    """A row a set, and what its best blur and the others were set to."""
+    """One row per set, and the settings of its best blur and of the others."""
     results: dict[str, dict[str, Any]] = numbers["sets"]
     others = next(iter(results.values()))["others"]
     title = "PSNR of single repeats against the mean of the others / against the truth (reference noise taken out), dB"
@@ -109,8 +109,8 @@ def show(numbers: Numbers) -> Iterator[Table | str]:
     yield table
     for name, result in results.items():
         settings = {"best blur": result["best_blur"], **{f"best {other}": rival for other, rival in result["others"].items()}}
-        told = ", ".join(f"{other} {rival['setting']}" for other, rival in settings.items())
-        yield f"{name}: {told}; noise of the reference {result['reference_sigma']:.4f} of P99.5"
+        chosen = ", ".join(f"{other} {rival['setting']}" for other, rival in settings.items())
+        yield f"{name}: {chosen}; noise of the reference {result['reference_sigma']:.4f} of P99.5"
     yield (
         f"It holds where the denoised image is closer than both, and its mean residual at most {LARGEST_BIAS:g} % below zero or above "
         f"the floor: what noise adds to a magnitude, which the mean of the others keeps. {numbers['note']}"
@@ -151,7 +151,7 @@ CLAIM = Claim("repeats", measure, show, headline, width=160)
 
 
 def synthetic_repeats(repeats: Sequence[Volume], seed: int = 0) -> list[Volume]:
-    """As many magnitude images of the repeats' mean, each with independent complex Gaussian noise.
+    """The same number of magnitude images of the repeats' mean, each with independent complex Gaussian noise.
 
     The noise has the power spectrum within slices that the differences of successive repeats have inside tissue, and their
     strength there, everywhere.

@@ -1,8 +1,8 @@
 """How long three tissue classes take in 256 x 256 x 48 voxels, and how much memory.
 
-A phantom with a bias field is segmented by ours, which finds that field, and by the classifiers of the extra ``peers``. Those that
-take the image as free of such a field get it without: the true field is divided out, and that takes none of their time. Each runs in
-a process of its own, one after the other; seconds and ratios are of this one run.
+A phantom with a bias field is segmented by ours, which finds that field, and by the classifiers of the extra ``peers``. Classifiers
+that expect an image without such a field get one: the true field is divided out, which does not count in their time. Each runs in a
+process of its own, one after the other; seconds and ratios are of this one run.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def segment_phantom(way: str, shape: tuple[int, int, int] = SHAPE) -> dict[str, 
 
 
 def measure(progress: Progress) -> Numbers:
-    """Every way in a process of its own; what one that fails has said stands instead of its numbers."""
+    """Every way in a process of its own; one that fails has its error message in place of numbers."""
     rows = []
     for way in tracked(list(segmenters()), progress, "ways to segment"):
         code = f"import json; from {__name__} import segment_phantom; print(json.dumps(segment_phantom({way!r}, {SHAPE!r})))"
@@ -100,7 +100,7 @@ def measure(progress: Progress) -> Numbers:
 
 
 def show(numbers: Numbers) -> Iterator[Table | str]:
-    """A row a way; times also as parts of ours."""
+    """One row per way; times also relative to ours."""
     title = f"three classes in {tuple(numbers['shape'])}"
     table = Table("", "seconds", "of ours", "peak memory, MiB", "Dice with the truth", title=title)
     ours = next((row["seconds"] for row in numbers["rows"] if "seconds" in row), 1.0)

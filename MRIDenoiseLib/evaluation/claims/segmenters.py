@@ -1,11 +1,11 @@
-"""Our tissue segmentation beside those of other packages: ANTs' Atropos, DIPY's HMRF, FSL's FAST.
+"""Our tissue segmentation compared with those of other packages: ANTs' Atropos, DIPY's HMRF, FSL's FAST.
 
-On every T1-weighted head of the data folder, skull in, all segment the brain that our mask finds. Atropos and DIPY (extra ``peers``)
-remove no bias field from the image they are given, so they get one that SimpleITK's N4 has corrected, as their manuals tell; FAST
-(where it is on the PATH) and ours find the bias field themselves. Printed are Dice coefficients of each pair and the time each took,
-in one run; drawn is a picture of two slices a volume.
+On every T1-weighted head of the data folder, with the skull, all segment the brain in the mask that ours finds. Atropos and DIPY
+(extra ``peers``) do not remove a bias field, so they get an image corrected by SimpleITK's N4, as their manuals advise. FAST (where
+it is on the PATH) and ours find the bias field themselves. Dice coefficients of each pair and the time of each, in one run, are
+printed, and two slices of each volume are drawn.
 
-All take (slices, rows, columns) and give labels 1 to K in the order of brightness, 0 outside the mask.
+All take (slices, rows, columns) and return labels 1 to K in the order of brightness, 0 outside the mask.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ CLASSES = 3
 TISSUES = ("CSF", "grey", "white")
 
 OUTLIERS = (0.5, 99.5)
-"""Percentiles inside the mask beyond which intensities are cut for the others: a vessel would take a class of its own."""
+"""Percentiles inside the mask beyond which intensities are cut for the others: otherwise a vessel would become a class of its own."""
 SMOOTHNESS = 0.1
 """Of the Markov fields, ours and theirs."""
 N4_ITERATIONS = (30, 20, 10)
 DARK = 0.01
-"""Of the brightest voxel: what DIPY is shown outside the mask at most."""
+"""Relative to the brightest voxel: the largest value outside the mask that DIPY gets."""
 SECONDS = 1800
-"""FAST may take so long."""
+"""The longest time for FAST, in seconds."""
 
 Spacing = tuple[float, float, float]
 
@@ -61,7 +61,7 @@ class Segmenter:
 
     Args:
         run: image, mask, spacing in mm, classes -> labels.
-        corrected: whether it wants the image without its bias field.
+        corrected: whether it needs the image without its bias field.
     """
 
     run: Callable[[np.ndarray, np.ndarray, Spacing, int], np.ndarray]
@@ -110,7 +110,7 @@ def _atropos(image: np.ndarray, mask: np.ndarray, spacing: Spacing, classes: int
 
 def _dipy(image: np.ndarray, mask: np.ndarray, spacing: Spacing, classes: int) -> np.ndarray:
     tissue = needed("dipy.segment.tissue", PEERS)
-    # It gives what lies outside a class of its own, whose width must not be zero, and draws from NumPy's global random numbers.
+    # It makes a class of the outside, whose width must not be zero, and uses NumPy's global random numbers.
     outside = DARK * image[mask].max() * np.random.default_rng(0).random(image.shape)
     before = np.random.get_state()
     np.random.seed(0)

@@ -1,9 +1,9 @@
-"""Sheets to look at, one a volume.
+"""Sheets to look at, one per volume.
 
 Every organ and contrast of the patients that no training saw with the noise of a benchmark row, and two echoes of their DICOM
-series both with that noise and as they were scanned. The printed numbers say what the residual has to do with the anatomy,
-beside the noise that really was there and a blur; see :mod:`MRIDenoiseLib.evaluation.figures.residual`. The pictures show
-patients: keep them in a folder that is never committed.
+series both with that noise and as they were scanned. The printed numbers show how the residual relates to the anatomy,
+compared with the true noise and with a blur; see :mod:`MRIDenoiseLib.evaluation.figures.residual`. The pictures show patients:
+keep them in a folder that is never committed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WHAT = (
 )
 PICTURES = "runs/sheets, a folder that is not committed: most volumes may not be published"
 ECHOES = (1, 4)
-"""Of the DICOM series of test patients: one nearly as bright as the first, one much darker."""
+"""Echoes of the DICOM series of test patients: one nearly as bright as the first, one much darker."""
 AS_SCANNED = "as scanned"
 
 
@@ -67,10 +67,10 @@ def measure(
 
 
 def show(numbers: Numbers) -> Iterator[Table | str]:
-    """A row a sheet."""
+    """One row per sheet."""
     table = Table("sheet", "edges: residual", "edges: noise", "detail taken: denoised", "detail taken: best blur")
-    for name, told in numbers["sheets"].items():
-        check = ResidualCheck(**told)
+    for name, values in numbers["sheets"].items():
+        check = ResidualCheck(**values)
         cells = (f"{check.edges:+.3f}", _cell(check.noise_edges, "+.3f"), _cell(check.detail, ".1%"), _cell(check.blur_detail, ".1%"))
         table.add_row(name, *cells)
     yield table
@@ -81,7 +81,7 @@ def _cell(value: float | None, form: str) -> str:
 
 
 def _images(data: Path, volumes: list[ManifestRow], series: list[ManifestRow], noise: str) -> Iterator[tuple[str, Volume, Volume | None]]:
-    """What each sheet shows: its name, the noisy volume and the clean one where there is one."""
+    """The content of each sheet: its name, the noisy volume and the clean one where there is one."""
     for row in volumes:
         clean = io.read(data / row.file)
         yield f"{clean.name} {noise}", _noisy(clean, noise), clean
@@ -98,8 +98,8 @@ def _noisy(clean: Volume, noise: str) -> Volume:
 
 
 def headline(numbers: Numbers) -> Headline:
-    """How far residuals follow edges, and how much fine detail is in them, at most."""
-    checks = [ResidualCheck(**told) for told in numbers["sheets"].values()]
+    """How strongly residuals follow edges, and how much fine detail is in them, at most."""
+    checks = [ResidualCheck(**values) for values in numbers["sheets"].values()]
     edges = round(max(check.edges for check in checks), 3)
     detail = round(max((check.detail for check in checks if check.detail is not None), default=0.0), 4)
     says = f"Residuals follow edges with a correlation of {edges:.2f} at most and hold {100 * detail:.1f} % of the detail."

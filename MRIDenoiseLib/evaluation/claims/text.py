@@ -1,4 +1,4 @@
-"""Is the text of any use? The same noisy crops with the right words, another crop's words, none, and a wrong acceleration.
+"""Is the text of any use? The same noisy crops with the right text, another crop's text, no text, and a wrong acceleration.
 
 Simulated crops of patients that no training saw go through the networks once for each.
 """
@@ -33,17 +33,17 @@ from MRIDenoiseLib.statistics import clustered_interval
 WHAT = "PSNR of simulated crops with the true text, and with another one; gain: what the truth brings, dB, with its 95 % interval"
 
 SMALLEST_USE = 0.02
-"""Decibels; what helps less than that is called useless even where it can be measured."""
+"""Decibels; a smaller gain is called not useful even where it can be measured."""
 
 CHUNK = 8
-"""Crops a network call."""
+"""Crops per network call."""
 
 SHUFFLED, DROPPED, WRONG_ACCELERATION = "another crop's text", "no text", "wrong acceleration number"
-"""What is told instead of the truth."""
+"""What the networks are given instead of the truth."""
 
-TOLD = {SHUFFLED: "text", DROPPED: "presence of a text", WRONG_ACCELERATION: "acceleration number"}
-"""What each of them is a test of. Only another crop's text shows whether the words are understood: a network may get worse
-without any text although it takes no notice of what the text says."""
+TESTED = {SHUFFLED: "text", DROPPED: "presence of a text", WRONG_ACCELERATION: "acceleration number"}
+"""What each of them tests. Only another crop's text shows whether the words are understood: a network may get worse without any
+text even if it ignores what the text says."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Crops:
     """Simulated pairs to measure on.
 
     Args:
-        pairs: noisy and clean crops with what the networks are told about them.
-        subjects: of each pair, whose it is: crops of one patient are no independent evidence.
+        pairs: noisy and clean crops with what the networks are given about them.
+        subjects: the patient of each pair: crops of one patient are not independent evidence.
     """
 
     pairs: Batch
@@ -61,13 +61,13 @@ class Crops:
 
 @dataclass(frozen=True)
 class Effect:
-    """What one change of the things told does to one method.
+    """The effect of one change of the given text or number on one method.
 
     Args:
         method: that of regression, or the posterior mean's.
-        change: what was told instead of the truth, a key of :data:`TOLD`.
-        psnr: mean PSNR in the body when everything is told rightly, dB.
-        gain: mean of PSNR told rightly - PSNR told otherwise, dB; positive where the truth helps.
+        change: what was given instead of the truth, a key of :data:`TESTED`.
+        psnr: mean PSNR in the body when everything given is true, dB.
+        gain: mean of PSNR with the truth - PSNR with the change, dB; positive where the truth helps.
         interval: 95 % confidence interval of ``gain``, whole patients being drawn.
     """
 
@@ -79,15 +79,15 @@ class Effect:
 
     @property
     def useful(self) -> bool:
-        """Whether telling the truth helps, beyond chance and by more than :data:`SMALLEST_USE`."""
+        """Whether the truth helps, beyond chance and by more than :data:`SMALLEST_USE`."""
         return self.interval[0] > 0 and self.gain >= SMALLEST_USE
 
     @property
     def verdict(self) -> str:
-        """One sentence on what was told wrongly."""
+        """One sentence on the effect of the change."""
         low, high = self.interval
         return (
-            f"{self.method}: the {TOLD[self.change]} lowers the error by {self.gain:+.3f} dB (95 % CI {low:+.3f} to {high:+.3f}): "
+            f"{self.method}: the {TESTED[self.change]} lowers the error by {self.gain:+.3f} dB (95 % CI {low:+.3f} to {high:+.3f}): "
             f"{'useful' if self.useful else 'not useful'}"
         )
 
@@ -145,7 +145,7 @@ def measure_text(models: ModelSet, crops: Crops, *, seed: int = 0) -> tuple[Effe
 
 
 Estimate = Callable[[slice, Conditioning], Tensor]
-"""Which pairs, and what is told about them -> the clean estimate, B x 1 x H x W."""
+"""(Which pairs, conditioning) -> the clean estimate, B x 1 x H x W."""
 
 
 def _methods(models: ModelSet, pairs: Batch, seed: int) -> dict[str, Estimate]:
@@ -179,7 +179,7 @@ def _conditioning(models: ModelSet, pairs: Batch, prompts: list[str]) -> Conditi
 
 
 def _shuffled(prompts: list[str], generator: np.random.Generator) -> list[str]:
-    """For every prompt that of another pair, drawn among those that say something else."""
+    """For every prompt the prompt of another pair, drawn among those that differ."""
     if len(set(prompts)) < 2:
         raise InputError("all crops have the same text, so it cannot be shuffled; take volumes of several organs or contrasts")
     return [str(generator.choice([other for other in prompts if other != prompt])) for prompt in prompts]
@@ -219,14 +219,14 @@ def measure(
     progress(0.1, None, "networks")
     effects = measure_text(model, crops, seed=seed)
     facts = {"crops": len(crops.subjects), "size": size, "seed": seed, "volumes": [row.file for row in rows]}
-    told = [asdict(effect) | {"useful": effect.useful, "verdict": effect.verdict} for effect in effects]
-    return {"what": WHAT, **facts, "effects": told}
+    entries = [asdict(effect) | {"useful": effect.useful, "verdict": effect.verdict} for effect in effects]
+    return {"what": WHAT, **facts, "effects": entries}
 
 
 def show(numbers: Numbers) -> Iterator[Table | str]:
-    """A row a method and change, and a verdict on each."""
+    """One row per method and change, and a verdict on each."""
     title = f"{numbers['crops']} crops of {len(numbers['volumes'])} volumes"
-    table = Table("method", "told", "PSNR dB", "gain of the truth dB", "95 % CI", title=title)
+    table = Table("method", "given", "PSNR dB", "gain of the truth dB", "95 % CI", title=title)
     for effect in numbers["effects"]:
         low, high = effect["interval"]
         cells = (f"{effect['psnr']:.2f}", f"{effect['gain']:+.3f}", f"{low:+.3f} .. {high:+.3f}")
@@ -237,7 +237,7 @@ def show(numbers: Numbers) -> Iterator[Table | str]:
 
 
 def headline(numbers: Numbers) -> Headline:
-    """What the right text brings each method, against another crop's."""
+    """The gain of each method from the right text, compared with another crop's."""
     gains = {effect["method"]: effect["gain"] for effect in numbers["effects"] if effect["change"] == SHUFFLED}
     says = ", ".join(f"{method} {gain:+.3f} dB" for method, gain in gains.items())
     figures = {f"gain of {method}, dB": round(gain, 4) for method, gain in gains.items()}

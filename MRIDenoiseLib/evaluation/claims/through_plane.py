@@ -1,11 +1,11 @@
 """What reformats and projections of a denoised volume show.
 
-Flicker: how much the error changes from slice to slice, against what the anatomy does, in middle slices of volumes of patients
-that no training saw, with the noise of the comparisons; beside it the noisy image, the blur that leaves as much noise in flat
-tissue, and with --bm4d (extra ``peers``) BM4D in three dimensions, given the true noise.
+Flicker: how much the error changes from slice to slice, compared with the anatomy, in middle slices of volumes of patients that
+no training saw, with the noise of the comparisons. The model is compared with the noisy image, the blur that leaves as much noise
+in flat tissue and, with --bm4d (extra ``peers``), BM4D in three dimensions, given the true noise.
 Vessels: a slab of 3-D scans as they are is denoised, and the contrast of the brightest thin structures of its maximum-intensity
-projection is compared before and after, beside the blur that removes as much fine grain. The pictures show that projection and
-reformats across the acquired plane, and are to be looked at.
+projection is compared before and after, and with the blur that removes as much fine grain. Look at the pictures, which show that
+projection and reformats across the acquired plane.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ from MRIDenoiseLib.volume import Volume
 
 NOISY = "noisy"
 BRIGHTEST = 99.8
-"""Percentile that is drawn white in a projection: its vessels shall not saturate as fat may in a slice."""
+"""Percentile that is drawn white in a projection: vessels shall not saturate there, while fat may in a slice."""
 
 WHAT = (
     "flicker: variance of the slice-to-slice difference of (image - clean) over that of the clean slices, in tissue of middle slices "
@@ -69,22 +69,22 @@ WHAT = (
 )
 
 SLAB = 60
-"""Slices that a maximum-intensity projection is taken over; a 3-D scan has as many at least."""
+"""Slices that a maximum-intensity projection is taken over; a 3-D scan has at least this number."""
 ISOTROPIC = 1.2
-"""Times its smallest spacing that the largest of a 3-D scan may be."""
+"""The largest spacing of a 3-D scan may be at most this many times its smallest one."""
 OPENING = 3
-"""Pixels, radius of the disc that a thin structure has no room for."""
+"""Pixels, radius of the disc that does not fit into a thin structure."""
 SMOOTHING = 1.0
-"""Pixels over which the projection is smoothed before structures are looked for, so that they are not peaks of noise."""
+"""Pixels over which the projection is smoothed before structures are searched, so that they are not peaks of noise."""
 APART = 7
 """Pixels: a structure is the brightest place within this window."""
 INNER, OUTER = 4.0, 7.0
 """Pixels, of the ring that a structure's surroundings are measured in."""
 RIM = 0.15
-"""Of the body's half width: its outer part is left out, where fat of the skin is as bright and thin as any vessel."""
+"""Relative to the body's half width: its outer part is left out, because fat of the skin is as bright and thin as a vessel."""
 MOST = 40
 LEAST = 0.3
-"""Of the prominence of the strongest: what is weaker may be noise."""
+"""Relative to the prominence of the strongest structure: weaker ones may be noise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +99,7 @@ class ThinStructures:
 
     @classmethod
     def of(cls, projection: np.ndarray, body: np.ndarray) -> ThinStructures:
-        """Find them by what an opening with a disc takes away.
+        """Find them in what an opening with a disc removes.
 
         Args:
             projection: (rows, columns), see :func:`maximum_projection`.
@@ -115,7 +115,7 @@ class ThinStructures:
         smooth = ndimage.gaussian_filter(projection.astype(np.float64), SMOOTHING)
         rows, columns = np.ogrid[-OPENING : OPENING + 1, -OPENING : OPENING + 1]
         prominence = ndimage.white_tophat(smooth, footprint=np.hypot(rows, columns) <= OPENING)
-        # A corner of something broad is prominent, too, but beside it lies what is brighter.
+        # A corner of something broad is prominent, too, but next to it there is something brighter.
         brightest = smooth == ndimage.maximum_filter(smooth, APART)
         peaks = inside & brightest & (prominence > LEAST * prominence[inside].max())
         places = np.argwhere(peaks)
@@ -123,7 +123,7 @@ class ThinStructures:
         return cls(places[strongest])
 
     def contrasts(self, projection: np.ndarray) -> np.ndarray:
-        """Of each structure: its peak (largest within a pixel of the place) minus the median of the ring around it."""
+        """For each structure: its peak (largest within a pixel of the place) minus the median of the ring around it."""
         reach = int(np.ceil(OUTER))
         rows, columns = np.ogrid[-reach : reach + 1, -reach : reach + 1]
         distance = np.hypot(rows, columns)
@@ -197,7 +197,7 @@ def measure(
 
 
 def three_dimensional_scans(data: Path) -> list[ManifestRow]:
-    """The scans as they are (the split ``as-scanned``) with voxels nearly as deep as wide, and slices enough for a projection.
+    """The scans as they are (the split ``as-scanned``) with voxels nearly as deep as wide, and enough slices for a projection.
 
     Args:
         data: with a ``MANIFEST.csv``.
@@ -220,7 +220,7 @@ def _named(rows: list[ManifestRow], names: str) -> list[ManifestRow]:
 
 
 def _images(row: NoisyVolume, chosen_slices: tuple[int, int], denoise: Denoise, bm4d: bool) -> dict[str, np.ndarray]:
-    """The chosen slices clean, noisy and as every method leaves them."""
+    """The chosen slices: clean, noisy and after every method."""
     first, last = chosen_slices
     whole = row.volume.stack
     clean, noisy = row.clean[first:last], whole[first:last]
@@ -270,7 +270,7 @@ def show(numbers: Numbers) -> Iterator[Table | str]:
 def _draw(scan: Volume, outcome: ScanOutcome, folder: Path, name: str) -> None:
     """Reformats through the middle of the slab in both planes across the acquired one, and its maximum-intensity projection."""
     denoised, noisy = (outcome.images[which] for which in (DENOISED, NOISY))
-    # Of scanner images nothing but the direction of the axes matters here, so a slab may stand for the scan.
+    # Only the direction of the axes matters here, so a slab may be used in place of the scan.
     slabs = [scan.with_stack(image) for image in (noisy, denoised)]
     for number, across in enumerate(other for other in range(3) if other != scan.slice_axis):
         (before, aspect), (after, _) = (oriented_slice(replace(each, acquired_axis=across)) for each in slabs)

@@ -2,7 +2,7 @@
 
 Volumes of patients that no training saw are made noisy and denoised. Noisy, best blurred and denoised images are segmented in the
 clean image's mask, and Dice is taken against the clean image's own segmentation. In heads the classes are tissues, elsewhere classes
-of intensity. Dice rewards smoothness: a denoiser that is no better than a blur has not helped.
+of intensity. Dice rewards smoothness: a denoiser that is not better than a blur has not helped.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def measure(
 
 
 def show(numbers: Numbers) -> Iterator[Table | str]:
-    """A row a volume and noise, and the mean."""
+    """One row per volume and noise, and the mean."""
     found = numbers["rows"]
     table = Table("volume", "noise", "classes", *VERSIONS, title="Dice of each class; mean")
     for row in found:

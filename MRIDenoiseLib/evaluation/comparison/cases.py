@@ -1,4 +1,4 @@
-"""The images of a comparison: a noisy volume, what it is held against, and where and how it is scored."""
+"""The images of a comparison: a noisy volume, its reference, and where and how it is scored."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from MRIDenoiseLib.simulation.presets import BRIGHT, with_noise
 from MRIDenoiseLib.volume import Volume
 
 MEASURED = "measured"
-"""The noise that the scanner itself left."""
+"""The noise that the scanner itself produced."""
 
 Kind = Literal["volume", "repeat", "record"]
 _NONE = (np.empty(0), np.empty(0))
@@ -35,19 +35,19 @@ _NONE = (np.empty(0), np.empty(0))
 
 @dataclass(frozen=True)
 class CaseSpec:
-    """Which image; small, and the same on every machine that sees the same data.
+    """Identifies an image; small, and the same on every machine that has the same data.
 
     Args:
-        kind: ``volume`` (a clean volume and simulated noise), ``repeat`` (the first of several measurements of one thing, held
-            against the mean of the others) or ``record`` (a prepared pair).
+        kind: ``volume`` (a clean volume and simulated noise), ``repeat`` (the first of several measurements of one object,
+            compared with the mean of the others) or ``record`` (a prepared pair).
         folder: of the data, or of the prepared pairs.
         source: file below the folder, name of the repeats, or number of the record.
         noise: name of a simulated noise, or :data:`MEASURED`.
-        subject: whose it is.
-        organ, contrast: as the data's list has them.
+        subject: the patient or volunteer in the image.
+        organ, contrast: from the data's list.
         slices: how many middle slices are scored.
-        echo: of a folder of DICOM files with several, from 1.
-        own_noise: standard deviation of the clean volume's own noise, part of its P99.5; None where it is to be measured.
+        echo: its number, from 1, in a folder of DICOM files with several echoes.
+        own_noise: standard deviation of the clean volume's own noise, relative to its P99.5; None where it has to be measured.
     """
 
     kind: Kind
@@ -63,7 +63,7 @@ class CaseSpec:
 
     @property
     def name(self) -> str:
-        """For tables and files; free of folders, and of what is not a letter, a figure, a dot or a dash."""
+        """A name for tables and files, without folders; it has only letters, digits, dots and dashes."""
         stem = Path(self.source).name.removesuffix(".nii.gz")
         echo = f" echo {self.echo}" if self.echo else ""
         words = f"{'pair ' if self.kind == 'record' else ''}{stem}{echo} {self.noise}"
@@ -75,15 +75,15 @@ class Case:
     """A loaded image. Arrays are (slices, rows, columns), of the scored slices, in the units of ``volume``.
 
     Args:
-        spec: which it is.
-        volume: the whole noisy volume, all that a method gets.
+        spec: identifies the image.
+        volume: the whole noisy volume; a method gets nothing else.
         clean: the whole reference, on the same grid.
         scored: the slices that count, along the acquired axis.
-        twins: two measurements of the truth, whose agreement is the most that can be asked of a method: the reference and the
-            same with fresh noise of its own strength; of repeats, the means of two halves.
-        true_noise: standard deviation of the noise in bright tissue, where it was added to the reference; else None.
-        own_noise: standard deviation of the reference's own noise in the body, part of its P99.5.
-        inclusive: whether the data's list says that the reference holds the noisy volume's own noise.
+        twins: two measurements of the truth, whose agreement is the best that a method can reach: the reference and the same
+            with new noise as strong as its own; for repeats, the means of two halves.
+        true_noise: standard deviation of the noise in bright tissue, where it was added to the reference; otherwise None.
+        own_noise: standard deviation of the reference's own noise in the body, relative to its P99.5.
+        inclusive: whether, by the data's list, the reference holds the noisy volume's own noise.
     """
 
     spec: CaseSpec
@@ -112,18 +112,18 @@ class Case:
 
     @cached_property
     def foreground(self) -> np.ndarray:
-        """Where it counts, bool: the reference is brighter than :data:`FOREGROUND_THRESHOLD` of its scale."""
+        """Which voxels count, bool: where the reference is brighter than :data:`FOREGROUND_THRESHOLD` of its scale."""
         return self.reference > FOREGROUND_THRESHOLD * self.scale
 
     @cached_property
     def added_noise(self) -> float:
-        """Root mean square of noisy - reference in the reference's body, part of its P99.5."""
+        """Root mean square of noisy - reference in the reference's body, relative to its P99.5."""
         body = body_mask(self.clean.stack)[self.scored.start : self.scored.stop]
         return float(np.sqrt(np.square(self.noisy - self.reference)[body].mean()) / self.scale)
 
     @cached_property
     def tissue(self) -> tuple[np.ndarray, str]:
-        """Where it is segmented, bool, and what that is: ``brain`` or ``body``; found in the whole reference."""
+        """The mask for segmentation, bool, and its kind: ``brain`` or ``body``; found in the whole reference."""
         mask, kind = make_mask(self.clean)
         return self.cut(mask), kind
 
@@ -150,12 +150,12 @@ def volume_specs(
 
     Args:
         folder: with MANIFEST.csv.
-        subjects: whose.
+        subjects: whose volumes.
         noises: see :func:`MRIDenoiseLib.simulation.presets.benchmark_row`.
-        slices: scored of each.
+        slices: how many are scored in each.
         contains: only files whose name holds this.
-        split: of the list: ``test`` for what is compared on, ``train`` for what settings are chosen on.
-        echoes: of a DICOM series in the list, from 1 -> the own noise of each, part of its P99.5, as :attr:`CaseSpec.own_noise`.
+        split: of the list: ``test`` for the images of the comparison, ``train`` for those that settings are chosen on.
+        echoes: number of an echo of a DICOM series in the list, from 1 -> its own noise, as :attr:`CaseSpec.own_noise`.
 
     Raises:
         InputError: there is no list, or a subject has no volume of that split in it.
@@ -192,7 +192,7 @@ def repeat_specs(folder: Path, names: Sequence[str], slices: int) -> list[CaseSp
 
 
 def record_specs(folder: Path, noises: Sequence[str], slices: int, split: str = "test") -> list[CaseSpec]:
-    """Prepared pairs of a split, with the noise that was measured or with others put on their clean volumes.
+    """Prepared pairs of a split, with the measured noise or with simulated noise added to their clean volumes.
 
     Raises:
         InputError: the folder holds no prepared pairs, or none of that split.
@@ -213,7 +213,7 @@ def load(spec: CaseSpec) -> Case:
     """Read a case and make its noise.
 
     Raises:
-        InputError: a file cannot be read, or holds something else than the spec says.
+        InputError: a file cannot be read, or does not hold what ``spec`` describes.
     """
     return {"volume": _volume_case, "repeat": _repeat_case, "record": _record_case}[spec.kind](spec)
 
@@ -227,7 +227,7 @@ def _volume_case(spec: CaseSpec) -> Case:
 
 
 def _simulated(spec: CaseSpec, volume: Volume, own: float | None = None) -> Case:
-    """``own``: the clean volume's own noise in its units, where repeats tell it."""
+    """``own``: the clean volume's own noise in its units, where repeats show it."""
     scale = clean_scale(volume.voxels)
     clean = volume.with_voxels(volume.voxels / np.float32(scale))
     noisy = with_noise(clean, spec.noise)
@@ -264,21 +264,21 @@ def _record_case(spec: CaseSpec) -> Case:
 
 
 def _own_noise(case: Case) -> float:
-    """Of a clean volume that no repeats tell it of: as it was written down for the image, or measured, part of its P99.5."""
+    """Own noise of a clean volume without repeats: from the list, or measured; relative to its P99.5."""
     if case.spec.own_noise is not None:
         return case.spec.own_noise
     return estimate_noise_level(case.clean.stack) / case.scale
 
 
 def _twins(case: Case, own: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The reference, and the same with fresh noise as strong as its own, which is measured where it is not known."""
+    """The reference, and the same with new noise as strong as its own, which is measured where it is unknown."""
     sigma = reference_noise(case.reference, case.foreground) if own is None else own
     fresh = np.random.default_rng(0).standard_normal(case.reference.shape).astype(np.float32)
     return case.reference, case.reference + np.float32(sigma) * fresh
 
 
 def by_case(specs: Sequence[CaseSpec]) -> Iterator[tuple[str, CaseSpec]]:
-    """Name and spec, every name once.
+    """Name -> spec; every name occurs once.
 
     Raises:
         InputError: two different cases have one name.

@@ -1,4 +1,4 @@
-"""One cell of the comparison: one method on one image. It runs in any process, on any machine that sees the data."""
+"""One cell of the comparison: one method on one image. It runs in any process, on any machine that has the data."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ TRIAL = "psnr_foreground"
 """The figure by which a setting is chosen."""
 TISSUE_DICE = "dice"
 OWN, ADDED = "own_noise", "added_noise"
-"""Names beside the figures, of the image itself: noise of its reference and noise that was added, parts of the reference's P99.5."""
+"""Names of two more numbers, of the image itself: its reference's noise and the added noise, relative to the reference's P99.5."""
 LIMITS = "limits"
-"""In place of a method's name: between what segmentation's figures lie. ``ceiling`` is the Dice of two equally good truths,
-``blur`` that of the Gaussian blur with the best one, chosen on the reference."""
+"""In place of a method's name: the two limits for the Dice of methods. ``ceiling`` is the Dice of two equally good truths, ``blur``
+that of the Gaussian blur with the best Dice, chosen on the reference."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What is to be done.
+    """One cell: what to compute.
 
     Args:
-        case: on which image.
+        case: the image.
         method: name of one of :data:`METHODS`.
         setting: its parameters.
-        model: the name the model goes by.
+        model: the name of the model.
         folder: of the model.
-        bundle: a mark of the model's weights and default settings; empty for methods that take nothing from it.
-        steps: network calls a sampler may take for a slice.
+        bundle: a mark of the model's weights and default settings; empty for methods that use nothing of it.
+        steps: how many network calls a sampler may make for a slice.
         seed: of every random choice.
-        other: organ and contrast of an image of another kind, for the shuffled text.
-        trial: whether only :data:`TRIAL` is wanted.
-        choices: settings of which the best for this very image is taken, chosen on the truth; then ``setting`` is empty.
+        other: organ and contrast of an image of another kind, for the text of another image.
+        trial: whether only :data:`TRIAL` is computed.
+        choices: settings from which the best for this very image is chosen on the truth; then ``setting`` is empty.
     """
 
     case: CaseSpec
@@ -66,7 +66,7 @@ class Cell:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """A title to show."""
         return "limits of segmentation" if self.method == LIMITS else METHODS[self.method].title
 
     @property
@@ -76,17 +76,17 @@ class Cell:
 
     @property
     def has_image(self) -> bool:
-        """Whether its outcome holds one."""
+        """Whether its outcome holds an image."""
         return not self.trial and self.method != LIMITS
 
     @property
     def name(self) -> str:
-        """For files: what kind of cell it is, and a short mark of everything that decides the result."""
+        """A name for files: the kind of cell, and a short mark of everything that decides the result."""
         return f"{self.case.name}--{self.method}--{self.model}--{self.mark}"
 
     @property
     def mark(self) -> str:
-        """Twelve letters that change with everything that decides the result, code, too; folders are left out: data may move."""
+        """Twelve letters that change with everything that decides the result, also code; folders are left out, because data may move."""
         content = asdict(self) | {"code": cell_code(None if self.method == LIMITS else self.method, networks=bool(self.bundle))}
         del content["folder"], content["case"]["folder"], content["case"]["own_noise"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
@@ -94,19 +94,19 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What came out.
+    """The result of a cell.
 
     Args:
         figures: name of a figure -> value.
-        seconds: on the clock, of the method alone, with one setting.
-        processor: seconds of the processor.
-        megabytes: memory it took.
+        seconds: wall-clock time of the method alone, with one setting.
+        processor: processor time in seconds.
+        megabytes: memory that it needed.
         error: one sentence where it failed; then there are no figures.
         image: the scored slices, float16 (slices, rows, columns) in units of the reference's P99.5; None for trials.
         tissues: names of the classes that ``dice_1`` and so on belong to.
-        evolution: foreground PSNR (dB) of the first scored slice after every network call, of what a sampler holds and of the
-            denoiser's estimate; empty for methods that are none.
-        setting: what was taken of the cell's choices; empty where it had none.
+        evolution: foreground PSNR (dB) of the first scored slice after every network call, of the sampler's state and of the
+            denoiser's estimate; empty for methods that are not samplers.
+        setting: the one taken from the cell's choices; empty where it had none.
     """
 
     figures: Mapping[str, float] = field(default_factory=dict)
@@ -120,7 +120,7 @@ class Outcome:
     setting: Setting = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Everything but the image."""
+        """Everything except the image."""
         return {
             "figures": dict(self.figures),
             "seconds": round(self.seconds, 4),
@@ -134,9 +134,9 @@ class Outcome:
 
 
 def run_cell(cell: Cell) -> Outcome:
-    """Do it. What fails for a reason that is known, or in a method's own code, becomes the outcome's sentence.
+    """Compute a cell. A failure for a known reason, or in a method's own code, becomes the outcome's sentence.
 
-    A fault of one method must not stop the others, so nothing but the end of the process leaves here as an exception.
+    An error of one method must not stop the others, so only the end of the process leaves this function as an exception.
     """
     try:
         return _run(cell)
@@ -168,7 +168,7 @@ def _run(cell: Cell) -> Outcome:
 
 
 def prepare(task: Task, cell: Cell) -> None:
-    """What a user has before pressing the button, and no clock should count: the model in memory, and its noise for who is told it."""
+    """Loads what a user has before pressing the button and what is not timed: the model, and the noise level for methods that get it."""
     if cell.bundle:
         task.model  # noqa: B018 - loads it
         if METHODS[cell.method].measures_noise:
@@ -176,7 +176,7 @@ def prepare(task: Task, cell: Cell) -> None:
 
 
 def _best(case: Case, task: Task, cell: Cell) -> tuple[Setting, np.ndarray]:
-    """The choice whose foreground PSNR against the reference is highest, of equal ones the first, and what it made of the image."""
+    """The choice with the highest foreground PSNR against the reference (of equal ones the first), and its image."""
     best: tuple[float, Setting, np.ndarray] | None = None
     for setting in cell.choices:
         image = METHODS[cell.method].run(task, setting)
@@ -188,7 +188,7 @@ def _best(case: Case, task: Task, cell: Cell) -> tuple[Setting, np.ndarray]:
 
 
 def task_of(case: Case, cell: Cell, observe: Callable[[np.ndarray, np.ndarray], None] | None = None) -> Task:
-    """What the method of a cell may know of a case."""
+    """What the method of a cell may know about a case."""
     return Task(
         volume=case.volume,
         wanted=case.scored,

@@ -1,6 +1,6 @@
-"""A mark of the code that makes a result: what is kept of an earlier run counts only while that code is the same.
+"""A mark of the code that makes a result: results of an earlier run are used only while that code is the same.
 
-Comments, docstrings and the form of the text change nothing.
+Comments, docstrings and formatting do not change the mark.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from MRIDenoiseLib.evaluation.denoisers import METHODS
 
 LIBRARY = Path(__file__).resolve().parents[2]
 NOISE = ("simulation", "image", "data/references.py", "evaluation/comparison/cases.py")
-"""What an image of the comparison is made by: files and folders of the library, as all of these are."""
+"""What makes an image of the comparison; files and folders of the library, like the lists below."""
 SHOWN = ("image", "evaluation/denoisers/contender.py", "evaluation/blur.py")
-"""What a method sees, whatever it is."""
+"""What makes the input of every method."""
 NETWORKS = ("inference", "methods.py", "models", "prompt", "result.py", "sampling")
-"""What a method with networks, or one that is told the noise that a network measures, rests on."""
+"""What decides the result of a method with networks, or of one that is given the noise level that a network measures."""
 SCORES = ("evaluation/figures", "evaluation/comparison/cells.py", "segmentation")
-"""What judges a result."""
+"""What computes the figures of a result."""
 
 
 def cell_code(method: str | None, *, networks: bool) -> str:
-    """Of everything that decides what a method comes to in the comparison.
+    """A mark of all code that decides the figures of a method in the comparison.
 
     Args:
         method: its name; None where no method runs.
@@ -35,12 +35,12 @@ def cell_code(method: str | None, *, networks: bool) -> str:
 
 
 def image_code(method: str, *, networks: bool) -> str:
-    """Of what makes a method's image out of a noisy one, without what makes that one and what judges it; see :func:`cell_code`."""
+    """A mark of the code that makes a method's image from a noisy one, without what makes the noisy one and what computes figures."""
     return _mark(_made_by(method, networks))
 
 
 def _made_by(method: str, networks: bool) -> tuple[str, ...]:
-    # A method of a user's own may lie outside the library.
+    # A user's own method may be outside the library.
     file = Path(str(sys.modules[METHODS[method].run.__module__].__file__)).resolve()
     return (*SHOWN, str(file), *(NETWORKS if networks else ()))
 
@@ -55,10 +55,10 @@ def _mark(parts: tuple[str, ...]) -> str:
 
 
 def what_runs(source: str) -> str:
-    """A file's code without comments, docstrings and form."""
+    """A file's code without comments, docstrings and formatting."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        # A string that nobody takes is a docstring, of a constant, too.
+        # A string that is not used is a docstring, also after a constant.
         if isinstance(body := getattr(node, "body", None), list):
             node.body = [one for one in body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))]  # type: ignore[attr-defined]
     return ast.dump(tree)

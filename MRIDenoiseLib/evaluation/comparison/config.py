@@ -1,4 +1,4 @@
-"""The file that says what is compared with what: one YAML for ``mridenoise compare --config``."""
+"""The file that defines a comparison: one YAML for ``mridenoise compare --config``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Choose = Literal["on-tuning-images", "on-each-image"]
 CHOICES = {"choose": get_args(Choose), "grid": get_args(Grid)}
 """Keys that take one of several words."""
 DEFAULT_MODEL = "bundled"
-"""What the model is called that comes with the program."""
+"""The name of the model that comes with the program."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Volumes:
     """Clean volumes of the data folder's list, with simulated noise.
 
     Args:
-        subjects: whose.
+        subjects: whose volumes.
         noises: rows of the benchmark.
         contains: only files whose name holds this.
-        echoes: for a DICOM series of several echoes: number of an echo, from 1 -> its own noise, part of P99.5.
+        echoes: for a DICOM series of several echoes: number of an echo, from 1 -> its own noise, relative to P99.5.
     """
 
     subjects: tuple[str, ...]
@@ -41,7 +41,7 @@ class Volumes:
     echoes: Mapping[int, float] = field(default_factory=dict)
 
     def specs(self, data: Path, slices: int, split: str = "test") -> list[CaseSpec]:
-        """The cases of a data folder whose subjects its list counts to a split."""
+        """The cases of a data folder whose subjects are in a split of its list."""
         return volume_specs(data, self.subjects, self.noises, slices, self.contains, split=split, echoes=self.echoes)
 
 
@@ -51,7 +51,7 @@ class Pairs:
 
     Args:
         folder: of the pairs; ``$NAME`` stands for a variable of the environment.
-        noises: ``measured``, or rows of the benchmark to put on the clean volumes.
+        noises: ``measured``, or rows of the benchmark to add to the clean volumes.
         split: of the patients.
     """
 
@@ -66,12 +66,12 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Tuning:
-    """Where every method's setting is chosen: the same images and the same number of trials for all.
+    """How every method's setting is chosen: the same images and the same number of trials for all.
 
     Args:
-        volumes: images of subjects that are not compared on.
+        volumes: images of subjects that are not in the comparison.
         slices: how many of each are scored.
-        trials: how many of its settings a method may try, the first of its list.
+        trials: how many settings a method may try, the first ones of its list.
     """
 
     volumes: tuple[Volumes, ...]
@@ -85,14 +85,14 @@ class Config:
 
     Args:
         slices: middle slices of each volume that are scored.
-        steps: network calls that a sampler may take for a slice.
+        steps: network calls that a sampler may make for a slice.
         volumes: clean volumes with simulated noise.
         repeats: names of sets of true repeats in the data folder.
         pairs: prepared pairs.
         methods: names, or ``all``.
         models: name -> folder of a model; ``bundled`` is the one that comes with the program.
-        tuning: None leaves every method at its customary setting.
-        choose: ``on-tuning-images``, or ``on-each-image``: other people's methods stand at their best setting for the very image,
+        tuning: None uses the customary setting of every method.
+        choose: ``on-tuning-images``, or ``on-each-image``: other people's methods use their best setting for the very image,
             chosen on the truth, an advantage that no user has; the model's own methods run as a user gets them.
         grid: how many settings there are to choose from, ``usual`` or ``wide``.
         margin: decibels within which two methods count as equal.
@@ -119,7 +119,7 @@ class Config:
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """The names of the methods, ``all`` resolved."""
+        """The names of the methods; ``all`` is replaced by all names."""
         return tuple(METHODS) if "all" in self.methods else self.methods
 
     def folders(self) -> dict[str, Path]:
@@ -131,10 +131,10 @@ class Config:
         return {name: bundled_model() if path == DEFAULT_MODEL else located(path) for name, path in self.models.items()}
 
     def specs(self, data: Path | None) -> dict[str, CaseSpec]:
-        """Name -> case, of all that is compared on.
+        """Name -> case, for all images of the comparison.
 
         Raises:
-            InputError: data that is not there, or of which nothing fits.
+            InputError: data that does not exist, or of which nothing fits.
             SettingsError: no data folder was given and one is needed.
         """
         specs = [spec for one in self.volumes for spec in one.specs(_needed(data), self.slices)]
@@ -144,18 +144,18 @@ class Config:
         return dict(by_case(specs))
 
     def tuning_specs(self, data: Path | None) -> dict[str, CaseSpec]:
-        """Name -> case, of all that settings are chosen on.
+        """Name -> case, for all images that settings are chosen on.
 
         Raises:
             InputError: as :meth:`specs`.
-            SettingsError: as :meth:`specs`, and when a subject is also compared on.
+            SettingsError: as :meth:`specs`, and when a subject is also in the comparison.
         """
         if self.tuning is None:
             return {}
         scored = {spec.subject for spec in self.specs(data).values()}
         for subject in (subject for one in self.tuning.volumes for subject in one.subjects):
             if subject in scored:
-                raise SettingsError(f"subject {subject} is compared on, so no setting may be chosen on that subject")
+                raise SettingsError(f"subject {subject} is in the comparison, so no setting may be chosen on that subject")
         return dict(by_case([spec for one in self.tuning.volumes for spec in one.specs(_needed(data), self.tuning.slices, "train")]))
 
 
@@ -163,7 +163,7 @@ def read_config(path: Path) -> Config:
     """Read and check a configuration.
 
     Raises:
-        SettingsError: the file cannot be read, or asks for what does not exist; the sentence names it.
+        SettingsError: the file cannot be read, or names something that does not exist; the message states what.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -217,7 +217,7 @@ def _value(path: Path, name: str, value: Any) -> Any:
 
 
 def _checked(path: Path, kind: type, content: Any) -> dict[str, Any]:
-    """The keys of a part of the file, all known and none missing."""
+    """The keys of a part of the file; all are known and none is missing."""
     known = {one.name: one for one in fields(kind)}
     if not isinstance(content, dict):
         raise SettingsError(f"{path}: {kind.__name__.lower()} must be a list of names with values")

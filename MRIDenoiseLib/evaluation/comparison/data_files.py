@@ -1,4 +1,4 @@
-"""The numbers of a comparison as files for other programs: a line a cell, and everything that the page rests on."""
+"""The numbers of a comparison as files for other programs: one line per cell, and everything that the page is made from."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ ON_THE_TRUTH = (
     "Other people's methods stand at their best setting for the very image, chosen on the truth: an advantage that no user has. "
     "The model's own methods run with its defaults."
 )
-"""What is said of a comparison whose settings are chosen on each image."""
+"""The explanation in a comparison whose settings are chosen on each image."""
 
 
 def write_cells(path: Path, findings: Findings) -> None:
-    """A CSV file with a line a cell: image, method, setting, cost and every figure; an older one is replaced.
+    """A CSV file with one line per cell: image, method, setting, cost and every figure; an older one is replaced.
 
     Raises:
         OutputError: it cannot be written.
@@ -38,14 +38,16 @@ def write_cells(path: Path, findings: Findings) -> None:
         for cell, outcome in findings.cells:
             case = cell.case
             noises = findings.noises.get(case.name)
-            told = ("", "", "") if noises is None else (f"{noises.own:.5f}", f"{noises.added:.5f}", "yes" if noises.counts else WHY_APART)
-            facts: list[Any] = [case.name, case.subject, case.organ, case.contrast, case.noise, *told, cell.method, cell.model]
+            of_noise = (
+                ("", "", "") if noises is None else (f"{noises.own:.5f}", f"{noises.added:.5f}", "yes" if noises.counts else WHY_APART)
+            )
+            facts: list[Any] = [case.name, case.subject, case.organ, case.contrast, case.noise, *of_noise, cell.method, cell.model]
             facts += [words_of(outcome.setting or cell.setting), ON_THE_TRUTH if cell.choices else ""]
             cost = (f"{outcome.seconds:.4f}", f"{outcome.processor:.4f}", f"{outcome.megabytes:.1f}", outcome.error)
             writer.writerow([*facts, *cost, *(outcome.figures.get(name, "") for name in FIGURES)])
 
 
-def write_data(path: Path, findings: Findings, rows: Sequence[MethodRow], against: Sequence[Against], said: Mapping[str, Any]) -> None:
+def write_data(path: Path, findings: Findings, rows: Sequence[MethodRow], against: Sequence[Against], explained: Mapping[str, Any]) -> None:
     """A JSON file with all tables; null where a number is missing; an older one is replaced.
 
     Args:
@@ -53,7 +55,7 @@ def write_data(path: Path, findings: Findings, rows: Sequence[MethodRow], agains
         findings: of the comparison.
         rows: the main table.
         against: the tests.
-        said: what else belongs there.
+        explained: sentences that also belong there.
 
     Raises:
         OutputError: it cannot be written.
@@ -72,11 +74,11 @@ def write_data(path: Path, findings: Findings, rows: Sequence[MethodRow], agains
         "limits": {name: dict(limits) for name, limits in findings.limits.items()},
         "definitions": {name: definition._asdict() for name, definition in FIGURES.items()},
     }
-    write_json(path, {**said, **content}, overwrite=True)
+    write_json(path, {**explained, **content}, overwrite=True)
 
 
 def _chosen(findings: Findings) -> dict[str, dict[str, Any]]:
-    """Image -> method -> the setting that was best there."""
+    """Image -> method -> the best setting for it."""
     found: dict[str, dict[str, Any]] = {}
     for cell, outcome in findings.cells:
         if cell.choices and not outcome.error:
@@ -85,12 +87,12 @@ def _chosen(findings: Findings) -> dict[str, dict[str, Any]]:
 
 
 def words_of(setting: Mapping[str, Any]) -> str:
-    """A setting for people."""
+    """A setting in words."""
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in setting.items()) or "-"
 
 
 def _public(spec: CaseSpec) -> dict[str, Any]:
-    """A case without the folder it lies in."""
+    """A case without its folder."""
     return {name: value for name, value in asdict(spec).items() if name != "folder"}
 
 

@@ -1,7 +1,7 @@
-"""Runs cells on Dask workers: on this machine's cores, or on the machines of a cluster that runs already.
+"""Runs cells on Dask workers: on this machine's cores, or on the machines of a running cluster.
 
-Workers read the data by the folder's name, so it has to be the same on all machines, as on a cluster's shared disk. Results come
-back to the machine that asked, which alone writes. A worker that dies costs its cell a new start on another worker.
+Workers read the data by the folder's name, so it has to be the same on all machines, as on a cluster's shared disk. Only the
+machine that started the comparison writes results. If a worker dies, its cell is started again on another worker.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from MRIDenoiseLib.evaluation.comparison.store import run_kept
 from MRIDenoiseLib.progress import ShouldStop
 
 POLL = 0.3
-"""Seconds between two questions whether to stop."""
+"""Seconds between two checks whether to stop."""
 DEATHS = 3
-"""So many workers may die on a cell before it is given up."""
+"""How many workers may die on a cell before it counts as failed."""
 CONNECTION = 10
 """Seconds to wait for a scheduler."""
 
@@ -36,17 +36,17 @@ def run_cells(
     should_stop: ShouldStop | None = None,
     peers: Path | None = None,
 ) -> Iterator[tuple[Cell, Outcome]]:
-    """Run cells and give each with its outcome when it is done, in the order in which they end.
+    """Run cells; yield each with its outcome when it is done, in the order in which they end.
 
     Args:
-        cells: what to do.
-        jobs: worker processes on this machine, of one thread each; without meaning where a scheduler is given.
+        cells: what to compute.
+        jobs: worker processes on this machine, of one thread each; not used where a scheduler is given.
         scheduler: address of a running Dask scheduler, for example ``tcp://node:8786``.
-        should_stop: asked several times a second.
+        should_stop: called several times a second; True stops.
         peers: where results of other people's methods are kept for several comparisons.
 
     Raises:
-        Paused: when told to stop; what was given so far stands.
+        Paused: when ``should_stop`` returned True; the outcomes so far remain valid.
         SettingsError: Dask is not installed, or the scheduler does not answer.
     """
     try:
@@ -56,7 +56,7 @@ def run_cells(
     from distributed.scheduler import KilledWorker
 
     with _client(distributed, jobs, scheduler) as client:
-        # One call a task: two workers never do the same cell, and no result is kept in the cluster longer than needed.
+        # One task per cell: two workers never do the same cell, and no result is kept in the cluster longer than needed.
         futures = {
             client.submit(run_kept, cell, peers, pure=False, key=f"cell-{cell.mark}-{number}"): cell for number, cell in enumerate(cells)
         }
@@ -69,7 +69,7 @@ def run_cells(
                 try:
                     outcome = future.result()
                 except KilledWorker:
-                    outcome = Outcome(error=f"its process died {DEATHS + 1} times, perhaps for want of memory")
+                    outcome = Outcome(error=f"its process died {DEATHS + 1} times, perhaps because memory was full")
                 future.release()
                 yield cell, outcome
             time.sleep(POLL if futures else 0)
@@ -107,7 +107,7 @@ def _client(distributed: Any, jobs: int, scheduler: str | None) -> Iterator[Any]
 
 
 def dask_setup(worker: Any) -> None:
-    """Called by Dask in every process of the local cluster: a worker is one thread, and the user's Ctrl-C is its parent's to answer."""
+    """Called by Dask in every process of the local cluster: a worker has one thread, and its parent process handles the user's Ctrl-C."""
     import signal
 
     import torch

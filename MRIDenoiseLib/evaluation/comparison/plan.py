@@ -1,6 +1,7 @@
 """From a configuration to cells: first those that choose every method's setting, then those that are scored.
 
-How long they will take is found out beforehand: every method is tried on a small part of the first image it fits, and scaled up.
+The time they will take is estimated before: every method is tried on a small part of the first image that it can process, and its
+time is scaled up.
 """
 
 from __future__ import annotations
@@ -31,22 +32,22 @@ from MRIDenoiseLib.progress import Progress, ShouldStop
 from MRIDenoiseLib.volume import Volume
 
 PART = 0.35
-"""Of rows and of columns that are tried, in the middle."""
+"""The part of the rows and of the columns that is tried, in the middle."""
 SLICES = 1
-"""That are scored of it."""
+"""How many slices of the part are scored."""
 SCORING = 2.0
-"""Seconds that reading, scoring and segmenting take a cell, about."""
+"""Seconds per cell for reading, scoring and segmenting, about."""
 SHARED = 1.5
-"""By how much a process is slower with others beside it."""
+"""By what factor a process is slower while others run."""
 
 
 @dataclass(frozen=True)
 class Entrant:
-    """A method with the model it takes its networks from; methods without networks take part once.
+    """A method with the model that provides its networks; methods without networks take part once.
 
     Args:
         method: name of one of :data:`METHODS`.
-        model: the name the model goes by.
+        model: the name of the model.
     """
 
     method: str
@@ -55,16 +56,16 @@ class Entrant:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is compared with what.
+    """The images, methods and models of a comparison.
 
     Args:
-        config: where it comes from.
-        cases: name -> image that is compared on.
+        config: what the plan is made from.
+        cases: name -> image of the comparison.
         tuning: name -> image that settings are chosen on.
         folders: name -> folder of each model.
-        hashes: name -> its hash, which changes with every word of its card.
-        weights: name -> for every method a mark of what decides its results with that model, see :func:`_weights`.
-        entrants: who takes part.
+        hashes: name -> hash of the model, which changes with every word of its card.
+        weights: name -> for every method a mark of the parts of that model that decide its results, see :func:`_weights`.
+        entrants: the methods that take part.
     """
 
     config: Config
@@ -82,7 +83,7 @@ class Plan:
         Raises:
             BundleError: a model is damaged.
             InputError: images are missing.
-            SettingsError: the configuration asks for what cannot be.
+            SettingsError: the configuration names something impossible.
         """
         folders = config.folders()
         models = {name: Bundle.load(folder) for name, folder in folders.items()}
@@ -93,7 +94,7 @@ class Plan:
         return cls(config, config.specs(data), config.tuning_specs(data), folders, hashes, weights, entrants)
 
     def trials(self) -> list[Cell]:
-        """The cells that choose settings: of every method that has a choice, on every image for that; none with choices on each image."""
+        """The cells that choose settings: every method that has a choice, on every tuning image; none if each image has its own choice."""
         if self.config.on_each_image:
             return []
         allowed = self.config.tuning.trials if self.config.tuning else 0
@@ -107,12 +108,12 @@ class Plan:
         ]
 
     def choose(self, outcomes: Mapping[str, Outcome]) -> dict[Entrant, Setting]:
-        """The setting of each method with the highest mean :data:`TRIAL` over the images for tuning; of equal ones the first.
+        """The setting of each method with the highest mean :data:`TRIAL` over the tuning images; of equal ones the first.
 
-        A setting that failed on one of them is out; a method of which none is left keeps its customary one.
+        A setting that failed on one of them is not chosen; a method without any other keeps its customary one.
 
         Args:
-            outcomes: name of a cell -> what came out.
+            outcomes: name of a cell -> its outcome.
         """
         chosen: dict[Entrant, Setting] = {}
         for entrant in self.entrants:
@@ -127,7 +128,7 @@ class Plan:
         return chosen
 
     def scored(self, settings: Mapping[Entrant, Setting]) -> list[Cell]:
-        """The cells of the comparison, image by image, and of each image its :data:`.cells.LIMITS`."""
+        """The cells of the comparison, image by image, and for each image its :data:`.cells.LIMITS`."""
         cells: list[Cell] = []
         for spec in self.cases.values():
             cells.append(Cell(spec, LIMITS, {}, "", "", "", steps=0))
@@ -138,7 +139,7 @@ class Plan:
         return cells
 
     def choices(self, entrant: Entrant) -> tuple[Setting, ...]:
-        """Of what a method takes the best on each image, chosen on the truth. Empty for the model's own methods, which never see it."""
+        """Settings from which the best is chosen on each image's truth. Empty for the model's own methods, which never see the truth."""
         method = METHODS[entrant.method]
         grid = method.grid(self.config.grid)
         return grid if self.config.on_each_image and method.is_peer and len(grid) > 1 else ()
@@ -167,12 +168,12 @@ def _fits(entrant: Entrant, spec: CaseSpec) -> bool:
 
 
 def _weights(model: Bundle, method: str) -> str:
-    """A mark of the model's files, default method and settings, without what no result of the method depends on.
+    """A mark of the model's files, default method and settings, without those that do not affect the method's results.
 
-    That is what is said of the model, the list of the components, and the networks that only other methods use: a model that is
-    given one more of those keeps all the results it has.
+    Left out are the descriptions of the model, the list of components, and the networks that only other methods use. So a model
+    keeps all its results when such a network is added.
     """
-    # One network too many costs a result that was kept; one too few would keep a wrong one.
+    # One network too many makes a kept result useless; one too few would keep a wrong result.
     used = {*METHODS[method].networks, *(needed(model.default_method, informed=True) if method == DEFAULT.name else ())}
     others = {network for one in METHODS.values() for network in one.networks} - used
     unused = {INDEX, *others}
@@ -182,7 +183,7 @@ def _weights(model: Bundle, method: str) -> str:
 
 
 def _other(spec: CaseSpec, every: Sequence[CaseSpec]) -> tuple[str, str]:
-    """Organ and contrast of the first image of another organ, or else of another contrast."""
+    """Organ and contrast of the first image of another organ, or otherwise of another contrast."""
     for differs in (lambda one: one.organ != spec.organ, lambda one: one.contrast != spec.contrast):
         for one in every:
             if differs(one):
@@ -199,18 +200,18 @@ def expected(
 ) -> float:
     """Seconds that the rest of a comparison takes, within a factor of about two.
 
-    A method that has finished cells in the folder is not tried but taken from those. Images count as equally large. What is kept of
-    other people's methods for several comparisons (see :mod:`.store`) is not looked up: with it the rest is shorter.
+    The time of a method that has finished cells in the folder is taken from those. All images count as equally large. Results of
+    other people's methods that are kept for several comparisons (see :mod:`.store`) are not considered; they shorten the rest.
 
     Args:
         plan: what is compared.
         folder: where its cells are kept.
         jobs: processes.
         progress: called after every method.
-        should_stop: asked before every method.
+        should_stop: called before every method; True cancels.
 
     Raises:
-        Cancelled: when told to stop.
+        Cancelled: when ``should_stop`` returned True.
         InputError: an image cannot be read.
     """
     store = CellStore(folder)
@@ -249,7 +250,7 @@ def _tried(cell: Cell) -> float:
         prepare(task, one)
         with Usage() as usage:
             METHODS[one.method].run(task, one.setting)
-    except Exception:  # noqa: BLE001 - why it fails is said when it is its turn
+    except Exception:  # noqa: BLE001 - its error is reported when its own cells run
         return 0.0
     return usage.seconds / (SLICES * PART**2)
 

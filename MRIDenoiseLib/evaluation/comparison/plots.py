@@ -33,12 +33,12 @@ COLOURS: dict[Group, str] = {"control": "#888888", "tools": "#4c78a8", "paper": 
 DPI = 110
 _COLUMNS = 3
 RESIDUAL_WINDOW = 0.2
-"""Of the grey window: black and white in the residuals."""
+"""Relative to the grey window: black and white in the residuals."""
 CLOSE_UP = 0.3
-"""Of the picture's longer side."""
+"""Relative to the picture's longer side."""
 COLUMNS = 7
 MARGIN = 4
-"""Pixels around what there is to see."""
+"""Pixels around the visible part."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,16 +60,18 @@ class Clusters:
 def prompt_clusters(model: Bundle) -> Clusters | None:
     """Embed a prompt for every organ and contrast the model was trained on, with each of three vendors, mean over its tokens.
 
-    None for a model whose card does not tell what it was trained on.
+    None for a model whose card does not state what it was trained on.
     """
     kinds = list(product(sorted(model.trained_on["organ"]), sorted(model.trained_on["contrast"]), VENDORS))
     if len(kinds) <= 2 * len(VENDORS):
         return None
 
-    def said(word: str) -> AcquisitionField:
+    def field(word: str) -> AcquisitionField:
         return AcquisitionField(word, "vocabulary", "high")
 
-    prompts = [describe(Acquisition(organ=said(organ), contrast=said(contrast), vendor=said(vendor))) for organ, contrast, vendor in kinds]
+    prompts = [
+        describe(Acquisition(organ=field(organ), contrast=field(contrast), vendor=field(vendor))) for organ, contrast, vendor in kinds
+    ]
     text, mask = model.encode(prompts)
     weight = mask.float().unsqueeze(-1)
     pooled = ((text * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1)).detach().numpy()
@@ -81,7 +83,7 @@ def prompt_clusters(model: Bundle) -> Clusters | None:
 
 
 def box_plots(findings: Findings, rows: Sequence[MethodRow], figure: str) -> bytes:
-    """A box a method, a panel an organ and noise; every image is a dot."""
+    """One box per method, one panel per organ and noise; every image is a dot."""
     panels: dict[str, dict[str, list[float]]] = {}
     for cell, outcome in findings.cells:
         value = outcome.figures.get(figure, math.nan)
@@ -122,7 +124,7 @@ def box_plots(findings: Findings, rows: Sequence[MethodRow], figure: str) -> byt
 
 
 def trade_off(rows: Sequence[MethodRow], across: str, upward: str) -> bytes:
-    """One point a method by two figures."""
+    """One point per method by two figures."""
     drawing = _figure(10, 6)
     place = drawing.subplots()
     _points(place, [(row, row.figures[across], row.figures[upward]) for row in rows])
@@ -134,21 +136,21 @@ def trade_off(rows: Sequence[MethodRow], across: str, upward: str) -> bytes:
 
 
 def cost(rows: Sequence[MethodRow], figure: str) -> bytes:
-    """A figure against processor seconds a slice."""
+    """A figure against processor seconds per slice."""
     drawing = _figure(10, 5)
     place = drawing.subplots()
     place.set_xscale("log")
     _points(place, [(row, row.processor, row.figures[figure]) for row in rows if row.processor > 0])
-    place.set_xlabel("processor seconds a slice")
+    place.set_xlabel("processor seconds per slice")
     place.set_ylabel(f"{FIGURES[figure].title} {FIGURES[figure].unit}")
     place.grid(alpha=0.3)
     return _png(drawing)
 
 
 def _points(place: Axes, points: Sequence[tuple[MethodRow, float, float]]) -> None:
-    """A point a method; its name stands right of the axes, the names in the order of the points' heights, and a line leads to it.
+    """One point per method. Its name stands right of the axes; names are in the order of the points' heights, and lines lead to them.
 
-    A method that did not run on all images is hollow, with how many it ran on: its place among the others says little.
+    A method that did not run on all images is hollow, with how many it ran on: its place among the others means little.
     """
     finite = sorted((point for point in points if math.isfinite(point[1]) and math.isfinite(point[2])), key=lambda point: -point[2])
     all_images = max((row.images for row, _, _ in finite), default=0)
@@ -169,13 +171,13 @@ def _points(place: Axes, points: Sequence[tuple[MethodRow, float, float]]) -> No
 
 
 def evolution(curves: Sequence[tuple[str, Sequence[float], Sequence[float]]]) -> bytes:
-    """PSNR of state and estimate over a sampler's steps; (title, of the state, of the estimate) a sampler."""
+    """PSNR of state and estimate over a sampler's steps; (title, of the state, of the estimate) per sampler."""
     drawing = _figure(9, 4.5)
     place = drawing.subplots()
     for number, (title, state, estimate) in enumerate(curves):
         steps = np.arange(1, len(state) + 1)
         place.plot(steps, estimate, "-", color=f"C{number}", label=f"{title}: denoiser's estimate")
-        place.plot(steps, state, ":", color=f"C{number}", label=f"{title}: what the sampler holds")
+        place.plot(steps, state, ":", color=f"C{number}", label=f"{title}: the sampler's state")
     place.locator_params(axis="x", integer=True)
     place.set_xlabel("step")
     place.set_ylabel("foreground PSNR, dB")
@@ -185,7 +187,7 @@ def evolution(curves: Sequence[tuple[str, Sequence[float], Sequence[float]]]) ->
 
 
 def clusters(found: Clusters) -> bytes:
-    """Text embeddings on their first two principal axes; colour by organ, sign by contrast."""
+    """Text embeddings on their first two principal axes; colour by organ, symbol by contrast."""
     drawing = _figure(8, 6)
     place = drawing.subplots()
     colours = {organ: f"C{number}" for number, organ in enumerate(dict.fromkeys(found.organs))}
@@ -262,7 +264,7 @@ def _grey(place: Axes, image: np.ndarray, window: tuple[float, float], aspect: f
 
 
 def _close_up(image: np.ndarray, window: float) -> tuple[slice, slice]:
-    """The square with the most detail; brightness counts no more than the grey window shows."""
+    """The square with the most detail; brightness above the grey window counts as the window's white."""
     frame = framed(image, window, 0)
     size = max(16, round(CLOSE_UP * max(frame[0].stop - frame[0].start, frame[1].stop - frame[1].start)))
     size = min(size, *image.shape)

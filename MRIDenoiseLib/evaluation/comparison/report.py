@@ -1,4 +1,4 @@
-"""A comparison as people read it: one page with everything in it, and its tables and pictures as files beside it."""
+"""The report of a comparison: one page with everything in it, and its tables and pictures as files next to it."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ from MRIDenoiseLib.progress import Progress
 PAGE, DATA, CELLS, PICTURES = "report.html", "comparison.json", "cells.csv", "pictures"
 BOXED = ("psnr_foreground", "ssim_foreground", TISSUE_DICE, "slice_flicker")
 FEW = 6
-"""Subjects, below which a signed-rank test cannot come out below 0.05."""
+"""Subjects; with fewer, the p of a signed-rank test cannot be below 0.05."""
 
 
 class Report:
-    """Writes what a comparison found.
+    """Writes the results of a comparison.
 
     Args:
         findings: of the comparison.
         folder: where everything goes; files of an earlier report are replaced.
-        command: what was typed, to do it again.
+        command: the command that the user typed, to repeat it.
     """
 
     def __init__(self, findings: Findings, folder: Path, command: str) -> None:
@@ -53,7 +53,7 @@ class Report:
         self._tables = Tables.of(self._findings)
 
     def write(self, progress: Progress | None = None) -> Path:
-        """Write page, tables and pictures; the page last, so that where it is, everything is.
+        """Write page, tables and pictures; the page is written last, so that everything exists where the page exists.
 
         Returns:
             The page.
@@ -71,15 +71,15 @@ class Report:
             self._drawn("scores", "Scores by organ and noise", self._boxes()),
             self._drawn("trade_off", "Error, sharpness and time", self._trade_offs()),
             sections.tissues(self._tables),
-            self._drawn("steps", "How the estimate evolves over the steps", self._evolution()),
-            self._drawn("text", "What the text encoder makes of the prompts", self._text()),
+            self._drawn("steps", "How the estimate changes over the steps", self._evolution()),
+            self._drawn("text", "How the text encoder represents the prompts", self._text()),
             self._pictures(progress),
             sections.settings(self._tables),
             sections.sources(self._tables),
             sections.failures(self._tables),
         ]
         write_cells(self._folder / CELLS, self._all)
-        write_data(self._folder / DATA, self._all, self._tables.rows, self._tables.against, self._said)
+        write_data(self._folder / DATA, self._all, self._tables.rows, self._tables.against, self._explained)
         note = "The pictures show patients: keep this page where the images may be kept."
         with replacing(self._folder / PAGE, True) as temporary:
             whole = page("Comparison of denoising methods", note, [piece for part in parts for piece in part])
@@ -88,7 +88,7 @@ class Report:
 
     @cached_property
     def inclusions(self) -> dict[str, Inclusion]:
-        """Image -> how much of its own noise its reference holds; only where the noise was measured, not added to the reference."""
+        """Image -> how much of its own noise its reference holds; only where the noise was measured and not simulated."""
         found = {}
         for name, spec in self._findings.plan.cases.items():
             case = self._cases[name]
@@ -132,11 +132,11 @@ class Report:
             )
         unsure = [name for name, found in self.inclusions.items() if found.inclusive is None]
         if unsure:
-            yield paragraph(f"Of {', '.join(unsure)} it cannot be told whether the reference contains the noisy image's own noise.", "note")
+            yield paragraph(f"It is unknown whether the references of {', '.join(unsure)} contain the noisy image's own noise.", "note")
         if len(subjects) < FEW:
             yield paragraph(
-                f"With {len(subjects)} subjects no signed-rank test can come out below 0.05, however large the differences: the intervals "
-                "and the single images say more.",
+                f"With {len(subjects)} subjects the p of a signed-rank test cannot be below 0.05, however large the differences: the "
+                "intervals and the single images show more.",
                 "note",
             )
 
@@ -167,26 +167,26 @@ class Report:
         yield paragraph(
             "Means over subjects of the means over their images; methods in bold have the better foreground PSNR than ours on the images "
             "that both ran on. A method that ran on some images only has means of these, not to be compared with the others'. Processor "
-            "times are medians; the time on the clock stands in the data files.",
+            "times are medians; wall-clock times are in the data files.",
             "note",
         )
 
     @property
-    def _said(self) -> dict[str, Any]:
-        """What the page says in words, for the data file."""
+    def _explained(self) -> dict[str, Any]:
+        """The sentences of the page, for the data file."""
         choice = ON_THE_TRUTH if self._findings.plan.config.on_each_image else "Every setting was chosen on images of other subjects."
         return {"command": self._command, "verdict": self.verdict, "choice": choice, "inclusive": self._inclusive}
 
     @property
     def verdict(self) -> str:
-        """Who is ahead of ours, in words."""
+        """The methods ahead of ours, in words."""
         ahead = [(one, self._tables.title(one.other)) for one in self._tables.against if one.figure == TESTED[0] and one.first == "other"]
         if not any(row.entrant.method == OURS for row in self._tables.rows):
             return "Our default method did not take part."
         if not ahead:
             return "By foreground PSNR no method is ahead of ours on the images that both ran on."
-        said = ", ".join(f"{title} by {-one.difference.mean:.2f} dB" for one, title in ahead)
-        return f"Ahead of ours by foreground PSNR on the images that both ran on: {said}."
+        found = ", ".join(f"{title} by {-one.difference.mean:.2f} dB" for one, title in ahead)
+        return f"Ahead of ours by foreground PSNR on the images that both ran on: {found}."
 
     def _boxes(self) -> Iterator[tuple[str, bytes, str]]:
         for name in BOXED:
@@ -196,7 +196,7 @@ class Report:
     def _trade_offs(self) -> Iterator[tuple[str, bytes, str]]:
         yield "sharpness", plots.trade_off(self._tables.rows, "edge_width_ratio", TESTED[0]), "An edge width ratio above 1 is blur."
         yield "tissue", plots.trade_off(self._tables.rows, TESTED[0], TISSUE_DICE), "Dice rewards smoothness: see what a blur reaches."
-        yield "time", plots.cost(self._tables.rows, TESTED[0]), "Processor seconds a slice, one thread."
+        yield "time", plots.cost(self._tables.rows, TESTED[0]), "Processor seconds per slice, one thread."
 
     def _evolution(self) -> Iterator[tuple[str, bytes, str]]:
         first = next(iter(self._findings.plan.cases), "")
@@ -206,7 +206,7 @@ class Report:
             if cell.case.name == first and len(outcome.evolution) > 1 and METHODS[cell.method].group != "ablation" and cell.method != OURS
         ]
         if curves:
-            caption = f"The first scored slice of {first}. Steps that come late put noise back where the likelihood is strong."
+            caption = f"The first scored slice of {first}. Late steps add noise again where the likelihood is strong."
             yield "evolution", plots.evolution(curves), caption  # type: ignore[arg-type]
 
     def _text(self) -> Iterator[tuple[str, bytes, str]]:
@@ -220,7 +220,7 @@ class Report:
     def _pictures(self, progress: Progress | None) -> Iterator[str]:
         yield heading("Pictures")
         yield paragraph(
-            "The middle scored slice, the place with the most detail, and noisy minus image; one grey window a picture.", "note"
+            "The middle scored slice, the place with the most detail, and noisy minus image; one grey window per picture.", "note"
         )
         cases = self._findings.plan.cases
         for done, name in enumerate(cases):
@@ -250,7 +250,7 @@ class Report:
 
 
 class _Loaded(dict[str, Case]):
-    """Images, read when they are asked for; only the last one is kept."""
+    """Images, read when they are requested; only the last one is kept."""
 
     def __init__(self, specs: Mapping[str, CaseSpec]) -> None:
         super().__init__()

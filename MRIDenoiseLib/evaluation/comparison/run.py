@@ -1,4 +1,4 @@
-"""The whole comparison: choose settings, score, and keep every cell, with progress, and from where the last run stopped."""
+"""The whole comparison: choose settings, score, and keep every cell. It reports progress and resumes where the last run stopped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Noises:
     """How noisy an image and its reference are.
 
     Args:
-        own: standard deviation of the reference's own noise in the body, part of its P99.5.
+        own: standard deviation of the reference's own noise in the body, relative to its P99.5.
         added: root mean square of noisy - reference there.
     """
 
@@ -32,21 +32,21 @@ class Noises:
 
     @property
     def counts(self) -> bool:
-        """Whether figures of the image mean anything, see :mod:`MRIDenoiseLib.evaluation.figures.honest_reference`."""
+        """Whether figures of the image are meaningful, see :mod:`MRIDenoiseLib.evaluation.figures.honest_reference`."""
         return counts(self.own, self.added)
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What a comparison has found.
+    """The results of a comparison.
 
     Args:
-        plan: what was compared with what.
+        plan: images, methods and models.
         settings: the setting of each method.
         trials: name of a tuning cell -> cell and outcome.
         cells: of the comparison, with their outcomes.
-        limits: name of an image -> between what its Dice lies, see :data:`.cells.LIMITS`.
-        noises: name of an image -> that of its reference and that which was added.
+        limits: name of an image -> the limits for its Dice, see :data:`.cells.LIMITS`.
+        noises: name of an image -> noise of its reference and added noise.
     """
 
     plan: Plan
@@ -58,12 +58,12 @@ class Findings:
 
     @property
     def apart(self) -> Findings:
-        """Of the images that do not count, because their references are too noisy themselves."""
+        """The images that do not count, because their references are too noisy themselves."""
         return self._of({name for name, noises in self.noises.items() if not noises.counts})
 
     @property
     def counted(self) -> Findings:
-        """Of the images that count: all that means, tests, tables and plots are made of. One on which every method failed is here."""
+        """The images that count: means, tests, tables and plots use only these. One on which every method failed is among them."""
         return self._of({name for name in self.plan.cases if name not in self.noises or self.noises[name].counts})
 
     def _of(self, names: set[str]) -> Findings:
@@ -86,7 +86,7 @@ def compare(
     failed: Callable[[Cell, Outcome], None] | None = None,
     peers: Path | None = None,
 ) -> Findings:
-    """Do what is not done yet.
+    """Compute the cells that are missing.
 
     Args:
         plan: what to compare.
@@ -94,12 +94,12 @@ def compare(
         jobs: processes on this machine.
         scheduler: of a Dask cluster instead.
         progress: called after every cell.
-        should_stop: asked often.
-        failed: called for each cell that failed; the others go on.
+        should_stop: called often; True stops.
+        failed: called for each cell that failed; the others continue.
         peers: where results of other people's methods are kept for several comparisons.
 
     Raises:
-        Paused: when told to stop; what is done is kept.
+        Paused: when ``should_stop`` returned True; finished cells are kept.
         OutputError: the folder cannot be written.
         SettingsError: Dask is not installed, or the scheduler does not answer.
     """
@@ -130,7 +130,7 @@ def compare(
 
 
 def kept(plan: Plan, folder: Path) -> Findings:
-    """What an unfinished comparison can tell already: of the images on which every method has run, whether it failed or not.
+    """The results so far of an unfinished comparison, for the images on which every method has run, whether it failed or not.
 
     Args:
         plan: what is compared.
@@ -151,7 +151,7 @@ def kept(plan: Plan, folder: Path) -> Findings:
     finished = {name: spec for name, spec in plan.cases.items() if name not in unfinished}
     if not finished:
         raise SettingsError("the comparison has no image on which every method has run; let it finish first")
-    # Cells of the whole plan: which other image's text a method is shown depends on all of its images.
+    # Cells of the whole plan: which other image's text a method is given depends on all of its images.
     of_finished = [cell for cell in scored if cell.case.name in finished]
     return _findings(replace(plan, cases=finished), settings, trials, of_finished, tried | found)
 
@@ -174,7 +174,7 @@ def _findings(
 
 
 class _Pace:
-    """Seconds left, from what a slice has taken each method so far: methods differ a thousandfold, so cells cannot be counted alike."""
+    """Seconds left, from each method's time per slice so far: methods differ a thousandfold, so cells cannot count equally."""
 
     def __init__(self, missing: Sequence[Cell], known: Sequence[tuple[Cell, Outcome]], jobs: int) -> None:
         self._left: dict[str, int] = defaultdict(int)
@@ -191,7 +191,7 @@ class _Pace:
         self._taken[cell.method].append(outcome.seconds / cell.case.slices)
 
     def seconds_left(self) -> float | None:
-        """None while there is a method to come of which nothing is known."""
+        """The seconds; None while the time of a method still to come is unknown."""
         waiting = {method: slices for method, slices in self._left.items() if slices}
         if any(not self._taken[method] for method in waiting):
             return None

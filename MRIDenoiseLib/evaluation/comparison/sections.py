@@ -1,4 +1,4 @@
-"""The parts of the page that are tables and words."""
+"""The parts of the page that are tables and text."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from MRIDenoiseLib.evaluation.figures.honest_reference import WHY_APART
 from MRIDenoiseLib.page import heading, paragraph, table
 
 COLUMNS = 16
-"""As many as stand side by side on a page."""
+"""How many columns fit on a page."""
 
 
 @dataclass(frozen=True)
 class Tables:
-    """What the parts are made of.
+    """The data that the parts are made from.
 
     Args:
         findings: of the comparison.
@@ -53,14 +53,14 @@ class Tables:
 
 
 def definitions(tables: Tables) -> Iterator[str]:
-    """What the figures of the main table mean."""
+    """The definitions of the figures of the main table."""
     yield heading("What the figures mean")
     rows = [(FIGURES[name].title, FIGURES[name].sentence, FIGURES[name].unit, FIGURES[name].better) for name in tables.shown]
     yield table(("figure", "definition", "unit", "better"), rows)
 
 
 def tests(tables: Tables) -> Iterator[str]:
-    """Ours against each other method, by every figure that is tested."""
+    """Ours compared with each other method, by every figure that is tested."""
     yield heading("Ours against each")
     rows = []
     for one in tables.against:
@@ -129,14 +129,14 @@ def tissues(tables: Tables) -> Iterator[str]:
         best = max(dice, key=lambda entrant: dice[entrant], default=None)
         ours = next((value for entrant, value in dice.items() if entrant.method == OURS), math.nan)
         noisy = next((value for entrant, value in dice.items() if entrant.method == "noisy"), math.nan)
-        said = "-" if best is None else f"{tables.title(best)} ({dice[best]:.3f})"
+        winner = "-" if best is None else f"{tables.title(best)} ({dice[best]:.3f})"
         values = (noisy, limits.get("blur", math.nan), ours, limits.get("ceiling", math.nan))
-        rows.append((name, *(number(value, 3) for value in values), said))
+        rows.append((name, *(number(value, 3) for value in values), winner))
     yield table(("image", "noisy", "best blur", "ours", "ceiling", "best method"), rows)
     yield paragraph(
         "The blur is the one with the best Dice, chosen on the reference. The ceiling is the agreement of two equally good truths: the "
         "reference and the same with fresh noise of its own strength, or the means of two halves of the repeats. A method above the "
-        "ceiling, or no better than the blur, says more about smoothness than about anatomy.",
+        "ceiling, or not better than the blur, shows smoothness rather than anatomy.",
         "note",
     )
 
@@ -147,7 +147,7 @@ def settings(tables: Tables) -> Iterator[str]:
     tuning = tables.findings.plan.config.tuning
     where = ", ".join(tables.findings.plan.tuning) or "nowhere"
     if tables.findings.plan.config.on_each_image:
-        yield paragraph(f"{ON_THE_TRUTH} Chosen by foreground PSNR; what was chosen on each image stands in the data files.")
+        yield paragraph(f"{ON_THE_TRUTH} Chosen by foreground PSNR; what was chosen on each image is in the data files.")
     else:
         yield paragraph(
             f"Chosen by foreground PSNR on {where}: the same images for every method, at most {tuning.trials if tuning else 0} settings "
@@ -157,14 +157,14 @@ def settings(tables: Tables) -> Iterator[str]:
     rows = []
     for row in tables.rows:
         choices = tables.findings.plan.choices(row.entrant)
-        told = METHODS[row.entrant.method].told or ("the true noise where it is known" if any(NOISE in one for one in choices) else "-")
+        extra = METHODS[row.entrant.method].told or ("the true noise where it is known" if any(NOISE in one for one in choices) else "-")
         tried = len(choices) or _tried(tables.findings, row.entrant)
-        rows.append((row.title, "the best on each image" if choices else words_of(row.setting), tried, told))
-    yield table(("method", "setting", "settings tried", "told beside the image"), rows)
+        rows.append((row.title, "the best on each image" if choices else words_of(row.setting), tried, extra))
+    yield table(("method", "setting", "settings tried", "given in addition to the image"), rows)
 
 
 def apart(tables: Tables) -> Iterator[str]:
-    """The images that do not count, with the reason and what each method came to there; nothing where all count."""
+    """The images that do not count, with the reason and the PSNR of each method there; nothing where all count."""
     findings = tables.findings.apart
     if not findings.plan.cases:
         return
@@ -200,7 +200,7 @@ def sources(tables: Tables) -> Iterator[str]:
 
 def failures(tables: Tables) -> Iterator[str]:
     """What failed, if anything did."""
-    failed = [(row.title, name, said) for row in tables.rows for name, said in row.errors.items()]
+    failed = [(row.title, name, error) for row in tables.rows for name, error in row.errors.items()]
     if failed:
         yield heading("What failed")
         yield table(("method", "image", "why"), failed)

@@ -1,8 +1,8 @@
-"""The cells of a comparison on disk: each whole or not there, so that a run can be killed at any moment and resumed.
+"""The cells of a comparison on disk: each is complete or missing, so that a run can be killed at any moment and resumed.
 
-What other people's methods cost is paid once: their results are kept where several comparisons find them, whatever model they
-compare. Kept is the image of the scored slices, from which all figures are made anew. Images show patients: the folders stay where
-they may be.
+Other people's methods run only once: their results are kept where several comparisons find them, whatever model is compared. The
+image of the scored slices is kept, and all figures are computed from it again. Images show patients: keep the folders where such
+data is allowed.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ CELLS = "cells"
 
 
 PEER_CACHE = "peer-cache"
-"""The other methods' folder where none is named: beside the comparison's own, so that comparisons side by side share one."""
+"""The default folder of other people's results: next to the comparison's own, so that comparisons in one place share it."""
 
 
 def check_folder(folder: Path) -> None:
-    """Find out before long work whether a comparison may use a folder.
+    """Check before long work whether a comparison may use a folder.
 
     Raises:
-        OutputError: it is a file, or holds something that is no comparison.
+        OutputError: it is a file, or holds something that is not a comparison.
     """
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file; name a folder for the comparison")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / CELLS).is_dir():
-        raise OutputError(f"{folder} holds something else than a comparison; name a new folder")
+        raise OutputError(f"{folder} holds something that is not a comparison; name a new folder")
 
 
 class CellStore:
-    """Outcomes in a folder, one JSON file a cell and its image beside it. Images show patients: the folder stays where they may be.
+    """Outcomes in a folder, one JSON file per cell with its image next to it. Images show patients: keep the folder where that is allowed.
 
     Args:
         folder: of the comparison; made when the first outcome comes.
@@ -58,12 +58,12 @@ class CellStore:
         self._folder = folder / CELLS
 
     def get(self, cell: Cell, name: str | None = None, *, failed: bool = False) -> Outcome | None:
-        """What came out earlier; None where nothing did, where it failed (the reason may be gone by now), or where a file is damaged.
+        """An earlier outcome; None where there is none, where it failed (the reason may be gone by now), or where a file is damaged.
 
         Args:
             cell: what was done.
-            name: that it was kept under; the cell's own when not given.
-            failed: give an outcome that failed, too.
+            name: the name under which it was kept; the cell's own when not given.
+            failed: also return an outcome that failed.
         """
         try:
             content = json.loads(self._path(name or cell.name, ".json").read_text(encoding="utf-8"))
@@ -77,11 +77,11 @@ class CellStore:
         return outcome if failed or not outcome.error else None
 
     def put(self, cell: Cell, outcome: Outcome, name: str | None = None) -> None:
-        """Keep an outcome; one that is there is replaced.
+        """Keep an outcome; an earlier one is replaced.
 
         Args:
             cell: what was done.
-            outcome: what came out.
+            outcome: the result.
             name: to keep it under; the cell's own when not given.
 
         Raises:
@@ -101,9 +101,9 @@ class CellStore:
 
 
 def run_kept(cell: Cell, folder: Path | None) -> Outcome:
-    """As :func:`.cells.run_cell`, but a peer's image that is kept in ``folder`` is only scored, and a new one is kept there.
+    """As :func:`.cells.run_cell`, but a peer's image that is kept in ``folder`` is only scored, and a new image is kept there.
 
-    Trials are not kept: they give no image. A folder that cannot be written costs no result.
+    Trials are not kept: they give no image. If the folder cannot be written, the result is still returned.
     """
     if folder is None or cell.trial or cell.method == LIMITS or not METHODS[cell.method].is_peer:
         return run_cell(cell)
@@ -114,7 +114,7 @@ def run_kept(cell: Cell, folder: Path | None) -> Outcome:
         if (kept := store.get(cell, name)) is not None and kept.image is not None:
             figures, tissues = score(case, kept.image.astype(np.float32) * np.float32(case.scale))
             return replace(kept, figures=figures, tissues=tissues)
-    except Exception:  # noqa: BLE001 - what is wrong with the image or the method is said when the method runs
+    except Exception:  # noqa: BLE001 - an error of the image or the method is reported when the method runs
         return run_cell(cell)
     outcome = run_cell(cell)
     if not outcome.error:
@@ -124,7 +124,7 @@ def run_kept(cell: Cell, folder: Path | None) -> Outcome:
 
 
 def _mark(case: Case, cell: Cell) -> str:
-    """Changes with everything that decides a peer's result: what it is shown, its settings, its package's version and our code around it.
+    """A mark that changes with everything that decides a peer's result: its input, settings, package version and our code around it.
 
     The reference is part of it, because the best setting is chosen by it.
     """

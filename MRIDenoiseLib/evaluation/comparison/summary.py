@@ -18,7 +18,7 @@ from MRIDenoiseLib.statistics.differences import Equivalence, PairedDifference, 
 from MRIDenoiseLib.statistics.rank_tests import SignedRank, holm, signed_rank
 
 OURS = "ours"
-"""The method that the others are held against."""
+"""The method that the others are compared with."""
 
 DICE = Definition("Dice", "mean over three classes, against the reference's segmentation, in the reference's mask", "", "higher", 3)
 FIGURES: Mapping[str, Definition] = {**DEFINITIONS, TISSUE_DICE: DICE}
@@ -48,13 +48,13 @@ class MethodRow:
 
     Args:
         entrant: which method, and with which model.
-        title: for people; with the model's name where several take part.
+        title: to show; with the model's name where several take part.
         setting: what was chosen for it; empty where every image has its own.
         figures: name -> mean over subjects, NaN where it has none.
-        seconds: on the clock for a slice, median over images.
-        processor: the same in seconds of the processor.
+        seconds: wall-clock time per slice, median over images.
+        processor: processor time per slice, median over images.
         megabytes: the most memory over all images.
-        images: on how many it ran.
+        images: how many it ran on.
         errors: image -> sentence, where it failed.
     """
 
@@ -74,13 +74,13 @@ class Against:
     """Ours and another method on the same images.
 
     Args:
-        figure: by which.
-        other: whom we are held against.
-        difference: ours - other, over images, drawing subjects.
+        figure: the one compared by.
+        other: the method that ours is compared with.
+        difference: ours - other, over images, with subjects drawn.
         test: over subjects.
         p_holm: its p, adjusted over all methods and figures tested.
         same: TOST over subjects with the configuration's margin; for PSNR only.
-        first: which is the better by the median, ``ours``, ``other`` or ``neither``.
+        first: which is better by the median, ``ours``, ``other`` or ``neither``.
     """
 
     figure: str
@@ -133,17 +133,17 @@ def by_subject(cells: Sequence[tuple[Cell, Outcome]], figure: str) -> dict[str, 
 
 
 def organ_and_noise(spec: CaseSpec) -> str:
-    """What images that are alike share."""
+    """The group of an image: its organ and noise."""
     return f"{spec.organ}, {spec.noise}"
 
 
 def noise_alone(spec: CaseSpec) -> str:
-    """What was added."""
+    """The noise of an image."""
     return spec.noise
 
 
 def organ_and_subject(spec: CaseSpec) -> str:
-    """Whose images they are."""
+    """The organ and subject of an image."""
     return f"{spec.organ}, {spec.subject}"
 
 

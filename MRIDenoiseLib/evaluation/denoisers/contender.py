@@ -1,4 +1,4 @@
-"""What every method of the comparison is: a name, where it comes from, the settings it may choose from, and how it runs."""
+"""A method of the comparison: its name, its source, the settings it may choose from, and how it runs."""
 
 from __future__ import annotations
 
@@ -38,36 +38,36 @@ GROUPS: dict[Group, str] = {
 """Group -> its heading in tables, in their order."""
 
 Grid = Literal["usual", "wide"]
-"""How many settings there are to choose from."""
+"""Which list of settings to choose from."""
 NOISE, TRUE = "noise", "true"
-"""A parameter and its value: the method is told the noise that was added, which no user knows, where it is known."""
+"""A parameter and its value: the method is given the noise that was added, where it is known; no user knows it."""
 
 MARGIN = 3
-"""Slices on either side of the wanted ones that a three-dimensional filter may look at."""
+"""Slices on either side of the wanted ones that a three-dimensional filter may use."""
 BORDER = 16
-"""Pixels around the body that a filter computes; air farther off is left as it is."""
+"""Pixels around the body that a filter computes; air farther away is left as it is."""
 
 
 @lru_cache(maxsize=2)
 def _loaded(folder: Path, written: int) -> Bundle:
-    """A model as its card was written at a time; the last two stay in memory, checked once in a process."""
+    """A model, for one modification time of its card; the last two stay in memory, checked once per process."""
     return Bundle.load(folder)
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What a method may know of an image: all that a user has, and nothing of the reference.
+    """What a method may know about an image: all that a user has, and nothing of the reference.
 
     Args:
         volume: the whole noisy volume.
-        wanted: the slices that will be looked at, along its acquired axis.
-        bundle: folder of the model that the networks are taken from.
-        steps: network calls that a sampler may take for a slice.
+        wanted: the slices to compute, along its acquired axis.
+        bundle: folder of the model that provides the networks.
+        steps: network calls that a sampler may make for a slice.
         seed: of every random choice.
-        other: how an image of another kind was acquired, for the shuffled text.
-        observe: called after every network call of a sampler with what it holds and what the denoiser makes of it, both of the
-            first wanted slice, (rows, columns) in the units of ``volume``.
-        true_noise: standard deviation of the noise in the units of ``volume``; only methods that say so may look at it.
+        other: how an image of another kind was acquired, for the text of another image.
+        observe: called after every network call of a sampler with its state and the denoiser's estimate, both of the first
+            wanted slice, (rows, columns) in the units of ``volume``.
+        true_noise: standard deviation of the noise in the units of ``volume``; only methods that declare it may use it.
     """
 
     volume: Volume
@@ -123,13 +123,13 @@ class Task:
 
     @cached_property
     def noise_level(self) -> float:
-        """Standard deviation of the noise in units of :attr:`scale`, as the model measures it: the best that a user has."""
+        """Standard deviation of the noise in units of :attr:`scale`, as the model measures it: the best estimate that a user has."""
         method = POSTERIOR_MEAN if self.model.network("restoration") is None else REGRESSION
         one = Settings(method=method.name, samples=1, slices=(self.wanted.start, self.wanted.start + 1))
         return Denoiser(self.model)(self.volume, one).noise_level / self.scale
 
     def told_noise(self, setting: Setting) -> float:
-        """The noise that a method with this setting is told, in units of :attr:`scale`: measured, or the true one if it says so."""
+        """The noise level given to a method with this setting, in units of :attr:`scale`: measured, or the true one if it says so."""
         if setting.get(NOISE) == TRUE and self.true_noise is not None:
             return self.true_noise / self.scale
         return self.noise_level
@@ -151,7 +151,7 @@ class Task:
         Args:
             method: how they are used.
             strength: see :class:`MRIDenoiseLib.inference.Settings`.
-            model: where they are taken from; :attr:`model` when not given.
+            model: the model that provides them; :attr:`model` when not given.
         """
         settings = Settings(slices=(self.wanted.start, self.wanted.stop), seed=self.seed, strength=strength)
         seen = method if self.observe is None else watched(method, self._tell)
@@ -159,7 +159,7 @@ class Task:
         return volume.stack[self.wanted.start : self.wanted.stop]
 
     def as_users_get(self, asked: Settings) -> np.ndarray:
-        """The wanted slices, as :meth:`sampled`, with everything that ``asked`` leaves open chosen as for a user on this machine."""
+        """The wanted slices, as :meth:`sampled`; what ``asked`` leaves open is chosen as for a user on this machine."""
         on_gpu = choose_device("auto").type != "cpu"
         chosen = asked.resolved(self.model.default_method, self.model.default_settings, on_gpu=on_gpu)
         return self.sampled(method_of(chosen), strength=chosen.strength or 1.0)
@@ -184,23 +184,23 @@ class Task:
 
 @dataclass(frozen=True)
 class Method:
-    """Something that takes noise out of an image.
+    """A denoiser that takes part in the comparison.
 
     Args:
         name: short, for commands and files.
         title: for tables and figures.
         group: which of :data:`GROUPS` it belongs to.
         source: who published it, whose code runs, and under which licence.
-        run: the task and one of the settings -> the wanted slices (slices, rows, columns) in the volume's units.
+        run: (task, one of the settings) -> the wanted slices (slices, rows, columns) in the volume's units.
         settings: what tuning may choose from, the customary one first; every method is given at most eight.
-        wide: many more, where the choice is to leave nothing to be wished for; the same as ``settings`` when empty.
-        packages: whose code runs, by the names that pip knows; with another version the result may be another.
+        wide: many more, for the best choice possible; the same as ``settings`` when empty.
+        packages: whose code runs, by their pip names; another version may give another result.
         trained: what its networks were trained on, for those that have any.
-        networks: those of the model's networks that it uses and methods in general do not, by the names of their folders.
+        networks: the model's networks that this method uses and most methods do not, by the names of their folders.
         organs: the only organs it is made for; all when empty.
-        told: what it knows that no user does.
-        needs_other: whether it looks at :attr:`Task.other`.
-        measures_noise: whether it looks at :attr:`Task.noise_level`.
+        told: what it is given that no user knows.
+        needs_other: whether it uses :attr:`Task.other`.
+        measures_noise: whether it uses :attr:`Task.noise_level`.
     """
 
     name: str
@@ -225,7 +225,7 @@ class Method:
 
     @property
     def is_peer(self) -> bool:
-        """Whether it is somebody else's way of taking noise out, which no training of ours changes."""
+        """Whether it is another author's method, which no training of ours changes."""
         return bool(self.packages)
 
     def grid(self, name: Grid) -> tuple[Setting, ...]:
@@ -233,11 +233,11 @@ class Method:
         return self.wide if name == "wide" and self.wide else self.settings
 
     def needs_model(self, settings: Sequence[Setting], *, noise_known: bool) -> bool:
-        """Whether the result depends on the model: it has networks, or is told the noise that the model measures.
+        """Whether the result depends on the model: it has networks, or is given the noise that the model measures.
 
         Args:
-            settings: that it is run with.
-            noise_known: whether the true noise of the image is.
+            settings: those that it is run with.
+            noise_known: whether the true noise of the image is known.
         """
         told = noise_known and all(setting.get(NOISE) == TRUE for setting in settings)
         return bool(self.trained) or (self.measures_noise and not told)

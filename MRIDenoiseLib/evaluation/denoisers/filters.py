@@ -1,4 +1,4 @@
-"""What every denoiser has to beat, and the filters that Slicer has: blur, median, and diffusion that halts at edges."""
+"""What every denoiser has to beat, and the filters of Slicer: blur, median, and diffusion that stops at edges."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _FILTERS = {"gradient": sitk.GradientAnisotropicDiffusion, "curvature": sitk.Cur
 
 
 class Diffusion:
-    """An image on which diffusion goes on, slice by slice or in three dimensions.
+    """An image with diffusion that can be continued, slice by slice or in three dimensions.
 
-    ITK rescales the conductance in every iteration, so going on from an earlier result equals starting anew.
+    ITK rescales the conductance in every iteration, so continuing from an earlier result equals starting again.
 
     Args:
         voxels: float32 (slices, rows, columns).
         spacing: mm along them; three-dimensional diffusion runs in physical space as Slicer's does.
         kind: which diffusion.
-        three_dimensional: whether slices touch each other.
+        three_dimensional: whether diffusion also goes across slices.
         conductance: how strong an edge has to be to stop it.
     """
 
@@ -39,7 +39,7 @@ class Diffusion:
         self._images = [sitk.GetImageFromArray(part) for part in ([voxels] if three_dimensional else voxels)]
         if three_dimensional:
             # In units of the in-plane pixel, so that the time step is stable at any resolution.
-            # Rounded: ITK would call the time step unstable for a spacing that is a millionth below one.
+            # Rounded, because ITK calls the time step unstable for a spacing that is a millionth below one.
             depth = max(spacing[0] / spacing[2], 1.0)
             self._images[0].SetSpacing((1.0, max(1.0, round(spacing[1] / spacing[2], 4)), depth))
 

@@ -1,4 +1,4 @@
-"""What others offer in packages of their own: non-local means, ANTs' DenoiseImage, BM4D. Each says its source and its licence."""
+"""Denoisers in other packages: non-local means, ANTs' DenoiseImage, BM4D. Each states its source and its licence."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def non_local_means(
         voxels: the noisy image, float (slices, rows, columns).
         noise_level: its standard deviation, which sets the strength.
         algorithm: ``classic`` or ``blockwise``.
-        patch: radius in voxels of what is compared.
-        search: radius in voxels of where it is looked for.
+        patch: radius in voxels of the patches that are compared.
+        search: radius in voxels of the region that is searched for them.
         rician: whether the noise is Rician rather than Gaussian.
         wanted: bool, the voxels that the classic algorithm computes; the others come out as zero. All when not given.
 
@@ -52,8 +52,8 @@ def denoise_image(voxels: np.ndarray, *, model: str, patch: int = 1, search: int
     Args:
         voxels: the noisy image, float (slices, rows, columns).
         model: of the noise, ``Rician`` or ``Gaussian``.
-        patch: radius in voxels of what is compared.
-        search: radius in voxels of where it is looked for.
+        patch: radius in voxels of the patches that are compared.
+        search: radius in voxels of the region that is searched for them.
 
     Raises:
         SettingsError: ANTsPy is not installed.

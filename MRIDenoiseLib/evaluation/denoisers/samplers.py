@@ -1,7 +1,7 @@
-"""The methods of a model, as a table: the same inference that users have runs them, with the same scale, slices and noise level.
+"""The methods of a model, as a table: the inference of the program runs them, with the same scale, slices and noise level.
 
-Beside those that users may choose these are the diffusion samplers that the paper compares with, on a model's own networks:
-``Denoiser(bundle)(volume, method=sampler("dps"))``. Ablations are the tuned mode with one part taken out.
+Besides the methods that users may choose, these are the diffusion samplers that the paper compares with, on a model's own networks:
+``Denoiser(bundle)(volume, method=sampler("dps"))``. Ablations are the tuned mode without one of its parts.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ COMPARED = catalogue(
 SAMPLERS: dict[str, Callable[..., Tensor]] = {"ddpm": ddpm, "red-diff": red_diff, "dps": dps, "blind-dps": blind_dps}
 """Name in that catalogue -> the function that runs."""
 
-TRAINED = "the model's own training, as its card tells"
-"""What is said of every method whose networks come with the model: equal data, noise and scale for all of them."""
+TRAINED = "the model's own training, as its card states"
+"""The training of every method whose networks come with the model: equal data, noise and scale for all of them."""
 
 ALL = 1000
 """Steps: as many as the task allows."""
@@ -75,7 +75,7 @@ def network_method(task: Task, row: Row, **options: Any) -> NetworkMethod:
 
 
 def _fixed(row: Row, **fixed: Any) -> Run:
-    """Runs a method that users may choose, with some options fixed and others left to tuning."""
+    """Runs a method that users may choose; some options are fixed, and tuning chooses the others."""
 
     def run(task: Task, setting: Setting) -> np.ndarray:
         return task.sampled(network_method(task, row, **{**fixed, **setting}))
@@ -92,11 +92,11 @@ def _compared(name: str) -> Run:
     return run
 
 
-def _as_users_get(**asked: Any) -> Run:
-    """What a user gets who asks for no more than that: the model and its card say the rest."""
+def _as_users_get(**chosen: Any) -> Run:
+    """What users get who choose only these settings: the model and its card decide the rest."""
 
     def run(task: Task, setting: Setting) -> np.ndarray:
-        return task.as_users_get(Settings(**asked))
+        return task.as_users_get(Settings(**chosen))
 
     return run
 
@@ -106,7 +106,7 @@ def _method(name: str, title: str, group: Group, source: str, run: Run, *setting
 
 
 PAPER = (
-    # The paper's network without diffusion, trained beside every model.
+    # The paper's network without diffusion, trained with every model.
     _method(
         "nbnet",
         "NBNet (regression)",
@@ -147,7 +147,7 @@ THE_PAPERS = _method(
 )
 
 DEFAULT = _method("ours", "Ours (default)", "ours", "the default method of the model, with the settings of its card; here", _as_users_get())
-"""What a user gets who presses the button."""
+"""What users get who only press the button."""
 
 OURS = (
     _method(
@@ -172,7 +172,7 @@ OURS = (
         "E[x | y] of the conditional diffusion network; here",
         _fixed(POSTERIOR_MEAN, steps=1, samples=1),
     ),
-    # The knob is fixed: squared error alone would turn it to the mean.
+    # The sharpness is fixed: squared error alone would choose the mean.
     _method("sharpened-half", "Sharpened, half", "ours", FLOW, _as_users_get(method=SHARPENED.name, sharpness=0.5), networks=("flow",)),
     _method("sharpened-full", "Sharpened, full", "ours", FLOW, _as_users_get(method=SHARPENED.name, sharpness=1.0), networks=("flow",)),
     DEFAULT,
@@ -181,7 +181,7 @@ OURS = (
 
 
 class _Mute:
-    """A model to which no text is told: every other question goes to the model itself."""
+    """A model whose networks are given no text; everything else is the model's own."""
 
     def __init__(self, model: Bundle) -> None:
         self._model = model
@@ -190,7 +190,7 @@ class _Mute:
         return getattr(self._model, name)
 
     def encode(self, texts: list[str]) -> tuple[Tensor, Tensor]:
-        """The texts' embeddings, none of whose tokens count."""
+        """The texts' embeddings, with a mask in which no token counts."""
         text, mask = self._model.encode(texts)
         return text, torch.zeros_like(mask)
 
@@ -208,8 +208,8 @@ def _without_text(task: Task, setting: Setting) -> np.ndarray:
 
 
 def _shuffled_text(task: Task, setting: Setting) -> np.ndarray:
-    told = replace(task.volume.acquisition, organ=task.other.organ, contrast=task.other.contrast)
-    return replace(task, volume=task.volume.with_acquisition(told)).sampled(_tuned(task))
+    misinformed = replace(task.volume.acquisition, organ=task.other.organ, contrast=task.other.contrast)
+    return replace(task, volume=task.volume.with_acquisition(misinformed)).sampled(_tuned(task))
 
 
 ABLATIONS = (

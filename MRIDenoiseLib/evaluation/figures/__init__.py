@@ -1,4 +1,4 @@
-"""Figures of an image against its reference, one idea a file; every range, unit and convention is said, none is guessed."""
+"""Figures of merit of an image against its reference, one idea per file; ranges, units and conventions are stated, not guessed."""
 
 from MRIDenoiseLib.evaluation.figures.bias import Bias, bias
 from MRIDenoiseLib.evaluation.figures.edge_width import Edges

@@ -8,8 +8,8 @@ import numpy as np
 from scipy import ndimage
 
 SMOOTHING = 1.5
-"""Pixels over which the reference is smoothed before it tells dark from bright: by its own noise, voxels that happen to be too
-dark would be called dark, and every honest image would be found too bright there."""
+"""Pixels over which the reference is smoothed before it separates dark from bright. Without this, voxels that its own noise made too
+dark would count as dark, and every honest image would be too bright there."""
 
 
 class Bias(NamedTuple):

@@ -1,7 +1,7 @@
-"""How wide edges are: where the reference has a clean edge, how far the image takes from 10 to 90 % of the step.
+"""How wide edges are: where the reference has a clean edge, the distance in the image from 10 to 90 % of the step.
 
-Single profiles of a noisy image tell little. Here all profiles are laid over each other, each weighted as its step deserves,
-which gives one edge-spread function with next to no noise, whose width is then read.
+Single profiles of a noisy image show little. Here all profiles are combined, each weighted by its step. This gives one
+edge-spread function with almost no noise, and its width is measured.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import numpy as np
 from scipy import ndimage
 
 REACH = 5.0
-"""Of the larger pixel side: how far profiles go to either side of the edge."""
+"""Relative to the larger pixel side: how far profiles go to either side of the edge."""
 STEP = 0.25
-"""Of the same: between the samples of a profile."""
+"""Relative to the same: the distance between the samples of a profile."""
 PLATEAU = 1.5
-"""Of the same: the outer part of a profile at either end that has to be flat and tells the levels of the step."""
+"""Relative to the same: the outer part of a profile at either end, which has to be flat and gives the levels of the step."""
 SMOOTHING = 1.0
-"""Of the same: over which the reference is smoothed before edges are looked for."""
+"""Relative to the same: the width over which the reference is smoothed before edges are searched."""
 FLAT = 0.2
-"""Of the step: how much the reference may vary within a plateau."""
+"""Relative to the step: how much the reference may vary within a plateau."""
 STRONG = 0.2
-"""Of the 99th percentile of the gradients along all ridges: only stronger ones are looked at."""
+"""Relative to the 99th percentile of the gradients along all ridges: only stronger ones are used."""
 MOST = 12000
-"""Edges looked at, spread evenly over the slices; more would tell no more. Most end in no flat level and are left out."""
+"""Edges examined, spread evenly over the slices; more would not change the result. Most do not end in a flat level and are left out."""
 FEWEST = 50
-"""Profiles below which no width is told."""
+"""With fewer profiles no width is given."""
 LOW, HIGH = 0.1, 0.9
 
 
@@ -69,11 +69,11 @@ class Edges:
         inside = ((points[..., 1:] >= 0) & (points[..., 1:] <= np.array(reference.shape[1:]) - 1)).all(axis=(1, 2))
         middle, direction, points = middle[inside], direction[inside], points[inside]
         low, step, clean = _levels(_sampled(smooth, points))
-        # A ramp across several pixels is anatomy, and a blur would not widen it: the steepest half tells of sharpness.
+        # A ramp across several pixels is anatomy, and a blur would not widen it: the steepest half shows the sharpness.
         steepness = strength[tuple(middle.T)] / np.where(clean, step, 1)
         clean &= steepness >= (np.median(steepness[clean]) if clean.any() else 0)
         middle, direction, points, low, step = (each[clean] for each in (middle, direction, points, low, step))
-        # The ridge is known to a pixel only; profiles a pixel apart would widen their mean.
+        # The place of the ridge is known only to one pixel; profiles shifted by a pixel would widen their mean.
         shift = _crossing(_sampled(smooth, points), low, step) * STEP * side
         return cls(_along(middle, direction, places + shift[:, None], spacing), low, step, STEP * side)
 
@@ -87,7 +87,7 @@ class Edges:
             image: (slices, rows, columns) as the reference.
 
         Returns:
-            NaN where the reference has too few clean edges, or the image none left at these places.
+            NaN where the reference has too few clean edges, or the image has no edges left at these places.
         """
         if len(self.points) < FEWEST:
             return np.nan

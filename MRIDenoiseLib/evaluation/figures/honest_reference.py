@@ -1,29 +1,29 @@
-"""Whether a reference may judge: its own noise is small, and it does not contain the noise of the image it is to judge.
+"""Whether a reference may be used: its own noise is small, and it does not contain the noise of the image compared with it.
 
-On a reference with noise of 3 % even a perfect denoiser scores little better than the noisy image, and the best score goes to an
-image that has kept the reference's noise, if it can. So a comparison counts only where the reference's own noise is small against
-the noise that was added.
+With a reference that has noise of 3 %, even a perfect denoiser scores little better than the noisy image, and the best score goes
+to an image that still has the reference's noise. So a comparison counts only where the reference's own noise is small compared
+with the noise that was added.
 
-Whether the image's own noise is in it is told from the two images alone.
+Whether the reference contains the image's own noise is found from the two images alone.
 
-A mean over all repeats contains the noisy repeat: part of its noise looks like truth, and who returns his input does too well.
-What two images have in common may be anatomy or noise. Looked at is the slope of the reference's fine detail R on the noisy
-image's Y, sum(Y R) / sum(Y Y): for a mean of N repeats that contains the noisy one 1 / N, for an honest reference 0, plus what
-is anatomy. Three things tell anatomy from noise:
+A mean over all repeats contains the noisy repeat: part of its noise looks like truth, and a method that returns its input scores
+too well. What two images have in common may be anatomy or noise. The measure is the slope of the reference's fine detail R on the
+noisy image's Y, sum(Y R) / sum(Y Y). For a mean of N repeats that contains the noisy one it is 1 / N, for an honest reference 0;
+anatomy adds to both. Three properties distinguish anatomy from noise:
 
-- It lies in some places. Only the flattest blocks are looked at, in tissue and in air. A block is called flat by its coarse detail
-  and compared in its fine detail, so that the choice does not bend the result. Where blocks of tissue of middling flatness have
-  clearly more in common, anatomy speaks.
-- It fades towards the finest detail, while of noise much the same share is common at every frequency. The share is taken where it
-  is least, over bands and over tissue and air; where bands differ much, anatomy speaks.
-- It may be all that is there: a mean of two images has no more than half of each one's noise.
+- It is only in some places. Only the flattest blocks are used, in tissue and in air. A block is called flat by its coarse detail
+  and compared in its fine detail, so that the choice does not bias the result. Where blocks of tissue of medium flatness have
+  clearly more in common, the cause is anatomy.
+- It becomes weaker towards the finest detail, while the common share of noise is about the same at every frequency. The smallest
+  share over the bands and over tissue and air is taken; where bands differ much, the cause is anatomy.
+- A large share must be anatomy: a mean of two images has no more than half of each one's noise.
 
-Where anatomy speaks, nothing is claimed. Ten real volumes on which no limit here was chosen stood for the truth, at two resolutions
-and with white and grained noise of 1 to 10 % of P99.5. With air that still has its noise, means of 2, 3 and 8 repeats were found in
-95 % of 480 cases and honest references accused in 1.6 % of 320, all of one prostate; with blanked air in 25 % and 0.3 %, and
-mostly nothing was claimed. No inclusive reference was called honest.
+Where the cause is anatomy, nothing is claimed. The limits were tested on ten other real volumes as truth, at two resolutions and
+with white and coarse noise of 1 to 10 % of P99.5. Where air still had its noise, means of 2, 3 and 8 repeats were found in 95 % of
+480 cases, and honest references were wrongly called inclusive in 1.6 % of 320, all of one prostate. Where air was blanked, these
+were 25 % and 0.3 %, and mostly nothing was claimed. No inclusive reference was called honest.
 
-A mean of complex images shares less in air than in tissue, about N^(-3/2), so that the share is "at least".
+A mean of complex images shares less noise in air than in tissue, about N^(-3/2), so that the share is "at least".
 """
 
 from __future__ import annotations
@@ -40,26 +40,26 @@ from MRIDenoiseLib.image.body import body_mask
 from MRIDenoiseLib.image.noise import estimate_noise_level, reference_noise
 
 BLOCK = 8
-"""Rows and columns of the blocks whose detail is looked at."""
+"""Rows and columns of the blocks whose detail is compared."""
 COARSE = 2.5
-"""Cosine waves half a period long count 1: up to here detail is coarse and tells how flat a block is."""
+"""Cosine waves half a period long count 1: up to here detail is coarse and shows how flat a block is."""
 BANDS = (COARSE, 4.0, 5.5, 7.0, np.inf)
 """Limits of the bands of fine detail, in the same."""
 FLATTEST, MIDDLING = (0.0, 0.1), (0.4, 0.6)
 """Parts of the blocks of a zone, in the order of their coarse detail."""
 FEWEST = 64
-"""Blocks that are looked at at least; a zone with fewer tells nothing."""
+"""The smallest number of blocks; a zone with fewer gives no result."""
 FAINTEST = 0.1
-"""Of the strongest band's power: with less, a band was left empty (zero filling) and holds rounding alone."""
+"""Relative to the strongest band's power: a weaker band was left empty (zero filling) and holds only rounding."""
 BORDER = 2
 """Pixels between tissue and what counts as air."""
 BLANKED = 0.1
-"""Part of a block that may be exactly zero; with more, somebody masked it, and the mask's border is common to both."""
+"""Part of a block that may be exactly zero; with more, the image was masked, and the mask's border is common to both."""
 SMOOTH = 2.0
 """Pixels over which both are smoothed to match their brightness."""
 
 LEAST = 0.05
-"""Share that counts as inclusive: 1 / 20. Ghosts in air of honest repeats come to 0.03."""
+"""Share that counts as inclusive: 1 / 20. Ghosts in air of honest repeats reach 0.03."""
 MOST = 0.6
 """Share above which it must be anatomy: a mean of two has 1 / 2."""
 EVEN_BANDS, EVEN_PLACES = 2.5, 1.35
@@ -71,7 +71,7 @@ WHY_APART = (
     "Shown apart, because the reference's own noise is more than a third of the noise that was added: such a reference rewards a method "
     "for leaving noise in the image."
 )
-"""What is said where rows of a table do not count."""
+"""The sentence for rows of a table that do not count."""
 HOW = (
     "the reference's by the finest detail of its flattest places, rather too low than too high, the noisy image's by the spectrum of "
     "flat tissue"
@@ -85,7 +85,7 @@ class Inclusion:
     Args:
         share: at least so much; 1 / N for a mean of N repeats that contains the noisy one.
         standard_error: of the share.
-        inclusive: True or False, or None where anatomy is everywhere and nothing can be told.
+        inclusive: True or False, or None where anatomy is everywhere and nothing can be found out.
     """
 
     share: float
@@ -96,12 +96,12 @@ class Inclusion:
     def sentence(self) -> str:
         """The finding for the user."""
         if self.inclusive is None:
-            return "Nobody can say whether the reference contains the noisy image's own noise: no place is flat enough."
+            return "It is unknown whether the reference contains the noisy image's own noise: no place is flat enough."
         if not self.inclusive:
             return "The reference does not contain the noisy image's own noise."
         return (
-            f"The reference contains at least {self.share:.0%} of the noisy image's own noise: it is a mean that includes this "
-            "image, or the noisy image was made from it. Figures against it flatter whoever keeps noise; take a reference of other scans."
+            f"The reference contains at least {self.share:.0%} of the noisy image's own noise: it is a mean that includes this image, "
+            "or the noisy image was made from it. Figures against it favour methods that keep noise; use a reference of other scans."
         )
 
 
@@ -130,9 +130,9 @@ def find_inclusion(noisy: np.ndarray, reference: np.ndarray) -> Inclusion:
 
 
 def _in_zone(noisy: np.ndarray, reference: np.ndarray, *, anatomy: bool) -> Inclusion:
-    """What the cosine coefficients (blocks, BLOCK, BLOCK) of one zone say.
+    """The finding from the cosine coefficients (blocks, BLOCK, BLOCK) of one zone.
 
-    With ``anatomy`` it may be in all of the flattest blocks; in air ghosts are in some blocks, and those are not the flattest.
+    With ``anatomy``, anatomy may be in all of the flattest blocks. In air there are ghosts in some blocks, but not in the flattest.
     """
     order = np.hypot(*np.mgrid[0:BLOCK, 0:BLOCK])
     coarse = (order > 0) & (order <= COARSE)
@@ -152,7 +152,7 @@ def _in_zone(noisy: np.ndarray, reference: np.ndarray, *, anatomy: bool) -> Incl
 
 
 def _part(order: np.ndarray, first: float, last: float) -> np.ndarray:
-    """A part of a list, no fewer than :data:`FEWEST` from its beginning on."""
+    """The first part of a list, with at least :data:`FEWEST` entries."""
     start = min(round(first * len(order)), len(order) - FEWEST)
     return order[start : max(round(last * len(order)), start + FEWEST)]
 
@@ -183,13 +183,13 @@ def _blocks(slices: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ReferenceNoise:
-    """The noise of a reference, and of the noisy image beside it; standard deviations in the body, parts of the reference's P99.5.
+    """The noise of a reference and of the noisy image; standard deviations in the body, relative to the reference's P99.5.
 
     Args:
-        own: the reference's; 0 where there is too little flat tissue to tell.
+        own: the reference's; 0 where there is too little flat tissue to measure.
         noisy: the noisy image's; None where none was given.
-        added: what the noisy image has that the reference has not: of a simulated one the difference of the two, of a scan of its
-            own all its noise; None where none was given.
+        added: the noise that the noisy image has and the reference does not: for a simulated image the difference of the two,
+            for a separate scan all its noise; None where no noisy image was given.
     """
 
     own: float
@@ -198,12 +198,12 @@ class ReferenceNoise:
 
     @property
     def counts(self) -> bool | None:
-        """Whether the comparison does; None where no noise was found to compare with."""
+        """Whether the comparison counts; None where no noise was found to compare with."""
         return counts(self.own, self.added) if self.noisy and self.added is not None else None
 
     @property
     def sentence(self) -> str:
-        """What the user has to know of a comparison that does not count; empty otherwise."""
+        """A warning about a comparison that does not count; empty otherwise."""
         if self.counts is not False:
             return ""
         share = f"at least {self.own / self.added:.0%} of the noise that was added" if self.added else "all there is"
@@ -219,8 +219,9 @@ def measure_reference_noise(
 ) -> ReferenceNoise:
     """Measure both in the body, without a network.
 
-    Each by the estimate that is right for it: in a clean volume the spectrum of flat tissue takes texture for noise (two to four
-    times the network's figure on real ones), and the finest detail of a noisy volume misses noise that a filter has smoothed.
+    Each is measured by the estimate that is right for it. In a clean volume the spectrum of flat tissue mistakes texture for noise
+    (on real volumes it gives two to four times the network's value). In a noisy volume the finest detail misses noise that a filter
+    has smoothed.
 
     Args:
         reference: float (slices, rows, columns).

@@ -1,4 +1,4 @@
-"""What a residual or an error looks like where it should be noise: whether neighbours agree, and which frequencies it holds."""
+"""What a residual or an error looks like where it should be noise: how neighbours correlate, and which frequencies it contains."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import numpy as np
 from scipy import fft, ndimage
 
 LAG = 5
-"""Pixels: the farthest neighbours that are asked."""
+"""Pixels: the largest distance between neighbours that are compared."""
 WINDOW = 15
-"""Rows and columns over which the strength of the noise is taken as even."""
+"""Rows and columns over which the noise level is taken as constant."""
 SOFT = 2.0
 """Pixels over which the mask fades out before a spectrum is taken: a hard border would spread low frequencies over all others."""
 BINS = 24
 
 
 def autocorrelation(residual: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """How much a pixel of a residual tells of its neighbours, within slices.
+    """How much a pixel of a residual correlates with its neighbours, within slices.
 
     The residual is first divided by its own local strength, so that noise that is stronger in one place than in another (coils,
-    parallel imaging) counts alike everywhere. Over pairs of pixels inside the mask, r(lag) = <u(p) u(p + lag)> / <u(p)^2>.
+    parallel imaging) has the same weight everywhere. Over pairs of pixels inside the mask, r(lag) = <u(p) u(p + lag)> / <u(p)^2>.
 
     Args:
         residual: (slices, rows, columns).
@@ -37,7 +37,7 @@ def autocorrelation(residual: np.ndarray, mask: np.ndarray) -> np.ndarray:
     counts = ndimage.uniform_filter(inside, (0, WINDOW, WINDOW))
     power = ndimage.uniform_filter(values**2, (0, WINDOW, WINDOW))
     local = np.sqrt(np.maximum(power, 0) / np.maximum(counts, 1 / WINDOW**2))
-    # Where nothing was taken away there is nothing to divide by.
+    # Where nothing was removed there is nothing to divide by.
     alive = mask & (local > 1e-6 * (np.abs(values).max() or 1))
     evened = np.divide(values, local, out=np.zeros_like(values), where=alive)
     products, pairs = (_lagged(each) for each in (evened, alive.astype(np.float64)))
@@ -46,10 +46,10 @@ def autocorrelation(residual: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def neighbour_correlation(residual: np.ndarray, mask: np.ndarray) -> float:
-    """One figure for whiteness: root mean square of :func:`autocorrelation` over all lags up to :data:`LAG` pixels but zero.
+    """One figure for whiteness: root mean square of :func:`autocorrelation` over all lags up to :data:`LAG` pixels except zero.
 
-    0 for white noise. Noise with a grain (zero filling, filters, coils) has more, and a residual that holds anatomy too: the
-    value of the noise that really was there, over the same mask, is what a perfect denoiser's residual has.
+    It is 0 for white noise, and larger for coarse noise (zero filling, filters, coils) and for a residual that holds anatomy. A
+    perfect denoiser's residual has the value of the true noise over the same mask.
     """
     found = autocorrelation(residual, mask)
     lags = np.hypot(*np.mgrid[-LAG : LAG + 1, -LAG : LAG + 1])

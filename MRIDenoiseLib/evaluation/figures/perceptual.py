@@ -39,7 +39,7 @@ def lpips_vgg(image: np.ndarray, reference: np.ndarray, *, data_range: float, ma
 
     Raises:
         ValueError: shapes that differ, an empty mask or a range that is not positive.
-        SettingsError: the package or the network's weights are not at hand.
+        SettingsError: the package or the network's weights are not available.
     """
     check_pair(image, reference, data_range, mask)
     import torch
@@ -58,7 +58,7 @@ def check_at_hand() -> None:
     """Find out before long work whether :func:`lpips_vgg` can be computed.
 
     Raises:
-        SettingsError: the package or the weights are missing; the sentence says which and what to do.
+        SettingsError: the package or the weights are missing; the message states which, and what to do.
     """
     _package()
     _weights()
@@ -69,7 +69,7 @@ def _network() -> Any:
     package, weights = _package(), _weights()
     import torch
 
-    # Told not to fetch the backbone itself: it would, over the network and without a word.
+    # Without this option it would download the backbone without a message.
     network = package.LPIPS(net="vgg", version="0.1", pnet_rand=True, verbose=False)
     _fill_backbone(network.net, torch.load(weights, map_location="cpu", weights_only=True))
     return network.eval()
@@ -79,7 +79,7 @@ def _package() -> ModuleType:
     try:
         return needed("lpips", "perceptual")
     except RuntimeError as error:
-        # What torchvision raises when it was built for another torch.
+        # torchvision raises this when it was built for another torch.
         raise SettingsError("LPIPS's torchvision does not fit the torch installed: install both from one source") from error
 
 

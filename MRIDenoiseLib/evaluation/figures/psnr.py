@@ -1,6 +1,6 @@
-"""Peak signal-to-noise ratio, with the data range said and never guessed.
+"""Peak signal-to-noise ratio, with a data range that the caller gives and that is never guessed.
 
-What a comparison of two images asks of them: one shape, a range that is said, a mask that holds something.
+A comparison needs two images of one shape, a given range, and a mask that is not empty.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 FOREGROUND_THRESHOLD = 0.08
-"""Of the clean volume's P99.5: what lies above it counts as foreground in the tables."""
+"""Relative to the clean volume's P99.5: what is brighter counts as foreground in the tables."""
 
 
 def check_pair(image: np.ndarray, reference: np.ndarray, data_range: float, mask: np.ndarray | None) -> None:
@@ -55,7 +55,7 @@ def mean_slice_psnr(image: np.ndarray, reference: np.ndarray, *, data_range: flo
     """The mean over slices of each slice's PSNR in dB.
 
     A mean of logarithms is not the logarithm of a mean: where slices differ in error, this comes out above :func:`psnr` of the
-    whole volume (Jensen's inequality), by up to a decibel. Which of the two a table shows has to be said.
+    whole volume (Jensen's inequality), by up to a decibel. A table has to state which of the two it shows.
 
     Args:
         image: (slices, rows, columns).
@@ -88,15 +88,15 @@ def noise_corrected_psnr(
 
         MSE(o, r) = E|o - x - e|^2 = E|o - x|^2 - 2 E<o - x, e> + sigma_e^2 .
 
-    The denoiser sees e and n as one noise. If both have the same grain, it lets the same share of both through,
+    For the denoiser e and n are one noise. If both have the same spectrum, it leaves the same share of both,
     E<o - x, e> = kappa sigma_e^2 with kappa = <o - r, n> / <n, n>, the share of the known noise that is still there. Hence
 
         E|o - x|^2 = MSE(o, r) - sigma_e^2 (1 - 2 kappa) .
 
     The noisy image itself has kappa = 1, which adds sigma_e^2: y is farther from x than from r. A denoiser that removes all
-    noise has kappa = 0: sigma_e^2 is taken out. (<o, n> in place of <o - r, n> has the same mean, as r does not depend on n,
-    but a larger scatter.) It is an estimate: where e has a grain of its own, the shares differ. Of magnitude noise, n
-    also holds the Rician bias, which is larger where r is dark; its mean is left out of kappa.
+    noise has kappa = 0: sigma_e^2 is subtracted. (<o, n> in place of <o - r, n> has the same mean, as r does not depend on n,
+    but a larger scatter.) It is an estimate: where e has another spectrum, the shares differ. For magnitude noise, n also
+    contains the Rician bias, which is larger where r is dark; its mean is left out of kappa.
 
     Args:
         image: o, any shape.

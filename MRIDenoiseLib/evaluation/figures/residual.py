@@ -1,4 +1,4 @@
-"""Does the residual show noise or anatomy? Numbers beside the picture, for what the eye may miss."""
+"""Does the residual show noise or anatomy? Numbers to go with the picture, for what the eye may miss."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from MRIDenoiseLib.volume import Volume
 EDGE_SCALE = 1.0
 """Pixels over which an image is smoothed before its gradient is taken."""
 DETAIL_SCALES = (1.0, 2.0)
-"""Pixels; fine detail is what a Gaussian of the first leaves and one of the second takes away. Finer, a clean volume is
-itself mostly noise, which a denoiser rightly takes away."""
+"""Pixels; fine detail is what a Gaussian of the first width keeps and one of the second removes. At finer scales a clean volume is
+itself mostly noise, which a denoiser rightly removes."""
 
 
 @dataclass(frozen=True)
 class ResidualCheck:
-    """What the residual of one slice has to do with the anatomy.
+    """How the residual of one slice relates to the anatomy.
 
     Args:
         edges: :func:`edge_correlation` of the residual.
-        noise_edges: the same of the noise that really was there; None where that is not known.
+        noise_edges: the same of the true noise; None where that is unknown.
         detail: :func:`detail_taken` by the denoiser; None as above.
         blur_detail: the same by the Gaussian blur of smallest error on the slice; None as above.
     """
@@ -37,7 +37,7 @@ class ResidualCheck:
 
     @classmethod
     def of(cls, *, noisy: Volume, denoised: Volume, clean: Volume | None, index: int) -> ResidualCheck:
-        """Of slice ``index`` across the acquired plane; without a clean volume the denoised one tells where edges are."""
+        """Of slice ``index`` across the acquired plane; without a clean volume the denoised one shows where edges are."""
         truth = _slice(denoised if clean is None else clean, index)
         before, after = _slice(noisy, index), _slice(denoised, index)
         mask = truth > FOREGROUND_THRESHOLD * clean_scale(truth)
@@ -57,8 +57,8 @@ class ResidualCheck:
 def edge_correlation(residual: np.ndarray, anatomy: np.ndarray, mask: np.ndarray) -> float:
     """Whether the residual is stronger on edges than off them: the correlation of its size with the anatomy's gradient.
 
-    Noise does not know the anatomy and comes out near zero. Edges that were blurred push the value up; a denoiser that
-    is careful at edges leaves noise there and comes out below zero.
+    Noise is independent of the anatomy, so the value is near zero. Blurred edges increase the value; a denoiser that is
+    careful at edges leaves noise there, and the value is below zero.
 
     Args:
         residual: noisy - denoised, (rows, columns).
@@ -76,7 +76,7 @@ def edge_correlation(residual: np.ndarray, anatomy: np.ndarray, mask: np.ndarray
 
 
 def detail_taken(residual: np.ndarray, anatomy: np.ndarray, mask: np.ndarray) -> float:
-    """The part of the anatomy's fine detail that went with the noise: the slope of the residual on that detail.
+    """The part of the anatomy's fine detail that was removed with the noise: the slope of the residual on that detail.
 
     The detail d is the difference of two Gaussians (:data:`DETAIL_SCALES`) of the clean image, and the part taken is
     <residual, d> / <d, d>. Noise has no part in d, so a residual of noise alone gives zero, and one that holds all detail

@@ -1,6 +1,6 @@
-"""Structural similarity in the two conventions that papers print under one name, each said by its own.
+"""Structural similarity in the two conventions that papers print under one name; here each has its own name.
 
-Whether slices that were denoised one by one still fit together: what flickers from slice to slice shows in every reformat.
+Also whether slices that were denoised one by one still fit together: flicker from slice to slice is visible in every reformat.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def ssim(
 ) -> float:
     """Structural similarity (Wang et al. 2004) slice by slice, averaged over the voxels counted.
 
-    Air is as similar as can be and would dominate the mean, so the tables average the map over the foreground as well.
+    Air is almost identical and would dominate the mean, so the tables also average the map over the foreground.
 
     Args:
         image: (slices, rows, columns), at least as large as the window.
@@ -78,9 +78,9 @@ def ssim(
 def slice_flicker(image: np.ndarray, reference: np.ndarray, noisy: np.ndarray, mask: np.ndarray) -> float:
     """How much the error changes from slice to slice: Var(d(image - reference)) / Var(d(noisy - reference)).
 
-    d is the difference of neighbouring slices where both lie in the mask. The noisy image has 1, a perfect one 0. Of two
-    images of the same error, the one whose error goes on from slice to slice (a blur, a shade) has less than the one whose
-    error is new in every slice.
+    d is the difference of neighbouring slices where both are in the mask. The noisy image has 1, a perfect one 0. Of two images
+    with the same error, one whose error continues from slice to slice (a blur, a shade) has a smaller value than one whose error
+    is different in every slice.
 
     Args:
         image: (slices, rows, columns), two slices or more.
@@ -98,7 +98,7 @@ def slice_flicker(image: np.ndarray, reference: np.ndarray, noisy: np.ndarray, m
 
 
 def flicker_of_anatomy(image: np.ndarray, reference: np.ndarray, mask: np.ndarray) -> float:
-    """How much the error changes from slice to slice against what the anatomy does: Var(d(image - reference)) / Var(d reference).
+    """How much the error changes from slice to slice, compared with the anatomy: Var(d(image - reference)) / Var(d reference).
 
     It needs no noisy image, so images of different noise can be compared by it; d as in :func:`slice_flicker`.
 
@@ -143,7 +143,7 @@ def reformatted_ssim(image: np.ndarray, reference: np.ndarray, *, data_range: fl
     values = []
     for axis in (1, 2):
         across, truth, counted = (np.moveaxis(each, axis, 0) for each in (image, reference, mask))
-        # Planes beside the body would be computed for nothing.
+        # Planes outside the body would be computed for nothing.
         seen = counted.any(axis=(1, 2))
         values.append(ssim(across[seen], truth[seen], data_range=data_range, mask=counted[seen], convention=WANG))
     return float(np.mean(values))

@@ -1,7 +1,7 @@
 """What denoising does to a tissue segmentation: Dice of images against the segmentation of a reference.
 
 Every image is segmented in one mask, the reference's, with one set of settings. Dice rewards smoothness, so the first image
-(the noisy one) is also shown through the Gaussian blur that agrees best: a denoiser that is no better than that is none.
+(the noisy one) is also shown with the Gaussian blur that agrees best: a denoiser that is not better than that is useless.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class TissueAgreement:
     """One row of a comparison.
 
     Args:
-        name: what the image is called.
+        name: of the image.
         segmentation: of the image.
         agreement: with the reference's.
     """
@@ -44,19 +44,19 @@ def compare_tissues(
     progress: Callable[[float], None] | None = None,
     should_stop: ShouldStop | None = None,
 ) -> tuple[Segmentation, list[TissueAgreement]]:
-    """Segment a reference and images of the same thing, and tell how far they agree.
+    """Segment a reference and images of the same object, and measure how well they agree.
 
     Args:
         images: name and volume; the first is also shown blurred.
-        reference: what they are held against; its organ and contrast count for all.
+        reference: what they are compared with; its organ and contrast are used for all.
         settings: of the segmentation.
-        mask: bool (z, y, x), for all alike; the reference's own when not given.
+        mask: bool (z, y, x), the same for all; the reference's own when not given.
         progress: called with the part done.
-        should_stop: asked often.
+        should_stop: called often; True cancels.
 
     Raises:
         InputError: an image lies on another grid than the reference, or one cannot be segmented.
-        Cancelled: when told to stop.
+        Cancelled: when ``should_stop`` returned True.
     """
     for name, image in images:
         shape = reference.voxels.shape

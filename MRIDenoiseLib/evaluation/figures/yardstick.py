@@ -1,4 +1,4 @@
-"""Every figure of one image against a reference, with what each means: the one place where ranges, masks and slices are chosen.
+"""Every figure of merit of one image against a reference, with its definition. Ranges, masks and slices are chosen only here.
 
 Two data ranges are in use and both are named: the maximum of the reference volume (the fastMRI challenge's), which one bright
 vessel decides, and the P99.5 of its positive voxels, which the comparisons here use. Both come from the whole reference volume,
@@ -117,11 +117,11 @@ DEFINITIONS: Mapping[str, Definition] = {
 
 
 def shortfall(name: str, figures: Mapping[str, float]) -> float:
-    """How far a figure is from the best it can be, for ranking: the smaller, the better. NaN for what has no better or worse.
+    """How far a figure is from its best value, for ranking: smaller is better. NaN for a figure without a better or worse.
 
     Args:
         name: a key of :data:`DEFINITIONS`.
-        figures: of one image; of ``residual_*`` the figure ``noise_*`` has to be there as well.
+        figures: of one image; for ``residual_*`` the figure ``noise_*`` is needed as well.
     """
     value = figures[name]
     match DEFINITIONS[name].better:
@@ -141,7 +141,7 @@ def shortfall(name: str, figures: Mapping[str, float]) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Yardstick:
-    """A reference with everything that is found in it once, for any number of images.
+    """A reference with everything that is computed from it once, for any number of images.
 
     Args:
         reference: float (slices, rows, columns), the whole volume.
@@ -172,8 +172,8 @@ class Yardstick:
             scored: neighbouring slices that count; all when None.
 
         Raises:
-            InputError: a reference without signal or with tiny slices, slices that are not there, a mask of another shape, or
-                one that holds nothing in the slices scored.
+            InputError: a reference without signal or with tiny slices, slices outside the volume, a mask of another shape, or a
+                mask that is empty in the slices scored.
         """
         p995 = clean_scale(reference)
         where = reference > FOREGROUND_THRESHOLD * p995 if mask is None else mask
@@ -198,20 +198,20 @@ class Yardstick:
         simulated: bool = False,
         perceptual: bool = False,
     ) -> dict[str, float]:
-        """Every figure that can be told of an image; keys of :data:`DEFINITIONS`, in their order.
+        """Every figure that can be computed for an image; keys of :data:`DEFINITIONS`, in their order.
 
-        Left out are: what needs the noisy image, where none is given; what tells of the residual, where it is zero; what needs
-        neighbours (flicker: two slices, SSIM across: eleven); edge widths where the reference has too few clean edges.
+        Left out are figures that need the noisy image where none is given, figures of the residual where it is zero, figures that
+        need neighbours (flicker: two slices, SSIM across: eleven), and edge widths where the reference has too few clean edges.
 
         Args:
             image: (slices, rows, columns) in the reference's units, whole like the reference; only scored slices are read.
             noisy: what the image was made from, the same shape and units.
-            simulated: whether ``noisy`` was made by adding noise to the reference; only then ``psnr_corrected`` has a meaning.
-            perceptual: whether LPIPS is wanted, which needs a package and weights of its own.
+            simulated: whether ``noisy`` was made by adding noise to the reference; ``psnr_corrected`` is meaningful only then.
+            perceptual: whether to compute LPIPS, which needs a package and weights of its own.
 
         Raises:
             InputError: another shape than the reference's.
-            SettingsError: scikit-image is not installed; or LPIPS is wanted and not at hand.
+            SettingsError: scikit-image is not installed; or LPIPS is requested and not available.
         """
         if image.shape != self.reference.shape or (noisy is not None and noisy.shape != self.reference.shape):
             raise InputError("the image and the reference differ in shape; compare images of one grid")
@@ -249,7 +249,7 @@ class Yardstick:
         seen = [z for z in range(len(truth)) if inside[z].any()]
         found = {}
         for name, residual in (("residual", taken), ("noise", noise)):
-            # Of the noisy image itself nothing was taken away, and nothing can be said of it.
+            # Nothing was removed from the noisy image itself, so there is no residual to measure.
             if residual.any():
                 found[f"{name}_autocorrelation"] = metrics.neighbour_correlation(residual, inside)
                 found[f"{name}_edges"] = float(np.mean([edge_correlation(residual[z], truth[z], inside[z]) for z in seen]))

@@ -1,1 +1,1 @@
-"""How fast the program is, how much memory it takes, and how close that is to what the machine can do."""
+"""How fast the program is, how much memory it takes, and how close that is to the machine's limits."""

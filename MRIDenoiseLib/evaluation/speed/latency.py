@@ -32,7 +32,7 @@ from MRIDenoiseLib.worker.client import Answer, WorkerClient
 from MRIDenoiseLib.worker.process_tree import process_of
 
 POLL = 0.005
-"""Seconds between two looks at what the worker has said."""
+"""Seconds between two checks for messages of the worker."""
 PREVIEWED = {"256 x 256, 48 slices": (256, 48), "512 x 512, 100 slices": (512, 100)}
 """Name of a volume -> rows and columns of a slice, and slices."""
 
@@ -42,8 +42,8 @@ class Spent:
     """Seconds that something took.
 
     Args:
-        wall: by the clock, until it had ended.
-        processor: of the processor's time; on a machine that does other things as well, this is what says something.
+        wall: wall-clock time, until the end.
+        processor: processor time; on a machine that is also busy with other work, only this is meaningful.
     """
 
     wall: float
@@ -52,12 +52,12 @@ class Spent:
 
 @dataclass(frozen=True)
 class Wait:
-    """One thing that was waited for, or the memory that it took.
+    """One waiting time, or an amount of memory.
 
     Args:
-        what: for people.
+        what: what was measured, in words.
         value: how much.
-        unit: of it.
+        unit: of the value.
     """
 
     what: str
@@ -66,14 +66,14 @@ class Wait:
 
 
 def waiting_times(progress: Progress, should_stop: ShouldStop) -> Iterator[Wait]:
-    """Measure all waits with the bundled model on the processor, on a machine on which nothing else should run.
+    """Measure all waits with the bundled model on the processor. Nothing else should run on the machine.
 
     Args:
-        progress: told before each.
-        should_stop: asked before each.
+        progress: called before each.
+        should_stop: called before each; True cancels.
 
     Raises:
-        Cancelled: when told to stop.
+        Cancelled: when ``should_stop`` returned True.
         MRIDenoiseError, CalledProcessError: a program or the worker that was measured failed.
     """
 
@@ -119,7 +119,7 @@ def command_seconds(arguments: Sequence[str] = ("--help",), repeats: int = 3) ->
 
 
 def import_seconds(module: str = "torch", repeats: int = 3) -> Spent:
-    """How long Python takes to start and import a module: what no program that uses it can do without."""
+    """How long Python takes to start and import a module: the least that every program that uses it needs."""
     return program_seconds(f"import {module}", repeats)
 
 
@@ -141,7 +141,7 @@ def ready_seconds(device: str = "cpu") -> Spent:
 
 
 def preview_seconds(volume: Volume, *, times: int = 3, device: str = "cpu", **settings: Any) -> list[Spent]:
-    """How long previews of the middle slice take one after the other: the first measures the volume, the others find it measured.
+    """How long previews of the middle slice take one after the other. The first one measures the volume; the others use its results.
 
     Args:
         volume: the noisy volume.
@@ -153,15 +153,15 @@ def preview_seconds(volume: Volume, *, times: int = 3, device: str = "cpu", **se
         MRIDenoiseError: the worker cannot do it.
     """
     middle = volume.voxels.shape[volume.slice_axis] // 2
-    asked = {**settings, "slices": (middle, middle + 1)}
+    chosen = {**settings, "slices": (middle, middle + 1)}
     with _Conversation() as worker:
         worker.seconds(lambda: worker.client.load(device=device))
-        return [worker.seconds(lambda: worker.client.denoise(volume, asked, device=device)) for _ in range(times)]
+        return [worker.seconds(lambda: worker.client.denoise(volume, chosen, device=device)) for _ in range(times)]
 
 
 @dataclass
 class _Conversation:
-    """A worker of our own, asked one thing after the other."""
+    """A worker process that gets one request after the other."""
 
     answers: list[Answer] = field(default_factory=list)
 
@@ -173,7 +173,7 @@ class _Conversation:
         self.client.close()
 
     def seconds(self, ask: Callable[[], int]) -> Spent:
-        """Until the answer to a request is there."""
+        """Seconds until the answer to a request arrives."""
         began, processor = time.perf_counter(), self._processor()
         ask()
         while not any(not isinstance(answer, protocol.Progress) for answer in self.answers):
@@ -192,7 +192,7 @@ class _Conversation:
 
 
 LARGE = (300, 512)
-"""Slices, and rows and columns of each, of the largest volume that users are promised."""
+"""Slices, and rows and columns of each, of the largest volume that the program promises to handle."""
 
 
 @dataclass(frozen=True)
@@ -211,12 +211,12 @@ class Streamed:
 
     @property
     def copies(self) -> float:
-        """What was needed beyond the loaded volume, in volumes; the result itself is one."""
+        """The memory beyond the loaded volume, in volumes; the result itself is one."""
         return (self.peak - self.before) / self.volume
 
 
 def streamed_memory(slices: int = LARGE[0], size: int = LARGE[1]) -> Streamed:
-    """Memory for denoising a float32 volume with the bundled model, but for its networks' own: a 3 x 3 mean stands in for them.
+    """Memory for denoising a float32 volume with the bundled model, without that of its networks: a 3 x 3 mean replaces them.
 
     Args:
         slices: of the volume.
@@ -225,15 +225,15 @@ def streamed_memory(slices: int = LARGE[0], size: int = LARGE[1]) -> Streamed:
     Raises:
         CalledProcessError: the measuring process failed.
     """
-    code = f"from MRIDenoiseLib.evaluation.speed.latency import tell_streamed; tell_streamed({slices}, {size})"
+    code = f"from MRIDenoiseLib.evaluation.speed.latency import print_streamed; print_streamed({slices}, {size})"
     answer = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True).stdout
     return Streamed(**json.loads(answer.splitlines()[-1]))
 
 
-def tell_streamed(slices: int, size: int) -> None:
-    """Print what :func:`streamed_memory` gives, of this process."""
+def print_streamed(slices: int, size: int) -> None:
+    """Print the numbers of :func:`streamed_memory` for this process."""
     denoiser, method = Denoiser(Bundle.load(bundled_model()), "cpu"), Method("mean", _mean)
-    # Libraries load and reserve on first use; that belongs to the program and not to the volume.
+    # Libraries load and reserve memory on first use; that counts for the program and not for the volume.
     denoiser(phantom(size, 4, seed=0), method=method)
     volume = phantom(size, slices, seed=1)
     before = psutil.Process().memory_info().rss / 2**20

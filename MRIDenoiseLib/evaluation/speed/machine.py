@@ -16,35 +16,35 @@ from MRIDenoiseLib import __version__
 from MRIDenoiseLib.inference.device import synchronise
 
 SECONDS = 0.5
-"""How long each limit is tried at least."""
+"""The shortest time for which each limit is measured."""
 COPIED = 2**28
 """Bytes: more than any cache holds."""
 SIDE = {"cpu": 2048, "mps": 4096, "cuda": 8192}
 """Of the square matrices."""
 SMALL_SIDE = 512
-"""Of those that tell whether a number format is imitated, which may take a hundred times as long."""
+"""Side of the matrices that show whether a number format is emulated, which may take a hundred times as long."""
 WORTH = 1.25
 """Times as fast as float32 must another number format be to count as fast."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the machine can do at best.
+    """The limits of the machine.
 
     Args:
-        operations: a second, of a large matrix product in the number format.
-        traffic: bytes a second read and written by a large copy.
+        operations: per second, of a large matrix product in the number format.
+        traffic: bytes per second read and written by a large copy.
     """
 
     operations: float
     traffic: float
 
     def seconds(self, operations: float, traffic: float) -> float:
-        """The roofline: what the work takes where nothing but its operations or its bytes holds it up (Williams et al. 2009)."""
+        """The roofline: the time of the work if only its operations or its bytes limit it (Williams et al. 2009)."""
         return max(operations / self.operations, traffic / self.traffic)
 
     def bound_by(self, operations: float, traffic: float) -> str:
-        """Which of the two it is: ``operations`` or ``memory``."""
+        """Which of the two limits it: ``operations`` or ``memory``."""
         return "operations" if operations / self.operations >= traffic / self.traffic else "memory"
 
 
@@ -76,8 +76,8 @@ def _fastest(run: Callable[[], object], device: torch.device) -> float:
 
 
 def facts(device: torch.device, threads: int) -> dict[str, str]:
-    """What a figure of speed is worth nothing without."""
-    told = {
+    """The facts about the machine without which a speed has no meaning."""
+    described = {
         "processor": _processor(),
         "threads": f"{threads} of {os.cpu_count()}",
         "system": f"{platform.system()} {platform.machine()}",
@@ -87,23 +87,23 @@ def facts(device: torch.device, threads: int) -> dict[str, str]:
         "MRI Denoise": __version__,
     }
     if device.type == "cuda":
-        told |= {"GPU": torch.cuda.get_device_name(device), "CUDA": str(torch.version.cuda)}
-    return told
+        described |= {"GPU": torch.cuda.get_device_name(device), "CUDA": str(torch.version.cuda)}
+    return described
 
 
 def use_threads(threads: int) -> None:
-    """Let torch compute with so many threads from now on.
+    """Let torch compute with this number of threads from now on.
 
-    Nothing is done where it does so already: once told a number, torch lets the Intel MKL share even the smallest systems of equations
-    among threads, which on AMD processors goes wrong (seen with torch 2.13 and MKL 2024.2: ``linalg.solve`` of batches of small
-    complex matrices fails with pivots below 1).
+    Nothing is done where it does so already. Once torch is given a number, it lets the Intel MKL share even the smallest systems of
+    equations among threads, which fails on AMD processors (seen with torch 2.13 and MKL 2024.2: ``linalg.solve`` of batches of
+    small complex matrices fails with pivots below 1).
     """
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
 
 
 def fast_bfloat16(threads: int) -> bool:
-    """Whether this processor has instructions for it, measured now: others imitate it, which is hardly faster than float32 or slower."""
+    """Whether this processor has instructions for it, measured now: others emulate it, which is hardly faster than float32 or slower."""
     use_threads(threads)
     processor = torch.device("cpu")
     single, half = (_product_seconds(processor, precision, SMALL_SIDE) for precision in (torch.float32, torch.bfloat16))

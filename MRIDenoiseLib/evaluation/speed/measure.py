@@ -1,6 +1,6 @@
-"""One line of the speed table, measured in this process, of which it wants to be the only work.
+"""One line of the speed table, measured in this process, which should do nothing else.
 
-What a piece of work asks of the machine, its operations and the bytes that they read and write, is counted in a run of its own.
+The cost of a piece of work, its operations and the bytes that they read and write, is counted in a separate run.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Work:
 
 
 class _Count(TorchDispatchMode):
-    """Adds up what every operation computes, and the tensors that go in and come out unless it only looks at them anew.
+    """Adds up what every operation computes, and the tensors that go in and come out unless the operation only makes a view of them.
 
     torch's own counter of operations (whose formulas these are) does not work where ``autograd.grad`` is called.
     """
@@ -83,10 +83,10 @@ class _Count(TorchDispatchMode):
 
 
 def work_of(run: Callable[[], Any]) -> Work:
-    """Do it once and count; not in inference mode, where some operations pass by in one piece with those they are made of.
+    """Run it once and count; not in inference mode, where some operations hide the ones that they consist of.
 
-    Bytes are counted operation by operation. A compiled network that does several at once moves fewer, and values that stay in a
-    cache cost less than the count says.
+    Bytes are counted operation by operation. A compiled network that does several operations at once moves fewer bytes, and values
+    that stay in a cache cost less than counted.
     """
     with _Count() as count:
         run()
@@ -94,21 +94,21 @@ def work_of(run: Callable[[], Any]) -> Work:
 
 
 def device_memory(device: torch.device) -> float:
-    """The most that was needed on a GPU since, MiB; 0 elsewhere."""
+    """The most memory that was needed on a GPU since the last reset, MiB; 0 elsewhere."""
     return torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else 0.0
 
 
 TOKENS = 16
-"""Of the text that networks with random weights are told."""
+"""Tokens of the text that networks with random weights are given."""
 JUDGED = 2
-"""Slices of the sample head that are held against the clean image."""
+"""Slices of the sample head that are compared with the clean image."""
 
 
 def measure(row: Row) -> Measured:
-    """Do what the row says and measure it.
+    """Run a row and measure it.
 
     Raises:
-        SettingsError: the device or the package is not there, or the model has no network for the method.
+        SettingsError: the device or the package is missing, or the model has no network for the method.
         BundleError: the model cannot be used.
     """
     use_threads(row.threads)
@@ -155,7 +155,7 @@ class _Trial:
             volume=Times(volumes),
             operations=self.work.operations,
             traffic=self.work.traffic,
-            # Before the sample head is judged, which may be larger.
+            # Before the sample head is scored, which may be larger.
             memory=peak_memory(),
             device_memory=device_memory(device),
             notes=tuple(note for note in result.report["warnings"] if "compiled" in note),
@@ -166,32 +166,32 @@ class _Trial:
         if not self.row.head:
             return phantom(self.row.size, self.row.slices, seed)
         noisy, _ = sample_head()
-        # A volume that differs, or what was found out about it the last time would be used again.
+        # The volume must differ, because results about the last one would be used again.
         return noisy.with_voxels(noisy.voxels * np.float32(1 + 0.01 * seed))
 
     def _denoise(self, volume: Volume, slices: tuple[int, int] | None = None, *, watch: bool = False) -> Result:
         if not self.row.cropped:
             self._whole = _uncropped(volume)
         wanted = replace(self.settings, slices=slices, batch_size=self.row.batch)
-        return self.denoiser(volume, wanted, method=replace(self.method, run=self._watch if watch else self._as_asked))
+        return self.denoiser(volume, wanted, method=replace(self.method, run=self._watch if watch else self._as_configured))
 
-    def _as_asked(self, batch: SliceBatch, **options: Any) -> Tensor:
+    def _as_configured(self, batch: SliceBatch, **options: Any) -> Tensor:
         """The method with the row's switches."""
         row = self.row
-        asked = replace(batch, backend=replace(batch.backend, channels_last=row.channels_last, inference_mode=row.inference_mode))
+        configured = replace(batch, backend=replace(batch.backend, channels_last=row.channels_last, inference_mode=row.inference_mode))
         if not row.text_cached:
             assert isinstance(batch.models, Bundle)
             encode_prompt(batch.models.tokenizer, batch.models.text_encoder, "head T1w 2 times")
         if row.cropped:
-            return self.method.run(asked, **options)
+            return self.method.run(configured, **options)
         slices, cropped = self._whole
         height, width = slices[0].shape
         noise = SharedNoise((height, width), batch.noise.seed, batch.noise.device)
-        image = self.method.run(replace(asked, slices=slices, noise=noise), **options)
+        image = self.method.run(replace(configured, slices=slices, noise=noise), **options)
         return image[..., cropped.rows, cropped.columns]
 
     def _watch(self, batch: SliceBatch, **options: Any) -> Tensor:
-        """The method again and again on the same slices."""
+        """Repeats the method on the same slices."""
         device = batch.backend.device
         count = len(batch.indices)
         if device != self.denoiser.device or count < self._batch:
@@ -205,14 +205,14 @@ class _Trial:
             synchronise(device)
             return (time.perf_counter() - began) / count
 
-        self.first = seconds(lambda: self._as_asked(resident, **options))
+        self.first = seconds(lambda: self._as_configured(resident, **options))
         plain = replace(resident, backend=replace(batch.backend, inference_mode=False, compiled=False))
         done = work_of(lambda: self.method.run(plain, **options))
         self.work = Work(done.operations // count, done.traffic // count)
         for _ in range(self.row.repeats):
-            self.bare.append(seconds(lambda: self._as_asked(resident, **options)))
-            self.whole.append(seconds(lambda: self._as_asked(batch, **options).cpu().numpy()))
-        return self._as_asked(batch, **options)
+            self.bare.append(seconds(lambda: self._as_configured(resident, **options)))
+            self.whole.append(seconds(lambda: self._as_configured(batch, **options).cpu().numpy()))
+        return self._as_configured(batch, **options)
 
     def _psnr(self) -> float:
         noisy, clean = sample_head()
@@ -224,7 +224,7 @@ class _Trial:
 
 
 def _uncropped(volume: Volume) -> tuple[NetworkSlices, Window]:
-    """All of every slice, and the window of it that users have computed."""
+    """Whole slices, and the window of them that is computed for users."""
     stack = volume.stack
     body = find_body(stack)
     everything = Window(slice(None), slice(None), np.ones(stack.shape[1:], np.float32))
@@ -234,7 +234,7 @@ def _uncropped(volume: Volume) -> tuple[NetworkSlices, Window]:
 
 @dataclass(frozen=True)
 class _Resident(SliceBatch):
-    """A batch whose slices stay on the device once they are there, also in what :func:`dataclasses.replace` makes of it."""
+    """A batch whose slices stay on the device once they are there, also in a copy by :func:`dataclasses.replace`."""
 
     kept: dict[tuple[int, int], Tensor] = field(default_factory=dict)
 
@@ -247,7 +247,7 @@ class _Resident(SliceBatch):
 
 @dataclass
 class Untrained:
-    """Networks of a named size with random weights, in the place of a loaded bundle; they are told a random text."""
+    """Networks of a named size with random weights, in the place of a loaded bundle; they are given a random text."""
 
     config: str
     hash: str = ""
@@ -259,7 +259,7 @@ class Untrained:
     def __post_init__(self) -> None:
         torch.manual_seed(0)
         sizes = CONFIGS[self.config]()
-        # One that has not learned to measure noise would say anything; without it the spectrum tells.
+        # An untrained noise estimator would give any value; without one, the noise is measured from the spectrum.
         self._networks = {name: sizes.build(name) for name in NETWORKS if name != "noise_estimator"}
         self.scheduler: DDIMScheduler = build_scheduler()
         self._text = torch.randn(1, TOKENS, sizes.text_width)
@@ -276,7 +276,7 @@ class Untrained:
 def main() -> None:
     """Read a row from standard input, write what was measured to standard output."""
     answers = sys.stdout
-    # Whatever libraries print must not come between.
+    # What libraries print must not mix with the result.
     sys.stdout = sys.stderr
     try:
         found = measure(Row(**json.load(sys.stdin)))

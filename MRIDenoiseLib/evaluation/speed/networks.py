@@ -1,4 +1,4 @@
-"""What every network of a named size holds and costs, by counting: nothing is computed and no weight is stored."""
+"""Parameters and operations of every network of a named size, by counting: nothing is computed and no weight is stored."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Cost:
     Args:
         part: its name.
         parameters: how many.
-        operations: of a call for one slice, 2 a multiply-add; None where it is not called for slices.
-        with_gradient: the same with the way back to the image, where a method needs it.
+        operations: of a call for one slice, 2 per multiply-add; None where it is not called for slices.
+        with_gradient: the same with the backward pass to the image, where a method needs it.
     """
 
     part: str
@@ -35,12 +35,12 @@ class Cost:
 
 def network_costs(config: str, size: int) -> list[Cost]:
     """The networks of a named size, for a slice of ``size`` x ``size``."""
-    # transformers' own, about an attribute that peft reads.
+    # A warning of transformers about an attribute that peft reads.
     warnings.simplefilter("ignore", FutureWarning)
     sizes = CONFIGS[config]()
-    # Shapes only: the paper's networks then need no gigabyte and no minute.
+    # Shapes only, so that the paper's networks do not need gigabytes and minutes.
     with torch.device("meta"):
-        told = Conditioning(
+        conditioning = Conditioning(
             text=torch.zeros(1, 16, sizes.text_width),
             text_mask=torch.ones(1, 16, dtype=torch.bool),
             acceleration=torch.ones(1),
@@ -51,8 +51,8 @@ def network_costs(config: str, size: int) -> list[Cost]:
 
         def cost(name: str) -> Cost:
             network: Any = sizes.build(name)
-            inputs = network.example_inputs(image, told)
-            # Methods go back through the degradation network to the image; its other networks are only called.
+            inputs = network.example_inputs(image, conditioning)
+            # Methods need gradients through the degradation network; the other networks are only called.
             both = flops(network, *inputs, input_gradient=True) if name == "degradation" else None
             return Cost(name.replace("_", " "), parameter_count(network), flops(network, *inputs), both)
 

@@ -1,7 +1,7 @@
-"""Which rows a speed table has: the ways to denoise on every number format and batch, what users have, and the ladder.
+"""Which rows a speed table has: all ways to denoise with every number format and batch, the default, and the step-by-step table.
 
-A row says what is to be measured and what came out of it; both go between processes as JSON. Denoised are a volume of any size whose
-body fills the view, and the sample head with air around it; denoisers of other packages are timed on the same volume.
+A row has what is to be measured and its result; both go between processes as JSON. Two volumes are denoised: one of any size whose
+body fills the view, and the sample head with air around it. Denoisers of other packages are timed on the same volume.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _WORK = (methods.STEPS.name, methods.SAMPLES.name)
 
 
 def phantom(size: int, slices: int, seed: int) -> Volume:
-    """A textured disc in Rician noise, (slices, size, size), slices 4 mm apart; another seed, other noise."""
+    """A textured disc in Rician noise, (slices, size, size), slices 4 mm apart; another seed gives other noise."""
     y, x = np.mgrid[0:size, 0:size]
     disc = np.hypot(x - size / 2, y - size / 2) < 0.49 * size
     generator = np.random.default_rng(seed)
-    # Slice by slice, so that it is the only large array and the peak of memory is that of denoising.
+    # Slice by slice, so that there is only one large array and the peak of memory is that of denoising.
     voxels = np.empty((slices, size, size), np.float32)
     for z, image in enumerate(voxels):
         body = np.where(disc, 500 + 100 * np.sin(x / 20) * np.cos(y / 30 + z), 0)
@@ -51,7 +51,7 @@ def sample_head() -> tuple[Volume, Volume]:
     """The noisy and the clean head that come with the program.
 
     Raises:
-        InputError: they do not, where it was installed without its resources.
+        InputError: they are missing, because the program was installed without its resources.
     """
     noisy, clean = (io.read(sample_data(f"head_T1w_{name}.nii.gz")) for name in ("noisy", "clean"))
     return noisy, clean
@@ -59,17 +59,17 @@ def sample_head() -> tuple[Volume, Volume]:
 
 @dataclass(frozen=True)
 class Row:
-    """What is to be measured.
+    """A row: what to measure.
 
     Args:
         title: for the table.
-        settings: keyword arguments of :class:`MRIDenoiseLib.inference.Settings` that say how to denoise.
+        settings: keyword arguments of :class:`MRIDenoiseLib.inference.Settings`: how to denoise.
         peer: in place of the settings, a denoiser of another package, one of :data:`PEERS`.
         bundle: folder of the model; None for networks with random weights.
         config: size of those.
         device: where to compute.
         precision: see :class:`MRIDenoiseLib.inference.Settings`.
-        batch: slices a network call.
+        batch: slices per network call.
         compiled: compile the networks.
         channels_last, inference_mode: see :class:`MRIDenoiseLib.inference.backend.Backend`; on, as for users.
         cropped: compute only the window around what was not wiped out, as for users.
@@ -122,19 +122,19 @@ class Times:
 
 @dataclass(frozen=True)
 class Measured:
-    """What came out.
+    """The result of a row.
 
     Args:
-        first: seconds a slice of the first batch, which finds nothing prepared.
-        slice: seconds a slice, from tensors on the device to tensors on the device.
+        first: seconds per slice of the first batch, before anything is prepared.
+        slice: seconds per slice, from tensors on the device to tensors on the device.
         with_transfer: the same from arrays to arrays in the processor's memory.
-        volume: seconds for a whole volume, everything included but reading and writing.
-        operations: floating point operations a slice, 2 for each multiply-add of convolutions and matrix products.
-        traffic: bytes a slice that the operations read and write, each by itself.
+        volume: seconds for a whole volume, everything included except reading and writing.
+        operations: floating point operations per slice, 2 for each multiply-add of convolutions and matrix products.
+        traffic: bytes per slice that the operations read and write, each counted separately.
         memory: the most that the process needed, MiB.
         device_memory: the most that it needed on a GPU, MiB.
         psnr: in dB, of two denoised slices of the sample head with its clean image; NaN for random weights.
-        notes: what the run had to say.
+        notes: messages of the run.
     """
 
     first: float = math.nan
@@ -150,7 +150,7 @@ class Measured:
 
     @classmethod
     def of_rounds(cls, rounds: Sequence[Measured]) -> Measured:
-        """One line of what was measured several times in processes of their own: all times, and the most memory."""
+        """One result from several runs in processes of their own: all times, and the most memory."""
         times: dict[str, Any] = {name: Times([s for one in rounds for s in getattr(one, name).seconds]) for name in _TIMES}
         return replace(
             rounds[0],
@@ -163,19 +163,19 @@ class Measured:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Measured:
-        """Of what :meth:`as_json` gave."""
+        """From the output of :meth:`as_json`."""
         known: dict[str, Any] = {name: math.nan if inner is None else inner for name, inner in value.items()}
         times = {name: Times(tuple(known[name])) for name in _TIMES}
         return cls(**(known | times | {"notes": tuple(known["notes"])}))
 
     def as_json(self) -> dict[str, Any]:
-        """JSON-ready but for NaN."""
+        """JSON-ready except for NaN."""
         values = dict(vars(self))
         return values | {name: list(values[name].seconds) for name in _TIMES} | {"notes": list(self.notes)}
 
 
 def _timed(method: Method) -> dict[str, Any]:
-    """Its settings where every machine is to do the same work; one that rests on another is timed as users get it."""
+    """A method's settings, so that every machine does the same work; one that builds on another is timed as users get it."""
     presets = {} if method.rests_on else method.presets(on_gpu=False)
     return {"method": method.name} | {name: value for name, value in presets.items() if name in _WORK}
 
@@ -184,10 +184,10 @@ METHODS: dict[str, dict[str, Any]] = {"default": {}} | {name: _timed(method) for
 """What to time -> its settings; ``default`` is what the model's card says."""
 
 USUAL = tuple(name for name in METHODS if name != methods.DDIM.name)
-"""What is timed where nobody names a method; a single sample is timed by name only."""
+"""What is timed where no method is named; a single sample is timed only if it is named."""
 
 CHANGE = 0.02
-"""dB: by how much the number format, the batch and the backend may change an image's PSNR at most."""
+"""dB: the largest change of an image's PSNR that the number format, the batch and the backend may cause."""
 
 
 def table_rows(base: Row, methods: Sequence[str], precisions: Sequence[Precision], batches: Sequence[int], peers: bool) -> list[Row]:
@@ -197,8 +197,8 @@ def table_rows(base: Row, methods: Sequence[str], precisions: Sequence[Precision
         base: what they have in common.
         methods: names of :data:`METHODS`.
         precisions: number formats; changes are counted from the first row of a method.
-        batches: slices a call.
-        peers: whether those are wanted.
+        batches: slices per call.
+        peers: whether to time them.
     """
     rows = [
         replace(base, title=method, settings=METHODS[method], precision=precision, batch=batch)
@@ -210,7 +210,7 @@ def table_rows(base: Row, methods: Sequence[str], precisions: Sequence[Precision
 
 
 def ladder_rows(base: Row, method: str, precision: Precision, batch: int, compiled: bool) -> list[Row]:
-    """One way to denoise the sample head, at first as a simple program would do it; each row then adds one thing to that before.
+    """One way to denoise the sample head, at first as a simple program would do it; each further row adds one step.
 
     Args:
         base: what they have in common.
@@ -254,11 +254,11 @@ PEERS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
     # It takes as many threads as ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS says, which the measuring process is given.
     "ANTs DenoiseImage": lambda image, threads: denoise_image(image, model="Rician"),
 }
-"""Name -> what it makes of an image on so many threads."""
+"""Name -> function of an image and a number of threads that returns the denoised image."""
 
 
 def measure_peer(row: Row) -> Measured:
-    """A whole volume, once: their times hardly differ from run to run, and none prepares anything.
+    """Time a whole volume once: the times of peers hardly differ from run to run, and none of them prepares anything.
 
     Raises:
         SettingsError: the package is not installed.

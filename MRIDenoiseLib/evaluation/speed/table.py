@@ -1,6 +1,6 @@
-"""Many rows measured, one after the other, and what came out as tables for people.
+"""Many rows measured, one after the other, and the results as printed tables.
 
-Each row has a process of its own: what one keeps prepared or in memory is not another's.
+Each row has a process of its own, so that none uses what another has prepared or has in memory.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from MRIDenoiseLib.progress import Progress, ShouldStop
 
 CHILD = "MRIDenoiseLib.evaluation.speed.measure"
 BETWEEN_LOOKS = 0.1
-"""Seconds between two questions whether to stop."""
+"""Seconds between two checks whether to stop."""
 
 
 def run(
@@ -37,17 +37,17 @@ def run(
     *,
     rounds: int = 1,
 ) -> list[tuple[Row, Measured]]:
-    """Measure all rows; one that fails is told of and left out.
+    """Measure all rows; one that fails is reported and left out.
 
     Args:
         rows: what to measure.
-        progress: told before every row.
-        should_stop: asked often; the row in progress is then ended.
-        failed: told a row that could not be measured, and why in a sentence.
-        rounds: how often to go through all rows; what slows the machine for a while then strikes them all alike.
+        progress: called before every row.
+        should_stop: called often; True ends the row in progress.
+        failed: called with a row that could not be measured, and a sentence with the reason.
+        rounds: how often to go through all rows, so that a temporary slowdown of the machine affects all rows alike.
 
     Raises:
-        Cancelled: when told to stop.
+        Cancelled: when ``should_stop`` returned True.
     """
     found: dict[int, list[Measured]] = {number: [] for number in range(len(rows))}
     for done, (_, number) in enumerate(product(range(rounds), list(found))):
@@ -69,25 +69,25 @@ def run(
 
 
 def _in_child(row: Row, should_stop: ShouldStop | None) -> Measured:
-    # Before torch is loaded: it counts the threads it may take but once.
+    # Before torch is loaded: it counts its threads only once.
     environment = os.environ | {"OMP_NUM_THREADS": str(row.threads), "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": str(row.threads)}
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env=environment
+            [sys.executable, "-W", "ignore", "-m", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=environment
         )
-        asked: bytes | None = json.dumps(vars(row)).encode()
+        request: bytes | None = json.dumps(vars(row)).encode()
         while True:
             try:
-                answer, _ = process.communicate(asked, timeout=BETWEEN_LOOKS)
+                answer, _ = process.communicate(request, timeout=BETWEEN_LOOKS)
                 break
             except subprocess.TimeoutExpired:
-                asked = None
+                request = None
                 if should_stop is not None and should_stop():
                     process.kill()
                     process.communicate()
                     raise Cancelled("stopped; nothing was written") from None
-        said.seek(0)
-        lines = said.read().decode(errors="replace").strip().splitlines()
+        errors.seek(0)
+        lines = errors.read().decode(errors="replace").strip().splitlines()
     if process.returncode != 0:
         raise MRIDenoiseError(lines[-1] if lines else f"the measuring process ended with status {process.returncode}")
     return Measured.from_json(json.loads(answer))
@@ -97,7 +97,7 @@ Found = Sequence[tuple[Row, Measured]]
 
 
 def speed_table(found: Found, limits: Mapping[Precision, Limits]) -> Table:
-    """A line for each row: times, work, how near the machine's limit that is, and what it changed in the image.
+    """One line per row: times, work, how near the machine's limit that is, and how it changed the image.
 
     Args:
         found: rows with what was measured.
@@ -153,7 +153,7 @@ def volume_table(found: Found) -> Table:
 
 
 def ladder_table(found: Found, method: str) -> Table:
-    """Step by step: what each adds, and what it changes in the image."""
+    """Step by step: the gain of each, and how it changes the image."""
     table = _table(f"What makes it fast: {method} on the sample head", "step")
     for heading in ("seconds a slice", "than the step before", "than at first", "change, dB"):
         table.add_column(heading, justify="right")
@@ -179,7 +179,7 @@ def network_table(costs: Sequence[Cost], config: str, size: int) -> Table:
 
 
 def machine_table(facts: Mapping[str, str], limits: Mapping[Precision, Limits]) -> Table:
-    """What was measured on, and its limits."""
+    """The machine that was measured on, and its limits."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, value in facts.items():
         table.add_row(name, value)
@@ -206,7 +206,7 @@ def change_of(row: Row, one: Measured, found: Found) -> float:
 
 
 def _change(change: float) -> str:
-    """Decibels, marked where the change is more than what may be."""
+    """Decibels, marked where the change is larger than allowed."""
     return _number(change, "{:+.3f}") + (" !" if abs(change) >= CHANGE else "")
 
 

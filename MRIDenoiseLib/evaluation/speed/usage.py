@@ -1,6 +1,6 @@
-"""What a piece of work costs: seconds on the clock and of the processor, and memory. It loads nothing that would count.
+"""The cost of a piece of work: wall-clock time, processor time, and memory. This module loads nothing that would count.
 
-Processor seconds hardly change when other programs keep the machine busy; they are what CPU methods are compared by.
+Processor time hardly changes when other programs keep the machine busy; so CPU methods are compared by it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from types import TracebackType
 import psutil
 
 INTERVAL = 0.02
-"""Seconds between two looks at the memory; what comes and goes faster is missed."""
+"""Seconds between two measurements of the memory; shorter peaks are missed."""
 
 
 def peak_memory() -> float:
@@ -22,7 +22,7 @@ def peak_memory() -> float:
     if sys.platform == "win32":
         return float(psutil.Process().memory_info().peak_wset / 2**20)
     if sys.platform == "linux":
-        # The other count begins with what the process had that started this one.
+        # The other count starts with the memory of the process that started this one.
         (line,) = (line for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) / 2**10
     import resource
@@ -31,11 +31,11 @@ def peak_memory() -> float:
 
 
 class Usage:
-    """Measures while it is entered; meant for one piece of work at a time in a process.
+    """Measures inside its ``with`` block; meant for one piece of work at a time in a process.
 
     Attributes:
-        seconds: on the clock, from entering to leaving.
-        processor: seconds that this process kept a processor busy, over all its threads.
+        seconds: wall-clock time, from entering to leaving.
+        processor: processor time in seconds of this process, over all its threads.
         megabytes: the most memory (resident, MiB) beyond that at the beginning.
     """
 

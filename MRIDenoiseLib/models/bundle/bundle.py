@@ -1,7 +1,7 @@
 """A model on disk: one folder that holds every network, its configuration, and a card that says what it is.
 
 The layout is a diffusers pipeline's (``model_index.json`` and a folder a component) plus ``card.json``, which holds the
-SHA-256 of every other file, and the rest of what is said of the model (:mod:`.description`). Nothing is used before it has been
+SHA-256 of every other file, and the other descriptions of the model (:mod:`.description`). Nothing is used before it has been
 checked, nothing is unpickled, and no network connection is made.
 """
 
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 class Bundle:
     """A checked model. Make one with :meth:`load`.
 
-    The networks are read when first asked for, as float32, frozen, and in evaluation mode.
+    The networks are read when they are first used, as float32, frozen, and in evaluation mode.
 
     Attributes:
         path: its folder.
-        card: what ``card.json`` says, as today's format has it.
-        hash: SHA-256 of ``card.json``, which by the hashes in it stands for the whole folder.
+        card: the content of ``card.json``, in the current format.
+        hash: SHA-256 of ``card.json``, which identifies the whole folder by the hashes in it.
         device: where the networks are put when they are read.
-        notes: sentences on what a newer program put into the model and this one does without.
+        notes: sentences on what a newer program put into the model and this version ignores.
     """
 
     def __init__(self, path: Path, card: dict[str, Any], classes: dict[str, str], device: torch.device, *, text_checked: bool) -> None:
@@ -54,13 +54,13 @@ class Bundle:
 
     @classmethod
     def load(cls, path: str | Path, device: str | torch.device = "cpu", *, text_later: bool = False) -> Bundle:
-        """Check everything in the folder, then give the model.
+        """Check everything in the folder, then return the model.
 
         Args:
             path: the folder.
             device: where the networks are put when they are read.
-            text_later: match the files of the text encoder and the tokenizer with the card like all others, but look into them
-                only when a prompt first needs them. Their libraries take longer to import than everything else together.
+            text_later: compare the files of the text encoder and the tokenizer with the card like all others, but open them only
+                when a prompt first needs them. Their libraries take longer to import than everything else together.
 
         Raises:
             BundleError: a file is missing, changed, unlisted, a link or of a dangerous kind, or a configuration does not fit.
@@ -71,7 +71,7 @@ class Bundle:
 
     @staticmethod
     def verify(path: str | Path) -> str:
-        """Check everything that :meth:`load` checks and give the bundle's hash.
+        """Check everything that :meth:`load` checks and return the bundle's hash.
 
         Raises:
             BundleError: as :meth:`load`.
@@ -104,7 +104,7 @@ class Bundle:
 
     @cached_property
     def scheduler(self) -> DDIMScheduler:
-        """The forward process the denoiser was trained on."""
+        """The forward process that the denoiser was trained with."""
         return components.load_scheduler(self.path)
 
     @property
@@ -114,12 +114,12 @@ class Bundle:
 
     @property
     def trained_on(self) -> dict[str, frozenset[str]]:
-        """``organ`` and ``contrast`` -> the values the training data had, as the card says."""
+        """``organ`` and ``contrast`` -> the values in the training data, from the card."""
         return trained_on(self.card)
 
     @cached_property
     def evidence(self) -> dict[str, dict[str, Any]]:
-        """Name -> the whole of a measurement; ``training``, the whole account of that; see :func:`.description.evidence_of`."""
+        """Name -> a whole measurement; ``training`` -> the whole account of the training; see :func:`.description.evidence_of`."""
         return evidence_of(self.path)
 
     @property
@@ -133,7 +133,7 @@ class Bundle:
         return PromptEmbeddings.load(self.path / PROMPTS, encoder_hash(self.card["files"]))
 
     def encode(self, texts: list[str]) -> tuple[Tensor, Tensor]:
-        """What the networks are told for each prompt.
+        """What the networks are given for each prompt.
 
         Cached prompts need no text encoder. Every prompt is encoded alone, so its embedding does not depend on the others.
 

@@ -1,8 +1,8 @@
-"""The networks and the schedule of a bundle: whether configuration, weights and neighbours fit each other, and how each is built.
+"""The networks and the schedule of a bundle: checks that configurations and weights fit each other, and how each is built.
 
 Every check reads JSON and the headers of safetensors files only; networks are first built without memory (on torch's
 ``meta`` device), so that a model that does not fit is refused before a weight is read. The text side is in
-:mod:`.bundle_text`: its libraries take longer to import than all else, and a prompt that is kept ready does without them.
+:mod:`.text`: its libraries take longer to import than all else, and a prompt whose embedding is stored does not need them.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from MRIDenoiseLib.models.networks import NETWORKS, arguments
 
 INDEX_CLASS = "MRIDenoiseBundle"
 LATER: dict[str, Any] = {"informed": False}
-"""Keys of networks' configurations that came after the first models, with what those did; a model may lack them."""
+"""Keys of configurations that were added after the first models, with values that give the old behaviour; a model may lack them."""
 TOKENIZERS = ("PreTrainedTokenizerFast", "CLIPTokenizer")
-BESIDE = ("text_encoder", "tokenizer", "scheduler")
-"""Components that every bundle has beside its networks."""
+OTHER_PARTS = ("text_encoder", "tokenizer", "scheduler")
+"""Components that every bundle has in addition to its networks."""
 
 NETWORK_WEIGHTS = "diffusion_pytorch_model.safetensors"
 SCHEDULER_CONFIG = "scheduler_config.json"
 UNBUILDABLE = (TypeError, ValueError, RuntimeError, ZeroDivisionError, IndexError, KeyError, AttributeError, AssertionError)
-"""What constructors of third-party networks raise on values they cannot work with."""
+"""The errors that constructors of third-party networks raise for values that they cannot use."""
 
 
 def check_components(folder: Path) -> dict[str, str]:
-    """Check the networks and the schedule of a bundle whose files have been matched with its card.
+    """Check the networks and the schedule of a bundle whose files have been compared with its card.
 
     Returns:
         component name -> class name, as ``model_index.json`` has it.
@@ -96,7 +96,7 @@ def unknown_keys(folder: Path, classes: dict[str, str]) -> tuple[str, ...]:
     kinds: dict[str, type] = {f"{name}/config.json": NETWORKS[name].kind for name in sorted(NETWORKS.keys() & classes.keys())}
     kinds[f"scheduler/{SCHEDULER_CONFIG}"] = DDIMScheduler
     return tuple(
-        f"The model's {name} has the key {key!r}, which this version of the program does not know and does without: "
+        f"The model's {name} has the key {key!r}, which this version of the program does not know and ignores: "
         "results may differ from those of the version that made the model."
         for name, kind in kinds.items()
         for key in sorted(_given(folder, name, kind).keys() - arguments(kind).keys())
@@ -142,7 +142,7 @@ def read_index(folder: Path) -> dict[str, str]:
         if entry[0] != _library(name) or entry[1] not in known[name]:
             raise BundleError(f"{folder}: {INDEX} needs class {entry[1]!r} for {name}, but this program has {sorted(known[name])}.")
         classes[name] = entry[1]
-    for name in (*(row.name for row in NETWORKS.values() if row.required), *BESIDE):
+    for name in (*(row.name for row in NETWORKS.values() if row.required), *OTHER_PARTS):
         if name not in classes:
             raise BundleError(f"{folder}: {INDEX} names no {name}; get the model again.")
     for name in NETWORKS:
@@ -159,9 +159,9 @@ def network_config(folder: Path, name: str) -> dict[str, Any]:
 def _config_of(folder: Path, name: str, kind: type) -> dict[str, Any]:
     """The constructor arguments in a diffusers configuration: those the class has, each of its type.
 
-    A key that the class does not have is left out (see :func:`unknown_keys`); whether the network is still the one that the
-    weights belong to, their names and shapes tell. The scheduler's class is diffusers' own and may gain options, so there one
-    that is not named keeps its default, as do the networks' :data:`LATER` ones.
+    A key that the class does not have is left out (see :func:`unknown_keys`). The names and shapes of the weights show whether
+    they still fit the network. The scheduler's class belongs to diffusers and may get new options: one that the configuration
+    does not name keeps its default, as do the networks' :data:`LATER` ones.
     """
     known = arguments(kind)
     config = {key: value for key, value in _given(folder, name, kind).items() if key in known}
@@ -174,7 +174,7 @@ def _config_of(folder: Path, name: str, kind: type) -> dict[str, Any]:
 
 
 def _given(folder: Path, name: str, kind: type) -> dict[str, Any]:
-    """What a configuration holds beside the name of its class, which must be this one, and the version that wrote it."""
+    """A configuration without the name of its class, which must be ``kind``, and without the version that wrote it."""
     config = {key: value for key, value in read_json(folder, name).items() if key != "_diffusers_version"}
     if config.pop("_class_name", None) != kind.__name__:
         raise BundleError(f"{folder}: {name} is not the configuration of a {kind.__name__}.")
@@ -203,7 +203,7 @@ def _whole_number(folder: Path, name: str, key: str) -> int:
 
 
 def on_meta(folder: Path, name: str, build: Callable[[], nn.Module]) -> nn.Module:
-    """A network without memory, or the sentence that its configuration describes none."""
+    """A network without memory; an error where its configuration describes none."""
     try:
         with torch.device("meta"):
             return build()
@@ -241,5 +241,5 @@ def check_weights(folder: Path, name: str, expected: dict[str, torch.Tensor]) ->
 
 
 def first_line(error: BaseException) -> str:
-    """What a library said, without the pages that follow."""
+    """The first line of a library's error message, which may fill pages."""
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,7 +1,8 @@
-"""What is said of a model, at three lengths: the card, the evidence behind it, and a page for people.
+"""The description of a model, at three lengths: the card, the evidence behind it, and a page for people.
 
-``card.json`` has one headline a measurement and the training in short. ``evidence/NAME.json`` has the whole of each, in the order in
-which it was written. ``README.md`` is made from both. All are listed and hashed in the card's ``files``, like the parts of the model.
+``card.json`` has one headline per measurement and a summary of the training. ``evidence/NAME.json`` has the whole of each, in the
+order in which it was written. ``README.md`` is made from both. All are listed and hashed in the card's ``files``, like the parts of
+the model.
 """
 
 from __future__ import annotations
@@ -29,50 +30,50 @@ from MRIDenoiseLib.models.bundle.files import (
 from MRIDenoiseLib.models.bundle.readme import readme
 
 TRAINING = "training"
-"""The evidence that is no measurement: what the model learned from, and how."""
+"""The evidence that is not a measurement: what the model learned from, and how."""
 IN_SHORT = ("steps", "minutes", "noise")
-"""What the card has of the training as it is."""
+"""The entries of the training's account that the card repeats unchanged."""
 ORDER = (
     *("format", "name", "use", "intended_use", "limits", "licence", "default_method", "default_settings", "parameters"),
     *("trained_on", "training", "measured", "files"),
 )
-"""In which a card says what it says."""
+"""The order of the keys in a card."""
 
-Told = Mapping[str, Any]
+Content = Mapping[str, Any]
 
 
-def describe(folder: Path, card: Told, measured: Mapping[str, Told]) -> None:
-    """Write card, evidence and page of a model whose parts lie in a folder, in place of those that are there.
+def describe(folder: Path, card: Content, measured: Mapping[str, Content]) -> None:
+    """Write card, evidence and page of a model whose parts are in a folder; they replace earlier ones.
 
     Args:
         folder: the bundle.
-        card: what the card is to say, with the whole account of the training under ``training`` (it may be missing), and with the
-            hashes of the parts under ``files``; others there are left out.
+        card: the content of the card, with the whole account of the training under ``training`` (it may be missing), and with
+            the hashes of the parts under ``files``; other hashes there are left out.
         measured: name -> numbers with ``command``, ``what`` and, if there is one, ``headline``: ``says``, a sentence, and ``figures``.
 
     Raises:
-        ValueError: a measurement is called like the evidence of the training.
+        ValueError: a measurement has the name of the evidence of the training.
     """
     if TRAINING in measured:
         raise ValueError(f"a measurement cannot be called {TRAINING}")
     shutil.rmtree(folder / EVIDENCE, ignore_errors=True)
     evidence = {**({TRAINING: card[TRAINING]} if card.get(TRAINING) else {}), **measured}
-    told = in_short(card, evidence) | {"format": FORMAT}
+    content = in_short(card, evidence) | {"format": FORMAT}
     texts = {evidence_file(name): json_text(content) for name, content in evidence.items()}
-    texts[README] = readme(told, evidence)
+    texts[README] = readme(content, evidence)
     for name, text in texts.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
     files = files_of_parts(card["files"]) | {name: sha256(folder / name) for name in texts}
-    told["files"] = dict(sorted(files.items()))
-    (folder / CARD).write_text(json_text({name: told[name] for name in sorted(told, key=_place)}), encoding="utf-8")
+    content["files"] = dict(sorted(files.items()))
+    (folder / CARD).write_text(json_text({name: content[name] for name in sorted(content, key=_place)}), encoding="utf-8")
 
 
 def evidence_of(folder: Path) -> dict[str, dict[str, Any]]:
-    """The whole of every measurement by its name, and of the training as ``training``; what the card only sums up.
+    """Every whole measurement by its name, and the whole account of the training as ``training``; the card only summarises them.
 
     Args:
-        folder: a bundle of this format, or of the first one, whose card itself holds it.
+        folder: a bundle of this format, or of the first one, whose card itself holds all of it.
 
     Raises:
         BundleError: the card or the evidence cannot be read.
@@ -86,53 +87,53 @@ def evidence_of(folder: Path) -> dict[str, dict[str, Any]]:
     return {name: read_json(folder, evidence_file(name)) for name in names}
 
 
-def checked_card(folder: Path, card: Told) -> dict[str, Any]:
-    """A card as this format has it, also one of the first format.
+def checked_card(folder: Path, card: Content) -> dict[str, Any]:
+    """A card in this format; a card of the first format is converted.
 
     Args:
         folder: the bundle.
         card: as it was read.
 
     Raises:
-        BundleError: training or a measurement is told in another form, or by evidence that the card does not list and so not hash.
+        BundleError: training or a measurement has another form, or names evidence that the card does not list and so not hash.
     """
     if card["format"] == FIRST_FORMAT:
         return in_short(card, evidence_of(folder))
     measured, training = card.get("measured", {}), card.get(TRAINING)
     if not isinstance(measured, dict) or not all(map(_is_headline, measured.values())) or not (training is None or _is_short(training)):
-        raise BundleError(f"{folder}: card.json tells of training or measurements in a form that this program does not know.")
+        raise BundleError(f"{folder}: card.json describes training or measurements in a form that this program does not know.")
     for one in (*measured.values(), *([training] if training else [])):
         if one[EVIDENCE] not in card["files"]:
             raise BundleError(f"{folder}: card.json names {one[EVIDENCE]!r}, which is not among its files; get the model again.")
     return dict(card)
 
 
-def in_short(card: Told, evidence: Mapping[str, Told]) -> dict[str, Any]:
-    """What a card says, with the training summed up and a headline a measurement.
+def in_short(card: Content, evidence: Mapping[str, Content]) -> dict[str, Any]:
+    """The content of a card, with a summary of the training and one headline per measurement.
 
     Args:
-        card: whatever else it says.
-        evidence: name -> the whole.
+        card: its other content.
+        evidence: name -> the whole measurement or training.
     """
     training = evidence.get(TRAINING)
     measured = {name: _headline(name, numbers) for name, numbers in evidence.items() if name != TRAINING}
-    told = {name: value for name, value in card.items() if name != TRAINING} | {"measured": measured}
-    told["trained_on"] = {name: sorted(values) for name, values in trained_on({TRAINING: training}).items()}
-    return told if training is None else told | {TRAINING: _training_in_short(training)}
+    summary = {name: value for name, value in card.items() if name != TRAINING} | {"measured": measured}
+    summary["trained_on"] = {name: sorted(values) for name, values in trained_on({TRAINING: training}).items()}
+    return summary if training is None else summary | {TRAINING: _training_in_short(training)}
 
 
 def _place(name: str) -> int:
-    """Where a key stands in a card; one that is not known, before the list of files."""
+    """The position of a key in a card; an unknown one stands before the list of files."""
     return ORDER.index(name) if name in ORDER else ORDER.index("measured")
 
 
-def _headline(name: str, numbers: Told) -> dict[str, Any]:
-    """What the card has of a measurement. Numbers of somebody's own may have no headline; what they are stands in for it."""
+def _headline(name: str, numbers: Content) -> dict[str, Any]:
+    """The card's entry for a measurement. A user's own numbers may have no headline; their description replaces it."""
     headline = numbers.get("headline") or {"says": str(numbers.get("what", "")), "figures": {}}
     return {**headline, "command": str(numbers.get("command", "")), EVIDENCE: evidence_file(name)}
 
 
-def _training_in_short(training: Told) -> dict[str, Any]:
+def _training_in_short(training: Content) -> dict[str, Any]:
     scans: Counter[tuple[str, str]] = Counter()
     for entry in training.get("data") or ():
         # An entry is a volume, or so many records of prepared pairs.
@@ -148,19 +149,19 @@ def _training_in_short(training: Told) -> dict[str, Any]:
     }
 
 
-def _is_headline(told: Any) -> bool:
+def _is_headline(entry: Any) -> bool:
     return (
-        isinstance(told, dict)
-        and all(isinstance(told.get(name), str) for name in ("says", "command", EVIDENCE))
-        and isinstance(told.get("figures"), dict)
-        and all(isinstance(value, int | float) for value in told["figures"].values())
+        isinstance(entry, dict)
+        and all(isinstance(entry.get(name), str) for name in ("says", "command", EVIDENCE))
+        and isinstance(entry.get("figures"), dict)
+        and all(isinstance(value, int | float) for value in entry["figures"].values())
     )
 
 
-def _is_short(told: Any) -> bool:
+def _is_short(entry: Any) -> bool:
     return (
-        isinstance(told, dict)
-        and isinstance(told.get(EVIDENCE), str)
-        and isinstance(told.get("sources"), list)
-        and all(isinstance(one, dict) and {"source", "licence", "scans"} <= one.keys() for one in told["sources"])
+        isinstance(entry, dict)
+        and isinstance(entry.get(EVIDENCE), str)
+        and isinstance(entry.get("sources"), list)
+        and all(isinstance(one, dict) and {"source", "licence", "scans"} <= one.keys() for one in entry["sources"])
     )

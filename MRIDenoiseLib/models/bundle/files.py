@@ -1,6 +1,6 @@
-"""A bundle as files: which may be there, what the card says of them, and whether they are still what it says.
+"""A bundle as files: which ones it may have, what the card states about them, and whether that is still true.
 
-Nothing here opens a weight or a configuration; that comes after every file has been matched with the card.
+Nothing here opens a weight or a configuration; that happens after every file has been compared with the card.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from MRIDenoiseLib.errors import BundleError
 INDEX = "model_index.json"
 PROMPTS = "prompt_embeddings.safetensors"
 EVIDENCE = "evidence"
-"""Folder of what the card keeps only the headline of."""
+"""The folder of whole measurements; the card has only their headlines."""
 README = "README.md"
 """The card as a page for people."""
 FIRST_FORMAT = "mridenoise-bundle/1"
-"""The same without evidence and page: the card itself holds all that was measured, and all about the training."""
+"""The first format, without evidence and page: the card itself holds all that was measured, and all about the training."""
 FORMAT = "mridenoise-bundle/2"
 
 ALLOWED_ENDINGS = frozenset({".json", ".safetensors", ".txt", ".md"})
 CODE_ENDINGS = frozenset(
     {".bin", ".ckpt", ".dill", ".h5", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth", ".py", ".pyc", ".so", ".zip"}
 )
-"""Endings of files that can hold a pickle or a program: loading one could run whatever its author wanted."""
+"""Endings of files that can hold a pickle or a program: loading one could run any code of its author."""
 
 LARGEST_JSON = 64 * 2**20
 
@@ -79,7 +79,7 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     """The object in a JSON file of the bundle.
 
     Raises:
-        BundleError: the file is missing, too large, not JSON, not an object, or asks for code of its own.
+        BundleError: the file is missing, too large, not JSON, not an object, or requests code of its own.
     """
     path = folder / name
     if not path.is_file():
@@ -98,7 +98,7 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
 
 
 def write_canonical_json(path: Path, content: dict[str, Any]) -> None:
-    """Write an object so that the same content always gives the same bytes, whose hash a card holds; reports are not written so."""
+    """Write an object so that the same content always gives the same bytes, because a card holds their hash. Not for reports."""
     path.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
@@ -122,12 +122,12 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def evidence_file(name: str) -> str:
-    """The file of a bundle that holds the whole of a measurement, or of the training."""
+    """The file of a bundle that holds a whole measurement, or the whole account of the training."""
     return f"{EVIDENCE}/{name}.json"
 
 
 def files_of_parts(files: Mapping[str, str]) -> dict[str, str]:
-    """Those of a card's ``files`` that a result may rest on: the parts of the model, without what is only said of it."""
+    """Those of a card's ``files`` that a result may depend on: the parts of the model, without its descriptions."""
     return {name: digest for name, digest in files.items() if name != README and not name.startswith(f"{EVIDENCE}/")}
 
 
@@ -140,7 +140,7 @@ def _check_name(folder: Path, name: str) -> None:
 
 
 def check_files(folder: Path) -> dict[str, Any]:
-    """Match every file with the card, both ways and by content; give the card.
+    """Compare every file with the card, both ways and by content; return the card.
 
     Raises:
         BundleError: the first thing that does not match.

@@ -1,8 +1,8 @@
-"""Prompts turned into embeddings: by the text encoder, or from those kept in the bundle.
+"""Prompts turned into embeddings: by the text encoder, or from those stored in the bundle.
 
-With a large text tower a prompt costs more than a slice, and there are only some hundred different ones; so a bundle may
-carry them ready. Each is stored under the hash of the encoder that made it and the prompt itself, so an
-embedding of another encoder is never taken for one of this.
+With a large text encoder a prompt costs more time than a slice, and there are only some hundred different prompts. So a
+bundle may store their embeddings. Each is stored under the prompt and the hash of the encoder that made it, so that an
+embedding of another encoder is never used by mistake.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, encoder: CLIPTextModel | P
 
 
 class PromptEmbeddings:
-    """The prompts a bundle carries ready.
+    """The prompts whose embeddings a bundle stores.
 
     Args:
         known: prompt -> embedding and mask.
@@ -62,7 +62,7 @@ class PromptEmbeddings:
         self._known = known
 
     def get(self, prompt: str) -> Encoded | None:
-        """The embedding and mask of a prompt, or None where it was not kept."""
+        """The embedding and mask of a prompt, or None where it is not stored."""
         return self._known.get(prompt)
 
     def __len__(self) -> int:
@@ -70,7 +70,7 @@ class PromptEmbeddings:
 
     @classmethod
     def load(cls, path: Path, encoder: str) -> PromptEmbeddings:
-        """Those of the file that were made by the encoder of this hash; none where there is no file."""
+        """The embeddings in the file that the encoder of this hash made; none where there is no file."""
         if not path.is_file():
             return cls({})
         start = f"{encoder}/embedding/"
@@ -102,8 +102,8 @@ class PromptEmbeddings:
             encoder, _, rest = key.partition("/")
             kind, _, prompt = rest.partition("/")
             partner = f"{encoder}/{'mask' if kind == 'embedding' else 'embedding'}/{prompt}"
-            wanted = {"embedding": (length, width), "mask": (length,)}.get(kind)
-            if shape != wanted or partner not in shapes:
+            expected = {"embedding": (length, width), "mask": (length,)}.get(kind)
+            if shape != expected or partner not in shapes:
                 raise BundleError(
                     f"{folder}: {PROMPTS} holds {kind or key!r} of shape {shape}, which does not fit {length} tokens {width} wide."
                 )

@@ -1,9 +1,9 @@
 """Import diffusers for inference in a fraction of its usual time.
 
-Of diffusers the networks need a U-Net, a base class and a noise schedule. Its modules also look for every library that a pipeline
+The networks need a U-Net, a base class and a noise schedule from diffusers. Its modules also look for every library that a pipeline
 could be used with and import those that are installed: transformers, peft, accelerate, scipy's statistics, and torch's compiler with
-sympy. Together they take several times as long as torch itself, while a user waits. Each is optional in diffusers' own eyes, so for as
-long as it is being imported they are made to look absent; afterwards whoever wants one imports it as ever.
+sympy. Together they take several times as long as torch itself, while a user waits. For diffusers each of them is optional. So they
+are made to look absent while diffusers is being imported; afterwards they can be imported as always.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ COMPILER = "torch._dynamo"
 def import_diffusers() -> None:
     """Import what :class:`.bundle.Bundle` needs of diffusers; nothing happens where diffusers is imported already.
 
-    For processes that only denoise: diffusers keeps in mind what it found absent, so that its training tools, its pipelines and
-    its adapters miss it. A diffusers that cannot do without is imported as usual.
+    For processes that only denoise: diffusers remembers which libraries were absent, so its training tools, its pipelines and
+    its adapters do not find them. A version of diffusers that cannot be imported without them is imported as usual.
     """
     if "diffusers" in sys.modules:
         return
@@ -41,7 +41,7 @@ def _import() -> None:
 
 
 def _no_compiler() -> ModuleType:
-    """What diffusers marks functions with for a compiler, in the place of a compiler: the functions stay as they are."""
+    """Replaces the decorator with which diffusers marks functions for a compiler: the functions stay as they are."""
 
     def mark(function: Callable[..., Any] | None = None, *_: Any, **__: Any) -> Any:
         return (lambda marked: marked) if function is None else function
@@ -53,7 +53,7 @@ def _no_compiler() -> ModuleType:
 
 @contextmanager
 def _hidden(instead: dict[str, ModuleType | None]) -> Iterator[None]:
-    """Other modules in the place of some, or none (None, as Python has it, means that there is no such module)."""
+    """Replaces some modules by others, or by none (None is Python's mark for a module that does not exist)."""
     before = {name: sys.modules[name] for name in instead if name in sys.modules}
     sys.modules.update(instead)  # type: ignore[arg-type]
     try:

@@ -1,4 +1,4 @@
-"""The page of a model for people, ``README.md``, in the form that model hubs show: made from its card and the evidence."""
+"""The page of a model for people, ``README.md``, in the form that model hubs show; it is made from the card and the evidence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from MRIDenoiseLib.methods import METHODS
 from MRIDenoiseLib.models.bundle.files import EVIDENCE
 
-Told = Mapping[str, Any]
+Content = Mapping[str, Any]
 
 TAGS = ("mri", "medical-imaging", "image-denoising", "research-use-only")
 PAPER = (
@@ -19,12 +19,12 @@ PAPER = (
 REPOSITORY = "https://github.com/mri-denoise/SlicerMRIDenoise"
 
 
-def readme(card: Told, evidence: Mapping[str, Told]) -> str:
+def readme(card: Content, evidence: Mapping[str, Content]) -> str:
     """The page.
 
     Args:
-        card: what ``card.json`` says. Its ``files`` are not used, because the page is among them.
-        evidence: name -> the whole of a measurement; ``training``, what the model learned from, and how.
+        card: the content of ``card.json``. Its ``files`` are not used, because the page is among them.
+        evidence: name -> a whole measurement; ``training`` -> what the model learned from, and how.
 
     Returns:
         Markdown with a YAML head. The same card and evidence always give the same text.
@@ -34,7 +34,7 @@ def readme(card: Told, evidence: Mapping[str, Told]) -> str:
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table, one line a row."""
+    """A table, one line per row."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -44,7 +44,7 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _head(card: Told) -> Iterator[str]:
+def _head(card: Content) -> Iterator[str]:
     licence = [f"license: {card['licence'].lower()}"] if card.get("licence") else []
     yield "\n".join(
         ["---", *licence, "library_name: mridenoise", "pipeline_tag: image-to-image", "tags:", *(f"- {tag}" for tag in TAGS), "---"]
@@ -53,7 +53,7 @@ def _head(card: Told) -> Iterator[str]:
     yield f"> {card.get('use', 'Research use only. NOT FOR DIAGNOSTIC USE.')}"
 
 
-def _what_it_is(card: Told) -> Iterator[str]:
+def _what_it_is(card: Content) -> Iterator[str]:
     method = card["default_method"]
     does = f": {METHODS[method].sentence}" if method in METHODS else ""
     settings = ", ".join(f"{words(name)} {value}" for name, value in card.get("default_settings", {}).items())
@@ -66,7 +66,7 @@ def _what_it_is(card: Told) -> Iterator[str]:
     yield f"## Limits\n\n{_list(card.get('limits', ())) or 'None are said.'}"
 
 
-def _trained(card: Told, training: Told) -> Iterator[str]:
+def _trained(card: Content, training: Content) -> Iterator[str]:
     yield "## What it was trained on"
     short = card.get("training")
     if not short:
@@ -95,17 +95,17 @@ def _trained(card: Told, training: Told) -> Iterator[str]:
     yield f"Every scan, what was left out and why, and the recipe: [{short[EVIDENCE]}]({short[EVIDENCE]})."
 
 
-def _how(short: Told) -> str:
+def _how(short: Content) -> str:
     started = short.get("started_from")
-    begun = f"It began from the model {started['bundle']} (hash {started['hash'][:12]})." if isinstance(started, Mapping) else ""
-    begun = begun or (f"It began from {started}." if started else "")
+    start = f"It began from the model {started['bundle']} (hash {started['hash'][:12]})." if isinstance(started, Mapping) else ""
+    start = start or (f"It began from {started}." if started else "")
     long = f"The last training took {short['steps']:,} steps" if "steps" in short else ""
     long += f" in {short['minutes']:g} minutes." if long and "minutes" in short else "." if long else ""
     noise = f"Noise: {short['noise']}." if short.get("noise") else ""
-    return " ".join(part for part in (long, begun, noise) if part)
+    return " ".join(part for part in (long, start, noise) if part)
 
 
-def _measured(card: Told, evidence: Mapping[str, Told]) -> Iterator[str]:
+def _measured(card: Content, evidence: Mapping[str, Content]) -> Iterator[str]:
     yield "## What was measured"
     if card.get("measured"):
         yield "`DIR` is a folder of data. The commands measure the bundled model; `--bundle FOLDER_OF_THIS_PAGE` names this one."

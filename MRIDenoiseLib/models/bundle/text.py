@@ -1,4 +1,4 @@
-"""The text side of a bundle: whether text encoder, adapter and tokenizer fit each other, and how each is built."""
+"""The text encoder, adapter and tokenizer of a bundle: checks that they fit each other, and how each is built."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TEXT_SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_lay
 
 
 def check_text(folder: Path) -> None:
-    """Check text encoder and tokenizer of a bundle whose files have been matched with its card.
+    """Check text encoder and tokenizer of a bundle whose files have been compared with its card.
 
     Raises:
         BundleError: the first configuration or weight that does not fit, with its file.
@@ -57,7 +57,7 @@ def load_text_encoder(folder: Path) -> CLIPTextModel | PeftModel:
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer, from the local files alone."""
+    """The tokenizer, from the local files only."""
     kind = TOKENIZERS[read_index(folder)["tokenizer"]]
     model = read_json(folder, "tokenizer/tokenizer.json").get("model")
     if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict):

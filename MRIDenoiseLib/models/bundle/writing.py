@@ -25,9 +25,9 @@ from MRIDenoiseLib.models.bundle.prompts import PromptEmbeddings, encode_prompt,
 from MRIDenoiseLib.models.operations import parameter_count
 
 ADDED = {"format", "files", "parameters", "trained_on", "measured"}
-"""Keys of a card that are found out when it is written."""
+"""Keys of a card whose values are computed when it is written."""
 _LOCAL_KEYS = ("_name_or_path", "name_or_path", "is_local", "local_files_only", "_commit_hash")
-"""Where libraries note from which folder something was read: it would tell a path of the machine that wrote the bundle."""
+"""Where libraries note the folder that something was read from: it would reveal a path of the machine that wrote the bundle."""
 
 
 def write_bundle(
@@ -42,19 +42,19 @@ def write_bundle(
     measured: Mapping[str, Mapping[str, Any]] | None = None,
     overwrite: bool = False,
 ) -> Bundle:
-    """Write a bundle and give it back as loaded from there. The networks passed in stay as they are.
+    """Write a bundle and return it as loaded from there. The networks passed in stay as they are.
 
     Args:
         path: the folder to make.
         networks: by their names in :data:`MRIDenoiseLib.models.networks.NETWORKS`; what is not required there may be missing.
-        text_encoder: a CLIP text model, or one with a LoRA adapter, which is kept apart in ``text_encoder/lora``.
+        text_encoder: a CLIP text model, or one with a LoRA adapter, which is stored separately in ``text_encoder/lora``.
         tokenizer: the one of the text encoder; prompts are padded to its ``model_max_length``.
         scheduler: the forward process, with ``prediction_type="sample"``.
-        prompt_embeddings: prompts whose embeddings the bundle is to carry ready.
-        card: must hold ``default_method``; ``default_settings`` and what there is to say about training, use and limits. The account
-            of the training goes whole into the evidence and in short into the card; :data:`ADDED` is added.
+        prompt_embeddings: prompts whose embeddings are stored in the bundle.
+        card: must hold ``default_method``; may hold ``default_settings`` and entries about training, use and limits. The account
+            of the training goes whole into the evidence and as a summary into the card; :data:`ADDED` is added.
         measured: name -> numbers, as :func:`.description.describe` takes them.
-        overwrite: replace a bundle that is there.
+        overwrite: replace an existing bundle.
 
     Raises:
         ValueError: the card already has a key that is added here, or a weight has no finite float16 value.
@@ -125,12 +125,12 @@ def _forget_where(folder: Path, name: str) -> None:
 
 
 def _write_prompts(folder: Path, prompts: Iterable[str]) -> None:
-    """Embed the prompts by what was just written, so that they are what the bundle's own encoder would give."""
-    wanted = sorted(set(prompts))
-    if not wanted:
+    """Embed the prompts with the files just written, so that the embeddings are those that the bundle's own encoder would give."""
+    unique = sorted(set(prompts))
+    if not unique:
         return
     tokenizer, encoder = texts.load_tokenizer(folder), texts.load_text_encoder(folder)
-    known = {prompt: encode_prompt(tokenizer, encoder, prompt) for prompt in wanted}
+    known = {prompt: encode_prompt(tokenizer, encoder, prompt) for prompt in unique}
     files = {name: sha256(folder / name) for name in list_files(folder)}
     PromptEmbeddings(known).save(folder / PROMPTS, encoder_hash(files))
 

@@ -68,7 +68,7 @@ def test_what_is_no_yaml_is_refused(tmp_path):
 
 
 def test_settings_are_never_chosen_on_a_subject_that_is_compared_on(plan_of):
-    with pytest.raises(SettingsError, match="subject s1 is compared on"):
+    with pytest.raises(SettingsError, match="subject s1 is in the comparison"):
         plan_of(tuning={"volumes": [{"subjects": ["s1"], "noises": ["M0.10"]}]})
 
 

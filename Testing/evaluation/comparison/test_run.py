@@ -239,7 +239,7 @@ def test_public_benchmarks_run_from_files_of_the_downloaded_layout(
     [
         (["--data", "nowhere"], "holds no MANIFEST.csv"),
         ([], "needs the data folder"),
-        (["--data", "DATA", "--out", "DATA"], "holds something else than a comparison"),
+        (["--data", "DATA", "--out", "DATA"], "holds something that is not a comparison"),
     ],
 )
 def test_bad_input_gets_one_sentence(options, said, phantoms, tiny_bundle, tmp_path, capsys, monkeypatch):

@@ -87,7 +87,7 @@ def test_where_anatomy_is_everywhere_nothing_is_claimed():
     measured = [np.abs(rough + rng.normal(0, 0.005, SHAPE)) * body for _ in range(4)]
     for reference in (np.mean(measured[1:], axis=0), np.mean(measured[:2], axis=0)):
         found = find_inclusion(measured[0], reference)
-        assert found.inclusive is None and "cannot be told" in found.sentence
+        assert found.inclusive is None and "is unknown" in found.sentence
 
 
 def test_an_image_too_small_to_tell_is_said_to_be():

@@ -158,7 +158,7 @@ def test_a_row_without_the_memory_for_its_batch_is_a_sentence(tiny_bundle, monke
     def full(self, batch, **options):
         raise torch.OutOfMemoryError("out of memory")
 
-    monkeypatch.setattr("MRIDenoiseLib.evaluation.speed.measure._Trial._as_asked", full)
+    monkeypatch.setattr("MRIDenoiseLib.evaluation.speed.measure._Trial._as_configured", full)
     with pytest.raises(MRIDenoiseError, match="not enough memory"):
         measure(Row(title="", settings=METHODS["regression"], bundle=str(tiny_bundle), **SMALL, **switches))
 

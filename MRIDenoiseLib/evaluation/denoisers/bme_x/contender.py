@@ -1,4 +1,4 @@
-"""BME-X: a brain's tissues are found first, and guide what is made of the image."""
+"""BME-X: a brain's tissues are found first, and guide the enhancement of the image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAME = "bme-x"
 
 
 def method(bme_x: BmeX) -> NetworkMethod:
-    """BME-X as a method of a :class:`MRIDenoiseLib.inference.Denoiser`; whoever runs it asks :func:`require_head` first."""
+    """BME-X as a method of a :class:`MRIDenoiseLib.inference.Denoiser`; call :func:`require_head` before running it."""
 
     @torch.no_grad()
     def run(batch: SliceBatch) -> Tensor:
@@ -33,7 +33,7 @@ def method(bme_x: BmeX) -> NetworkMethod:
 
 
 def require_head(volume: Volume) -> None:
-    """Refuse what BME-X was not made for.
+    """Refuse a volume that BME-X was not made for.
 
     Raises:
         InputError: the volume's organ is not the head.
@@ -41,9 +41,7 @@ def require_head(volume: Volume) -> None:
     organ = volume.acquisition.organ.value
     if organ != ORGAN_WITH_TISSUES:
         shown = "of an unknown organ" if organ is None else "of another organ"
-        raise InputError(
-            f"BME-X knows the tissues of the brain only, and this volume is {shown}; leave BME-X out, or say that it is a head"
-        )
+        raise InputError(f"BME-X knows the tissues of the brain only, and this volume is {shown}; leave BME-X out, or give the organ head")
 
 
 def _run(task: Task, setting: Setting) -> np.ndarray:

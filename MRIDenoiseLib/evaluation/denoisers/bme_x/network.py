@@ -1,13 +1,13 @@
-"""BME-X's architecture: a densely connected U-Net names the tissues, a second one enhances the image with their help.
+"""BME-X's architecture: a densely connected U-Net finds the tissues, and a second one uses them to enhance the image.
 
 After Sun, Wang, Li, Lin and Wang, "A foundation model for enhancing magnetic resonance images and downstream segmentation,
 registration and diagnostic tasks", Nature Biomedical Engineering 2024 (code: DBC-Lab/Brain_MRI_Enhancement, MIT licence);
-written anew from the published layer sizes. What is as published: both U-Nets with their dense blocks, where they halve
-and double, the two convolutions that bring image and tissue probabilities together, batch normalisation in all blocks.
-What is not, so that it fits thick slices and two CPU cores: neighbouring slices are channels of plane
-convolutions instead of a third axis, widths are a quarter (what a layer of a dense block adds: a half), there is no dropout,
-and the second U-Net predicts what is to be added to the slice, in units of its noise, whose level it is told as this program's
-own networks are.
+re-implemented from the published layer sizes. As published are both U-Nets with their dense blocks, where they halve and
+double, the two convolutions that combine image and tissue probabilities, and batch normalisation in all blocks. Other parts
+differ, so that it fits thick slices and two CPU cores. Neighbouring slices are channels of two-dimensional convolutions
+instead of a third axis. Widths are a quarter (what a layer of a dense block adds: a half), and there is no dropout. The second
+U-Net predicts what has to be added to the slice, in units of its noise; it is given the noise level like this program's own
+networks.
 
 On disk it is ``config.json``, float16 weights, and a card with the hash of both.
 """
@@ -34,7 +34,7 @@ from MRIDenoiseLib.models.layers import pad_to_multiple
 from MRIDenoiseLib.sampling.interfaces import centre
 
 TISSUES = ("background", "cerebrospinal fluid", "grey matter", "white matter")
-"""What the first U-Net tells apart, in the order of its channels; the brain's names are those of the segmentation."""
+"""The classes of the first U-Net, in the order of its channels; the brain's names are those of the segmentation."""
 
 LAYERS = 3
 """Of a dense block."""
@@ -47,7 +47,7 @@ FILES = (CONFIG, WEIGHTS)
 CONFIG_NAMES = ("slices", "fine", "coarse")
 """What decides the network, see :class:`.network.BmeX`."""
 FOLDER = ROOT / "Resources" / "Models" / "peers" / "bme_x"
-"""Where the weights trained for this program's comparisons lie."""
+"""The folder of the weights trained for this program's comparisons."""
 
 
 class Unit(nn.Sequential):
@@ -75,7 +75,7 @@ class DenseBlock(nn.Module):
 
 
 class DenseUNet(nn.Module):
-    """A U-Net of dense blocks that halves the image three times; two blocks a level on the way up.
+    """A U-Net of dense blocks that halves the image three times; two blocks per level on the way up.
 
     Args:
         in_channels: of the image.
@@ -116,7 +116,7 @@ class BmeX(ModelMixin, ConfigMixin):
     """Tissue classification and tissue-guided enhancement of a slice between its neighbours.
 
     Args:
-        slices: how many are seen, an odd number.
+        slices: how many the network sees, an odd number.
         fine: see :class:`DenseUNet`.
         coarse: see :class:`DenseUNet`.
     """
@@ -130,7 +130,7 @@ class BmeX(ModelMixin, ConfigMixin):
         self.image_entry = nn.Sequential(nn.Conv2d(slices, half, 3, padding=1), nn.BatchNorm2d(half), nn.ReLU())
         self.enhancer = DenseUNet(2 * half, 1, fine, coarse)
         for parameter in self.enhancer.head[2].parameters():
-            nn.init.zeros_(parameter)  # what is added to the slice grows from nothing
+            nn.init.zeros_(parameter)  # so that at first nothing is added to the slice
 
     def classify(self, measured: Tensor) -> Tensor:
         """Scores of the :data:`TISSUES` of the centre slice, whose softmax are probabilities.
@@ -176,9 +176,9 @@ def save(bme_x: BmeX, folder: Path, card: Mapping[str, Any], *, overwrite: bool 
 
     Args:
         bme_x: the network.
-        folder: to make.
-        card: what there is to say; ``format`` and ``files`` are added.
-        overwrite: replace such a folder that is there.
+        folder: the folder to make.
+        card: its content; ``format`` and ``files`` are added.
+        overwrite: replace an existing folder of BME-X.
 
     Raises:
         OutputError: the folder holds something else, or cannot be written.
@@ -200,11 +200,11 @@ def load(folder: Path = FOLDER) -> BmeX:
         folder: what :func:`save` wrote.
 
     Raises:
-        BundleError: it is not there, or a file is not what the card says.
+        BundleError: it does not exist, or a file differs from the card.
     """
     if not (folder / CARD).is_file():
         raise BundleError(
-            f"BME-X takes no part without its weights, which are not at {folder}; get the whole repository, or train them "
+            f"BME-X cannot run without its weights, which are not at {folder}; get the whole repository, or train them "
             "with scripts/train_bme_x.py."
         )
     card = read_json(folder, CARD)
@@ -224,5 +224,5 @@ def load(folder: Path = FOLDER) -> BmeX:
 
 
 def _counters(bme_x: BmeX) -> dict[str, torch.Tensor]:
-    """What batch normalisation counts while it learns and inference does not need."""
+    """The counters of batch normalisation, which only training needs."""
     return {name: value for name, value in bme_x.state_dict().items() if name.endswith("num_batches_tracked")}

@@ -1,4 +1,4 @@
-"""How BME-X learns here: the noises and augmentations that the bundled model learned from, on brains with known tissues."""
+"""How BME-X is trained here: with the noise and augmentations of the bundled model's training, on brains with known tissues."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from MRIDenoiseLib.simulation.augment import random_crop, random_flip
 from MRIDenoiseLib.training.objectives import Objective, in_noise_units
 
 TISSUE_WEIGHT = 0.5
-"""Of the classifier's cross-entropy beside the enhancer's squared error in units of the noise; both begin near one."""
+"""Weight of the classifier's cross-entropy relative to the enhancer's squared error in units of the noise; both start near one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +55,10 @@ def tissue_labels(segmentation: Segmentation, slice_axis: int) -> np.ndarray:
         slice_axis: of the volume.
 
     Raises:
-        SettingsError: its classes are no tissues of the brain.
+        SettingsError: its classes are not tissues of the brain.
     """
     if not segmentation.anatomical:
-        raise SettingsError("BME-X learns from brains segmented into fluid, grey and white matter, and this is none")
+        raise SettingsError("BME-X learns from brains segmented into fluid, grey and white matter, and this is not one")
     index = np.zeros(len(TISSUES), np.uint8)
     for kind in segmentation.classes:
         index[kind.value] = TISSUES.index(kind.name)
@@ -69,7 +69,7 @@ class TissuePairSampler:
     """Draws :class:`TissueBatch` es as :class:`MRIDenoiseLib.data.samples.PairSampler` draws its own.
 
     Args:
-        volumes: what to draw from; contrasts are drawn evenly, then a volume among those that fit.
+        volumes: what to draw from; first a contrast is drawn evenly, then one of its volumes.
         size: rows and columns of a crop.
         seed: of every choice.
     """
@@ -110,7 +110,7 @@ class TissuePairSampler:
 
 
 def _same_view(place: tuple[int, int], size: int, generator: torch.Generator, least: float) -> Callable[[Tensor], Tensor]:
-    """One choice of crop and flip, to be made of several images alike; at least ``least`` times coarser than they are."""
+    """One choice of crop and flip, to apply to several images alike; at least ``least`` times coarser than they are."""
     state = generator.get_state()
 
     def view(images: Tensor) -> Tensor:
