@@ -7,7 +7,7 @@ from typing import Any
 import slicer
 
 from MRIDenoiseLib.mrml.tissues import AgreementNodes, Tissue, add_agreement, add_tissues
-from MRIDenoiseLib.segmentation.tissues import Agreement
+from MRIDenoiseLib.segmentation.dice import Agreement
 from MRIDenoiseLib.worker.client import SegmentedImages, Tissues
 
 NOISY, DENOISED, REFERENCE = "noisy", "denoised", "reference"

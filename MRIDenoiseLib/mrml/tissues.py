@@ -15,7 +15,7 @@ from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.mrml.results import MARK, all_or_nothing, place_beside
 from MRIDenoiseLib.mrml.volumes import grid_of
-from MRIDenoiseLib.segmentation.tissues import Agreement
+from MRIDenoiseLib.segmentation.dice import Agreement
 
 MILLILITRES = "MRIDenoise.millilitres"
 """Tag of a segment: its volume."""

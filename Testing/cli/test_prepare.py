@@ -124,7 +124,7 @@ def test_the_output_may_not_be_or_hold_one_of_the_inputs(tmp_path: Path) -> None
 def test_when_no_pair_could_be_used_the_user_is_sent_to_the_report(tmp_path: Path) -> None:
     fast, full = pair_folders(tmp_path)
     (full / "p1" / "knee_PD.nii").rename(full / "p1" / "other.nii")
-    with pytest.raises(InputError, match=r"report\.html says why"):
+    with pytest.raises(InputError, match=r"report\.html gives the reasons"):
         run("pairs", fast, full, tmp_path / "out", "--acceleration", "2")
     assert "have its name" in (tmp_path / "out" / "report.html").read_text()
     assert len(RecordStore(tmp_path / "out")) == 0

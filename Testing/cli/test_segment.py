@@ -90,7 +90,7 @@ def damaged(folder: Path, kind: str) -> tuple[Path, Path]:
         ("empty mask", "is empty"),
         ("mask of another shape", "another grid"),
         ("mask of another spacing", "another grid"),
-        ("no mask", "no image file"),
+        ("no mask", "not an image file"),
     ],
 )
 def test_what_cannot_be_segmented_ends_in_one_sentence(kind, said, tmp_path, capsys):

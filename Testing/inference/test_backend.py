@@ -118,7 +118,7 @@ def conditioning_of(models):
 def test_all_attention_runs_as_scaled_dot_product_attention(kind):
     from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 
-    network = getattr(Bundle.load(bundled_model()), kind)
+    network = Bundle.load(bundled_model()).network(kind)
     found = [module for module in network.modules() if isinstance(module, Attention)]
     assert bool(found) == (kind == "denoiser")
     assert all(isinstance(module.processor, AttnProcessor2_0) for module in found)

@@ -9,7 +9,7 @@ import numpy as np
 from vtk.util.numpy_support import vtk_to_numpy
 
 from MRIDenoiseLib import mrml
-from MRIDenoiseLib.segmentation.tissues import Agreement
+from MRIDenoiseLib.segmentation.dice import Agreement
 
 CLASSES = ("fluid", "grey matter", "white matter")
 IMAGES = {"noisy": Agreement((0.5, 0.25, math.nan), 0.375), "denoised": Agreement((0.75, 1.0, 0.0), 0.58333)}

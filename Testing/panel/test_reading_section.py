@@ -293,7 +293,7 @@ def test_circles_are_placed_in_the_image_and_their_state_is_shown(slicer_app, pa
 def test_what_goes_wrong_is_one_sentence(slicer_app, panel, tmp_path):
     slicer_app.questions.answer(str(tmp_path), containing="study")
     panel.ui.readingFolderButton.click()
-    assert "no folder of a reader study" in panel.ui.statusLabel.text and not panel.ui.readingStartButton.enabled
+    assert "not the folder of a reader study" in panel.ui.statusLabel.text and not panel.ui.readingStartButton.enabled
     folder = small_study(tmp_path / "study", singles(2))
     for path in (folder / "volumes").iterdir():
         path.write_bytes(b"")

@@ -101,7 +101,7 @@ MISTAKES = {
     "outcome": ({"primary_outcome": "beauty"}, "no form asks for 'beauty'; there are image_quality"),
     "nothing required": ({"forms": [{"kind": "text", "required": False}], "primary_outcome": "remarks"}, "asks anything about cases"),
     "form group": ({"forms": [LIKERT, {"kind": "fazekas", "groups": ["knee"]}]}, "the group 'knee', of which there is no case"),
-    "consensus text": ({"consensus": ["remarks"]}, "'remarks' is none"),
+    "consensus text": ({"consensus": ["remarks"]}, "'remarks' is not a scale"),
     "presentation": ({"presentation": "stereo"}, "presentation is one of"),
     "brightness": ({"brightness": "auto"}, "brightness is one of"),
     "percentiles": ({"window_percentiles": [99, 1]}, "rise from 0 to 100"),

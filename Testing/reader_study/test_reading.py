@@ -182,7 +182,7 @@ def test_who_is_no_reader_and_what_is_no_study_is_said(study, tmp_path):
         Reading(study.root, "R3")
     with pytest.raises(InputError, match="no consensus session yet"):
         Reading(study.root, "consensus")
-    with pytest.raises(InputError, match="no folder of a reader study"):
+    with pytest.raises(InputError, match="not the folder of a reader study"):
         Reading(tmp_path, "R1")
     shutil.rmtree(study.reading / VOLUMES)
     with pytest.raises(InputError, match="a volume of this study is missing"):

@@ -182,7 +182,7 @@ def test_power_is_told_before_the_study(tmp_path, capsys):
         (("--arms", "noisy=2,noisy=3"), "names with expected mean scores"),
         (("--arms", "noisy=2"), "at least two arms"),
         (("--arms", "noisy=2,ours=9"), "between 1 and 4"),
-        (("--arms", "noisy=2,ours=3", "--reference", "gt"), "none of the arms"),
+        (("--arms", "noisy=2,ours=3", "--reference", "gt"), "not one of the arms"),
         (("--arms", "noisy=2,ours=3", "--subjects", "many"), "whole numbers"),
         (("--arms", "noisy=2,ours=3", "--agreement", "1.5"), "have to fit"),
         (("--arms", "noisy=2,ours=3", "--margin", "0"), "margin above 0"),

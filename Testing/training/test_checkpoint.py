@@ -50,5 +50,5 @@ def test_a_file_that_could_run_a_program_is_refused(content, tmp_path, capsys):
 
 def test_somebody_elses_checkpoint_is_refused(tmp_path):
     torch.save({"model": torch.zeros(2)}, tmp_path / NAME)
-    with pytest.raises(InputError, match="no checkpoint of this program"):
+    with pytest.raises(InputError, match="not a checkpoint of this program"):
         load_checkpoint(tmp_path)

@@ -153,7 +153,7 @@ def test_the_ordinary_command_trains_it_and_writes_the_model(recipe, tmp_path):
     assert main(command) == 0
     model = Bundle.load(tmp_path / "model")
     assert model.network(NAME) is not None
-    assert model.card["training"]["stages"][NAME]["steps"] == 1
+    assert model.evidence["training"]["stages"][NAME]["steps"] == 1
     assert not any(NAME in limit for limit in model.card["limits"]), "it was trained"
 
 

@@ -145,5 +145,5 @@ def test_how_long_a_stage_lasts_is_no_part_of_what_it_is():
 def test_another_time_is_shared_out_as_the_recipes_is():
     plan = Recipe(stages=(Stage("restoration", minutes=6.0), Stage("denoiser", minutes=2.0)))
     assert [stage.minutes for stage in plan.with_minutes(4).stages] == [3.0, 1.0]
-    with pytest.raises(SettingsError, match="told in minutes"):
+    with pytest.raises(SettingsError, match="given in minutes"):
         Recipe(stages=(Stage("restoration", minutes=6.0), Stage("denoiser", steps=2))).with_minutes(4)

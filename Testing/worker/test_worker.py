@@ -350,7 +350,7 @@ def test_nothing_is_imported_from_the_folder_that_the_owner_was_started_in(tiny_
 
 
 def test_a_value_that_is_no_number_is_one_sentence_and_the_client_stays_free(warm, tiny_bundle, noisy):
-    with pytest.raises(WorkerError, match="no number"):
+    with pytest.raises(WorkerError, match="not a number"):
         warm.client.denoise(noisy, {"fidelity": float("nan")}, bundle=tiny_bundle, device="cpu")
     warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
     assert isinstance(warm.answer(), Result)

@@ -15,7 +15,6 @@ from typing import Any
 
 from MRIDenoiseLib.card import CARD, trained_on
 from MRIDenoiseLib.errors import BundleError
-from MRIDenoiseLib.io.atomic import json_text
 from MRIDenoiseLib.models.bundle.files import (
     EVIDENCE,
     FIRST_FORMAT,
@@ -54,6 +53,9 @@ def describe(folder: Path, card: Content, measured: Mapping[str, Content]) -> No
     Raises:
         ValueError: a measurement has the name of the evidence of the training.
     """
+    # Only whoever writes a model needs it: a worker that loads one must not wait for the packages that read images.
+    from MRIDenoiseLib.io.atomic import json_text
+
     if TRAINING in measured:
         raise ValueError(f"a measurement cannot be called {TRAINING}")
     shutil.rmtree(folder / EVIDENCE, ignore_errors=True)
@@ -140,7 +142,7 @@ def _training_in_short(training: Content) -> dict[str, Any]:
         scans[entry.get("source", ""), entry.get("licence", "")] += entry.get("records", 1)
     started = training.get("started_from")
     if isinstance(started, Mapping):
-        started = {name: started[name] for name in ("bundle", "hash") if name in started}
+        started = {name: started[name] for name in ("bundle", "text_encoder", "hash") if name in started}
     return {
         **{name: training[name] for name in IN_SHORT if name in training},
         **({"started_from": started} if started else {}),

@@ -96,13 +96,23 @@ def _trained(card: Content, training: Content) -> Iterator[str]:
 
 
 def _how(short: Content) -> str:
-    started = short.get("started_from")
-    start = f"It began from the model {started['bundle']} (hash {started['hash'][:12]})." if isinstance(started, Mapping) else ""
-    start = start or (f"It began from {started}." if started else "")
+    start = _origin(short.get("started_from"))
     long = f"The last training took {short['steps']:,} steps" if "steps" in short else ""
     long += f" in {short['minutes']:g} minutes." if long and "minutes" in short else "." if long else ""
     noise = f"Noise: {short['noise']}." if short.get("noise") else ""
     return " ".join(part for part in (long, start, noise) if part)
+
+
+def _origin(started: Any) -> str:
+    """What a training started from: a model, a text encoder of somebody else's, or words that say it."""
+    if not isinstance(started, Mapping):
+        return f"It started from {started}." if started else ""
+    of_hash = f" (hash {str(started['hash'])[:12]})" if started.get("hash") else ""
+    if started.get("bundle"):
+        return f"It started from the model {started['bundle']}{of_hash}."
+    if started.get("text_encoder"):
+        return f"It started from the text encoder of {started['text_encoder']}{of_hash}; the other networks, from random weights."
+    return ""
 
 
 def _measured(card: Content, evidence: Mapping[str, Content]) -> Iterator[str]:

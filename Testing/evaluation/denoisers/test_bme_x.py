@@ -108,7 +108,7 @@ def test_labels_are_named_by_tissue_whatever_the_contrast(brain):
     labels = tissue_labels(segment(brain.with_acquisition(t2)), brain.slice_axis)
     assert TISSUES[labels[5, 48, 62]] == "cerebrospinal fluid"
     unknown = brain.with_acquisition(replace(HEAD, organ=AcquisitionField("knee", "user", "high")))
-    with pytest.raises(SettingsError, match="none"):
+    with pytest.raises(SettingsError, match="this is not one"):
         tissue_labels(segment(unknown), brain.slice_axis)
 
 
