@@ -233,7 +233,6 @@ def test_a_stopped_training_saves_its_state_says_so_and_goes_on(number, data, tm
 
 @POSIX
 @pytest.mark.slow
-@pytest.mark.alone
 def test_two_processes_share_a_training_and_one_speaks(data, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--no-python", "--nproc_per_node", "2"]

@@ -11,9 +11,6 @@ from MRIDenoiseLib.errors import Paused, SettingsError
 from MRIDenoiseLib.evaluation.comparison.cells import run_cell
 from MRIDenoiseLib.evaluation.comparison.engine import run_cells
 
-# Each of these starts a cluster of two processes at work.
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture
 def cells(plan_of):
@@ -63,6 +60,7 @@ def test_a_cluster_that_runs_already_gives_the_same_results(cells):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_told_to_stop_it_stops_soon_and_leaves_no_process(cells):
     stop = []
     began = None
