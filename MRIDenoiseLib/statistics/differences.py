@@ -21,7 +21,7 @@ Verdict = Literal["yes", "no", "undecided"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """A method against a rival, row by row; positive where the method is better.
+    """A method against another, row by row; positive where the method is better.
 
     Args:
         rows: how many.
@@ -46,7 +46,7 @@ def compare(ours: Sequence[float], theirs: Sequence[float], subjects: Sequence[s
 
     Args:
         ours: a score a row, more is better.
-        theirs: the rival's.
+        theirs: those of the other.
         subjects: whose row it is.
         seed: of the bootstrap.
 

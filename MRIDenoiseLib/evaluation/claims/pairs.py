@@ -88,7 +88,7 @@ def measure(
     if model.path.resolve() != bundled_model().resolve():
         models[BUNDLED] = _denoise(Bundle.load(bundled_model()))
     scores = list(score_pairs(store, wanted, models, progress))
-    gains = {rival: asdict(_gain(scores, rival)) for rival in scores[0].psnr if rival != MODEL}
+    gains = {other: asdict(_gain(scores, other)) for other in scores[0].psnr if other != MODEL}
     return {"what": WHAT, "split": split, "gains": gains, "pairs": [asdict(score) for score in scores]}
 
 
@@ -97,8 +97,8 @@ def _denoise(model: Bundle) -> Callable[[Volume], Volume]:
     return lambda volume: denoiser(volume).volume
 
 
-def _gain(scores: list[PairScore], rival: str) -> Comparison:
-    ours, theirs = ([score.psnr[name] for score in scores] for name in (MODEL, rival))
+def _gain(scores: list[PairScore], other: str) -> Comparison:
+    ours, theirs = ([score.psnr[name] for score in scores] for name in (MODEL, other))
     return compare(ours, theirs, [score.subject for score in scores])
 
 
@@ -111,19 +111,19 @@ def show(numbers: Numbers) -> Iterator[Table | str]:
         table.add_row(score.name, score.subject, *(f"{score.psnr[name]:.2f}" for name in names))
     yield table
     patients = len({score.subject for score in scores})
-    for rival, values in numbers["gains"].items():
+    for other, values in numbers["gains"].items():
         gain = Comparison(**values)
         interval = f"95 % CI {gain.low:+.2f} to {gain.high:+.2f}, resampling {patients} patients"
-        yield f"The model against the {rival}: {gain.mean:+.2f} dB ({interval}), better on {gain.won} of {gain.rows} pairs."
+        yield f"The model against the {other}: {gain.mean:+.2f} dB ({interval}), better on {gain.won} of {gain.rows} pairs."
 
 
 def headline(numbers: Numbers) -> Headline:
     """The model's gain over the noisy image, and over the bundled model."""
     figures: dict[str, float] = {"pairs": len(numbers["pairs"])}
     says = []
-    for rival, values in numbers["gains"].items():
-        says.append(f"against {rival} {values['mean']:+.2f} dB (better on {values['won']} of {values['rows']})")
-        figures |= {f"gain on the {rival}, dB": round(values["mean"], 3), f"better than the {rival}": values["won"]}
+    for other, values in numbers["gains"].items():
+        says.append(f"against {other} {values['mean']:+.2f} dB (better on {values['won']} of {values['rows']})")
+        figures |= {f"gain on the {other}, dB": round(values["mean"], 3), f"better than the {other}": values["won"]}
     return Headline(f"PSNR {', '.join(says)}.", figures)
 
 

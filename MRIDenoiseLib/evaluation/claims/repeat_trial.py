@@ -67,7 +67,7 @@ Trials = Callable[[np.ndarray, float], Iterable[tuple[str, np.ndarray]]]
 """(Image (slices, rows, columns), its noise level, about) -> (setting, result) of another denoiser, for several settings."""
 
 
-class Rival(NamedTuple):
+class Peer(NamedTuple):
     """Another denoiser at the one setting that comes closest to the references of a set.
 
     Args:
@@ -102,8 +102,8 @@ class RepeatResult:
     reference_sigma: float
     noisy: Closeness
     denoised: Closeness
-    blur: Rival
-    others: dict[str, Rival]
+    blur: Peer
+    others: dict[str, Peer]
     closer_than_noisy: int
     bias_percent: tuple[float, ...]
     floor_percent: float
@@ -147,15 +147,15 @@ def measure_repeats(
     """
     conditions = [_Condition.of(group) for group in groups]
     chosen = sorted((index, number) for number, group in enumerate(groups) for index in range(len(group)))[:limit]
-    rivals: dict[str, Trials] = {"blur": _blurs, **(others or {})}
+    peers: dict[str, Trials] = {"blur": _blurs, **(others or {})}
     rows, biases, variances = [], [], []
-    tried: dict[str, dict[str, list[float]]] = {name: {} for name in rivals}
+    tried: dict[str, dict[str, list[float]]] = {name: {} for name in peers}
     for done, (index, number) in enumerate(chosen, start=1):
         volume, condition = groups[number][index], conditions[number]
         noisy = condition.repeats[index]
         denoised = condition.in_units(denoise(volume))
         rows.append((condition.error(noisy, index), condition.error(denoised, index)))
-        for name, trials in rivals.items():
+        for name, trials in peers.items():
             for setting, image in trials(noisy, condition.spread):
                 tried[name].setdefault(setting, []).append(condition.error(image, index))
         biases.append(float(100 * (noisy - denoised)[condition.tissue].mean() / noisy[condition.tissue].mean()))
@@ -168,10 +168,10 @@ def measure_repeats(
     def closeness(errors: np.ndarray) -> Closeness:
         return Closeness(float(errors.mean()), float(errors.mean()) - variance)
 
-    def at_its_best(name: str) -> Rival:
+    def at_its_best(name: str) -> Peer:
         errors = {setting: np.array(values) for setting, values in tried[name].items()}
         setting = min(errors, key=lambda setting: float(errors[setting].mean()))
-        return Rival(closeness(errors[setting]), setting, int((of_denoised < errors[setting]).sum()))
+        return Peer(closeness(errors[setting]), setting, int((of_denoised < errors[setting]).sum()))
 
     return RepeatResult(
         repeats=len(chosen),

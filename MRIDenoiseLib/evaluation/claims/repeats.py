@@ -20,7 +20,7 @@ from scipy import ndimage
 from MRIDenoiseLib import io
 from MRIDenoiseLib.data.repeats import read_repeat_sets
 from MRIDenoiseLib.evaluation.claims.claim import Claim, Headline, Method, Numbers, Option
-from MRIDenoiseLib.evaluation.claims.repeat_trial import LARGEST_BIAS, NOTE, Closeness, RepeatResult, Rival, measure_repeats
+from MRIDenoiseLib.evaluation.claims.repeat_trial import LARGEST_BIAS, NOTE, Closeness, Peer, RepeatResult, measure_repeats
 from MRIDenoiseLib.evaluation.denoisers.peers import block_matching
 from MRIDenoiseLib.image.body import body_mask
 from MRIDenoiseLib.inference import Denoiser, Settings
@@ -100,16 +100,16 @@ def show(numbers: Numbers) -> Iterator[Table | str]:
         title=title,
     )
     for name, result in results.items():
-        rivals = (result["best_blur"], *result["others"].values())
-        decibels = (f"{version['psnr']:.2f} / {version['true_psnr']:.2f}" for version in (result["noisy"], *rivals, result["denoised"]))
-        closer = (result["closer_than_noisy"], *(rival["beaten"] for rival in rivals))
+        peers = (result["best_blur"], *result["others"].values())
+        decibels = (f"{version['psnr']:.2f} / {version['true_psnr']:.2f}" for version in (result["noisy"], *peers, result["denoised"]))
+        closer = (result["closer_than_noisy"], *(peer["beaten"] for peer in peers))
         wins = f"{', '.join(str(number) for number in closer)} of {result['repeats']}"
         bias = f"{result['bias_percent']:+.2f} %", f"{result['worst_bias_percent']:+.2f} %", f"{result['floor_percent']:.2f} %"
         table.add_row(name, str(result["repeats"]), *decibels, wins, *bias, "yes" if result["holds"] else "NO")
     yield table
     for name, result in results.items():
-        settings = {"best blur": result["best_blur"], **{f"best {other}": rival for other, rival in result["others"].items()}}
-        chosen = ", ".join(f"{other} {rival['setting']}" for other, rival in settings.items())
+        settings = {"best blur": result["best_blur"], **{f"best {other}": peer for other, peer in result["others"].items()}}
+        chosen = ", ".join(f"{other} {peer['setting']}" for other, peer in settings.items())
         yield f"{name}: {chosen}; noise of the reference {result['reference_sigma']:.4f} of P99.5"
     yield (
         f"It holds where the denoised image is closer than both, and its mean residual at most {LARGEST_BIAS:g} % below zero or above "
@@ -121,8 +121,8 @@ def _numbers(result: RepeatResult) -> dict[str, Any]:
     def of(version: Closeness) -> dict[str, float]:
         return {"mse": version.mse, "psnr": version.psnr, "true_mse": version.true_mse, "true_psnr": version.true_psnr}
 
-    def at_its_best(rival: Rival) -> dict[str, Any]:
-        return of(rival.closeness) | {"setting": rival.setting, "beaten": rival.beaten}
+    def at_its_best(peer: Peer) -> dict[str, Any]:
+        return of(peer.closeness) | {"setting": peer.setting, "beaten": peer.beaten}
 
     return {
         "repeats": result.repeats,
@@ -130,7 +130,7 @@ def _numbers(result: RepeatResult) -> dict[str, Any]:
         "noisy": of(result.noisy),
         "denoised": of(result.denoised),
         "best_blur": at_its_best(result.blur),
-        "others": {name: at_its_best(rival) for name, rival in result.others.items()},
+        "others": {name: at_its_best(peer) for name, peer in result.others.items()},
         "closer_than_noisy": result.closer_than_noisy,
         "bias_percent": result.bias,
         "worst_bias_percent": result.worst_bias,

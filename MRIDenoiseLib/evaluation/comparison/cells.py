@@ -15,7 +15,7 @@ import numpy as np
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.comparison.cases import Case, CaseSpec, load
 from MRIDenoiseLib.evaluation.comparison.code_mark import cell_code
-from MRIDenoiseLib.evaluation.denoisers import METHODS
+from MRIDenoiseLib.evaluation.denoisers import CONTENDERS
 from MRIDenoiseLib.evaluation.denoisers.contender import Setting, Task
 from MRIDenoiseLib.evaluation.figures import psnr
 from MRIDenoiseLib.evaluation.figures.tissues import BLURS
@@ -40,7 +40,7 @@ class Cell:
 
     Args:
         case: the image.
-        method: name of one of :data:`METHODS`.
+        method: name of one of :data:`CONTENDERS`.
         setting: its parameters.
         model: the name of the model.
         folder: of the model.
@@ -67,7 +67,7 @@ class Cell:
     @property
     def title(self) -> str:
         """A title to show."""
-        return "limits of segmentation" if self.method == LIMITS else METHODS[self.method].title
+        return "limits of segmentation" if self.method == LIMITS else CONTENDERS[self.method].title
 
     @property
     def runs(self) -> int:
@@ -158,7 +158,7 @@ def _run(cell: Cell) -> Outcome:
     task = task_of(case, cell, None if cell.trial or cell.choices else observe)
     prepare(task, cell)
     with Usage() as usage:
-        setting, image = _best(case, task, cell) if cell.choices else ({}, METHODS[cell.method].run(task, cell.setting))
+        setting, image = _best(case, task, cell) if cell.choices else ({}, CONTENDERS[cell.method].run(task, cell.setting))
     cost = usage.seconds / cell.runs, usage.processor / cell.runs, usage.megabytes
     if not np.isfinite(image).all():
         return Outcome({}, *cost, error="it gave values that are not numbers")
@@ -171,7 +171,7 @@ def prepare(task: Task, cell: Cell) -> None:
     """Loads what a user has before pressing the button and what is not timed: the model, and the noise level for methods that get it."""
     if cell.bundle:
         task.model  # noqa: B018 - loads it
-        if METHODS[cell.method].measures_noise:
+        if CONTENDERS[cell.method].measures_noise:
             task.noise_level  # noqa: B018 - measures it
 
 
@@ -179,7 +179,7 @@ def _best(case: Case, task: Task, cell: Cell) -> tuple[Setting, np.ndarray]:
     """The choice with the highest foreground PSNR against the reference (of equal ones the first), and its image."""
     best: tuple[float, Setting, np.ndarray] | None = None
     for setting in cell.choices:
-        image = METHODS[cell.method].run(task, setting)
+        image = CONTENDERS[cell.method].run(task, setting)
         found = psnr(image, case.reference, data_range=case.scale, mask=case.foreground)
         if best is None or np.isnan(best[0]) or found > best[0]:
             best = found, setting, image

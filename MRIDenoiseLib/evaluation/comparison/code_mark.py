@@ -11,7 +11,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-from MRIDenoiseLib.evaluation.denoisers import METHODS
+from MRIDenoiseLib.evaluation.denoisers import CONTENDERS
 
 LIBRARY = Path(__file__).resolve().parents[2]
 NOISE = ("simulation", "image", "data/references.py", "evaluation/comparison/cases.py")
@@ -41,7 +41,7 @@ def image_code(method: str, *, networks: bool) -> str:
 
 def _made_by(method: str, networks: bool) -> tuple[str, ...]:
     # A user's own method may be outside the library.
-    file = Path(str(sys.modules[METHODS[method].run.__module__].__file__)).resolve()
+    file = Path(str(sys.modules[CONTENDERS[method].run.__module__].__file__)).resolve()
     return (*SHOWN, str(file), *(NETWORKS if networks else ()))
 
 

@@ -13,7 +13,7 @@ import yaml
 from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation.comparison.cases import MEASURED, CaseSpec, by_case, record_specs, repeat_specs, volume_specs
-from MRIDenoiseLib.evaluation.denoisers import METHODS
+from MRIDenoiseLib.evaluation.denoisers import CONTENDERS
 from MRIDenoiseLib.evaluation.denoisers.contender import Grid
 from MRIDenoiseLib.simulation.presets import BENCHMARK_ROWS
 
@@ -120,7 +120,7 @@ class Config:
     @property
     def chosen(self) -> tuple[str, ...]:
         """The names of the methods; ``all`` is replaced by all names."""
-        return tuple(METHODS) if "all" in self.methods else self.methods
+        return tuple(CONTENDERS) if "all" in self.methods else self.methods
 
     def folders(self) -> dict[str, Path]:
         """Name -> folder of each model.
@@ -248,8 +248,8 @@ def _check_echoes(path: Path, echoes: Any) -> None:
 
 def _check_names(path: Path, config: Config) -> None:
     for name in config.methods:
-        if name != "all" and name not in METHODS:
-            raise SettingsError(f"{path}: there is no method {name!r}; there are {', '.join(METHODS)}")
+        if name != "all" and name not in CONTENDERS:
+            raise SettingsError(f"{path}: there is no method {name!r}; there are {', '.join(CONTENDERS)}")
     simulated = [noise for one in config.volumes for noise in one.noises]
     simulated += [noise for one in (config.tuning.volumes if config.tuning else ()) for noise in one.noises]
     simulated += [noise for one in config.pairs for noise in one.noises if noise != MEASURED]

@@ -13,7 +13,7 @@ from MRIDenoiseLib.evaluation.comparison.cases import CaseSpec
 from MRIDenoiseLib.evaluation.comparison.cells import ADDED, OWN
 from MRIDenoiseLib.evaluation.comparison.run import Findings
 from MRIDenoiseLib.evaluation.comparison.summary import FIGURES, Against, MethodRow
-from MRIDenoiseLib.evaluation.denoisers import METHODS
+from MRIDenoiseLib.evaluation.denoisers import CONTENDERS
 from MRIDenoiseLib.evaluation.figures.honest_reference import WHY_APART
 from MRIDenoiseLib.io.atomic import replacing, write_json
 
@@ -97,5 +97,5 @@ def _public(spec: CaseSpec) -> dict[str, Any]:
 
 
 def _row_json(row: MethodRow) -> dict[str, Any]:
-    method = METHODS[row.entrant.method]
+    method = CONTENDERS[row.entrant.method]
     return asdict(row) | {"source": method.source, "trained": method.trained, "told": method.told, "group": method.group}

@@ -21,7 +21,7 @@ from MRIDenoiseLib.evaluation.comparison.cases import MEASURED, Case, CaseSpec, 
 from MRIDenoiseLib.evaluation.comparison.cells import LIMITS, TRIAL, Cell, Outcome, prepare, task_of
 from MRIDenoiseLib.evaluation.comparison.config import Config
 from MRIDenoiseLib.evaluation.comparison.store import CellStore
-from MRIDenoiseLib.evaluation.denoisers import METHODS
+from MRIDenoiseLib.evaluation.denoisers import CONTENDERS
 from MRIDenoiseLib.evaluation.denoisers.contender import Setting
 from MRIDenoiseLib.evaluation.denoisers.samplers import DEFAULT
 from MRIDenoiseLib.evaluation.speed.usage import Usage
@@ -46,7 +46,7 @@ class Entrant:
     """A method with the model that provides its networks; methods without networks take part once.
 
     Args:
-        method: name of one of :data:`METHODS`.
+        method: name of one of :data:`CONTENDERS`.
         model: the name of the model.
     """
 
@@ -90,7 +90,9 @@ class Plan:
         hashes = {name: model.hash for name, model in models.items()}
         weights = {name: {method: _weights(model, method) for method in config.chosen} for name, model in models.items()}
         first = next(iter(folders))
-        entrants = tuple(Entrant(method, model) for method in config.chosen for model in (folders if METHODS[method].trained else (first,)))
+        entrants = tuple(
+            Entrant(method, model) for method in config.chosen for model in (folders if CONTENDERS[method].trained else (first,))
+        )
         return cls(config, config.specs(data), config.tuning_specs(data), folders, hashes, weights, entrants)
 
     def trials(self) -> list[Cell]:
@@ -102,8 +104,8 @@ class Plan:
             self._cell(spec, entrant, setting, trial=True)
             for spec in self.tuning.values()
             for entrant in self.entrants
-            if METHODS[entrant.method].tunable
-            for setting in METHODS[entrant.method].grid(self.config.grid)[:allowed]
+            if CONTENDERS[entrant.method].tunable
+            for setting in CONTENDERS[entrant.method].grid(self.config.grid)[:allowed]
             if _fits(entrant, spec)
         ]
 
@@ -117,14 +119,14 @@ class Plan:
         """
         chosen: dict[Entrant, Setting] = {}
         for entrant in self.entrants:
-            settings = METHODS[entrant.method].grid(self.config.grid)
+            settings = CONTENDERS[entrant.method].grid(self.config.grid)
             means: list[tuple[float, Setting]] = []
             for setting in settings:
                 names = [self._cell(spec, entrant, setting, trial=True).name for spec in self.tuning.values() if _fits(entrant, spec)]
                 found = [outcomes[name] for name in names if name in outcomes]
                 if found and all(not outcome.error for outcome in found):
                     means.append((sum(outcome.figures[TRIAL] for outcome in found) / len(found), setting))
-            chosen[entrant] = max(means, key=lambda mean: mean[0])[1] if means else METHODS[entrant.method].settings[0]
+            chosen[entrant] = max(means, key=lambda mean: mean[0])[1] if means else CONTENDERS[entrant.method].settings[0]
         return chosen
 
     def scored(self, settings: Mapping[Entrant, Setting]) -> list[Cell]:
@@ -140,12 +142,12 @@ class Plan:
 
     def choices(self, entrant: Entrant) -> tuple[Setting, ...]:
         """Settings from which the best is chosen on each image's truth. Empty for the model's own methods, which never see the truth."""
-        method = METHODS[entrant.method]
+        method = CONTENDERS[entrant.method]
         grid = method.grid(self.config.grid)
         return grid if self.config.on_each_image and method.is_peer and len(grid) > 1 else ()
 
     def _cell(self, spec: CaseSpec, entrant: Entrant, setting: Setting, *, trial: bool = False, choices: tuple[Setting, ...] = ()) -> Cell:
-        method = METHODS[entrant.method]
+        method = CONTENDERS[entrant.method]
         needs_model = method.needs_model(choices or (setting,), noise_known=spec.noise != MEASURED)
         return Cell(
             case=spec,
@@ -163,7 +165,7 @@ class Plan:
 
 
 def _fits(entrant: Entrant, spec: CaseSpec) -> bool:
-    method = METHODS[entrant.method]
+    method = CONTENDERS[entrant.method]
     return (not method.organs or spec.organ in method.organs) and (not method.told or spec.kind == "volume")
 
 
@@ -174,8 +176,8 @@ def _weights(model: Bundle, method: str) -> str:
     keeps all its results when such a network is added.
     """
     # One network too many makes a kept result useless; one too few would keep a wrong result.
-    used = {*METHODS[method].networks, *(needed(model.default_method, informed=True) if method == DEFAULT.name else ())}
-    others = {network for one in METHODS.values() for network in one.networks} - used
+    used = {*CONTENDERS[method].networks, *(needed(model.default_method, informed=True) if method == DEFAULT.name else ())}
+    others = {network for one in CONTENDERS.values() for network in one.networks} - used
     unused = {INDEX, *others}
     files = {name: digest for name, digest in files_of_parts(model.card["files"]).items() if name.split("/")[0] not in unused}
     decisive = files, model.default_method, model.default_settings
@@ -249,7 +251,7 @@ def _tried(cell: Cell) -> float:
     try:
         prepare(task, one)
         with Usage() as usage:
-            METHODS[one.method].run(task, one.setting)
+            CONTENDERS[one.method].run(task, one.setting)
     except Exception:  # noqa: BLE001 - its error is reported when its own cells run
         return 0.0
     return usage.seconds / (SLICES * PART**2)

@@ -15,7 +15,7 @@ from scipy import ndimage
 from MRIDenoiseLib.evaluation.comparison.cases import Case
 from MRIDenoiseLib.evaluation.comparison.run import Findings
 from MRIDenoiseLib.evaluation.comparison.summary import FIGURES, OURS, MethodRow, organ_and_noise
-from MRIDenoiseLib.evaluation.denoisers import GROUPS, METHODS
+from MRIDenoiseLib.evaluation.denoisers import CONTENDERS, GROUPS
 from MRIDenoiseLib.evaluation.denoisers.contender import Group
 from MRIDenoiseLib.evaluation.pictures import display_window, framed, oriented_slice
 from MRIDenoiseLib.models.bundle.bundle import Bundle
@@ -96,7 +96,7 @@ def box_plots(findings: Findings, rows: Sequence[MethodRow], figure: str) -> byt
     names = [f"{row.entrant.method}/{row.entrant.model}" for row in rows]
     for place, (title, found) in zip(axes.flat, panels.items(), strict=False):
         for height_at, (name, row) in enumerate(zip(names, rows, strict=True)):
-            colour = COLOURS[METHODS[row.entrant.method].group]
+            colour = COLOURS[CONTENDERS[row.entrant.method].group]
             values = found.get(name, [])
             if len(values) > 1:
                 place.boxplot(
@@ -155,7 +155,7 @@ def _points(place: Axes, points: Sequence[tuple[MethodRow, float, float]]) -> No
     finite = sorted((point for point in points if math.isfinite(point[1]) and math.isfinite(point[2])), key=lambda point: -point[2])
     all_images = max((row.images for row, _, _ in finite), default=0)
     for number, (row, x, y) in enumerate(finite):
-        colour = COLOURS[METHODS[row.entrant.method].group]
+        colour = COLOURS[CONTENDERS[row.entrant.method].group]
         whole = row.images == all_images
         size = 9 if row.entrant.method == OURS else 6
         place.plot(x, y, "o", color=colour, markersize=size, markerfacecolor=colour if whole else "none", zorder=3)

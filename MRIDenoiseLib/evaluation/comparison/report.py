@@ -23,7 +23,7 @@ from MRIDenoiseLib.evaluation.comparison.plots import picture_row, prompt_cluste
 from MRIDenoiseLib.evaluation.comparison.run import Findings
 from MRIDenoiseLib.evaluation.comparison.sections import Tables, number
 from MRIDenoiseLib.evaluation.comparison.summary import FIGURES, OURS, TESTED
-from MRIDenoiseLib.evaluation.denoisers import METHODS
+from MRIDenoiseLib.evaluation.denoisers import CONTENDERS
 from MRIDenoiseLib.evaluation.figures.honest_reference import Inclusion, find_inclusion
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle.bundle import Bundle
@@ -203,7 +203,10 @@ class Report:
         curves = [
             (self._tables.title(Entrant(cell.method, cell.model)), *zip(*outcome.evolution, strict=True))
             for cell, outcome in self._findings.cells
-            if cell.case.name == first and len(outcome.evolution) > 1 and METHODS[cell.method].group != "ablation" and cell.method != OURS
+            if cell.case.name == first
+            and len(outcome.evolution) > 1
+            and CONTENDERS[cell.method].group != "ablation"
+            and cell.method != OURS
         ]
         if curves:
             caption = f"The first scored slice of {first}. Late steps add noise again where the likelihood is strong."

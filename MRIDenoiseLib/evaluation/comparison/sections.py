@@ -14,7 +14,7 @@ from MRIDenoiseLib.evaluation.comparison.data_files import ON_THE_TRUTH, words_o
 from MRIDenoiseLib.evaluation.comparison.plan import Entrant
 from MRIDenoiseLib.evaluation.comparison.run import Findings
 from MRIDenoiseLib.evaluation.comparison.summary import FIGURES, OURS, SHOWN, TESTED, Against, MethodRow
-from MRIDenoiseLib.evaluation.denoisers import GROUPS, METHODS
+from MRIDenoiseLib.evaluation.denoisers import CONTENDERS, GROUPS
 from MRIDenoiseLib.evaluation.denoisers.contender import NOISE
 from MRIDenoiseLib.evaluation.figures.honest_reference import WHY_APART
 from MRIDenoiseLib.page import heading, paragraph, table
@@ -157,7 +157,7 @@ def settings(tables: Tables) -> Iterator[str]:
     rows = []
     for row in tables.rows:
         choices = tables.findings.plan.choices(row.entrant)
-        extra = METHODS[row.entrant.method].told or ("the true noise where it is known" if any(NOISE in one for one in choices) else "-")
+        extra = CONTENDERS[row.entrant.method].told or ("the true noise where it is known" if any(NOISE in one for one in choices) else "-")
         tried = len(choices) or _tried(tables.findings, row.entrant)
         rows.append((row.title, "the best on each image" if choices else words_of(row.setting), tried, extra))
     yield table(("method", "setting", "settings tried", "given in addition to the image"), rows)
@@ -189,9 +189,9 @@ def sources(tables: Tables) -> Iterator[str]:
     rows = [
         (
             row.title,
-            GROUPS[METHODS[row.entrant.method].group],
-            METHODS[row.entrant.method].source,
-            METHODS[row.entrant.method].trained or "-",
+            GROUPS[CONTENDERS[row.entrant.method].group],
+            CONTENDERS[row.entrant.method].source,
+            CONTENDERS[row.entrant.method].trained or "-",
         )
         for row in tables.rows
     ]

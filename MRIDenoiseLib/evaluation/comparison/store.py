@@ -23,8 +23,8 @@ from MRIDenoiseLib.errors import OutputError
 from MRIDenoiseLib.evaluation.comparison.cases import Case
 from MRIDenoiseLib.evaluation.comparison.cells import LIMITS, Cell, Outcome, loaded, run_cell, score, task_of
 from MRIDenoiseLib.evaluation.comparison.code_mark import image_code
-from MRIDenoiseLib.evaluation.denoisers import METHODS
-from MRIDenoiseLib.evaluation.denoisers.contender import Method
+from MRIDenoiseLib.evaluation.denoisers import CONTENDERS
+from MRIDenoiseLib.evaluation.denoisers.contender import Contender
 from MRIDenoiseLib.io.atomic import replacing
 
 CELLS = "cells"
@@ -105,7 +105,7 @@ def run_kept(cell: Cell, folder: Path | None) -> Outcome:
 
     Trials are not kept: they give no image. If the folder cannot be written, the result is still returned.
     """
-    if folder is None or cell.trial or cell.method == LIMITS or not METHODS[cell.method].is_peer:
+    if folder is None or cell.trial or cell.method == LIMITS or not CONTENDERS[cell.method].is_peer:
         return run_cell(cell)
     try:
         case = loaded(cell.case)
@@ -129,7 +129,7 @@ def _mark(case: Case, cell: Cell) -> str:
     The reference is part of it, because the best setting is chosen by it.
     """
     task = task_of(case, cell)
-    method = METHODS[cell.method]
+    method = CONTENDERS[cell.method]
     facts: list[Any] = [cell.method, dict(cell.setting), cell.choices, cell.bundle, cell.seed, [cell.case.slices, case.scored.start]]
     facts += [
         task.volume.slice_axis,
@@ -146,7 +146,7 @@ def _mark(case: Case, cell: Cell) -> str:
     return found.hexdigest()[:24]
 
 
-def _versions(method: Method) -> Iterator[tuple[str, str]]:
+def _versions(method: Contender) -> Iterator[tuple[str, str]]:
     for package in method.packages:
         try:
             yield package, version(package)

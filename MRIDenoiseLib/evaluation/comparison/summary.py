@@ -11,7 +11,7 @@ from MRIDenoiseLib.evaluation.comparison.cases import CaseSpec
 from MRIDenoiseLib.evaluation.comparison.cells import TISSUE_DICE, Cell, Outcome
 from MRIDenoiseLib.evaluation.comparison.plan import Entrant
 from MRIDenoiseLib.evaluation.comparison.run import Findings
-from MRIDenoiseLib.evaluation.denoisers import METHODS
+from MRIDenoiseLib.evaluation.denoisers import CONTENDERS
 from MRIDenoiseLib.evaluation.denoisers.contender import Setting
 from MRIDenoiseLib.evaluation.figures.yardstick import DEFINITIONS, Definition
 from MRIDenoiseLib.statistics.differences import Equivalence, PairedDifference, equivalence, paired_difference
@@ -99,7 +99,7 @@ def rows(findings: Findings) -> list[MethodRow]:
     for entrant in findings.plan.entrants:
         cells = _of(findings, entrant)
         done = [(cell, outcome) for cell, outcome in cells if not outcome.error]
-        method = METHODS[entrant.method]
+        method = CONTENDERS[entrant.method]
         found.append(
             MethodRow(
                 entrant=entrant,

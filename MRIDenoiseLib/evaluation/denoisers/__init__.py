@@ -2,9 +2,9 @@
 
 from MRIDenoiseLib.evaluation.denoisers import filters, peers, samplers
 from MRIDenoiseLib.evaluation.denoisers.bme_x import contender as bme_x
-from MRIDenoiseLib.evaluation.denoisers.contender import GROUPS, Method, Setting, Task
+from MRIDenoiseLib.evaluation.denoisers.contender import GROUPS, Contender, Setting, Task
 
-METHODS: dict[str, Method] = {
+CONTENDERS: dict[str, Contender] = {
     method.name: method
     for method in (
         filters.NOISY,
@@ -17,7 +17,7 @@ METHODS: dict[str, Method] = {
         peers.BM4D,
         peers.BM4D_TOLD,
         *samplers.PAPER,
-        bme_x.METHOD,
+        bme_x.BME_X,
         samplers.THE_PAPERS,
         *samplers.ABLATIONS,
         *samplers.OURS,
@@ -25,4 +25,4 @@ METHODS: dict[str, Method] = {
 }
 """Name -> method, in the order of tables."""
 
-__all__ = ["GROUPS", "METHODS", "Method", "Setting", "Task"]
+__all__ = ["GROUPS", "CONTENDERS", "Contender", "Setting", "Task"]

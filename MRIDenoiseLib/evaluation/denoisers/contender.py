@@ -15,8 +15,7 @@ from MRIDenoiseLib.card import CARD
 from MRIDenoiseLib.image.body import body_mask
 from MRIDenoiseLib.image.scale import intensity_scale
 from MRIDenoiseLib.inference import Denoiser, ModelSet, Settings
-from MRIDenoiseLib.inference.batch import Method as NetworkMethod
-from MRIDenoiseLib.inference.batch import SliceBatch, watched
+from MRIDenoiseLib.inference.batch import Method, SliceBatch, watched
 from MRIDenoiseLib.inference.binder import method_of
 from MRIDenoiseLib.inference.device import choose_device
 from MRIDenoiseLib.inference.slices import NetworkSlices
@@ -145,7 +144,7 @@ class Task:
         whole[(slice(None), *self.frame)] = image[self.wanted.start - self.seen.start :][: len(self.wanted)] * np.float32(self.scale)
         return whole
 
-    def sampled(self, method: NetworkMethod, strength: float = 1.0, model: ModelSet | None = None) -> np.ndarray:
+    def sampled(self, method: Method, strength: float = 1.0, model: ModelSet | None = None) -> np.ndarray:
         """The wanted slices (slices, rows, columns) in the volume's units, from networks.
 
         Args:
@@ -183,7 +182,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Method:
+class Contender:
     """A denoiser that takes part in the comparison.
 
     Args:

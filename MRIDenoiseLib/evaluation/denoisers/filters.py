@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from MRIDenoiseLib.evaluation.blur import BLURS, Blur
-from MRIDenoiseLib.evaluation.denoisers.contender import Method, Setting, Task
+from MRIDenoiseLib.evaluation.denoisers.contender import Contender, Setting, Task
 
 Kind = Literal["gradient", "curvature"]
 """After Perona & Malik 1990, or Whitaker & Xue 2001."""
@@ -73,13 +73,13 @@ def _median(task: Task, setting: Setting) -> np.ndarray:
     return task.filtered(median(task.image, **setting))
 
 
-def _diffusion(kind: Kind, author: str) -> Method:
+def _diffusion(kind: Kind, author: str) -> Contender:
     def run(task: Task, setting: Setting) -> np.ndarray:
         dimensions, conductance = setting["dimensions"], setting["conductance"]
         diffusion = Diffusion(task.image, task.spacing, kind, three_dimensional=dimensions == 3, conductance=conductance)
         return task.filtered(diffusion.go_on(setting["iterations"]))
 
-    return Method(
+    return Contender(
         name=kind,
         title=f"{kind.capitalize()} anisotropic diffusion",
         group="tools",
@@ -100,8 +100,8 @@ def _diffusion(kind: Kind, author: str) -> Method:
     )
 
 
-NOISY = Method(name="noisy", title="Noisy", group="control", source="the image that nobody touched", run=_noisy)
-BLUR = Method(
+NOISY = Contender(name="noisy", title="Noisy", group="control", source="the image that nobody touched", run=_noisy)
+BLUR = Contender(
     name="blur",
     title="Gaussian blur",
     group="control",
@@ -114,7 +114,7 @@ BLUR = Method(
     ),
     wide=tuple(blur._asdict() for blur in BLURS),
 )
-MEDIAN = Method(
+MEDIAN = Contender(
     name="median",
     title="Median filter",
     group="tools",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from MRIDenoiseLib.evaluation.denoisers.contender import NOISE, TRUE, Method, Setting, Task
+from MRIDenoiseLib.evaluation.denoisers.contender import NOISE, TRUE, Contender, Setting, Task
 from MRIDenoiseLib.extras import PEERS, needed
 
 BM4D_SOURCE = "Maggioni 2013; the authors' package bm4d (non-commercial use only), its normal profile"
@@ -106,7 +106,7 @@ def _bm4d_told(task: Task, setting: Setting) -> np.ndarray:
     return task.filtered(block_matching(task.image, task.true_noise / task.scale))
 
 
-NLM = Method(
+NLM = Contender(
     name="nlm",
     title="Non-local means",
     group="tools",
@@ -122,7 +122,7 @@ NLM = Method(
         for strength in (1.0, 0.75, 1.3)
     ),
 )
-ANTS = Method(
+ANTS = Contender(
     name="ants",
     title="ANTs DenoiseImage",
     group="tools",
@@ -131,7 +131,7 @@ ANTS = Method(
     packages=("antspyx",),
     settings=({"model": "Rician"}, {"model": "Gaussian"}),
 )
-BM4D = Method(
+BM4D = Contender(
     name="bm4d",
     title="BM4D",
     group="tools",
@@ -141,7 +141,7 @@ BM4D = Method(
     measures_noise=True,
     settings=tuple({"strength": strength} for strength in (1.0, 0.85, 1.2, 1.4)),
 )
-BM4D_TOLD = Method(
+BM4D_TOLD = Contender(
     name="bm4d-told",
     title="BM4D, given the true noise",
     group="tools",

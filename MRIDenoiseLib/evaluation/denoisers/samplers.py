@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 
 from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.evaluation.denoisers.contender import Group, Method, Setting, Task
-from MRIDenoiseLib.inference import Method as NetworkMethod
-from MRIDenoiseLib.inference import Settings, bound, method_of
+from MRIDenoiseLib.evaluation.denoisers.contender import Contender, Group, Setting, Task
+from MRIDenoiseLib.inference import Method, Settings, bound, method_of
 from MRIDenoiseLib.methods import DDIM, FIDELITY_GUIDED, POSTERIOR_MEAN, REGRESSION, SHARPENED, catalogue
 from MRIDenoiseLib.methods import Method as Row
 from MRIDenoiseLib.models.bundle.bundle import Bundle
@@ -52,7 +51,7 @@ FLOW = "posterior-mean rectified flow, Ohayon, Michaeli and Elad 2025, on the de
 Run = Callable[[Task, Setting], np.ndarray]
 
 
-def sampler(name: str, **options: Any) -> NetworkMethod:
+def sampler(name: str, **options: Any) -> Method:
     """A sampler as a method of :class:`MRIDenoiseLib.inference.Denoiser`.
 
     Args:
@@ -67,7 +66,7 @@ def sampler(name: str, **options: Any) -> NetworkMethod:
     return bound(COMPARED[name], SAMPLERS[name], options)
 
 
-def network_method(task: Task, row: Row, **options: Any) -> NetworkMethod:
+def network_method(task: Task, row: Row, **options: Any) -> Method:
     """A method that users may choose, with options of its own; of ``steps`` at most the task's."""
     if "steps" in options:
         options["steps"] = min(options["steps"], task.steps)
@@ -101,8 +100,8 @@ def _as_users_get(**chosen: Any) -> Run:
     return run
 
 
-def _method(name: str, title: str, group: Group, source: str, run: Run, *settings: Setting, **more: Any) -> Method:
-    return Method(name, title, group, source, run, settings or ({},), trained=TRAINED, **more)
+def _method(name: str, title: str, group: Group, source: str, run: Run, *settings: Setting, **more: Any) -> Contender:
+    return Contender(name, title, group, source, run, settings or ({},), trained=TRAINED, **more)
 
 
 PAPER = (
@@ -195,7 +194,7 @@ class _Mute:
         return text, torch.zeros_like(mask)
 
 
-def _tuned(task: Task) -> NetworkMethod:
+def _tuned(task: Task) -> Method:
     return network_method(task, FIDELITY_GUIDED, mode="tuned", steps=STEPS)
 
 

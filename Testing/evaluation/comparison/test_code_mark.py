@@ -4,7 +4,7 @@ import pytest
 
 from MRIDenoiseLib.evaluation.comparison import code_mark
 from MRIDenoiseLib.evaluation.comparison.code_mark import cell_code, image_code, what_runs
-from MRIDenoiseLib.evaluation.denoisers import METHODS
+from MRIDenoiseLib.evaluation.denoisers import CONTENDERS
 
 SOURCE = '"""A file."""\n\nLIMIT = 3\n"""Pixels."""\n\n\ndef half(x):\n    """Half of it."""\n    return x / 2\n'
 
@@ -54,7 +54,7 @@ def test_a_mark_changes_with_the_code_that_decides_its_result_and_no_other(edite
 
 
 def test_a_peers_image_does_not_depend_on_how_it_is_scored(edited):
-    peer = next(name for name, method in METHODS.items() if method.is_peer)
+    peer = next(name for name, method in CONTENDERS.items() if method.is_peer)
     before = image_code(peer, networks=False)
     edited("evaluation/figures/psnr.py")
     assert image_code(peer, networks=False) == before

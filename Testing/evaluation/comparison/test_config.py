@@ -5,13 +5,13 @@ from comparison_cases import write_config
 
 from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.evaluation.comparison.config import located, read_config
-from MRIDenoiseLib.evaluation.denoisers import METHODS
+from MRIDenoiseLib.evaluation.denoisers import CONTENDERS
 
 
 @pytest.mark.parametrize("name", ["quick", "full", "m4raw", "fastmri"])
 def test_the_configurations_that_come_along_can_be_read(name, request):
     config = read_config(request.config.rootpath / "scripts" / "benchmarks" / f"{name}.yaml")
-    assert config.chosen == tuple(METHODS) and config.margin > 0
+    assert config.chosen == tuple(CONTENDERS) and config.margin > 0
 
 
 def test_the_quick_one_keeps_to_three_slices_and_twenty_steps_on_kept_out_patients(request):

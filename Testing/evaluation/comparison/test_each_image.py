@@ -11,7 +11,7 @@ from MRIDenoiseLib.evaluation.comparison.cells import TRIAL, run_cell
 from MRIDenoiseLib.evaluation.comparison.report import Report
 from MRIDenoiseLib.evaluation.comparison.run import Findings, Noises
 from MRIDenoiseLib.evaluation.comparison.store import run_kept
-from MRIDenoiseLib.evaluation.denoisers import METHODS
+from MRIDenoiseLib.evaluation.denoisers import CONTENDERS
 
 EACH = {"choose": "on-each-image", "tuning": None, "volumes": [{"subjects": ["s1"], "noises": ["R"]}]}
 
@@ -48,19 +48,19 @@ def test_methods_of_the_model_never_choose_on_the_truth(plan_of):
     plan = plan_of(methods=["blur", "tuned", "ours", "nbnet", "noisy"], **EACH)
     assert plan.trials() == []
     cells = cells_of(plan)
-    assert cells["blur"].choices == METHODS["blur"].settings and not cells["blur"].setting
+    assert cells["blur"].choices == CONTENDERS["blur"].settings and not cells["blur"].setting
     assert all(not cells[name].choices for name in ("tuned", "ours", "nbnet", "noisy"))
-    assert cells["tuned"].setting == METHODS["tuned"].settings[0]
+    assert cells["tuned"].setting == CONTENDERS["tuned"].settings[0]
 
 
 def test_a_wide_grid_holds_the_settings_of_earlier_comparisons():
-    wide = METHODS["nlm"].grid("wide")
+    wide = CONTENDERS["nlm"].grid("wide")
     assert {(one["algorithm"], one["search"]) for one in wide} == {("classic", 2), ("classic", 3), ("blockwise", 2)}
     for name in ("gradient", "curvature"):
-        settings = METHODS[name].grid("wide")
+        settings = CONTENDERS[name].grid("wide")
         assert len({tuple(one.values()) for one in settings}) == 2 * 4 * 3
-        assert all(one in settings for one in METHODS[name].settings)
-    assert METHODS["median"].grid("wide") == METHODS["median"].settings
+        assert all(one in settings for one in CONTENDERS[name].settings)
+    assert CONTENDERS["median"].grid("wide") == CONTENDERS["median"].settings
 
 
 def test_a_peer_that_is_told_the_true_noise_does_not_change_with_the_model(plan_of):

@@ -8,7 +8,7 @@ import pytest
 
 from MRIDenoiseLib.evaluation.comparison.cells import TRIAL, Outcome
 from MRIDenoiseLib.evaluation.comparison.plan import Entrant
-from MRIDenoiseLib.evaluation.denoisers import METHODS
+from MRIDenoiseLib.evaluation.denoisers import CONTENDERS
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.description import describe
 from MRIDenoiseLib.models.bundle.writing import write_bundle
@@ -29,17 +29,17 @@ def test_the_setting_with_the_best_mean_is_chosen_and_one_that_failed_is_not(pla
     plan = plan_of()
     outcomes = {}
     for cell in plan.trials():
-        place = METHODS[cell.method].settings.index(cell.setting)
+        place = CONTENDERS[cell.method].settings.index(cell.setting)
         outcomes[cell.name] = Outcome({TRIAL: [20.0, 25.0, 30.0][place]}) if place < 2 else Outcome(error="no memory")
     chosen = plan.choose(outcomes)
-    assert chosen[Entrant("median", "bundled")] == METHODS["median"].settings[1]
+    assert chosen[Entrant("median", "bundled")] == CONTENDERS["median"].settings[1]
     assert chosen[Entrant("noisy", "bundled")] == {}
 
 
 def test_without_tuning_every_method_has_its_customary_setting(plan_of):
     plan = plan_of(tuning=None)
     assert plan.trials() == []
-    assert plan.choose({})[Entrant("blur", "bundled")] == METHODS["blur"].settings[0]
+    assert plan.choose({})[Entrant("blur", "bundled")] == CONTENDERS["blur"].settings[0]
 
 
 def test_methods_of_a_model_take_part_once_a_model_and_the_others_once(plan_of, tiny_bundle):

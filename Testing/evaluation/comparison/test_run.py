@@ -151,21 +151,21 @@ def test_what_is_told_of_an_unfinished_comparison_is_what_the_finished_one_will_
 
 
 def test_one_methods_failure_does_not_stop_the_rest_and_is_tried_again_next_time(plan_of, tmp_path, in_this_process, monkeypatch):
-    from MRIDenoiseLib.evaluation.denoisers import METHODS
+    from MRIDenoiseLib.evaluation.denoisers import CONTENDERS
 
-    broken = METHODS["median"]
+    broken = CONTENDERS["median"]
 
     def fails(task, setting):
         raise RuntimeError("the filter broke")
 
-    monkeypatch.setitem(METHODS, "median", type(broken)(**{**vars(broken), "run": fails}))
+    monkeypatch.setitem(CONTENDERS, "median", type(broken)(**{**vars(broken), "run": fails}))
     failures = []
     plan = plan_of()
     findings = run.compare(plan, tmp_path / "out", jobs=1, failed=lambda cell, outcome: failures.append(outcome.error))
     assert set(failures) == {"RuntimeError: the filter broke"}
     page = Report(findings, tmp_path / "out", "command").write().read_text()
     assert "What failed" in page and "the filter broke" in page and "Gaussian blur" in page
-    monkeypatch.setitem(METHODS, "median", broken)
+    monkeypatch.setitem(CONTENDERS, "median", broken)
     again = run.compare(plan, tmp_path / "out", jobs=1)
     assert not [outcome.error for _, outcome in again.cells if outcome.error]
 

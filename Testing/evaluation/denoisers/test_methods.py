@@ -9,7 +9,7 @@ import pytest
 
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.blur import Blur
-from MRIDenoiseLib.evaluation.denoisers import GROUPS, METHODS, Task
+from MRIDenoiseLib.evaluation.denoisers import CONTENDERS, GROUPS, Task
 from MRIDenoiseLib.evaluation.denoisers.filters import Diffusion
 from MRIDenoiseLib.evaluation.figures import psnr
 from MRIDenoiseLib.inference import Denoiser, Settings
@@ -35,26 +35,26 @@ def scene(head, tiny_bundle):
 def test_a_method_can_know_nothing_of_the_reference():
     known = {one.name for one in fields(Task)}
     assert known == {"volume", "wanted", "bundle", "steps", "seed", "other", "true_noise", "observe"}
-    for name, method in METHODS.items():
+    for name, method in CONTENDERS.items():
         reads = "true_noise" in inspect.getsource(inspect.getmodule(method.run)) and bool(method.told)
         assert bool(method.told) == (name == "bm4d-told") == reads
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", CONTENDERS)
 def test_every_method_says_where_it_comes_from_and_tries_at_most_eight_settings(name):
-    method = METHODS[name]
+    method = CONTENDERS[name]
     assert method.group in GROUPS and len(method.source) > 10 and 1 <= len(method.settings) <= 8
     assert all(list(method.settings).count(setting) == 1 for setting in method.settings)
     documentation = inspect.getmodule(method.run).__doc__
     assert documentation and len(documentation) > 20
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in RESTORES_NOTHING])
+@pytest.mark.parametrize("name", [name for name in CONTENDERS if name not in RESTORES_NOTHING])
 def test_every_method_gives_the_slices_asked_for_in_the_volumes_units(scene, name):
     if name in PACKAGE and find_spec(PACKAGE[name]) is None:
         pytest.skip(f"{PACKAGE[name]} is not installed")
     task, clean = scene
-    method = METHODS[name]
+    method = CONTENDERS[name]
     image = method.run(task, method.settings[0])
     assert image.shape == clean.shape and np.isfinite(image).all()
     assert 0.5 < image[clean > 200].mean() / clean[clean > 200].mean() < 1.5
@@ -68,12 +68,12 @@ def test_the_tools_of_users_take_noise_out(scene, name):
     if name in PACKAGE and find_spec(PACKAGE[name]) is None:
         pytest.skip(f"{PACKAGE[name]} is not installed")
     task, clean = scene
-    noisy = METHODS["noisy"].run(task, {})
+    noisy = CONTENDERS["noisy"].run(task, {})
 
     def quality(image):
         return psnr(image, clean, data_range=700.0, mask=clean > 60)
 
-    method = METHODS[name]
+    method = CONTENDERS[name]
     # The tiny model measures a noise of its own; a method that is told it must find a fitting strength among its settings.
     wanted = quality(noisy) + (1.0 if not method.measures_noise else 0.1)
     assert any(quality(method.run(task, setting)) > wanted for setting in method.settings)
@@ -82,7 +82,7 @@ def test_the_tools_of_users_take_noise_out(scene, name):
 def test_filters_see_neighbours_and_change_no_far_air(scene):
     task, _ = scene
     assert task.seen == range(7, 15) and len(task.image) == 8
-    blurred = METHODS["blur"].run(task, {"in_plane": 1.0, "across": 0.0})
+    blurred = CONTENDERS["blur"].run(task, {"in_plane": 1.0, "across": 0.0})
     whole = task.slices[10:12]
     expected = Blur(1.0, 0.0)(whole)
     rows, columns = task.frame
@@ -113,7 +113,7 @@ def test_the_text_can_be_another_images_or_taken_away(scene, monkeypatch):
     monkeypatch.setattr(Bundle, "encode", listening)
     task, _ = scene
     head = task.volume.with_acquisition(Acquisition(organ=AcquisitionField("head", "test", "high")))
-    images = {name: METHODS[name].run(replace(task, volume=head), {}) for name in ("tuned", "shuffled-text", "without-text")}
+    images = {name: CONTENDERS[name].run(replace(task, volume=head), {}) for name in ("tuned", "shuffled-text", "without-text")}
     assert [("head" in text, "knee" in text) for text in told] == [(True, False), (False, True), (True, False)]
     assert not np.array_equal(images["without-text"], images["tuned"]) and not np.array_equal(images["shuffled-text"], images["tuned"])
 
@@ -124,14 +124,14 @@ def test_no_sampler_takes_more_steps_than_it_may(scene):
     watched = replace(task, wanted=range(10, 11), observe=lambda state, estimate: steps.append((state.shape, estimate.shape)))
     for name in ("ddim", "ddpm", "red-diff", "dps", "blind-dps", "paper", "tuned", "without-text"):
         steps.clear()
-        METHODS[name].run(watched, METHODS[name].settings[0])
+        CONTENDERS[name].run(watched, CONTENDERS[name].settings[0])
         assert len(steps) == 2, name
         assert {shape for pair in steps for shape in pair} == {task.slices.shape[1:]}
 
 
 def test_the_two_that_sharpen_are_the_default_with_the_knob_turned_and_nobody_tunes_them(scene):
     task, _ = scene
-    half, full = (METHODS[f"sharpened-{name}"] for name in ("half", "full"))
+    half, full = (CONTENDERS[f"sharpened-{name}"] for name in ("half", "full"))
     assert not half.tunable and not full.tunable and half.networks == full.networks == ("flow",)
 
     def told(sharpness):
@@ -148,4 +148,4 @@ def test_bme_x_refuses_what_is_no_head(scene):
     task, _ = scene
     knee = task.volume.with_acquisition(Acquisition(organ=AcquisitionField("knee", "test", "high")))
     with pytest.raises(MRIDenoiseError, match="BME-X knows the tissues of the brain only"):
-        METHODS["bme-x"].run(replace(task, volume=knee), {})
+        CONTENDERS["bme-x"].run(replace(task, volume=knee), {})

@@ -10,16 +10,15 @@ from torch import Tensor
 
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.denoisers.bme_x.network import BmeX, load
-from MRIDenoiseLib.evaluation.denoisers.contender import Method, Setting, Task
-from MRIDenoiseLib.inference import Method as NetworkMethod
-from MRIDenoiseLib.inference import SliceBatch
+from MRIDenoiseLib.evaluation.denoisers.contender import Contender, Setting, Task
+from MRIDenoiseLib.inference import Method, SliceBatch
 from MRIDenoiseLib.segmentation.tissues import ORGAN_WITH_TISSUES
 from MRIDenoiseLib.volume import Volume
 
 NAME = "bme-x"
 
 
-def method(bme_x: BmeX) -> NetworkMethod:
+def method(bme_x: BmeX) -> Method:
     """BME-X as a method of a :class:`MRIDenoiseLib.inference.Denoiser`; call :func:`require_head` before running it."""
 
     @torch.no_grad()
@@ -29,7 +28,7 @@ def method(bme_x: BmeX) -> NetworkMethod:
         batch.callback({"i": 0, "steps": 1, "t": 0, "x": image, "denoised": image})
         return image
 
-    return NetworkMethod(NAME, run)
+    return Method(NAME, run)
 
 
 def require_head(volume: Volume) -> None:
@@ -54,7 +53,7 @@ def _network() -> BmeX:
     return load()
 
 
-METHOD = Method(
+BME_X = Contender(
     name=NAME,
     title="BME-X",
     group="paper",
