@@ -60,6 +60,19 @@ class Acquisition:
 
 
 @dataclass(frozen=True, eq=False)
+class Unmeasured:
+    """Voxels of a file that hold no measurement, such as NaN outside the body or DICOM's pixel padding.
+
+    Args:
+        mask: bool (z, y, x), True where nothing was measured; the volume's voxels are 0 there.
+        values: what the file holds there, in the order of ``voxels[mask]``; a result's file gets them back unchanged.
+    """
+
+    mask: np.ndarray
+    values: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Volume:
     """A three-dimensional MR image in physical intensities.
 
@@ -72,6 +85,9 @@ class Volume:
             an enhanced multi-frame source), or empty when the source was not DICOM.
         name: what the source may be called in front of the user (a file's stem). Never logged, never in a prompt.
         acquired_axis: the axis of ``voxels`` across which slices were acquired, where that is known without headers.
+        notes: what a reader chose or found odd, a sentence each, to be shown to the user beside every result.
+        unmeasured: voxels that hold no measurement, or None where every voxel does.
+        nifti: the source's NIfTI header as nibabel reads it, whose codes and units a result keeps, or None.
 
     Examples:
         >>> import numpy as np
@@ -88,6 +104,9 @@ class Volume:
     headers: tuple[Any, ...] = ()
     name: str = ""
     acquired_axis: int | None = None
+    notes: tuple[str, ...] = ()
+    unmeasured: Unmeasured | None = None
+    nifti: Any = None
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3 or self.voxels.dtype != np.float32:
@@ -139,11 +158,14 @@ class Volume:
         return np.moveaxis(slices, 0, self.slice_axis)
 
     def with_stack(self, slices: np.ndarray) -> Volume:
-        """The same volume holding other slices (slices, rows, columns); where their number differs, the headers are dropped."""
+        """The same volume holding other slices (slices, rows, columns).
+
+        Where their number differs, what belongs to single slices is dropped: the headers, and which voxels are unmeasured.
+        """
         voxels = np.ascontiguousarray(self.unstacked(slices), dtype=np.float32)
         if voxels.shape == self.voxels.shape:
             return replace(self, voxels=voxels)
-        return replace(self, voxels=voxels, headers=(), acquired_axis=self.slice_axis)
+        return replace(self, voxels=voxels, headers=(), acquired_axis=self.slice_axis, unmeasured=None, nifti=None)
 
     def middle(self, count: int) -> range:
         """Up to ``count`` slices in the middle of :attr:`stack`."""
@@ -158,14 +180,22 @@ class Volume:
         return replace(self, voxels=np.ascontiguousarray(voxels, dtype=np.float32))
 
     def minus(self, other: Volume) -> Volume:
-        """The difference to another volume on the same grid: signed, so stored as float32.
+        """The difference to another volume on the same grid: signed, so stored as float32; 0 where nothing was measured.
 
         Raises:
             ValueError: the other volume has another shape.
         """
         if other.voxels.shape != self.voxels.shape:
             raise ValueError(f"expected shape {self.voxels.shape}, got {other.voxels.shape}")
-        return replace(self.with_voxels(self.voxels - other.voxels), pixel_type="float32")
+        return replace(self.with_voxels(self.voxels - other.voxels), pixel_type="float32", unmeasured=None)
+
+    def in_file(self) -> np.ndarray:
+        """The voxels as a file gets them, float32 (z, y, x): what the source held stands again where nothing was measured."""
+        if self.unmeasured is None:
+            return self.voxels
+        voxels = self.voxels.copy()
+        voxels[self.unmeasured.mask] = self.unmeasured.values
+        return voxels
 
     def with_acquisition(self, acquisition: Acquisition) -> Volume:
         """The same volume with another account of how it was acquired."""
