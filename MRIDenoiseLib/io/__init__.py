@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+
+from pydicom import Dataset
 
 from MRIDenoiseLib.errors import InputError, OutputError
 from MRIDenoiseLib.io.atomic import check_target, replacing
@@ -13,6 +16,7 @@ from MRIDenoiseLib.io.dicom.read import read_dicom
 from MRIDenoiseLib.io.dicom.read import read_slices as read_dicom_slices
 from MRIDenoiseLib.io.dicom.write import check_source, is_our_series, write_series
 from MRIDenoiseLib.io.images import ENDINGS, READ_ONLY, Derivation, ending, read_image, readable, write_image
+from MRIDenoiseLib.io.sidecar import dataset_of, read_sidecar
 from MRIDenoiseLib.prompt import read_acquisition
 from MRIDenoiseLib.volume import Volume
 
@@ -53,9 +57,8 @@ def read(path: str | Path, *, series: int | None = None, echo: int | None = None
         if path.is_file() and readable(path):
             if (series or 1) != 1 or (echo or 1) != 1:
                 raise InputError(f"{path.name} is a single image without series or echoes; leave --series and --echo out")
-            result = read_image(path, volume)
-        else:
-            result = read_dicom(path, series, echo, volume)
+            return _with_sidecar(read_image(path, volume), path)
+        result = read_dicom(path, series, echo, volume)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or 'the system refused'}") from error
     return _with_acquisition(result)
@@ -73,8 +76,15 @@ def read_slices(slices: Iterable[tuple[Path, int | None]]) -> Volume:
         raise InputError(f"the series cannot be read: {error.strerror or 'the system refused'}") from error
 
 
-def _with_acquisition(result: Volume) -> Volume:
-    acquisition = read_acquisition(result.headers, name=result.name, ijk_to_ras=result.ijk_to_ras, slice_axis=result.slice_axis)
+def _with_sidecar(result: Volume, path: Path) -> Volume:
+    sidecar = read_sidecar(path)
+    stated, of_times = dataset_of(sidecar)
+    return _with_acquisition(replace(result, notes=(*result.notes, *sidecar.notes, *of_times)), stated)
+
+
+def _with_acquisition(result: Volume, sidecar: Dataset | None = None) -> Volume:
+    axis = result.slice_axis
+    acquisition = read_acquisition(result.headers, name=result.name, ijk_to_ras=result.ijk_to_ras, slice_axis=axis, sidecar=sidecar)
     return result.with_acquisition(acquisition)
 
 
