@@ -126,10 +126,9 @@ def _pair(path: Path) -> tuple[Path, Path]:
     other = "img" if match[2].lower() == "hdr" else "hdr"
     other = other.upper() if match[2].isupper() else other
     names = [f"{match[1]}{other}{packed}" for packed in (match[3], "", ".gz")]
-    found = next((path.with_name(name) for name in names if path.with_name(name).is_file()), None)
-    if found is None and other.lower() == "hdr":
-        raise InputError(f"{path.name} has no header beside it ({names[0]} is not there); copy both files")
-    mate = path.with_name(names[0]) if found is None else found
+    mate = next((path.with_name(name) for name in names if path.with_name(name).is_file()), None)
+    if mate is None:
+        raise InputError(f"{path.name} is one of a pair of files, and {names[0]} is not there; copy both")
     return (path, mate) if other.lower() == "img" else (mate, path)
 
 
