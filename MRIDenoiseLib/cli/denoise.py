@@ -98,6 +98,9 @@ def denoise(
         io.check_writable(noisy, residual, overwrite=overwrite)
     if report is not None:
         check_json(report, overwrite=overwrite)
+    sidecars = _sidecars(source, target, residual, report)
+    for place in sidecars.values():
+        check_json(place, overwrite=overwrite)
 
     with ProgressDisplay() as progress:
         # Torch takes seconds to load: only after the input is known to be good.
@@ -105,7 +108,7 @@ def denoise(
         with StopRequest() as should_stop:
             result = denoiser(noisy, settings, progress, should_stop)
         progress(1.0, None, "Writing")
-        _write(result, target, residual, report, overwrite=overwrite)
+        _write(result, source, target, residual, report, sidecars, overwrite=overwrite)
     _show(result, noisy.acquisition, {"denoised": target, "residual": residual, "report": report})
 
 
@@ -119,7 +122,34 @@ def _slice_range(text: str | None) -> tuple[int, int] | None:
     return int(first), int(last)
 
 
-def _write(result: Result, target: Path, residual: Path | None, report: Path | None, *, overwrite: bool) -> None:
+def _sidecars(source: Path, target: Path, residual: Path | None, report: Path | None) -> dict[str, Path]:
+    """Where the JSON files beside the results go, by the result's kind.
+
+    The source's own sidecar keeps its place, and so does a report that the user gave that name.
+    """
+    from MRIDenoiseLib.io.images import stem_of
+    from MRIDenoiseLib.io.sidecar import sidecar_of
+
+    taken = [source.with_name(stem_of(source) + ".json").resolve(), *([] if report is None else [report.resolve()])]
+    places = {}
+    for kind, image in (("denoised", target), ("residual", residual)):
+        place = None if image is None else sidecar_of(image)
+        if place is not None and place.resolve() not in taken:
+            places[kind] = place
+            taken.append(place.resolve())
+    return places
+
+
+def _write(
+    result: Result,
+    source: Path,
+    target: Path,
+    residual: Path | None,
+    report: Path | None,
+    sidecars: dict[str, Path],
+    *,
+    overwrite: bool,
+) -> None:
     """Write everything that was requested, or nothing: every file is complete under a temporary name before the first is put in place.
 
     A first Ctrl-C is obeyed before that moment and not heeded after it, so that it cannot part results that belong together.
@@ -127,8 +157,13 @@ def _write(result: Result, target: Path, residual: Path | None, report: Path | N
     from MRIDenoiseLib import io
     from MRIDenoiseLib.inference.report import derivation
     from MRIDenoiseLib.io.atomic import json_text, replacing
+    from MRIDenoiseLib.io.sidecar import result_sidecar
 
     with StopRequest() as should_stop, ExitStack() as outputs:
+        for kind, place in sidecars.items():
+            fields = result_sidecar(derivation(result.report, suffix=kind), result.report, result.noisy, source)
+            temporary = outputs.enter_context(replacing(place, overwrite))
+            temporary.write_text(json_text(fields), encoding="utf-8")
         if residual is not None:
             of_residual = derivation(result.report, suffix="residual")
             outputs.enter_context(io.writing(result.residual, residual, overwrite=overwrite, derivation=of_residual))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+
+from pydicom import Dataset
 
 from MRIDenoiseLib.errors import InputError, OutputError
 from MRIDenoiseLib.io.atomic import check_target, replacing
@@ -12,14 +15,15 @@ from MRIDenoiseLib.io.dicom.files import Series, find_series
 from MRIDenoiseLib.io.dicom.read import read_dicom
 from MRIDenoiseLib.io.dicom.read import read_slices as read_dicom_slices
 from MRIDenoiseLib.io.dicom.write import check_source, is_our_series, write_series
-from MRIDenoiseLib.io.images import ENDINGS, Derivation, ending, read_image, write_image
+from MRIDenoiseLib.io.images import ENDINGS, READ_ONLY, Derivation, ending, read_image, readable, write_image
+from MRIDenoiseLib.io.sidecar import dataset_of, read_sidecar
 from MRIDenoiseLib.prompt import read_acquisition
 from MRIDenoiseLib.volume import Volume
 
 __all__ = ["Derivation", "Series", "check_writable", "list_series", "read", "read_slices", "replacing", "write", "writing"]
 
-_OTHER_FILES = {".gz", ".nhdr", ".mhd", ".hdr", ".img", ".dcm", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".npz", ".h5"}
-_OTHER_FILES |= {".mgz", ".mgh", ".mnc", ".txt", ".json", ".csv", ".zip", ".vtk", ".bmp", ".gif", ".pdf"}
+_OTHER_FILES = {*READ_ONLY, ".gz", ".dcm", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".npz", ".h5"}
+_OTHER_FILES |= {".mnc", ".txt", ".json", ".csv", ".zip", ".vtk", ".bmp", ".gif", ".pdf"}
 """Endings that show that a single file was meant, of a kind that is not written."""
 
 
@@ -27,7 +31,8 @@ def read(path: str | Path, *, series: int | None = None, echo: int | None = None
     """Read one MR volume, and what its headers and name state about how it was acquired.
 
     Args:
-        path: a ``.nii``, ``.nii.gz``, ``.nrrd`` or ``.mha`` file, a DICOM file, or a folder of DICOM files.
+        path: a ``.nii``, ``.nii.gz``, ``.nrrd`` or ``.mha`` file (or ``.hdr`` with ``.img``, ``.nhdr``, ``.mhd``, ``.mgz``), a
+            DICOM file, or a folder of DICOM files.
         series: which series of a DICOM folder, from 1, in the order of :func:`list_series`.
         echo: which echo of a DICOM series, from 1, in the order of echo times.
         volume: which volume of a four-dimensional image, from 1 (time point, b-value, kind of image).
@@ -49,12 +54,11 @@ def read(path: str | Path, *, series: int | None = None, echo: int | None = None
             raise InputError(f"{path} does not exist; check the name")
         if path.is_file() and path.stat().st_size == 0:
             raise InputError(f"{path.name} is an empty file; copy or export it again")
-        if path.is_file() and ending(path):
+        if path.is_file() and readable(path):
             if (series or 1) != 1 or (echo or 1) != 1:
                 raise InputError(f"{path.name} is a single image without series or echoes; leave --series and --echo out")
-            result = read_image(path, volume)
-        else:
-            result = read_dicom(path, series, echo, volume)
+            return _with_sidecar(read_image(path, volume), path)
+        result = read_dicom(path, series, echo, volume)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or 'the system refused'}") from error
     return _with_acquisition(result)
@@ -72,8 +76,15 @@ def read_slices(slices: Iterable[tuple[Path, int | None]]) -> Volume:
         raise InputError(f"the series cannot be read: {error.strerror or 'the system refused'}") from error
 
 
-def _with_acquisition(result: Volume) -> Volume:
-    acquisition = read_acquisition(result.headers, name=result.name, ijk_to_ras=result.ijk_to_ras, slice_axis=result.slice_axis)
+def _with_sidecar(result: Volume, path: Path) -> Volume:
+    sidecar = read_sidecar(path)
+    stated, of_times = dataset_of(sidecar)
+    return _with_acquisition(replace(result, notes=(*result.notes, *sidecar.notes, *of_times)), stated)
+
+
+def _with_acquisition(result: Volume, sidecar: Dataset | None = None) -> Volume:
+    axis = result.slice_axis
+    acquisition = read_acquisition(result.headers, name=result.name, ijk_to_ras=result.ijk_to_ras, slice_axis=axis, sidecar=sidecar)
     return result.with_acquisition(acquisition)
 
 

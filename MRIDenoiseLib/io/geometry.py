@@ -49,9 +49,14 @@ def check_grid(matrix: np.ndarray, what: str) -> None:
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     if spacing.min() <= 1e-6 or spacing.max() > 1e4:
         raise InputError(f"{what}: the voxel size in the header is impossible; export the image again")
-    axes = matrix[:3, :3] / spacing
-    if np.abs(axes.T @ axes - np.eye(3)).max() > _ORTHOGONAL_WITHIN:
+    if not is_straight(matrix):
         raise InputError(f"{what}: the image axes are not perpendicular (a sheared grid); resample it to a straight grid first")
+
+
+def is_straight(matrix: np.ndarray) -> bool:
+    """Whether the axes of an IJK-to-RAS matrix are perpendicular, but for the rounding of a header (about 0.1 degree)."""
+    axes = matrix[:3, :3] / np.linalg.norm(matrix[:3, :3], axis=0)
+    return bool(np.abs(axes.T @ axes - np.eye(3)).max() <= _ORTHOGONAL_WITHIN)
 
 
 def check_voxels(voxels: np.ndarray, what: str, *, constant: bool = False) -> None:

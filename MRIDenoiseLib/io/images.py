@@ -1,4 +1,4 @@
-"""NIfTI, NRRD and MetaImage files to Volume and back, through SimpleITK, with what was done to the image in their headers."""
+"""Image files (NIfTI, NRRD, MetaImage) to Volume and back, with what was done to the image in their headers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ import numpy as np
 import SimpleITK as sitk
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.errors import AmbiguousInputError, InputError, OutputError
-from MRIDenoiseLib.io import stored_bytes
-from MRIDenoiseLib.io.geometry import check_grid, check_voxels, ijk_to_ras, lps_parts
-from MRIDenoiseLib.volume import Volume
+from MRIDenoiseLib.errors import InputError, OutputError
+from MRIDenoiseLib.io.geometry import check_grid, check_voxels, lps_parts
+from MRIDenoiseLib.io.stored_bytes import Stored, read_volume
+from MRIDenoiseLib.io.text_headers import read_meta_image, read_nrrd
+from MRIDenoiseLib.volume import Unmeasured, Volume
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,16 @@ class Derivation:
 
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
-"""The image files read and written here; everything else is taken for DICOM."""
+"""The image files read and written here; what is neither these nor one of :data:`READ_ONLY` is taken for DICOM."""
 
-_READERS = {".nii.gz": "NiftiImageIO", ".nii": "NiftiImageIO", ".nrrd": "NrrdImageIO", ".mha": "MetaImageIO"}
+READ_ONLY = (".hdr", ".img", ".hdr.gz", ".img.gz", ".mgz", ".mgh", ".nhdr", ".mhd")
+"""Further image files that are read: pairs of a header and its voxels, and FreeSurfer's own."""
+
 _WIDER = ("int16", "int32", "float32")
 _NOTE_KEY = "MRIDenoise"
+
+MOST_HOLES = 0.05
+"""Up to this share of the voxels within an image's outline may hold no number; more is a damaged image."""
 
 
 def ending(path: Path) -> str:
@@ -67,11 +73,29 @@ def ending(path: Path) -> str:
     return next((e for e in ENDINGS if name.endswith(e)), "")
 
 
+def readable(path: Path) -> str:
+    """The ending of a file that :func:`read_image` reads (also one of :data:`READ_ONLY`), or an empty string.
+
+    Old scanners end DICOM files in ``.img`` too, so that such a file counts only with its header beside it.
+    """
+    name = path.name.lower()
+    found = ending(path) or next((e for e in sorted(READ_ONLY, key=len, reverse=True) if name.endswith(e)), "")
+    if found.startswith(".img"):
+        stem = path.name[: -len(found)]
+        return found if any(path.with_name(stem + e).is_file() for e in (".hdr", ".HDR", ".hdr.gz", ".HDR.GZ")) else ""
+    return found
+
+
+def stem_of(path: Path) -> str:
+    """A file's name without its image ending."""
+    return path.name[: len(path.name) - len(readable(path))]
+
+
 def read_image(path: Path, volume: int | None = None, *, constant: bool = False) -> Volume:
     """Read one three-dimensional image file.
 
     A two-dimensional image becomes one slice. Values are physical: slope and intercept are applied, and then
-    ``pixel_type`` is ``float32``, because whole numbers of the stored type no longer hold them.
+    ``pixel_type`` is ``float32``, because whole numbers of the stored type no longer hold them. NaN counts as not measured.
 
     Args:
         path: a file with one of the known endings.
@@ -83,95 +107,67 @@ def read_image(path: Path, volume: int | None = None, *, constant: bool = False)
         InputError: anything that keeps the file from being one grey, finite, complete, non-constant MR volume.
     """
     what = path.name
-    kind = ending(path)
-    if kind in (".nii", ".nii.gz"):
-        stored = stored_bytes.nifti(path, kind == ".nii.gz")
-    elif kind == ".nrrd":
-        stored = stored_bytes.nrrd(path)
-    else:
-        stored = stored_bytes.meta_image(path)
-
-    with _quiet():
-        reader = sitk.ImageFileReader()
-        reader.SetImageIO(_READERS[kind])
-        reader.SetFileName(str(path))
-        try:
-            reader.ReadImageInformation()
-        except RuntimeError as error:
-            if "orthonormal" in str(error):
-                raise InputError(
-                    f"{what}: the image axes are not perpendicular (a sheared grid); resample it to a straight grid first"
-                ) from error
-            raise InputError(f"{what} has a header that cannot be read; copy or export it again") from error
-        _check_kind(reader, stored.listed, what)
-        size = list(reader.GetSize())
-        if 0 in size:
-            raise InputError(f"{what} holds no voxels; export the image again")
-        components = reader.GetNumberOfComponents()
-        stored_type = sitk.GetArrayFromImage(sitk.Image([1] * len(size), reader.GetPixelID())).dtype
-        if not stored.pixel_type:
-            promised = int(np.prod(size, dtype=object)) * stored_type.itemsize * components
-            stored_bytes.check_payload(stored.payload, promised, what)
-        reader.SetExtractIndex([0] * len(size))
-        extract = size[:3] + [0] * (len(size) - 3)
-        component = 0
-        if components > 1:
-            if len(size) > 3:
-                raise InputError(f"{what} has more than four dimensions; split it into volumes first")
-            component = _chosen_volume(components, volume, what)
-        elif len(size) > 3:
-            if any(n > 1 for n in size[4:]):
-                raise InputError(f"{what} has more than four dimensions; split it into volumes first")
-            index = [0] * len(size)
-            index[3] = _chosen_volume(size[3], volume, what)
-            reader.SetExtractIndex(index)
-        elif volume not in (None, 1):
-            raise InputError(f"{what} holds one volume, so there is no volume {volume}")
-        reader.SetExtractSize(extract)
-        try:
-            image = reader.Execute()
-            if components > 1:
-                image = sitk.VectorIndexSelectionCast(image, component)
-        except RuntimeError as error:
-            raise InputError(f"{what} cannot be read as an image; copy or export it again") from error
-
+    stored = read_header(path)
+    check_grid(stored.ijk_to_ras, what)
+    numbers, of_bytes = read_volume(stored, volume, what)
     with np.errstate(over="ignore", invalid="ignore"):
-        voxels = sitk.GetArrayFromImage(image).astype(np.float32)
-    if voxels.ndim == 2:
-        voxels = voxels[None]
-    matrix = _grid_of(image)
-    check_grid(matrix, what)
-    check_voxels(voxels, what, constant=constant)
-    pixel_type = "float32" if stored.scaled else stored.pixel_type or str(stored_type)
-    return Volume(voxels, matrix, pixel_type, name=what[: -len(kind)])
+        if stored.scaled:
+            numbers = numbers * stored.slope + stored.intercept
+        voxels = np.array(numbers, np.float32)
+    result = Volume(
+        voxels,
+        stored.ijk_to_ras,
+        "float32" if stored.scaled else stored.dtype.newbyteorder("=").name,
+        name=stem_of(path),
+        notes=(*stored.notes, *of_bytes),
+        nifti=stored.nifti,
+    )
+    result = without_nan(result, what)
+    check_voxels(result.voxels, what, constant=constant)
+    return result
 
 
-def _check_kind(reader: sitk.ImageFileReader, listed: bool, what: str) -> None:
-    if reader.GetNumberOfComponents() != 1 and not listed:
-        raise InputError(f"{what} holds {reader.GetNumberOfComponents()} values a voxel (RGB or vectors); only grey images can be denoised")
-    if reader.GetPixelID() in (sitk.sitkComplexFloat32, sitk.sitkComplexFloat64):
-        raise InputError(f"{what} holds complex voxels; take the magnitude first")
-    if not 2 <= reader.GetDimension() <= 5:
-        raise InputError(f"{what} has {reader.GetDimension()} dimensions; only two- and three-dimensional images can be denoised")
+def read_header(path: Path) -> Stored:
+    """How a file of one of the known endings stores its image.
+
+    Raises:
+        InputError: it is of another kind, damaged, or holds no grey image.
+    """
+    kind = readable(path)
+    if kind in (".nrrd", ".nhdr"):
+        return read_nrrd(path, path.name)
+    if kind in (".mha", ".mhd"):
+        return read_meta_image(path, path.name)
+    from MRIDenoiseLib.io.nifti import read_header as read_nifti  # loads nibabel
+
+    return read_nifti(path, path.name)
 
 
-def _chosen_volume(count: int, volume: int | None, what: str) -> int:
-    """Index from 0 of the volume the user chose (counted from 1) among ``count``."""
-    if volume is None and count > 1:
-        raise AmbiguousInputError(f"{what} holds {count} volumes; choose one with --volume N (1 to {count})")
-    chosen = 1 if volume is None else volume
-    if not 1 <= chosen <= count:
-        raise InputError(f"{what} holds {count} volume(s), so there is no volume {chosen}")
-    return chosen - 1
+def without_nan(volume: Volume, what: str) -> Volume:
+    """The volume with 0 for NaN, which :attr:`Volume.unmeasured` keeps for the result.
 
+    Raises:
+        InputError: nothing is a number, or more than a few voxels within the image's outline are none.
+    """
+    empty = np.isnan(volume.voxels)
+    if not empty.any():
+        return volume
+    if empty.all():
+        raise InputError(f"{what} holds no number in any voxel (NaN); export the image again")
+    from scipy.ndimage import binary_fill_holes
 
-def _grid_of(image: sitk.Image) -> np.ndarray:
-    dimension = image.GetDimension()
-    origin, spacing, direction = np.zeros(3), np.ones(3), np.eye(3)
-    origin[:dimension] = image.GetOrigin()
-    spacing[:dimension] = image.GetSpacing()
-    direction[:dimension, :dimension] = np.reshape(image.GetDirection(), (dimension, dimension))
-    return ijk_to_ras(origin, spacing, direction)
+    slices = volume.stacked(~empty)
+    inside = np.stack([binary_fill_holes(one) for one in slices])
+    holes = int((inside & ~slices).sum())
+    if holes > MOST_HOLES * inside.sum():
+        raise InputError(
+            f"{what} holds values that are not finite numbers (NaN) in {holes / inside.sum():.0%} of the voxels within its outline; "
+            "export the image again"
+        )
+    note = f"{int(empty.sum())} voxels hold no number (NaN); they count as not measured and stay as they are."
+    voxels = np.where(empty, np.float32(0), volume.voxels)
+    unmeasured = Unmeasured(empty, volume.voxels[empty])
+    return replace(volume, voxels=voxels, unmeasured=unmeasured, notes=(*volume.notes, note))
 
 
 def sitk_image(voxels: np.ndarray, ijk_to_ras: np.ndarray) -> sitk.Image:
@@ -213,47 +209,71 @@ def write_image(volume: Volume, path: Path, derivation: Derivation | None = None
     Args:
         volume: what to write.
         path: a file that does not exist yet, with a known ending.
-        derivation: what was done, see :func:`write_sitk`.
+        derivation: what was done, see :func:`write_array`.
     """
-    stored = stored_as(volume.voxels, volume.pixel_type)
-    image = sitk_image(stored, volume.ijk_to_ras)
-    write_sitk(image, path, derivation)
+    write_array(stored_as(volume.in_file(), volume.pixel_type), volume, path, derivation)
 
 
-def write_sitk(image: sitk.Image, path: Path, derivation: Derivation | None = None) -> None:
-    """Write an image to a file that does not exist yet, compressed where the format can.
+def write_array(
+    voxels: np.ndarray, like: Volume, path: Path, derivation: Derivation | None = None, fields: Mapping[str, str] | None = None
+) -> None:
+    """Write voxels, of the type to be stored, on a volume's grid, compressed where the format can.
 
     Args:
-        image: any pixel type.
+        voxels: (z, y, x), or several of one grid (n, z, y, x).
+        like: the volume; a NIfTI file of a NIfTI source keeps the codes, matrices and units of its header.
         path: a file that does not exist yet, with a known ending.
         derivation: what was done: NIfTI keeps a short note of it in ``descrip``, NRRD and MetaImage the whole account in
             a field of their header.
+        fields: further fields for the header of NRRD and MetaImage.
 
     Raises:
         OutputError: the system refused, or the file is not complete.
     """
-    if derivation and ending(path).startswith(".nii"):
-        image.SetMetaData("ITK_FileNotes", derivation.note)
-    elif derivation:
-        image.SetMetaData(_NOTE_KEY, derivation.description)
-    refused = OutputError(f"cannot write the {ending(path)} file; is there enough space, and may you write there?")
-    with _quiet():
+    if ending(path).startswith(".nii"):
+        from MRIDenoiseLib.io.nifti import write_nifti
+
+        same_kind = derivation is None or derivation.suffix == "denoised"
         try:
-            sitk.WriteImage(image, str(path), useCompression=ending(path) != ".nii")
-        except RuntimeError as error:
-            raise refused from error
-    size = image.GetNumberOfPixels() * image.GetSizeOfPixelComponent() * image.GetNumberOfComponentsPerPixel()
-    if ending(path).startswith(".nii") and not stored_bytes.nifti_is_complete(path, ending(path) == ".nii.gz", size):
-        raise refused
+            write_nifti(voxels, like.ijk_to_ras, path, like=like.nifti, note=derivation.note if derivation else "", same_kind=same_kind)
+        except OSError as error:
+            raise _refused(path) from error
+        return
+    images = [sitk_image(one, like.ijk_to_ras) for one in (voxels if voxels.ndim == 4 else voxels[None])]
+    image = images[0] if voxels.ndim == 3 else sitk.JoinSeries(images)
+    for name, text in (fields or {}).items():
+        image.SetMetaData(name, text)
+    if derivation:
+        image.SetMetaData(_NOTE_KEY, derivation.description)
+    _write_sitk(image, path)
+
+
+def _refused(path: Path) -> OutputError:
+    return OutputError(f"cannot write the {ending(path)} file; is there enough space, and may you write there?")
+
+
+def _write_sitk(image: sitk.Image, path: Path) -> None:
+    """Write an image as NRRD or MetaImage, and prove that the file holds it.
+
+    ITK's writers print what went wrong and return, so that the file is read again, whatever they print.
+    """
+    writer = sitk.ImageFileWriter()
+    writer.SetImageIO({".nrrd": "NrrdImageIO", ".mha": "MetaImageIO"}[ending(path)])
+    writer.SetFileName(str(path))
+    writer.UseCompressionOn()
+    try:
+        with _itk_printing_nowhere():
+            writer.Execute(image)
+        written = read_header(path)
+        for volume in range(1, written.volumes + 1):
+            read_volume(written, volume, path.name)
+    except (RuntimeError, InputError) as error:
+        raise _refused(path) from error
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the image libraries' own warnings off the screen: our one sentence contains what matters in them.
-
-    Some of these libraries print straight to the process's standard error, with the file's path and header text in
-    it, so it is pointed elsewhere for the moment of the call.
-    """
+def _itk_printing_nowhere() -> Iterator[None]:
+    """Keep off the screen what ITK's writers print to the process's standard error, with the file's path in it."""
     before = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import SimpleITK as sitk
 
 from MRIDenoiseLib.errors import InputError, OutputError
 from MRIDenoiseLib.io.geometry import same_grid
-from MRIDenoiseLib.io.images import ENDINGS, Derivation, ending, read_image, sitk_image, write_sitk
+from MRIDenoiseLib.io.images import ENDINGS, Derivation, ending, read_image, readable, write_array
 from MRIDenoiseLib.volume import Volume
 
 SEGMENTATION = ".seg.nrrd"
@@ -41,7 +40,7 @@ def read_mask(path: str | Path, like: Volume) -> np.ndarray:
         InputError: it cannot be read, is empty, or lies on another grid.
     """
     path = Path(path)
-    if not path.is_file() or not ending(path):
+    if not path.is_file() or not readable(path):
         raise InputError(f"the mask {path} is not an image file; give one that ends in {', '.join(ENDINGS)}")
     mask = read_image(path, constant=True)
     if mask.voxels.shape != like.voxels.shape or not same_grid(mask.ijk_to_ras, like.ijk_to_ras, mask.voxels.shape):
@@ -71,11 +70,8 @@ def write_labels(labels: np.ndarray, like: Volume, kinds: Sequence[Label], path:
     Raises:
         OutputError: the system refused.
     """
-    image = sitk_image(labels, like.ijk_to_ras)
-    if path.name.lower().endswith(SEGMENTATION):
-        for name, text in _segmentation_header(labels, kinds).items():
-            image.SetMetaData(name, text)
-    write_sitk(image, path, derivation)
+    fields = _segmentation_header(labels, kinds) if path.name.lower().endswith(SEGMENTATION) else None
+    write_array(labels, like, path, derivation, fields)
 
 
 def write_colour_table(kinds: Sequence[Label], path: Path) -> None:
@@ -94,7 +90,7 @@ def write_maps(maps: np.ndarray, like: Volume, path: Path, derivation: Derivatio
     Raises:
         OutputError: the system refused.
     """
-    write_sitk(sitk.JoinSeries([sitk_image(np.ascontiguousarray(one), like.ijk_to_ras) for one in maps]), path, derivation)
+    write_array(maps, like, path, derivation)
 
 
 def _segmentation_header(labels: np.ndarray, kinds: Sequence[Label]) -> dict[str, str]:

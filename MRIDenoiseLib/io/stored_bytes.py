@@ -1,271 +1,247 @@
-"""Is everything there that the header promises? Image readers fill a short file with zeros without an error.
+"""The voxels of an image file as bytes: where they lie, how they are packed, and the proof that all of them are there.
 
-Only the few header numbers that give where the voxels start, how they are packed and how many there are get read
-here; everything else is left to the image reader.
+Image libraries fill a short file with zeros, or hand out uninitialised memory after a failed unpacking, without an error.
+So the readers here take only the header from a library (or read it themselves) and fetch the bytes with this module.
 """
 
 from __future__ import annotations
 
-import gzip
+import bz2
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, Literal
 
 import numpy as np
 
-from MRIDenoiseLib.errors import InputError
+from MRIDenoiseLib.errors import AmbiguousInputError, InputError
+
+Packing = Literal["", "gzip", "zlib", "bzip2", "text", "hex"]
 
 _CHUNK = 1 << 20
-_TEXT_HEADER_LIMIT = 1 << 20
+_PLAIN_EXTRA = 256
+"""Bytes behind the voxels that need no word: padding to a block of a disk, a line's end."""
 
-_NIFTI_TYPES = {
-    2: "uint8",
-    4: "int16",
-    8: "int32",
-    16: "float32",
-    64: "float64",
-    256: "int8",
-    512: "uint16",
-    768: "uint32",
-    1024: "int64",
-    1280: "uint64",
-}
-_NIFTI_REFUSED = {1: "one-bit", 32: "complex", 1792: "complex", 2048: "complex", 128: "RGB", 2304: "RGB", 1536: "128-bit"}
+
+@dataclass(frozen=True)
+class Piece:
+    """A run of voxels in one file.
+
+    Args:
+        path: the file.
+        start: bytes of the file before the run; -1 where the run is the end of the file.
+        packing: how it is packed.
+        skip: unpacked bytes before the first voxel.
+        size: bytes of voxels it may give, or None for all there are.
+    """
+
+    path: Path
+    start: int = 0
+    packing: Packing = ""
+    skip: int = 0
+    size: int | None = None
 
 
 @dataclass(frozen=True)
 class Stored:
-    """How a file stores its voxels.
+    """How a file stores its image, as its header says.
 
     Args:
-        pixel_type: NumPy name of the stored type, or empty when the image reader gives it.
-        scaled: whether a slope or intercept has to be applied to the stored values.
-        payload: number of bytes of voxel data in the file, unpacked.
-        shape: stored samples along each axis, fastest first, or empty when the image reader gives it.
-        listed: whether the values at a voxel are those of a list of volumes (NRRD as Slicer saves time series), not a
-            colour or a vector.
+        pieces: where the voxels lie, in order.
+        dtype: of one stored number, with its byte order.
+        shape: samples along each stored axis, fastest first.
+        listed: the stored axes that count volumes; the others are i, j and k, in this order.
+        ijk_to_ras: 4x4 matrix from voxel index to RAS mm.
+        slope: physical value = stored value * slope + intercept.
+        intercept: see ``slope``.
+        notes: what the reader chose or found odd, a sentence each.
+        nifti: the NIfTI header (nibabel's), where a result may keep it.
     """
 
-    pixel_type: str
-    scaled: bool
-    payload: int
-    shape: tuple[int, ...] = ()
-    listed: bool = False
+    pieces: tuple[Piece, ...]
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    listed: tuple[int, ...]
+    ijk_to_ras: np.ndarray
+    slope: float = 1.0
+    intercept: float = 0.0
+    notes: tuple[str, ...] = ()
+    nifti: Any = None
+
+    @property
+    def scaled(self) -> bool:
+        """Whether physical values differ from stored ones."""
+        return (self.slope, self.intercept) != (1.0, 0.0)
+
+    @property
+    def volumes(self) -> int:
+        """How many volumes the file holds."""
+        return int(np.prod([self.shape[axis] for axis in self.listed], dtype=object))
 
 
-def check_payload(stored: int, promised: int, what: str) -> None:
-    """Raise InputError unless a file holds exactly the bytes of voxel data its header promises."""
-    if stored < promised:
+def read_volume(stored: Stored, volume: int | None, what: str) -> tuple[np.ndarray, list[str]]:
+    """The stored numbers of one volume, native byte order, (z, y, x), and notes about the bytes.
+
+    Args:
+        stored: where they lie.
+        volume: which one, counted from 1; those of an earlier listed axis follow each other.
+        what: how to name the file in front of the user.
+
+    Raises:
+        AmbiguousInputError: there are several volumes and none was chosen.
+        InputError: no voxels, no such volume, too few bytes, more than the header explains, or they cannot be unpacked.
+    """
+    if 0 in stored.shape:
+        raise InputError(f"{what} holds no voxels; export the image again")
+    chosen = _chosen_volume(stored.volumes, volume, what)
+    promised = stored.dtype.itemsize * int(np.prod(stored.shape, dtype=object))
+    spatial = len(stored.shape) - len(stored.listed)
+    apart = stored.listed == tuple(range(spatial, len(stored.shape)))
+    one = promised // stored.volumes
+    first, end = (chosen * one, (chosen + 1) * one) if apart else (0, promised)
+    data, notes = _section(stored, first, end, promised, what)
+    numbers = np.frombuffer(data, stored.dtype)
+    if apart:
+        numbers = numbers.reshape(stored.shape[:spatial][::-1])
+    else:
+        numbers = numbers.reshape(stored.shape[::-1])
+        places = np.unravel_index(chosen, [stored.shape[axis] for axis in stored.listed], order="F")
+        index: list[Any] = [slice(None)] * numbers.ndim
+        for axis, place in zip(stored.listed, places, strict=True):
+            index[numbers.ndim - 1 - axis] = place
+        numbers = numbers[tuple(index)]
+    numbers = numbers.reshape((1,) * (3 - numbers.ndim) + numbers.shape)
+    return numbers.astype(stored.dtype.newbyteorder("="), copy=False), notes
+
+
+def _chosen_volume(count: int, volume: int | None, what: str) -> int:
+    """Index from 0 of the volume the user chose (counted from 1) among ``count``."""
+    if volume is None and count > 1:
+        raise AmbiguousInputError(f"{what} holds {count} volumes; choose one with --volume N (1 to {count})")
+    chosen = 1 if volume is None else volume
+    if not 1 <= chosen <= count:
+        raise InputError(f"{what} holds {count} volume(s), so there is no volume {chosen}")
+    return chosen - 1
+
+
+def _section(stored: Stored, first: int, end: int, promised: int, what: str) -> tuple[bytearray, list[str]]:
+    """Bytes ``first`` to ``end`` of the voxels; all of them are counted, also those that are not wanted."""
+    kept = bytearray()
+    total = 0
+    foreign = False
+    for block in chain.from_iterable(blocks(piece, stored.dtype, what) for piece in stored.pieces):
+        if total < end and total + len(block) > first:
+            kept += block[max(first - total, 0) : end - total]
+        if total + len(block) > promised:
+            behind = block[max(promised - total, 0) :]
+            foreign = foreign or behind.count(0) != len(behind)
+        total += len(block)
+    if total < promised:
         raise InputError(
-            f"{what} is cut short: its header promises {promised} bytes of voxels and {stored} are there; copy or export it again"
+            f"{what} is cut short: its header promises {promised} bytes of voxels and {total} are there; copy or export it again"
         )
-    if stored > promised:
+    return kept, _about_what_follows(total - promised, promised, foreign, stored.shape, what)
+
+
+def _about_what_follows(extra: int, promised: int, foreign: bool, shape: tuple[int, ...], what: str) -> list[str]:
+    """What to say of bytes behind the voxels: padding and foreign bytes do no harm, voxels that the header forgot do.
+
+    A damaged size along one axis, or a damaged number of bytes a voxel, leaves a whole share of the voxels behind.
+    """
+    if extra == 0:
+        return []
+    if foreign and any(extra * size % promised == 0 for size in (*shape, 1)):
         raise InputError(
             f"{what} does not fit its header: {promised} bytes of voxels are promised and more are there; copy or export it again"
         )
+    if extra <= _PLAIN_EXTRA and not foreign:
+        return []
+    return [f"The file holds {extra} bytes behind its voxels that its header does not explain; they were left out."]
 
 
-def nifti_is_complete(path: Path, gzipped: bool, payload: int) -> bool:
-    """Whether a NIfTI file just written holds its header and ``payload`` bytes of voxels.
+def blocks(piece: Piece, dtype: np.dtype, what: str) -> Iterator[bytes]:
+    """The unpacked bytes of a piece, a block at a time.
 
-    ITK's NIfTI writer reports no error when a disk fills up.
-    """
-    try:
-        return sum(len(chunk) for chunk in (_unpacked(path) if gzipped else _chunks(path))) >= 352 + payload
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        return False
-
-
-def nifti(path: Path, gzipped: bool) -> Stored:
-    """Read how a NIfTI-1 or NIfTI-2 file stores its voxels, and check that all are there.
+    Args:
+        piece: where they lie.
+        dtype: what numbers written as text become.
+        what: how to name the file in front of the user.
 
     Raises:
-        InputError: not a NIfTI file, a damaged header, complex or RGB voxels, or too few or too many bytes.
+        InputError: the file is missing, or cannot be unpacked.
     """
-    what = path.name
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    if packed != gzipped:
-        right = ".nii.gz" if packed else ".nii"
-        raise InputError(f"{what} is not what its ending says; if it is a NIfTI image, rename it to end in {right}")
-    chunks = _unpacked(path) if gzipped else _chunks(path)
     try:
-        head = b""
-        for chunk in chunks:
-            head += chunk
-            if len(head) >= 540:
-                break
-        header = _nifti_header(head, what)
-        start = int(header["vox_offset"])
-        promised = header["promised"]
-        total = len(head)
-        # ITK's NIfTI reader turns NaN and infinity into zeros, so stored reals are kept and looked at here.
-        real = np.dtype(header["stored"]).kind == "f"
-        parts = [head]
-        for chunk in chunks:
-            total += len(chunk)
-            if real:
-                parts.append(chunk)
-            if total > start + promised:
-                break
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        size = piece.path.stat().st_size
+        start = piece.start if piece.start >= 0 else size - (piece.size or 0)
+        if start < 0:
+            raise InputError(f"{what} is cut short: its header promises {piece.size} bytes of voxels and {size} are there")
+        source = _unpacked(piece, start, what) if piece.packing in ("gzip", "zlib", "bzip2") else _file_blocks(piece.path, start)
+        if piece.packing in ("text", "hex"):
+            source = iter([_typed(b"".join(source), piece.packing, dtype, what)])
+        yield from _between(source, piece.skip, piece.size)
+    except FileNotFoundError as error:
+        raise InputError(f"{what} keeps its voxels in another file, {piece.path.name}, which is not there; copy both files") from error
+    except (zlib.error, EOFError) as error:
         raise InputError(f"{what} is damaged or cut short: it cannot be unpacked; copy or export it again") from error
-    check_payload(max(total - start, 0), promised, what)
-    if real and not np.isfinite(np.frombuffer(b"".join(parts)[start:], header["stored"])).all():
-        raise InputError(f"{what} holds values that are not numbers (NaN or infinity); repair or export the image again")
-    return Stored(header["type"], header["scaled"], total - start, header["shape"])
 
 
-def _nifti_header(head: bytes, what: str) -> dict:
-    """The few NIfTI header numbers needed here (NIfTI-1.1 and NIfTI-2 headers, either byte order)."""
-    not_nifti = InputError(f"{what} is not a NIfTI image; check the file or its ending")
-    if len(head) < 348:
-        raise not_nifti
-    for order in "<>":
-        size = int(np.frombuffer(head, order + "i4", 1)[0])
-        if size in (348, 540):
-            break
-    else:
-        raise not_nifti
-
-    def number(kind: str, offset: int, count: int = 1) -> np.ndarray:
-        return np.frombuffer(head, order + kind, count, offset).astype(float)
-
-    if size == 348:
-        if head[344:348] not in (b"n+1\0", b"ni1\0"):
-            raise not_nifti
-        if head[344:348] == b"ni1\0":
-            raise InputError(f"{what} keeps its voxels in a second file; convert the pair to one .nii.gz file first")
-        dim, kind, offset = number("i2", 40, 8), number("i2", 70)[0], number("f4", 108)[0]
-        slope, intercept = number("f4", 112, 2)
-        placed = np.concatenate([number("f4", 76, 4), number("f4", 256, 18)])
-    else:
-        if len(head) < 540 or head[4:8] != b"n+2\0":
-            raise not_nifti
-        dim, kind, offset = number("i8", 16, 8), number("i2", 12)[0], number("i8", 168)[0]
-        slope, intercept = number("f8", 176, 2)
-        placed = np.concatenate([number("f8", 104, 4), number("f8", 352, 18)])
-    damaged = InputError(f"{what} has a damaged NIfTI header; copy or export it again")
-    if not 1 <= dim[0] <= 7:
-        raise damaged
-    shape = tuple(int(n) for n in dim[1 : int(dim[0]) + 1])
-    if any(n < 0 for n in shape):
-        raise damaged
-    if 0 in shape:
-        raise InputError(f"{what} holds no voxels; export the image again")
-    if not np.isfinite(placed).all():
-        raise InputError(f"{what}: the position or orientation in the header is not a finite number; export the image again")
-    if int(kind) in _NIFTI_REFUSED:
-        raise InputError(f"{what} holds {_NIFTI_REFUSED[int(kind)]} voxels; only real-valued grey images can be denoised")
-    if int(kind) not in _NIFTI_TYPES or not np.isfinite(offset) or not size <= offset < 2**40:
-        raise damaged
-    if not np.isfinite([slope, intercept]).all():
-        raise damaged
-    kind_name = _NIFTI_TYPES[int(kind)]
-    promised = int(np.dtype(kind_name).itemsize)
-    for n in shape:
-        promised *= n
-    scaled = slope != 0 and (slope != 1 or intercept != 0)
-    return {
-        "vox_offset": offset,
-        "promised": promised,
-        "type": kind_name,
-        "stored": order + np.dtype(kind_name).str[1:],
-        "scaled": bool(scaled),
-        "shape": shape,
-    }
+def _between(source: Iterator[bytes], skip: int, size: int | None) -> Iterator[bytes]:
+    left = size
+    for block in source:
+        part = block[skip:]
+        skip = max(skip - len(block), 0)
+        if left is not None:
+            part = part[:left]
+            left -= len(part)
+        if part:
+            yield part
 
 
-def nrrd(path: Path) -> Stored:
-    """Count the bytes of voxel data in an attached-header NRRD file.
-
-    Raises:
-        InputError: not a NRRD file, a detached one, an encoding other than raw or gzip, or unpacking fails.
-    """
-    what = path.name
-    fields, start = _text_header(path, b"NRRD", what)
-    if "data file" in fields or "datafile" in fields:
-        raise InputError(f"{what} keeps its voxels in a second file; save it as one .nrrd file first")
-    encoding = fields.get("encoding", "").lower()
-    listed = fields.get("kinds", "").lower().split()[:1] == ["list"]
-    if encoding == "raw":
-        return Stored("", False, path.stat().st_size - start, listed=listed)
-    if encoding in ("gzip", "gz"):
-        return Stored("", False, _count_unpacked(path, start, 31, what), listed=listed)
-    raise InputError(f"{what} is packed as '{encoding[:20] or 'nothing known'}', which is not read here; save it with gzip or raw encoding")
-
-
-def meta_image(path: Path) -> Stored:
-    """Count the bytes of voxel data in a MetaImage file with local data.
-
-    Raises:
-        InputError: not a MetaImage, its voxels lie in another file, or unpacking fails.
-    """
-    what = path.name
-    fields, start = _text_header(path, None, what)
-    if fields.get("elementdatafile", "").upper() != "LOCAL" or not {"ndims", "dimsize", "elementtype"} <= fields.keys():
-        raise InputError(f"{what} is not a MetaImage with its voxels inside; save it as one .mha file")
-    if fields.get("compresseddata", "false").lower() == "true":
-        packed = path.stat().st_size - start
-        if fields.get("compresseddatasize", str(packed)) != str(packed):
-            raise InputError(
-                f"{what} is damaged or cut short: it does not hold the packed voxels its header promises; copy or export it again"
-            )
-        return Stored("", False, _count_unpacked(path, start, 47, what))
-    return Stored("", False, path.stat().st_size - start)
-
-
-def _text_header(path: Path, magic: bytes | None, what: str) -> tuple[dict[str, str], int]:
-    """The ``name: value`` or ``name = value`` lines a file begins with (names in lower case), and where its data start."""
+def _file_blocks(path: Path, start: int) -> Iterator[bytes]:
     with path.open("rb") as file:
-        head = file.read(_TEXT_HEADER_LIMIT)
-    if magic is not None and not head.startswith(magic):
-        raise InputError(f"{what} is not a {magic.decode()} image; check the file or its ending")
-    fields: dict[str, str] = {}
-    at = 0
-    while (end := head.find(b"\n", at)) >= 0:
-        line = head[at:end].decode("latin-1").strip()
-        at = end + 1
-        if magic is not None and not line:
-            return fields, at
-        name, _, value = line.partition("=" if magic is None else ":")
-        fields[name.strip().lower()] = value.removeprefix("=").strip()
-        if magic is None and name.strip().lower() == "elementdatafile":
-            return fields, at
-    raise InputError(f"{what} has no complete image header; check the file or its ending")
+        file.seek(start)
+        while block := file.read(_CHUNK):
+            yield block
 
 
-def _count_unpacked(path: Path, start: int, window: int, what: str) -> int:
-    """Bytes that a zlib or gzip stream in a file unpacks to."""
-    unpacker = zlib.decompressobj(wbits=window)
-    total = 0
+def _unpacked(piece: Piece, start: int, what: str) -> Iterator[bytes]:
+    """The members of a packed stream, one after the other; their check sums are compared, what follows the last is no member."""
+    magic = {"gzip": b"\x1f\x8b", "bzip2": b"BZh"}.get(piece.packing)
+
+    def unpacker() -> Any:
+        return bz2.BZ2Decompressor() if piece.packing == "bzip2" else zlib.decompressobj(wbits=31 if piece.packing == "gzip" else 47)
+
+    member = unpacker()
     try:
-        with path.open("rb") as file:
-            file.seek(start)
-            for chunk in _blocks(file):
-                while chunk:
-                    total += len(unpacker.decompress(chunk, _CHUNK * 16))
-                    chunk = unpacker.unconsumed_tail
-        total += len(unpacker.flush())
-    except zlib.error as error:
-        raise InputError(f"{what} is damaged or cut short: it cannot be unpacked; copy or export it again") from error
-    if not unpacker.eof:
+        for packed in _file_blocks(piece.path, start):
+            rest = packed
+            while rest or (piece.packing == "bzip2" and not member.eof and not member.needs_input):
+                if member.eof:
+                    if magic is None or not magic.startswith(rest[: len(magic)]):
+                        return
+                    member = unpacker()
+                yield member.decompress(rest, 16 * _CHUNK)
+                rest = member.unused_data if member.eof else getattr(member, "unconsumed_tail", b"")
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise zlib.error("bzip2") from error  # its own errors have no number
+    if not member.eof:
         raise InputError(f"{what} is cut short: its packed voxels end too early; copy or export it again")
-    return total
 
 
-def _unpacked(path: Path) -> Iterator[bytes]:
-    with gzip.open(path, "rb") as file:
-        yield from _blocks(file)
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        yield from _blocks(file)
-
-
-def _blocks(file: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
-    while chunk := file.read(_CHUNK):
-        yield chunk
+def _typed(content: bytes, packing: str, dtype: np.dtype, what: str) -> bytes:
+    """Voxels that are written as text: numbers, or the hexadecimal digits of their bytes."""
+    try:
+        if packing == "hex":
+            return bytes.fromhex(content.decode("ascii"))
+        words = content.replace(b",", b" ").split()
+        numbers = np.array(words, np.float64) if dtype.kind == "f" else np.array([int(word) for word in words])
+        typed = numbers.astype(dtype)
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"{what} holds something else than numbers where its voxels should be; copy or export it again") from error
+    if dtype.kind != "f" and not np.array_equal(typed, numbers):
+        raise InputError(f"{what} holds numbers that do not fit their type; copy or export it again")
+    return typed.tobytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -42,24 +43,42 @@ def read_acquisition(
     name: str = "",
     ijk_to_ras: np.ndarray | None = None,
     slice_axis: int = 0,
+    sidecar: pydicom.Dataset | None = None,
 ) -> Acquisition:
-    """What headers state about how a volume was acquired; without headers, what a file name and the geometry suggest.
+    """What headers state about how a volume was acquired; without headers, what a sidecar, a file name and the geometry suggest.
 
     Args:
         headers: the DICOM data sets of the volume's slices (one for an enhanced multi-frame source), or empty.
         name: the file's stem, read for words such as ``T2w`` only where no header is given; never quoted.
         ijk_to_ras: 4x4 matrix of the volume, for the plane where no header is given.
         slice_axis: axis of the voxels (z, y, x) across which slices lie, as :attr:`Volume.slice_axis`.
+        sidecar: what a JSON file beside the image states, as DICOM has it; read where no header is given.
     """
     if not headers:
-        return Acquisition(
+        named = Acquisition(
             organ=organ_of_name(name),
             contrast=contrast_of_name(name),
             fat_suppression=fat_suppression_of_name(name),
             plane=AcquisitionField() if ijk_to_ras is None else plane_of_geometry(ijk_to_ras, slice_axis),
             acceleration=DEFAULT_ACCELERATION,
         )
-    header = Header(headers[0])
+        return named if sidecar is None else _of_sidecar(_of_header(Header(sidecar)), named)
+    return _of_header(Header(headers[0]))
+
+
+def _of_sidecar(stated: Acquisition, named: Acquisition) -> Acquisition:
+    """A sidecar's account, and the name's where the sidecar says nothing, or no more than a name does."""
+    fields = {}
+    for name in stated.names():
+        one, other = getattr(stated, name), getattr(named, name)
+        if one.value is None or one == DEFAULT_ACCELERATION or (one.confidence == "low" and other.confidence != "low"):
+            fields[name] = other
+        else:
+            fields[name] = replace(one, source=f"sidecar: {re.sub(r'[(][0-9A-F]{4},[0-9A-F]{4}[)] ', '', one.source)}")
+    return Acquisition(**fields)
+
+
+def _of_header(header: Header) -> Acquisition:
     contrast = read_contrast(header)
     averages = read_averages(header)
     return Acquisition(

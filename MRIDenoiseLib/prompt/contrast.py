@@ -130,7 +130,11 @@ def read_contrast(header: Header) -> AcquisitionField:
 
 
 def contrast_of_name(name: str) -> AcquisitionField:
-    """A guess from a file name."""
+    """A guess from a file name; in one that BIDS lays out the suffix counts and no entity's value (``T1w_asl-t1`` is T1w)."""
+    entities, suffix = names.bids_entities(name)
+    if entities and suffix in names.BIDS_SUFFIXES:
+        whole = "sub" in entities  # a name that is BIDS' own was given with care
+        return _field(names.BIDS_SUFFIXES[suffix], f"file name, suffix {suffix}" if whole else "file name", "medium" if whole else "low")
     found = names.match(name, names.SPECIAL_CONTRAST_WORDS) or names.match(name, names.CONTRAST_WORDS)
     return _field(found, "file name", "low") if found else AcquisitionField()
 

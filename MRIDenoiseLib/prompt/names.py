@@ -91,6 +91,26 @@ FAT_WORDS: Patterns = (
 """Fat suppression -> words."""
 
 
+BIDS_SUFFIXES: Mapping[str, str] = {
+    **{"T1w": "T1w", "inplaneT1": "T1w", "UNIT1": "T1w", "MP2RAGE": "T1w", "T2w": "T2w", "inplaneT2": "T2w", "FLAIR": "T2-FLAIR"},
+    **{"PDw": "PDw", "PD": "PDw", "PDT2": "PDw", "T2starw": "T2*w", "T2star": "T2*w", "MEGRE": "T2*w", "MESE": "T2w"},
+    **{"dwi": "DWI", "bold": "BOLD", "cbv": "BOLD", "asl": "ASL", "m0scan": "ASL", "angio": "angiography", "swi": "SWI"},
+    **{"T1map": "T1 map", "T2map": "T2 map", "T2starmap": "T2 map", "fieldmap": "field map", "phasediff": "field map"},
+}
+"""Last word of a name in BIDS (specification, "Magnetic resonance imaging") -> contrast."""
+
+
+def bids_entities(name: str) -> tuple[dict[str, str], str]:
+    """The entities of a BIDS name (``sub-01_acq-t2_T1w``: ``sub`` and ``acq``) and its last other word, the suffix.
+
+    Further words, which programs put behind the suffix, are passed over where one is a known suffix.
+    """
+    parts = [part.partition("-") for part in name.split("_")]
+    entities = {key: value for key, dash, value in parts if dash}
+    words = [key for key, dash, _ in parts if not dash and key]
+    return entities, next((word for word in reversed(words) if word in BIDS_SUFFIXES), words[-1] if words else "")
+
+
 def normalised(name: str) -> str:
     """Lower case, every run of other signs a single space, one space at each end: ``" pd t2 tse sag "``."""
     return f" {re.sub(r'[^a-z0-9*]+', ' ', name.lower()).strip()} "

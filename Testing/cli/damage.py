@@ -166,11 +166,11 @@ def _bit_flips() -> Iterator[Case]:
 
 
 def _wrong_voxels() -> Iterator[Case]:
-    one_nan, all_infinite = phantom().astype(np.float32), phantom().astype(np.float32)
-    one_nan[2, 3, 4] = np.nan
+    many_nan, all_infinite = phantom().astype(np.float32), phantom().astype(np.float32)
+    many_nan[:, 4:20:2, 4:24:2] = np.nan
     all_infinite[2] = np.inf
     images: dict[str, np.ndarray] = {
-        "a NaN": one_nan,
+        "NaN all over": many_nan,
         "an infinite slice": all_infinite,
         "one value everywhere": np.full(SHAPE, 7, np.int16),
         "only zeros": np.zeros(SHAPE, np.float32),
@@ -240,7 +240,7 @@ def _wrong_files() -> Iterator[Case]:
     for ending in (".nii", ".nii.gz", ".nrrd", ".mha", ".dcm", ".txt"):
         yield Case(f"a text file called {ending}", _written(f"letter{ending}", text))
         yield Case(f"an empty file called {ending}", _written(f"empty{ending}", b""))
-    for kind, ending in (("nii", ".nrrd"), ("nrrd", ".mha"), ("mha", ".nii"), ("nii", ".nii.gz"), ("nii.gz", ".mha"), ("nrrd", ".dcm")):
+    for kind, ending in (("nii", ".nrrd"), ("nrrd", ".mha"), ("mha", ".nii"), ("mha", ".nii.gz"), ("nii.gz", ".mha"), ("nrrd", ".dcm")):
         yield Case(f"a {kind} called {ending}", _renamed(kind, ending))
     yield Case("nii with zero slices", _nifti_field(46, (0).to_bytes(2, "little")))
     yield Case("nii with a negative size", _nifti_field(44, (-5).to_bytes(2, "little", signed=True)))

@@ -12,7 +12,7 @@ from MRIDenoiseLib.cli import main
 from MRIDenoiseLib.cli.app import COMMANDS, GROUPS
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 
-HEAVY = {"torch", "diffusers", "transformers", "peft", "SimpleITK", "pydicom", "numpy", "scipy", "matplotlib", "dask"}
+HEAVY = {"torch", "diffusers", "transformers", "peft", "SimpleITK", "pydicom", "numpy", "scipy", "matplotlib", "dask", "nibabel"}
 
 
 DEEPER = [["prepare", "pairs"], ["benchmark", "methods"], ["benchmark", "latency"]]

@@ -46,6 +46,36 @@ def test_volume_residual_and_report_belong_together(tmp_path: Path, tiny_bundle:
     assert f"noise removed  {told['noise_removed']:.0%}" in said and "in flat tissue" in said
 
 
+def test_a_json_file_beside_every_nifti_result_says_what_was_done(tmp_path: Path, tiny_bundle: Path) -> None:
+    source = noisy_head(tmp_path / "in.nii.gz")
+    (tmp_path / "in.json").write_text('{"RepetitionTime": 2.0, "PatientName": "Nobody^Real"}')
+    (tmp_path / "removed.json").write_text('{"mine": 1}')
+    command = (
+        "denoise",
+        source,
+        tmp_path / "out.nii.gz",
+        "--bundle",
+        tiny_bundle,
+        "--slices",
+        "2:3",
+        "--residual",
+        tmp_path / "removed.nii",
+    )
+    assert run(*command) == 2  # a file of somebody's own stays, and nothing is computed
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.json", "in.nii.gz", "removed.json"]
+    assert run(*command, "--overwrite", "--report", tmp_path / "out.json") == 0
+    # The report was given the name of the result's sidecar, and keeps it.
+    assert json.loads((tmp_path / "out.json").read_text())["slices"] == [2, 3]
+    assert run(*command, "--overwrite") == 0
+    told, removed = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("out", "removed"))
+    assert told["Sources"] == ["in.nii.gz"] and told["RepetitionTime"] == 2.0 and told["MRIDenoise"]["slices"] == [2, 3]
+    assert "removed" in removed["Description"] and "Nobody" not in str(told) + str(removed)
+    # The source's own sidecar is no place for a result's.
+    before = (tmp_path / "in.json").read_bytes()
+    assert run("denoise", source, tmp_path / "in.nii", "--bundle", tiny_bundle, "--slices", "2:3") == 0
+    assert (tmp_path / "in.json").read_bytes() == before
+
+
 def test_where_too_little_tissue_is_flat_the_part_removed_is_not_made_up(
     tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

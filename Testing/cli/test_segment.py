@@ -86,7 +86,7 @@ def damaged(folder: Path, kind: str) -> tuple[Path, Path]:
     [
         ("constant", "same value"),
         ("constant inside", "fewer grey values"),
-        ("NaN", "not numbers"),
+        ("NaN", "not finite numbers"),
         ("empty mask", "is empty"),
         ("mask of another shape", "another grid"),
         ("mask of another spacing", "another grid"),

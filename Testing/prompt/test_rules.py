@@ -259,7 +259,7 @@ def test_one_weighted_frame_among_many_makes_an_enhanced_image_diffusion() -> No
         ("lspine_T2w_sct-lumbar", "lumbar spine", "T2w"),
         ("cspine_PDw_sct01", "cervical spine", "PDw"),
         ("prostate_T2w_case_3", "prostate", "T2w"),
-        ("sub-01_T2starw", None, "T2*w"),
+        ("T2starw_run-01", None, "T2*w"),
         ("handover", None, None),
         ("forehead", None, None),
     ],
