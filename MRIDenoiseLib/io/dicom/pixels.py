@@ -34,6 +34,8 @@ _BIG_ENDIAN_PIXELS = ("1.2.840.10008.1.2.2", "1.2.840.113619.5.2")
 """Explicit VR Big Endian, and GE's private little-endian headers with big-endian pixels."""
 _STREAMS = {b"\xff\xc0": "50", b"\xff\xc1": "51", b"\xff\xc3": "70", b"\xff\xf7": "80"}
 """Start-of-frame marker of a JPEG stream -> the last number of a transfer syntax that it can have."""
+_TRIES = "Unsupported JPEG data precision"
+"""What GDCM's JPEG decoders for 8 and 12 bits say before the one for the stream's depth is asked."""
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
@@ -371,7 +373,8 @@ def _by_gdcm(frame: Dataset) -> np.ndarray:
         reader.SetFileName(str(path))
         with _overheard(Path(folder) / "said"):
             image = reader.Execute()
-        if (Path(folder) / "said").stat().st_size:
+        said = (Path(folder) / "said").read_text(errors="replace").splitlines()
+        if any(line.strip() and not line.startswith(_TRIES) for line in said):
             raise ValueError("the decoder complained")
     return sitk.GetArrayFromImage(image).reshape(frame.Rows, frame.Columns)
 
