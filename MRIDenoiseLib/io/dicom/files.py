@@ -115,7 +115,7 @@ def shallow(source: Dataset) -> Dataset:
     result = Dataset()
     for element in source:
         result[element.tag] = copy(element)
-    for name in ("as_read", "inverted_at", "is_undefined_length_sequence_item"):
+    for name in ("as_read", "is_undefined_length_sequence_item"):
         if hasattr(source, name):
             setattr(result, name, getattr(source, name))
     return result

@@ -14,6 +14,7 @@ from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.io.dicom.files import ENHANCED, DicomFile, Series, text, whole_number
 from MRIDenoiseLib.io.dicom.mosaic import mosaic_of
 
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """Where one slice lies, and where to look up more about it.

@@ -193,7 +193,7 @@ def _positive(header: Dataset, keyword: str) -> float | None:
 
 def _numbers(header: Dataset, keyword: str, count: int, what: str) -> np.ndarray:
     try:
-        numbers = np.array([float(v) for v in header.get(keyword)])  # type: ignore[union-attr]
+        numbers = np.array([float(v) for v in header.get(keyword)])
     except (TypeError, ValueError):
         numbers = np.array([])
     if numbers.size != count or not np.isfinite(numbers).all():

@@ -123,15 +123,15 @@ def _decode(header: Dataset, layout: _Layout) -> Pixels:
     notes: list[str] = []
     if packed:
         raw, syntax = _unpacked(header, data, syntax, layout, notes)
-    elif _is_packing(syntax) and len(data) != layout.pixels * layout.allocated // 8:
-        _refuse_syntax(syntax, layout.what)
     elif not syntax.is_transfer_syntax and str(syntax) not in _BIG_ENDIAN_PIXELS:
         _refuse_syntax(syntax, layout.what)
     else:
+        if _is_packing(syntax) and len(data) != layout.pixels * layout.allocated // 8:
+            _refuse_syntax(syntax, layout.what)
         raw = _plain(data, header[keyword].VR, str(syntax), layout, notes)
     padding = _padding(raw, header, layout)
-    stored = _settled(raw, header, layout, notes)
-    if padding is not None and padding.any():
+    stored = _settled(raw if padding is None else np.where(padding, raw.dtype.type(0), raw), header, layout, notes)
+    if padding is not None:
         stored = np.where(padding, raw, stored)
     lossy = None
     ending = str(syntax).removeprefix(_JPEG)
@@ -243,7 +243,7 @@ def _settled(raw: np.ndarray, header: Dataset, layout: _Layout, notes: list[str]
     if shift and within:
         notes.append("its High Bit (0028,0102) does not fit its pixels and was not followed")
         shift = 0
-    if not shift and not within and not any(f"{group:04x}" for group in overlay_groups(header)):
+    if not shift and not within and not overlay_groups(header):
         notes.append(f"some pixels use more than its {layout.bits} Bits Stored (0028,0101); only those bits were read")
     up = width - layout.bits - shift
     return np.right_shift(np.left_shift(raw, up), width - layout.bits)
@@ -276,9 +276,7 @@ def _streams(data: bytes, layout: _Layout) -> list[bytes]:
         return [b"".join(fragments)]
     found = list(fragments) if len(fragments) == layout.frames else list(generate_frames(data, number_of_frames=layout.frames))
     if len(found) != layout.frames or not all(found):
-        raise InputError(
-            f"{layout.what} promises {layout.frames} packed frames and holds {len(found)}; copy or export it again"
-        )
+        raise InputError(f"{layout.what} promises {layout.frames} packed frames and holds {len(found)}; copy or export it again")
     return found
 
 
@@ -312,7 +310,8 @@ def _decoders(syntax: UID) -> Iterator[_Decoder]:
             continue
         for plugin in decoder.available_plugins:
 
-            def by_pydicom(frame: Dataset, decoder=decoder, plugin=plugin) -> np.ndarray:  # type: ignore[no-untyped-def]
+            def by_pydicom(frame: Dataset, decoder=decoder, plugin=plugin) -> np.ndarray:
+                frame.file_meta.TransferSyntaxUID = decoder.UID
                 return decoder.as_array(frame, decoding_plugin=plugin, correct_unused_bits=False)[0]
 
             yield by_pydicom

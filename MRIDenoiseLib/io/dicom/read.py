@@ -166,17 +166,18 @@ def _volume(result: Stack, what: str) -> Volume:
     voxels = np.stack(slices)
     headers = _headers(frames, planes)
     padding = np.stack([np.zeros(v.shape, bool) if p.padding is None else p.padding[0] for p, v in zip(planes, slices, strict=True)])
-    inverted = np.array([_is_inverted(f.file.header) for f in frames])
+    inverted = np.array([is_inverted(f.file.header) for f in frames])
     padding = _unmeasured(voxels, padding, bool(inverted.any()))
-    if inverted.any():
-        _turn_over(voxels, padding, inverted, headers)
+    top = float(voxels[inverted][~padding[inverted]].max()) if inverted.any() else None
+    if top is not None:
+        voxels[inverted] = top - voxels[inverted]
     unmeasured = Unmeasured(padding, voxels[padding]) if padding.any() else None
     voxels[padding] = 0
     check_voxels(voxels, what)
     kinds = {plane.stored.dtype for plane in planes}
     pixel_type = str(np.result_type(*kinds)) if all(s.identity for s in scalings) else "float32"
     notes = _notes(frames, planes, packed, what, inverted=bool(inverted.any()), padded=int(padding.sum()))
-    return Volume(voxels, result.ijk_to_ras, pixel_type, headers=headers, notes=notes, unmeasured=unmeasured)
+    return Volume(voxels, result.ijk_to_ras, pixel_type, headers=headers, notes=notes, unmeasured=unmeasured, inverted_at=top)
 
 
 def _planes(frames: tuple[Frame, ...]) -> tuple[list[Pixels], Mosaic | None]:
@@ -215,16 +216,9 @@ def _with_loss(header: Dataset, lossy: tuple[str, float] | None) -> Dataset:
     return result
 
 
-def _is_inverted(header: Dataset) -> bool:
+def is_inverted(header: Dataset) -> bool:
+    """Whether a header's pixels show small values bright."""
     return text(header, "PhotometricInterpretation") == "MONOCHROME1"
-
-
-def _turn_over(voxels: np.ndarray, padding: np.ndarray, inverted: np.ndarray, headers: tuple[Dataset, ...]) -> None:
-    """Let bright stand for much signal in slices that show small values bright; the headers remember how, for the way back."""
-    top = float(voxels[inverted][~padding[inverted]].max())
-    voxels[inverted] = top - voxels[inverted]
-    for header in headers:
-        header.inverted_at = top
 
 
 def _unmeasured(voxels: np.ndarray, padding: np.ndarray, inverted: bool) -> np.ndarray:
@@ -271,7 +265,9 @@ def _notes(
     if packed and packed.note:
         notes.append(f"{what}: {packed.note}")
     if inverted:
-        notes.append(f"{what} shows small values bright (MONOCHROME1); it is denoised the other way round, and a DICOM result shows like it")
+        notes.append(
+            f"{what} shows small values bright (MONOCHROME1); it is denoised the other way round, and a DICOM result shows like it"
+        )
     if padded:
         notes.append(f"{what}: {padded} voxels are padding (0028,0120) and no measurement; they keep their values")
     if any(p.lossy or text(f.file.header, "LossyImageCompression") == "01" for f, p in zip(frames, planes, strict=True)):

@@ -118,52 +118,51 @@ def put_text_bytes(header: Dataset, keyword: str, vr: str, value: bytes) -> None
 
 
 def joined_text(header: Dataset, value: bytes, *, before: str = "", after: str = "", limit: int) -> bytes:
-    """Text of a header with ASCII text before or behind it, in at most ``limit`` characters of the header's set.
+    """Text of a header with ASCII text before or behind it, in at most ``limit`` bytes.
 
     The header's own text is shortened where both do not fit, never within a character, and ASCII is switched back to
-    before ours follows.
+    before ours follows. DICOM counts characters, but programs that count bytes are common.
     """
-    room = limit - len(before) - len(after) - (1 if value else 0)
-    kept = b""
-    low = b""
-    for character, cost in _characters(value, header.get("SpecificCharacterSet", "")):
-        room -= cost
-        if room < 0:
+    room = limit - len(before) - len(after) - 1
+    kept, low = b"", b""
+    for character in _characters(value, header.get("SpecificCharacterSet", "")):
+        low = character if character[:1] == b"\x1b" and character not in _TWO_BYTES_HIGH else low
+        end = _TO_ASCII if low in _TWO_BYTES_LOW else b""
+        if len(kept + character + end) > room:
             break
         kept += character
-        if character[:1] == b"\x1b":
-            low = character
-    if low in _TWO_BYTES_LOW:
+    if _open_escape(kept):
         kept += _TO_ASCII
-    parts = (before.encode("ascii", "replace"), kept.strip(b" \0") if not after else kept.rstrip(b" \0"), after.encode("ascii", "replace"))
+    parts = (before.encode("ascii", "replace"), kept.rstrip(b" \0") if after else kept, after.encode("ascii", "replace"))
     return b" ".join(part for part in parts if part)
 
 
-def _characters(value: bytes, charset: Any) -> Iterator[tuple[bytes, int]]:
-    """The characters of a text, each with what it counts for (escape sequences count nothing)."""
+def _open_escape(value: bytes) -> bool:
+    """Whether a text ends in one of the sets of two bytes that stand in ASCII's place."""
+    return max(value.rfind(e) for e in _TWO_BYTES_LOW) > max(value.rfind(e) for e in (_TO_ASCII, b"\x1b(J", b"\x1b(I"))
+
+
+def _characters(value: bytes, charset: Any) -> Iterator[bytes]:
+    """The characters and escape sequences of a text."""
     named = [charset] if isinstance(charset, str) else list(charset or [])
+    # Bytes of UTF-8 under the name of another set are not cut apart either.
     unicode = _decodes(value, "utf-8") and not value.isascii()
     chinese = "GB18030" in named or "GBK" in named
-    low: bytes = b""
-    high: bytes = b""
+    low, high = b"", b""
     at = 0
     while at < len(value):
         escape = next((e for e in _ESCAPES if value.startswith(e, at)), value[at : at + 3] if value[at] == 0x1B else b"")
+        size = 1
         if escape:
             low, high = (low, escape) if escape in _TWO_BYTES_HIGH else (escape, high)
-            yield escape, 0
-            at += len(escape)
-            continue
-        size, cost = 1, 1
-        if low in _TWO_BYTES_LOW or (high and value[at] >= 0xA1):
+            size = len(escape)
+        elif low in _TWO_BYTES_LOW or (high and value[at] >= 0xA1):
             size = 2
         elif unicode and value[at] >= 0xC0:
             size = 2 if value[at] < 0xE0 else 3 if value[at] < 0xF0 else 4
-            # Bytes of UTF-8 under the name of another set count as its characters, and are still not cut apart.
-            cost = 1 if "ISO_IR 192" in named else size
         elif chinese and value[at] >= 0x81:
             size = 4 if value[at + 1 : at + 2].isdigit() else 2
-        yield value[at : at + size], cost
+        yield value[at : at + size]
         at += size
 
 

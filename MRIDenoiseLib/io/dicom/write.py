@@ -32,7 +32,7 @@ from MRIDenoiseLib.io.dicom.files import PARSING_FAULTS, is_dicom, quiet, shallo
 from MRIDenoiseLib.io.dicom.frames import is_enhanced, lookup_groups
 from MRIDenoiseLib.io.dicom.mosaic import Mosaic, mosaic_of
 from MRIDenoiseLib.io.dicom.pixels import overlay_groups
-from MRIDenoiseLib.io.dicom.read import scaling
+from MRIDenoiseLib.io.dicom.read import is_inverted, scaling
 from MRIDenoiseLib.io.dicom.verbatim import joined_text, put_text_bytes, save, text_bytes
 from MRIDenoiseLib.io.images import Derivation
 from MRIDenoiseLib.volume import Volume
@@ -229,14 +229,11 @@ def _write_files(volume: Volume, folder: Path, derivation: Derivation | None) ->
 def _as_shown(volume: Volume) -> np.ndarray:
     """The voxels as the source's files have them: padding in its place, and what was read the other way round turned back."""
     voxels = volume.in_file()
-    for index, header in enumerate(volume.headers):
-        top = getattr(header, "inverted_at", None)
-        if top is not None and text(header, "PhotometricInterpretation") == "MONOCHROME1":
-            if voxels is volume.voxels:
-                voxels = voxels.copy()
-            own = slice(index, index + 1) if len(volume.headers) == len(voxels) else slice(None)
-            voxels[own] = top - voxels[own]
-    return voxels
+    if volume.inverted_at is None:
+        return voxels
+    each = len(volume.headers) == len(voxels)
+    inverted = np.array([is_inverted(volume.headers[k if each else 0]) for k in range(len(voxels))])
+    return np.where(inverted[:, None, None], np.float32(volume.inverted_at) - voxels, voxels)
 
 
 def _packed(voxels: np.ndarray, encoding: Encoding, mosaic: Mosaic) -> np.ndarray:
@@ -258,7 +255,7 @@ def _slice_count(volume: Volume) -> int:
 def _copy(source: Dataset) -> Dataset:
     """A header whose elements may be replaced without touching the source's, without what would be untrue of the result."""
     header = shallow(source)
-    stale = {tag for tag, element in header.items() if element.keyword in _STALE}
+    stale = {element.tag for element in header if element.keyword in _STALE}
     gone = [group for group in overlay_groups(source) if not _overlay_stays(source, group)]
     for tag in [tag for tag in header.keys() if tag in stale or tag.group in gone]:  # noqa: SIM118
         del header[tag]
