@@ -256,7 +256,8 @@ def _copy(source: Dataset) -> Dataset:
     """A header whose elements may be replaced without touching the source's, without what would be untrue of the result."""
     header = shallow(source)
     stale = {element.tag for element in header if element.keyword in _STALE}
-    gone = [group for group in overlay_groups(source) if not _overlay_stays(source, group)]
+    # All or none: a second plane without the first would be taken for an error.
+    gone = set() if all(_overlay_stays(source, group) for group in overlay_groups(source)) else set(overlay_groups(source))
     for tag in [tag for tag in header.keys() if tag in stale or tag.group in gone]:  # noqa: SIM118
         del header[tag]
     return header
