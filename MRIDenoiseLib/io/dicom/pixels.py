@@ -20,7 +20,7 @@ from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate, generate_fragments, generate_frames
 from pydicom.pixels import get_decoder
-from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+from pydicom.uid import UID, ExplicitVRLittleEndian, RLELossless, SecondaryCaptureImageStorage, generate_uid
 
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.io.dicom.files import PARSING_FAULTS, quiet, text, whole_number
@@ -34,6 +34,8 @@ _BIG_ENDIAN_PIXELS = ("1.2.840.10008.1.2.2", "1.2.840.113619.5.2")
 """Explicit VR Big Endian, and GE's private little-endian headers with big-endian pixels."""
 _STREAMS = {b"\xff\xc0": "50", b"\xff\xc1": "51", b"\xff\xc3": "70", b"\xff\xf7": "80"}
 """Start-of-frame marker of a JPEG stream -> the last number of a transfer syntax that it can have."""
+_SILENT = {_JPEG + "50", _JPEG + "51"}
+"""Syntaxes of which Pillow fills up damaged pixels without a word, so that GDCM, which speaks, is asked first."""
 _TRIES = "Unsupported JPEG data precision"
 """What GDCM's JPEG decoders for 8 and 12 bits say before the one for the stream's depth is asked."""
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -260,11 +262,11 @@ def _unpacked(header: Dataset, data: bytes, syntax: UID, layout: _Layout, notes:
     found = _of_stream(streams[0], syntax)
     if found != syntax:
         notes.append(f"its header names another compression ({syntax.name}) than its pixels have ({found.name})")
-    if all(stream.rstrip(b"\0")[-2:] != b"\xff\xd9" for stream in streams) and found != "1.2.840.10008.1.2.5":
-        raise InputError(f"{layout.what} is cut short: its pixels ({found.name}) have no end; copy or export it again")
     ways = list(_decoders(found))
     if not ways:
         _refuse_syntax(found, layout.what)
+    if found != RLELossless and any(stream.rstrip(b"\0")[-2:] != b"\xff\xd9" for stream in streams):
+        raise InputError(f"{layout.what} is cut short: its pixels ({found.name}) have no end; copy or export it again")
     pictures = [_picture(stream, found, ways, layout) for stream in streams]
     return np.stack(pictures), found
 
@@ -302,6 +304,8 @@ _Decoder = Callable[[Dataset], np.ndarray]
 
 def _decoders(syntax: UID) -> Iterator[_Decoder]:
     """The ways to unpack one frame that this installation has, the first to be asked first."""
+    if str(syntax) in _SILENT:
+        yield _by_gdcm
     # OpenJPEG, which Pillow carries, reads the high-throughput streams too, but pydicom does not ask it for them.
     for name in (syntax, UID(_JPEG + "90")) if syntax in _HIGH_THROUGHPUT else (syntax,):
         try:
@@ -315,7 +319,7 @@ def _decoders(syntax: UID) -> Iterator[_Decoder]:
                 return decoder.as_array(frame, decoding_plugin=plugin, correct_unused_bits=False)[0]
 
             yield by_pydicom
-    if syntax in _GDCM_READS:
+    if str(syntax) in _GDCM_READS - _SILENT:
         yield _by_gdcm
 
 
@@ -326,6 +330,8 @@ def _picture(stream: bytes, syntax: UID, ways: list[_Decoder], layout: _Layout) 
     for way in ways:
         try:
             picture = np.asarray(way(frame))
+        except _Damaged:
+            break
         except PARSING_FAULTS:
             continue
         if picture.shape != (layout.rows, layout.columns) or picture.dtype.kind not in "iu":
@@ -362,6 +368,10 @@ def _alone(stream: bytes, syntax: UID, layout: _Layout) -> Dataset:
     return frame
 
 
+class _Damaged(ValueError):
+    """A decoder went on after it had complained."""
+
+
 def _by_gdcm(frame: Dataset) -> np.ndarray:
     """One frame through SimpleITK's GDCM, which reads files only. What it complains of is an error, as it goes on after it."""
     with tempfile.TemporaryDirectory() as folder:
@@ -374,7 +384,7 @@ def _by_gdcm(frame: Dataset) -> np.ndarray:
             image = reader.Execute()
         said = (Path(folder) / "said").read_text(errors="replace").splitlines()
         if any(line.strip() and not line.startswith(_TRIES) for line in said):
-            raise ValueError("the decoder complained")
+            raise _Damaged
     return sitk.GetArrayFromImage(image).reshape(frame.Rows, frame.Columns)
 
 
