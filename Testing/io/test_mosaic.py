@@ -11,13 +11,16 @@ import dicom_factory as factory
 import nibabel
 import numpy as np
 import pytest
-from nibabel.nicom.dicomwrappers import wrapper_from_file
 from pydicom import Dataset, dcmread
 from test_dicom_out import complaints
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.errors import AmbiguousInputError, InputError
+from MRIDenoiseLib.io.dicom.files import quiet
 from MRIDenoiseLib.io.dicom.mosaic import Mosaic
+
+with quiet():
+    from nibabel.nicom.dicomwrappers import wrapper_from_file
 
 ROWS, COLUMNS = 12, 10
 PLANES = {
