@@ -88,6 +88,8 @@ class Volume:
         notes: what a reader chose or found odd, a sentence each, to be shown to the user beside every result.
         unmeasured: voxels that hold no measurement, or None where every voxel does.
         nifti: the source's NIfTI header as nibabel reads it, whose codes and units a result keeps, or None.
+        inverted_at: the physical value that is 0 in ``voxels`` where the source shows small values bright (DICOM's
+            MONOCHROME1): what its files hold is ``inverted_at - voxels``. None where nothing was turned over.
 
     Examples:
         >>> import numpy as np
@@ -107,6 +109,7 @@ class Volume:
     notes: tuple[str, ...] = ()
     unmeasured: Unmeasured | None = None
     nifti: Any = None
+    inverted_at: float | None = None
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3 or self.voxels.dtype != np.float32:

@@ -29,6 +29,7 @@ class Encoding:
         bits: Bits Stored (0028,0101).
         signed: Pixel Representation (0028,0103).
         rescaled: whether the scalings are other than the source's.
+        floating: whether values are floats of ``allocated`` bits, as in Float Pixel Data (7FE0,0008).
     """
 
     scalings: tuple[Scaling, ...]
@@ -36,6 +37,14 @@ class Encoding:
     bits: int
     signed: bool
     rescaled: bool = False
+    floating: bool = False
+
+    @property
+    def element(self) -> tuple[str, str]:
+        """Keyword and value representation of the element that takes the pixels."""
+        if self.floating:
+            return ("FloatPixelData", "OF") if self.allocated == 32 else ("DoubleFloatPixelData", "OD")
+        return "PixelData", "OW"
 
     @property
     def limits(self) -> tuple[int, int]:
@@ -44,21 +53,30 @@ class Encoding:
 
     def encode(self, voxels: np.ndarray, index: int) -> np.ndarray:
         """Slice ``index`` of physical voxels (rows, columns) in stored values."""
+        if self.floating:
+            return self.scalings[index].stored(voxels).astype(f"<f{self.allocated // 8}")
         kind = np.dtype(f"{'i' if self.signed else 'u'}{self.allocated // 8}").newbyteorder("<")
         return np.rint(self.scalings[index].stored(voxels)).clip(*self.limits).astype(kind)
 
     def describe_pixels(self, header: Dataset) -> None:
         """Put the bit depth into a header, and take out what no longer holds."""
+        if self.floating:
+            return
         sign_changed = whole_number(header, "PixelRepresentation") != int(self.signed)
         header.BitsAllocated, header.BitsStored, header.HighBit = self.allocated, self.bits, self.bits - 1
         header.PixelRepresentation = int(self.signed)
         header.SamplesPerPixel = 1
         stale = ["SmallestImagePixelValue", "LargestImagePixelValue", "SmallestPixelValueInSeries", "LargestPixelValueInSeries"]
+        # The numbers that mark padding are the same under another sign, and other ones under another slope.
+        padding = {keyword: whole_number(header, keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")}
+        kept = {k: v for k, v in padding.items() if v is not None and sign_changed and not self.rescaled}
         if sign_changed or self.rescaled:
             stale += ["PixelPaddingValue", "PixelPaddingRangeLimit", "RealWorldValueMappingSequence", "ModalityLUTSequence"]
         for keyword in stale:
             if keyword in header:
                 del header[keyword]
+        for keyword, value in kept.items():
+            header.add_new(keyword, "SS" if self.signed else "US", value)
 
 
 def choose_encoding(voxels: np.ndarray, scalings: Sequence[Scaling], header: Dataset) -> Encoding:
@@ -70,6 +88,8 @@ def choose_encoding(voxels: np.ndarray, scalings: Sequence[Scaling], header: Dat
         header: gives the source's bit depth.
     """
     allocated = max(whole_number(header, "BitsAllocated") or 16, 16)
+    if "PixelRepresentation" not in header and allocated in (32, 64):
+        return Encoding(tuple(scalings), allocated, allocated, signed=True, floating=True)
     bits = min(whole_number(header, "BitsStored") or allocated, allocated)
     source = Encoding(tuple(scalings), allocated, bits, bool(whole_number(header, "PixelRepresentation")))
     stored = [np.rint(s.stored(v)) for s, v in zip(scalings, voxels, strict=True)]

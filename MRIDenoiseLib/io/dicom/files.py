@@ -15,6 +15,7 @@ from pydicom import Dataset, dcmread
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from MRIDenoiseLib.errors import AmbiguousInputError, InputError
+from MRIDenoiseLib.io.dicom.verbatim import remember
 
 PARSING_FAULTS = (
     BytesLengthException,
@@ -114,6 +115,9 @@ def shallow(source: Dataset) -> Dataset:
     result = Dataset()
     for element in source:
         result[element.tag] = copy(element)
+    for name in ("as_read", "is_undefined_length_sequence_item"):
+        if hasattr(source, name):
+            setattr(result, name, getattr(source, name))
     return result
 
 
@@ -124,17 +128,16 @@ def is_dicom(path: Path) -> bool:
     return head[128:132] == b"DICM" or (len(head) == 134 and head[:4] in (b"\x08\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00"))
 
 
-def load(path: Path, pixels: bool = False) -> Dataset:
-    """Read one DICOM file, every element of it decoded, so that damage shows here and nowhere later.
+def load(path: Path) -> Dataset:
+    """Read one DICOM header, every element of it decoded, so that damage shows here and nowhere later.
 
     Raises:
         InputError: the file is damaged.
     """
     with quiet():
         try:
-            header = dcmread(path, stop_before_pixels=not pixels, force=True)
-            for _ in header.iterall():
-                pass
+            header = dcmread(path, stop_before_pixels=True, force=True)
+            remember(header)
         except PARSING_FAULTS as error:
             raise InputError(f"{path.name} is a damaged DICOM file; copy or export it again") from error
     return header

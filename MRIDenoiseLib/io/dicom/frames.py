@@ -12,9 +12,7 @@ from pydicom.multival import MultiValue
 
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.io.dicom.files import ENHANCED, DicomFile, Series, text, whole_number
-
-_UIH_TILES = 0x00651051
-"""MR VFrame Sequence (0065,1051) of United Imaging: one item for every tile of a mosaic."""
+from MRIDenoiseLib.io.dicom.mosaic import mosaic_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +21,7 @@ class Frame:
 
     Args:
         file: the file it is stored in.
-        index: its place in a multi-frame file, from 0; None for a classic file.
+        index: its place in a multi-frame file or a mosaic, from 0; None for a classic file.
         groups: data sets to look a value up in, from the most specific to the file's own header.
         position: Image Position (Patient) (0020,0032), LPS mm.
         axes: Image Orientation (Patient) (0020,0037): 2x3, direction of increasing column, then of increasing row.
@@ -72,7 +70,7 @@ def frames_of(series: Series) -> list[Frame]:
     """Every slice of a series.
 
     Raises:
-        InputError: not MR, not grey, a mosaic, or a slice without position, orientation or pixel spacing.
+        InputError: not MR, not grey, or a slice without position, orientation or pixel spacing.
     """
     return frames_in(series.files)
 
@@ -86,6 +84,8 @@ def frames_in(files: Iterable[DicomFile]) -> list[Frame]:
             found.extend(_enhanced_frames(file))
         elif (whole_number(file.header, "NumberOfFrames") or 1) > 1:
             raise InputError(f"{file.path.name} holds several frames without saying where they lie; export it as classic or enhanced MR")
+        elif mosaic := mosaic_of(file.header, file.path.name):
+            found.extend(_frame(file, index, (tile, file.header)) for index, tile in enumerate(mosaic.tiles))
         else:
             found.append(_frame(file, None, (file.header,)))
     return found
@@ -99,17 +99,18 @@ def _check_kind(file: DicomFile) -> None:
     photometric = text(header, "PhotometricInterpretation")
     if (whole_number(header, "SamplesPerPixel") or 1) != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2", ""):
         raise InputError(f"{what} is a colour image ({photometric[:16]}); only grey MR images can be denoised")
-    tiles = header.get(_UIH_TILES)
-    if "MOSAIC" in (header.get("ImageType") or ()) or (tiles is not None and tiles.VR == "SQ" and len(tiles.value) > 1):
-        raise InputError(f"{what} packs many slices into one picture (a mosaic), which is not read; export single or enhanced images")
     if not (whole_number(header, "Rows") or 0) > 0 or not (whole_number(header, "Columns") or 0) > 0:
         raise InputError(f"{what} holds no pixels; export the image again")
 
 
 def lookup_groups(header: Dataset) -> Iterator[tuple[Dataset, ...]]:
-    """For each slice of a header the data sets to look a value up in, the most specific first (one slice if classic)."""
+    """For each slice of a header the data sets to look a value up in, the most specific first (one slice if classic).
+
+    Those of a mosaic come in the order of a volume's slices.
+    """
     if not is_enhanced(header):
-        yield (header,)
+        mosaic = mosaic_of(header)
+        yield from [(mosaic.tiles[k], header) for k in mosaic.order] if mosaic else [(header,)]
         return
     shared = header.get("SharedFunctionalGroupsSequence") or []
     common = tuple(_macros(shared[0])) if len(shared) else ()

@@ -16,16 +16,16 @@ from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset
-from pydicom.pixels import get_decoder
 from pydicom.sequence import Sequence
-from pydicom.uid import UID
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.io.dicom.files import PARSING_FAULTS, DicomFile, choose_series, load, quiet, shallow, text, whole_number
-from MRIDenoiseLib.io.dicom.frames import Frame, frames_in, frames_of
+from MRIDenoiseLib.io.dicom.files import DicomFile, choose_series, load, quiet, shallow, text
+from MRIDenoiseLib.io.dicom.frames import Frame, frames_in, frames_of, is_enhanced
+from MRIDenoiseLib.io.dicom.mosaic import Mosaic, mosaic_of
+from MRIDenoiseLib.io.dicom.pixels import Pixels, decode
 from MRIDenoiseLib.io.dicom.stack import Stack, stack
 from MRIDenoiseLib.io.geometry import check_grid, check_voxels
-from MRIDenoiseLib.volume import Volume
+from MRIDenoiseLib.volume import Unmeasured, Volume
 
 SCALE_SLOPE = 0x2005100E
 SCALE_INTERCEPT = 0x2005100D
@@ -106,55 +106,6 @@ def _number(group: Dataset, key: str | int) -> float | None:
         return float("nan")
 
 
-def decode(path: Path) -> np.ndarray:
-    """The stored pixel values of a file, axis order (frame, row, column).
-
-    Raises:
-        InputError: no pixels, fewer or more bytes than the header promises, or a packing that cannot be read here.
-    """
-    header, what = load(path, pixels=True), path.name
-    if "PixelData" not in header:
-        raise InputError(f"{what} is cut short or holds no pixels; copy or export it again")
-    rows, columns = whole_number(header, "Rows") or 0, whole_number(header, "Columns") or 0
-    frames = whole_number(header, "NumberOfFrames") or 1
-    allocated = whole_number(header, "BitsAllocated") or 0
-    if allocated not in (8, 16, 32):
-        raise InputError(f"{what} stores {allocated} bits a pixel, which is not read; export it with 16")
-    syntax = UID(str(header.file_meta.get("TransferSyntaxUID", "")) if hasattr(header, "file_meta") else "")
-    if not syntax:
-        # Old files without a file header carry plain pixels; pydicom found out their byte order while reading.
-        syntax = UID("1.2.840.10008.1.2" if header.original_encoding[0] else "1.2.840.10008.1.2.1")
-        header.file_meta.TransferSyntaxUID = syntax
-    if syntax.is_transfer_syntax and not syntax.is_compressed:
-        promised, there = rows * columns * frames * allocated // 8, len(header.PixelData)
-        if there < promised:
-            raise InputError(f"{what} is cut short: {promised} bytes of pixels are promised and {there} are there; copy or export it again")
-        if there > promised + promised % 2:
-            raise InputError(
-                f"{what} does not fit its header: {promised} bytes of pixels are promised and {there} are there; export it again"
-            )
-    else:
-        _check_readable(syntax, what)
-    with quiet():
-        try:
-            pixels = header.pixel_array
-        except PARSING_FAULTS as error:
-            raise InputError(f"{what}: its pixels are damaged and cannot be unpacked; copy or export it again") from error
-    if pixels.size != rows * columns * frames:
-        raise InputError(f"{what} does not hold the {frames} x {rows} x {columns} pixels its header promises; copy or export it again")
-    return pixels.reshape(frames, rows, columns)
-
-
-def _check_readable(syntax: UID, what: str) -> None:
-    name = syntax.name if syntax.is_transfer_syntax else f"unknown transfer syntax {syntax[:40]}"
-    try:
-        readable = get_decoder(syntax).is_available
-    except (NotImplementedError, ValueError, TypeError):
-        readable = False
-    if not readable:
-        raise InputError(f"{what} is compressed ({name}), which cannot be unpacked here; export it uncompressed")
-
-
 def read_dicom(path: Path, series: int | None = None, echo: int | None = None, volume: int | None = None) -> Volume:
     """Read one volume of a DICOM file or folder.
 
@@ -209,22 +160,119 @@ def _volume(result: Stack, what: str) -> Volume:
         raise InputError(f"{what}: one volume is spread over several multi-frame files, which is not read; export it as classic MR images")
 
     scalings = [scaling(f.groups, f"{f.file.path.name} ({f.label})") for f in frames]
-    stored = decode(frames[0].file.path) if enhanced else None
-    slices, kinds = [], set()
-    for frame, scale in zip(frames, scalings, strict=True):
-        pixels = stored[frame.index] if stored is not None else _single(frame)
-        kinds.add(pixels.dtype)
-        with np.errstate(over="ignore"):
-            slices.append(scale.physical(pixels).astype(np.float32))
+    planes, packed = _planes(frames)
+    with np.errstate(over="ignore"):
+        slices = [scale.physical(plane.stored[0]).astype(np.float32) for plane, scale in zip(planes, scalings, strict=True)]
     voxels = np.stack(slices)
+    headers = _headers(frames, planes)
+    padding = np.stack([np.zeros(v.shape, bool) if p.padding is None else p.padding[0] for p, v in zip(planes, slices, strict=True)])
+    inverted = np.array([is_inverted(f.file.header) for f in frames])
+    padding = _unmeasured(voxels, padding, bool(inverted.any()))
+    top = float(voxels[inverted][~padding[inverted]].max()) if inverted.any() else None
+    if top is not None:
+        voxels[inverted] = top - voxels[inverted]
+    unmeasured = Unmeasured(padding, voxels[padding]) if padding.any() else None
+    voxels[padding] = 0
     check_voxels(voxels, what)
+    kinds = {plane.stored.dtype for plane in planes}
     pixel_type = str(np.result_type(*kinds)) if all(s.identity for s in scalings) else "float32"
-    headers = (_reduced(frames),) if enhanced else tuple(f.file.header for f in frames)
-    return Volume(voxels, result.ijk_to_ras, pixel_type, headers=headers)
+    notes = _notes(frames, planes, packed, what, inverted=bool(inverted.any()), padded=int(padding.sum()))
+    return Volume(voxels, result.ijk_to_ras, pixel_type, headers=headers, notes=notes, unmeasured=unmeasured, inverted_at=top)
 
 
-def _single(frame: Frame) -> np.ndarray:
-    return decode(frame.file.path)[0]
+def _planes(frames: tuple[Frame, ...]) -> tuple[list[Pixels], Mosaic | None]:
+    """The pixels of each slice, (1, row, column), and how they were packed into one picture, if they were."""
+    if frames[0].index is None:
+        return [decode(frame.file.path) for frame in frames], None
+    file = frames[0].file
+    pixels = decode(file.path)
+    packed = None if is_enhanced(file.header) else mosaic_of(file.header, file.path.name)
+    if packed:
+        padding = None if pixels.padding is None else packed.unpack(pixels.padding[0])
+        pixels = replace(pixels, stored=packed.unpack(pixels.stored[0]), padding=padding)
+    planes = []
+    for frame in frames:
+        assert frame.index is not None
+        one = slice(frame.index, frame.index + 1)
+        planes.append(replace(pixels, stored=pixels.stored[one], padding=None if pixels.padding is None else pixels.padding[one]))
+    return planes, packed
+
+
+def _headers(frames: tuple[Frame, ...], planes: list[Pixels]) -> tuple[Dataset, ...]:
+    if frames[0].index is None:
+        return tuple(_with_loss(f.file.header, p.lossy) for f, p in zip(frames, planes, strict=True))
+    header = frames[0].file.header
+    return (_with_loss(_reduced(frames) if is_enhanced(header) else header, planes[0].lossy),)
+
+
+def _with_loss(header: Dataset, lossy: tuple[str, float] | None) -> Dataset:
+    """A header that says that its pixels were compressed with loss, where they were (PS3.3 C.7.6.1.1.5)."""
+    if lossy is None or (text(header, "LossyImageCompression") == "01" and "LossyImageCompressionRatio" in header):
+        return header
+    result = shallow(header)
+    result.file_meta = header.file_meta
+    result.LossyImageCompression = "01"
+    result.LossyImageCompressionMethod, result.LossyImageCompressionRatio = lossy
+    return result
+
+
+def is_inverted(header: Dataset) -> bool:
+    """Whether a header's pixels show small values bright."""
+    return text(header, "PhotometricInterpretation") == "MONOCHROME1"
+
+
+def _unmeasured(voxels: np.ndarray, padding: np.ndarray, inverted: bool) -> np.ndarray:
+    """Which of the voxels that bear the padding value are no measurement.
+
+    All of them where that value lies apart from all others (-2000 below a magnitude image). Where a measured voxel
+    could have it too, only flat areas that reach the border. A padding value of 0 in an ordinary image is air like any.
+
+    Args:
+        voxels: physical values (slice, row, column).
+        padding: bool, where the padding value stands.
+        inverted: whether small values are shown bright.
+    """
+    nowhere = np.zeros(voxels.shape, bool)
+    if not padding.any() or padding.all():
+        return nowhere
+    values, others = voxels[padding], voxels[~padding]
+    others = others[np.isfinite(others)]
+    if not np.isfinite(values).all():
+        return padding
+    if not inverted and not values.any():
+        return nowhere
+    low, high = float(others.min()), float(others.max())
+    gap = 0.01 * (high - low)
+    if values.max() < low - gap or values.min() > high + gap or (not inverted and values.max() < 0 <= low):
+        return padding
+    if values.min() < values.max():
+        return nowhere
+    from scipy import ndimage
+
+    flat = ndimage.binary_erosion(padding, np.ones((1, 3, 3)), border_value=1)
+    border = np.ones(voxels.shape, bool)
+    border[:, 1:-1, 1:-1] = False
+    cross = np.zeros((3, 3, 3), bool)
+    cross[1] = True
+    areas = ndimage.binary_propagation(flat & border, cross, flat)
+    return ndimage.binary_dilation(areas, np.ones((1, 3, 3))) & padding
+
+
+def _notes(
+    frames: tuple[Frame, ...], planes: list[Pixels], packed: Mosaic | None, what: str, *, inverted: bool, padded: int
+) -> tuple[str, ...]:
+    notes = [f"{what}: {note}" for plane in planes for note in plane.notes]
+    if packed and packed.note:
+        notes.append(f"{what}: {packed.note}")
+    if inverted:
+        notes.append(
+            f"{what} shows small values bright (MONOCHROME1); it is denoised the other way round, and a DICOM result shows like it"
+        )
+    if padded:
+        notes.append(f"{what}: {padded} voxels are padding (0028,0120) and no measurement; they keep their values")
+    if any(p.lossy or text(f.file.header, "LossyImageCompression") == "01" for f, p in zip(frames, planes, strict=True)):
+        notes.append(f"{what} was once compressed with loss; what was lost there does not come back")
+    return tuple(dict.fromkeys(notes))
 
 
 def _reduced(frames: tuple[Frame, ...]) -> Dataset:

@@ -30,7 +30,10 @@ from MRIDenoiseLib.io.dicom.encoding import (
 )
 from MRIDenoiseLib.io.dicom.files import PARSING_FAULTS, is_dicom, quiet, shallow, text, whole_number
 from MRIDenoiseLib.io.dicom.frames import is_enhanced, lookup_groups
-from MRIDenoiseLib.io.dicom.read import scaling
+from MRIDenoiseLib.io.dicom.mosaic import Mosaic, mosaic_of
+from MRIDenoiseLib.io.dicom.pixels import overlay_groups
+from MRIDenoiseLib.io.dicom.read import is_inverted, scaling
+from MRIDenoiseLib.io.dicom.verbatim import joined_text, put_text_bytes, save, text_bytes
 from MRIDenoiseLib.io.images import Derivation
 from MRIDenoiseLib.volume import Volume
 
@@ -69,9 +72,12 @@ _STALE = (
     "InConcatenationTotalNumber",
     "ConcatenationFrameOffsetNumber",
     "SOPInstanceUIDOfConcatenationSource",
+    "ExtendedOffsetTable",
+    "ExtendedOffsetTableLengths",
 )
 """Attributes that describe the source's pixels or file and would be untrue of the result."""
-_WORD_BYTES = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+_OVERLAY = {"rows": 0x0010, "columns": 0x0011, "frames": 0x0015, "position": 0x0102, "data": 0x3000}
+"""Elements of an overlay group (60xx)."""
 
 
 def describe_frames(header: Dataset, source: Dataset, encoding: Encoding, derivation: Derivation | None) -> None:
@@ -172,7 +178,8 @@ def write_series(volume: Volume, folder: Path, derivation: Derivation | None = N
     """Write a derived series: the source's headers with new pixels, new UIDs and an account of what was done.
 
     A classic source gives one file a slice. An enhanced multi-frame source gives one enhanced multi-frame file that
-    holds the chosen frames in slice order. Patient, study, frame of reference, position, orientation and window stay.
+    holds the chosen frames in slice order, and a mosaic gives a mosaic of the same layout. What is not changed has the bytes
+    that the source's file has. Patient, study, frame of reference, position, orientation and window stay.
     Pixels are uncompressed (Explicit VR Little Endian) in the source's bit depth and rescale slope. Where a voxel would
     not fit: in all allocated bits, else signed, else with a new rescale slope for the whole series (and a matching
     Philips scale slope), so that no bright voxel is clipped.
@@ -193,7 +200,8 @@ def write_series(volume: Volume, folder: Path, derivation: Derivation | None = N
 def _write_files(volume: Volume, folder: Path, derivation: Derivation | None) -> None:
     slices = [groups for header in volume.headers for groups in lookup_groups(header)]
     scalings = [scaling(groups, "the source") for groups in slices]
-    encoding = choose_encoding(volume.voxels, scalings, volume.headers[0])
+    voxels = _as_shown(volume)
+    encoding = choose_encoding(voxels, scalings, volume.headers[0])
     folder.mkdir()
     series = generate_uid(prefix=None)
     now = datetime.now().astimezone()
@@ -203,38 +211,65 @@ def _write_files(volume: Volume, folder: Path, derivation: Derivation | None) ->
         _describe(header, derivation, series, index + 1, now)
         if enhanced:
             describe_frames(header, source, encoding, derivation)
-            pixels = np.stack([encoding.encode(v, k) for k, v in enumerate(volume.voxels)])
+            pixels = np.stack([encoding.encode(v, k) for k, v in enumerate(voxels)])
         else:
             _describe_slice(header, source, encoding, index, derivation)
-            pixels = encoding.encode(volume.voxels[index], index)
+            mosaic = mosaic_of(source)
+            pixels = _packed(voxels, encoding, mosaic) if mosaic else encoding.encode(voxels[index], index)
         had_range = "SmallestImagePixelValue" in header and "LargestImagePixelValue" in header
         encoding.describe_pixels(header)
         if had_range and encoding.bits <= 16:
             kind = "SS" if encoding.signed else "US"
             header.add_new("SmallestImagePixelValue", kind, int(pixels.min()))
             header.add_new("LargestImagePixelValue", kind, int(pixels.max()))
-        header.add_new("PixelData", "OW", _even(pixels.tobytes()))
+        header.add_new(*encoding.element, _even(pixels.tobytes()))
         _save(header, folder / f"IM{index + 1:05d}.dcm")
 
 
+def _as_shown(volume: Volume) -> np.ndarray:
+    """The voxels as the source's files have them: padding in its place, and what was read the other way round turned back."""
+    voxels = volume.in_file()
+    if volume.inverted_at is None:
+        return voxels
+    each = len(volume.headers) == len(voxels)
+    inverted = np.array([is_inverted(volume.headers[k if each else 0]) for k in range(len(voxels))])
+    return np.where(inverted[:, None, None], np.float32(volume.inverted_at) - voxels, voxels)
+
+
+def _packed(voxels: np.ndarray, encoding: Encoding, mosaic: Mosaic) -> np.ndarray:
+    """The picture of a mosaic, whose tiles may run against the order of the slices."""
+    slices = np.stack([encoding.encode(v, k) for k, v in enumerate(voxels)])
+    tiles = np.empty_like(slices)
+    tiles[mosaic.order] = slices
+    return mosaic.pack(tiles)
+
+
 def _slice_count(volume: Volume) -> int:
-    if is_enhanced(volume.headers[0]):
-        return whole_number(volume.headers[0], "NumberOfFrames") or 0
-    return len(volume.headers)
+    header = volume.headers[0]
+    if is_enhanced(header):
+        return whole_number(header, "NumberOfFrames") or 0
+    mosaic = mosaic_of(header)
+    return len(mosaic.tiles) if mosaic else len(volume.headers)
 
 
 def _copy(source: Dataset) -> Dataset:
-    """A header whose elements may be replaced without touching the source's, words in little-endian order."""
-    big = source.original_encoding[1] is False
+    """A header whose elements may be replaced without touching the source's, without what would be untrue of the result."""
     header = shallow(source)
-    for element in list(header):
-        if element.keyword in _STALE:
-            del header[element.tag]
-            continue
-        size = _WORD_BYTES.get(element.VR)
-        if big and size and isinstance(element.value, bytes) and len(element.value) % size == 0:
-            header.add_new(element.tag, element.VR, np.frombuffer(element.value, f">u{size}").astype(f"<u{size}").tobytes())
+    stale = {element.tag for element in header if element.keyword in _STALE}
+    # All or none: a second plane without the first would be taken for an error.
+    gone = set() if all(_overlay_stays(source, group) for group in overlay_groups(source)) else set(overlay_groups(source))
+    for tag in [tag for tag in header.keys() if tag in stale or tag.group in gone]:  # noqa: SIM118
+        del header[tag]
     return header
+
+
+def _overlay_stays(source: Dataset, group: int) -> bool:
+    """Whether an overlay plane has bits of its own, a picture's worth: one in unused bits of the pixels goes with those."""
+    values = {name: source[group, element].value for name, element in _OVERLAY.items() if (group, element) in source}
+    if "data" not in values or values.get("position", 0) != 0 or values.get("frames", 1) not in (1, None):
+        return False
+    size = whole_number(source, "Rows"), whole_number(source, "Columns")
+    return (values.get("rows"), values.get("columns")) == size
 
 
 def _describe(header: Dataset, derivation: Derivation | None, series: str, number: int, now: datetime) -> None:
@@ -242,13 +277,17 @@ def _describe(header: Dataset, derivation: Derivation | None, series: str, numbe
     suffix = derivation.suffix if derivation else "derived"
     header.SOPInstanceUID = generate_uid(prefix=None)
     header.SeriesInstanceUID = series
-    header.SeriesNumber = (whole_number(header, "SeriesNumber") or 0) + _SERIES_OFFSET
-    header.SeriesDescription = f"{text(header, 'SeriesDescription')[: 63 - len(suffix)]} {suffix}".strip()
+    before = whole_number(header, "SeriesNumber") or 0
+    header.SeriesNumber = before + _SERIES_OFFSET if abs(before) < 2**31 - _SERIES_OFFSET else _SERIES_OFFSET
+    description = joined_text(header, text_bytes(header, "SeriesDescription"), after=suffix, limit=64)
+    put_text_bytes(header, "SeriesDescription", "LO", description)
     header.InstanceNumber = number
     header.InstanceCreationDate = now.strftime("%Y%m%d")
     header.InstanceCreationTime = now.strftime("%H%M%S")
-    header.ImageType = derived_type(header.get("ImageType"))
-    header.ImageComments = " ".join(filter(None, (RESEARCH_USE_ONLY, text(header, "ImageComments"))))[:10240]
+    kinds = text_bytes(header, "ImageType").split(b"\\")[2:]
+    put_text_bytes(header, "ImageType", "CS", b"\\".join([b"DERIVED", b"SECONDARY", *kinds]))
+    comments = joined_text(header, text_bytes(header, "ImageComments"), before=RESEARCH_USE_ONLY, limit=10240)
+    put_text_bytes(header, "ImageComments", "LT", comments)
     equipment = Dataset()
     equipment.PurposeOfReferenceCodeSequence = code("109102", "DCM", "Processing Equipment")
     equipment.Manufacturer = MANUFACTURER
@@ -273,12 +312,12 @@ def _even(data: bytes) -> bytes:
 
 
 def _save(header: Dataset, path: Path) -> None:
-    header.file_meta = FileMetaDataset()
-    header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
-    header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
-    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = header.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
     try:
-        header.save_as(path, enforce_file_format=True)
+        save(header, meta, path)
     except OSError:
         raise  # a full disk, not a bad header: the caller reports it
     except PARSING_FAULTS as error:
