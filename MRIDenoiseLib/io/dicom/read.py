@@ -10,8 +10,9 @@ private Scale Slope (2005,100E); where RI is absent, the private Scale Intercept
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,11 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.io.dicom.files import PARSING_FAULTS, DicomFile, choose_series, load, quiet, shallow, text, whole_number
-from MRIDenoiseLib.io.dicom.frames import Frame, frames_in, frames_of
-from MRIDenoiseLib.io.dicom.stack import Stack, stack
+from MRIDenoiseLib.io.dicom.files import PARSING_FAULTS, DicomFile, load, quiet, shallow, text, whole_number
+from MRIDenoiseLib.io.dicom.folder import choose_series
+from MRIDenoiseLib.io.dicom.frames import Frame, frames_in, frames_of, is_enhanced
+from MRIDenoiseLib.io.dicom.parting import choose_stack, without_repeats
+from MRIDenoiseLib.io.dicom.stack import Stack, sign, stack
 from MRIDenoiseLib.io.geometry import check_grid, check_voxels
 from MRIDenoiseLib.volume import Volume
 
@@ -155,7 +158,9 @@ def _check_readable(syntax: UID, what: str) -> None:
         raise InputError(f"{what} is compressed ({name}), which cannot be unpacked here; export it uncompressed")
 
 
-def read_dicom(path: Path, series: int | None = None, echo: int | None = None, volume: int | None = None) -> Volume:
+def read_dicom(
+    path: Path, series: int | None = None, echo: int | None = None, volume: int | None = None, number: int | None = None
+) -> Volume:
     """Read one volume of a DICOM file or folder.
 
     Slices are ordered by their position along the slice normal. Voxels are physical: Rescale Slope and Intercept of
@@ -167,13 +172,49 @@ def read_dicom(path: Path, series: int | None = None, echo: int | None = None, v
         series: which series of the folder, from 1, in the order of :func:`MRIDenoiseLib.io.list_series`.
         echo: which echo, from 1, in the order of echo times.
         volume: which time point, b-value or kind of image, from 1.
+        number: which stack of the series, from 1, see :func:`MRIDenoiseLib.io.dicom.parting.choose_stack`.
 
     Raises:
         AmbiguousInputError: there is a choice and it was not made.
         InputError: anything else that keeps it from being one complete, straight, grey MR volume.
     """
     with quiet():
-        return _read(path, series, echo, volume)
+        frames, notes = stack_of(path, series, number)
+        found = stack(frames, path.name, echo, volume)
+        return named(volume_of(found, path.name), path, notes)
+
+
+def named(volume: Volume, path: Path, notes: tuple[str, ...]) -> Volume:
+    """A volume with the name of the file or folder it was read from, and what was left out there."""
+    return replace(volume, name=path.stem if path.is_file() else path.name, notes=(*notes, *volume.notes))
+
+
+def stack_of(path: Path, series: int | None, number: int | None) -> tuple[list[Frame], tuple[str, ...]]:
+    """All images of one stack of a file or folder, each once, and notes on what was left out.
+
+    Args:
+        path: as in :func:`read_dicom`.
+        series: as in :func:`read_dicom`.
+        number: as in :func:`read_dicom`.
+
+    Raises:
+        AmbiguousInputError: there are several series or stacks, and none was chosen.
+        InputError: nothing can be read, or slices may be missing.
+    """
+    frames, notes = choose_stack(frames_of(choose_series(path, series)), path.name, number)
+    decoded: dict[Path, np.ndarray] = {}
+
+    def pixels_of(frame: Frame) -> np.ndarray:
+        if frame.file.path not in decoded:
+            if len(decoded) > 2:
+                decoded.clear()
+            decoded[frame.file.path] = decode(frame.file.path)
+        return scaling(frame.groups, frame.label).physical(decoded[frame.file.path][frame.index or 0])
+
+    kept, repeated = without_repeats(frames, sign, pixels_of)
+    if repeated:
+        notes += (f"Left out {repeated} image{'s that repeat others' if repeated > 1 else ' that repeats another'} pixel by pixel.",)
+    return kept, notes
 
 
 def read_slices(slices: Iterable[tuple[Path, int | None]], what: str = "the series") -> Volume:
@@ -189,42 +230,45 @@ def read_slices(slices: Iterable[tuple[Path, int | None]], what: str = "the seri
     wanted = set(slices)
     with quiet():
         files = [DicomFile(path, load(path)) for path in sorted({path for path, _ in wanted})]
-        found = [frame for frame in frames_in(files) if (frame.file.path, frame.index) in wanted]
-        if len(found) != len(wanted):
+        found = [frame for frame in frames_in(files) if {(frame.file.path, frame.index), (frame.file.path, None)} & wanted]
+        if len(found) < len(wanted) or not {path for path, _ in wanted} == {frame.file.path for frame in found}:
             raise InputError(f"{what} was changed while it was being read; start again")
-        return _volume(stack(found, what), what)
+        return volume_of(stack(found, what), what)
 
 
-def _read(path: Path, series: int | None, echo: int | None, volume: int | None) -> Volume:
-    what = path.name
-    result = _volume(stack(frames_of(choose_series(path, series)), what, echo, volume), what)
-    return replace(result, name=path.stem if path.is_file() else path.name)
+def volume_of(result: Stack, what: str) -> Volume:
+    """The slices of a stack, read into a volume.
 
+    Args:
+        result: slices in their order.
+        what: how to name them in front of the user.
 
-def _volume(result: Stack, what: str) -> Volume:
+    Raises:
+        InputError: pixels that cannot be read, or no image in them.
+    """
     frames = result.frames
     check_grid(result.ijk_to_ras, what)
-    enhanced = frames[0].index is not None
-    if enhanced and len({f.file.path for f in frames}) > 1:
-        raise InputError(f"{what}: one volume is spread over several multi-frame files, which is not read; export it as classic MR images")
-
     scalings = [scaling(f.groups, f"{f.file.path.name} ({f.label})") for f in frames]
-    stored = decode(frames[0].file.path) if enhanced else None
-    slices, kinds = [], set()
-    for frame, scale in zip(frames, scalings, strict=True):
-        pixels = stored[frame.index] if stored is not None else _single(frame)
-        kinds.add(pixels.dtype)
-        with np.errstate(over="ignore"):
-            slices.append(scale.physical(pixels).astype(np.float32))
+    slices: list[np.ndarray] = [np.empty(0)] * len(frames)
+    kinds = set()
+    for path in dict.fromkeys(f.file.path for f in frames):
+        stored = decode(path)
+        for k, frame in enumerate(frames):
+            if frame.file.path == path:
+                kinds.add(stored.dtype)
+                with np.errstate(over="ignore"):
+                    slices[k] = scalings[k].physical(stored[frame.index or 0]).astype(np.float32)
     voxels = np.stack(slices)
     check_voxels(voxels, what)
     pixel_type = str(np.result_type(*kinds)) if all(s.identity for s in scalings) else "float32"
-    headers = (_reduced(frames),) if enhanced else tuple(f.file.header for f in frames)
-    return Volume(voxels, result.ijk_to_ras, pixel_type, headers=headers)
+    return Volume(voxels, result.ijk_to_ras, pixel_type, headers=tuple(_headers(frames)), notes=result.notes)
 
 
-def _single(frame: Frame) -> np.ndarray:
-    return decode(frame.file.path)[0]
+def _headers(frames: tuple[Frame, ...]) -> Iterator[Dataset]:
+    """The headers in the order of the slices: one a classic file, and one for each run of frames of an enhanced file."""
+    for _, of_file in groupby(frames, key=lambda frame: frame.file.path):
+        run = tuple(of_file)
+        yield _reduced(run) if is_enhanced(run[0].file.header) else run[0].file.header
 
 
 def _reduced(frames: tuple[Frame, ...]) -> Dataset:

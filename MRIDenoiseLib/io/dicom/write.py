@@ -1,10 +1,11 @@
 """Write a Volume that came from DICOM as a derived DICOM series, to be stored next to its source in the same study.
 
-The source is a file a slice, or one enhanced multi-frame file (Enhanced MR Image IOD), whose header describes every frame.
+The source is a file a slice, or enhanced multi-frame files (Enhanced MR Image IOD), whose headers describe every frame.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -168,45 +169,58 @@ def is_our_series(folder: Path) -> bool:
     return all(_is_ours(path) for path in folder.iterdir())
 
 
-def write_series(volume: Volume, folder: Path, derivation: Derivation | None = None) -> None:
+def new_series() -> str:
+    """A Series Instance UID for a derived series."""
+    return str(generate_uid(prefix=None))
+
+
+def write_series(volume: Volume, folder: Path, derivation: Derivation | None = None, *, series: str = "", first: int = 1) -> int:
     """Write a derived series: the source's headers with new pixels, new UIDs and an account of what was done.
 
-    A classic source gives one file a slice. An enhanced multi-frame source gives one enhanced multi-frame file that
-    holds the chosen frames in slice order. Patient, study, frame of reference, position, orientation and window stay.
-    Pixels are uncompressed (Explicit VR Little Endian) in the source's bit depth and rescale slope. Where a voxel would
-    not fit: in all allocated bits, else signed, else with a new rescale slope for the whole series (and a matching
-    Philips scale slope), so that no bright voxel is clipped.
+    A classic source gives one file a slice. Enhanced multi-frame files give one each that holds the chosen frames in
+    slice order (several where the slices of two files alternate). Patient, study, frame of reference, position,
+    orientation and window stay. Pixels are uncompressed (Explicit VR Little Endian) in the source's bit depth and
+    rescale slope. Where a voxel would not fit: in all allocated bits, else signed, else with a new rescale slope for
+    the whole series (and a matching Philips scale slope), so that no bright voxel is clipped.
 
     Args:
         volume: what to write; ``headers`` are its source's.
-        folder: a folder that does not exist yet.
+        folder: a folder that does not exist yet, or that of a series of several volumes.
         derivation: what was done.
+        series: Series Instance UID, where several volumes are written as one series; by default a new one.
+        first: Instance Number of the first file.
+
+    Returns:
+        How many files were written.
 
     Raises:
         OutputError: the volume did not come from DICOM, or its headers cannot be written.
     """
     check_source(volume)
     with quiet():
-        _write_files(volume, folder, derivation)
+        _write_files(volume, folder, derivation, series or new_series(), first)
+    return len(volume.headers)
 
 
-def _write_files(volume: Volume, folder: Path, derivation: Derivation | None) -> None:
+def _write_files(volume: Volume, folder: Path, derivation: Derivation | None, series: str, first: int) -> None:
     slices = [groups for header in volume.headers for groups in lookup_groups(header)]
     scalings = [scaling(groups, "the source") for groups in slices]
     encoding = choose_encoding(volume.voxels, scalings, volume.headers[0])
-    folder.mkdir()
-    series = generate_uid(prefix=None)
+    folder.mkdir(exist_ok=first > 1)
     now = datetime.now().astimezone()
-    enhanced = is_enhanced(volume.headers[0])
-    for index, source in enumerate(volume.headers):
+    done = 0
+    for number, source in enumerate(volume.headers, first):
         header = _copy(source)
-        _describe(header, derivation, series, index + 1, now)
-        if enhanced:
-            describe_frames(header, source, encoding, derivation)
-            pixels = np.stack([encoding.encode(v, k) for k, v in enumerate(volume.voxels)])
+        _describe(header, derivation, series, number, now)
+        if is_enhanced(source):
+            frames = range(done, done + (whole_number(source, "NumberOfFrames") or 0))
+            describe_frames(header, source, replace(encoding, scalings=encoding.scalings[frames.start : frames.stop]), derivation)
+            pixels = np.stack([encoding.encode(volume.voxels[k], k) for k in frames])
         else:
-            _describe_slice(header, source, encoding, index, derivation)
-            pixels = encoding.encode(volume.voxels[index], index)
+            frames = range(done, done + 1)
+            _describe_slice(header, source, encoding, done, derivation)
+            pixels = encoding.encode(volume.voxels[done], done)
+        done = frames.stop
         had_range = "SmallestImagePixelValue" in header and "LargestImagePixelValue" in header
         encoding.describe_pixels(header)
         if had_range and encoding.bits <= 16:
@@ -214,13 +228,11 @@ def _write_files(volume: Volume, folder: Path, derivation: Derivation | None) ->
             header.add_new("SmallestImagePixelValue", kind, int(pixels.min()))
             header.add_new("LargestImagePixelValue", kind, int(pixels.max()))
         header.add_new("PixelData", "OW", _even(pixels.tobytes()))
-        _save(header, folder / f"IM{index + 1:05d}.dcm")
+        _save(header, folder / f"IM{number:05d}.dcm")
 
 
 def _slice_count(volume: Volume) -> int:
-    if is_enhanced(volume.headers[0]):
-        return whole_number(volume.headers[0], "NumberOfFrames") or 0
-    return len(volume.headers)
+    return sum((whole_number(header, "NumberOfFrames") or 0) if is_enhanced(header) else 1 for header in volume.headers)
 
 
 def _copy(source: Dataset) -> Dataset:
