@@ -14,6 +14,7 @@ from MRIDenoiseLib.io.dicom.files import Series
 from MRIDenoiseLib.io.dicom.folder import find_series
 from MRIDenoiseLib.io.dicom.read import read_dicom
 from MRIDenoiseLib.io.dicom.read import read_slices as read_dicom_slices
+from MRIDenoiseLib.io.dicom.stack import listed
 from MRIDenoiseLib.io.dicom.write import check_source, is_our_series, write_series
 from MRIDenoiseLib.io.images import ENDINGS, Derivation, ending, read_image, write_image
 from MRIDenoiseLib.io.volumes import (
@@ -69,8 +70,9 @@ def read(
             try:
                 result = read_image(path, volume)
             except AmbiguousInputError as error:
-                listed = "; ".join(f"{number} = {name}" for number, name in enumerate(gradient_names(path, count_volumes(path))[:12], 1))
-                raise AmbiguousInputError(f"{error}{f': {listed}' if listed else ''}") from error
+                count = count_volumes(path)
+                named = listed(gradient_names(path, count))
+                raise AmbiguousInputError(str(error).replace(f" (1 to {count})", named) if named else str(error)) from error
         else:
             result = read_dicom(path, series, echo, volume, stack)
     return _with_acquisition(result)

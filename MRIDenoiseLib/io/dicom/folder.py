@@ -86,7 +86,7 @@ def find_series(path: Path) -> list[Series]:
             below = sift(deeper)
             sifted = Sifted(below.series, sifted.refused + below.refused, sifted.others + below.others, sifted.foreign + below.foreign)
         elif deeper:
-            known = {text(series.files[0].header, "SeriesInstanceUID") for series in sifted.series}
+            known = {_uid(series) for series in sifted.series}
             same = [file for file in deeper if _uid_of_series(file) in known - {""}]
             if same:
                 sifted = sift([*path.iterdir(), *same])
@@ -98,7 +98,13 @@ def find_series(path: Path) -> list[Series]:
         raise InputError(f"{path} holds no DICOM files; choose the folder that holds the series itself")
     passed_over = sifted.foreign + sifted.others
     notes = (f"Passed over {_counted(passed_over, 'file that is', 'files that are')} no DICOM image.",) if passed_over else ()
-    return [replace(series, notes=notes, doubts=_doubts(series, sifted.refused)) for series in sifted.series]
+    # A damaged file counts for every series, unless it still names the one that it belongs to.
+    known = {_uid(series) for series in sifted.series}
+    damaged = [(_uid_of_series(file), str(error)) for file, error in sifted.refused]
+    return [
+        replace(series, notes=notes, doubts=tuple(said for uid, said in damaged if uid not in known - {_uid(series)}))
+        for series in sifted.series
+    ]
 
 
 def sift(paths: Iterable[Path], check: Callable[[], None] = lambda: None) -> Sifted:
@@ -219,10 +225,8 @@ def _same_pixels(one: Path, other: Path) -> bool:
             return False
 
 
-def _doubts(series: Series, refused: Iterable[tuple[Path, InputError]]) -> tuple[str, ...]:
-    """What is wrong with the damaged files that may have been slices of a series."""
-    uid = text(series.files[0].header, "SeriesInstanceUID")
-    return tuple(str(error) for path, error in refused if _uid_of_series(path) in ("", uid))
+def _uid(series: Series) -> str:
+    return text(series.files[0].header, "SeriesInstanceUID")
 
 
 def _uid_of_series(path: Path) -> str:

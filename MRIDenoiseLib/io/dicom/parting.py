@@ -83,7 +83,7 @@ def direction(normal: np.ndarray) -> str:
     """Sagittal, coronal or axial for slices within about ten degrees of it, oblique in between."""
     across = np.abs(normal)
     name = ("sagittal", "coronal", "axial")[int(np.argmax(across))]
-    return name if across.max() > 0.985 else f"oblique {name}" if across.max() > 0.8 else "oblique"
+    return name if across.max() > 0.985 else f"oblique {name}" if across.max() > 0.75 else "oblique"
 
 
 def choose_stack(usable: Usable, what: str, number: int | None = None) -> tuple[list[Frame], tuple[str, ...]]:

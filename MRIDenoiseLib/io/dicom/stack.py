@@ -69,9 +69,21 @@ def _number(form: str) -> Callable[[Any], str]:
     return lambda value: form.format(value) if isinstance(value, float) else ""
 
 
+def _component_rank(frame: Frame) -> float | None:
+    """Magnitude before phase, real and imaginary."""
+    found = component(frame)
+    return float(list(_COMPONENTS.values()).index(found)) if found else None
+
+
+def _kinds(words: Any) -> str:
+    """What Image Type (0008,0008) tells beside the component, such as a water image."""
+    told = [str(word) for word in words if isinstance(words, tuple) and word not in (*_COMPONENTS, "OTHER", "NONE", "PHASE MAP")]
+    return "/".join(word for word in told if word[:1] not in _COMPONENTS or word[1:2] != "_")
+
+
 _TELLS_VOLUMES_APART: tuple[tuple[Callable[[Frame], Any], Callable[[Any], str]], ...] = (
-    (component, str),
-    (_attribute("FrameType", "ImageType"), lambda words: "/".join(map(str, words[2:])) if isinstance(words, tuple) else ""),
+    (_component_rank, lambda rank: "" if rank is None else list(_COMPONENTS.values())[int(rank)]),
+    (_attribute("FrameType", "ImageType"), _kinds),
     (b_value, _number("b = {:g} s/mm2")),
     (
         _attribute("DiffusionGradientOrientation"),
@@ -129,6 +141,14 @@ def choices(frames: Sequence[Frame], what: str) -> list[StackVolume]:
     return found
 
 
+def listed(found: Sequence[str]) -> str:
+    """``: 1 (b = 0 s/mm2), 2 (b = 1000 s/mm2)``, for behind the option that chooses by number; empty where nothing has a name."""
+    if not any(found):
+        return ""
+    named = [f"{number} ({name})" if name else str(number) for number, name in enumerate(found[:_LISTED], 1)]
+    return f": {', '.join(named)}{', ...' if len(found) > _LISTED else ''}"
+
+
 def echo_count(found: Sequence[StackVolume]) -> int:
     """Of how many echoes some volumes are."""
     return len({one.echo for one in found})
@@ -148,8 +168,11 @@ def names(found: Sequence[Sequence[Frame]]) -> list[str]:
             distinct = {tuple(sorted(of_volume)) for of_volume in values}
             if len(distinct) < 2 or any(len(of_volume) != 1 for of_volume in values):
                 continue
-            for words, of_volume in zip(said, values, strict=True):
-                words.append(word(next(iter(of_volume.values()))))
+            of_each = [next(iter(of_volume.values())) for of_volume in values]
+            shared = set.intersection(*(set(each) if isinstance(each, tuple) else set() for each in of_each))
+            for words, each in zip(said, of_each, strict=True):
+                # Of a list of words those that are not the same everywhere.
+                words.append(word(tuple(one for one in each if one not in shared) if word is _kinds else each))
             if len(distinct) == len(found):
                 break
     return [", ".join(filter(None, words)) for words in said]
@@ -243,7 +266,8 @@ def _chosen_echo(found: list[list[Frame]], what: str, echo: int | None) -> list[
     if echo is None and len(found) > 1:
         times = ", ".join(f"{echo_time(frames[0]):g}" for frames in found[:_LISTED])
         unit = " ms" if isinstance(found[0][0].get("EffectiveEchoTime", "EchoTime"), float) else ""
-        raise AmbiguousInputError(f"{what} holds {len(found)} echoes ({times}{unit}); choose one with --echo N (1 to {len(found)})")
+        named = listed([f"echo time {_echo_name(frames)}" if unit else _echo_name(frames) for frames in found])
+        raise AmbiguousInputError(f"{what} holds {len(found)} echoes ({times}{unit}); choose one with --echo N{named}")
     chosen = 1 if echo is None else echo
     if not 1 <= chosen <= len(found):
         raise InputError(f"{what} holds {'one echo' if len(found) == 1 else f'{len(found)} echoes'}, so there is no echo {chosen}")
@@ -257,9 +281,9 @@ def _echo_name(frames: Sequence[Frame]) -> str:
 
 def _chosen_volume(found: list[list[Frame]], what: str, volume: int | None) -> list[Frame]:
     if volume is None and len(found) > 1:
-        named = [f"{number} = {name}" for number, name in enumerate(names(found), 1) if name]
-        listed = "; ".join(named[:_LISTED]) + ("; ..." if len(named) > _LISTED else "") if named else f"1 to {len(found)}"
-        raise AmbiguousInputError(f"{what} images every place {len(found)} times; choose one with --volume N ({listed})")
+        raise AmbiguousInputError(
+            f"{what} images every place {len(found)} times; choose one with --volume N{listed(names(found)) or f' (1 to {len(found)})'}"
+        )
     chosen = 1 if volume is None else volume
     if not 1 <= chosen <= len(found):
         raise InputError(f"{what} holds {len(found)} volume(s), so there is no volume {chosen}")
