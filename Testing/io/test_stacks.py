@@ -280,6 +280,13 @@ def test_the_only_series_of_slices_among_screenshots_is_taken(tmp_path: Path) ->
     assert found.voxels.shape[0] == 3 and "Took series 3" in " ".join(found.notes)
 
 
+def test_parts_of_a_series_under_two_identifiers_are_not_put_together_but_said(tmp_path: Path) -> None:
+    for uid in ("1.2.3.4", "1.2.3.5"):
+        stack(tmp_path, 3, start=(0, 0, 12 * int(uid[-1])), SeriesInstanceUID=uid)
+    found = io.read(tmp_path, series=1)
+    assert found.voxels.shape[0] == 3 and "Series 2 of the folder may be another part" in " ".join(found.notes)
+
+
 def split(path: Path, groups: Sequence[Sequence[int]], **changes: Any) -> list[Path]:
     """An enhanced file of six slices as one file for each group of its frames."""
     factory.enhanced(path / "whole.dcm", list(range(6)))

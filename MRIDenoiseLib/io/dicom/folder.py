@@ -137,7 +137,10 @@ def choose_series(path: Path, number: int | None) -> Series:
     if number is not None and not 1 <= number <= len(found):
         raise InputError(f"{path.name} holds {len(found)} series, so there is no series {number}")
     if number is not None:
-        return _once_each(found[number - 1], path)
+        chosen = found[number - 1]
+        twins = [str(other.number) for other in found if other is not chosen and _may_be_one(chosen, other)]
+        note = f"Series {' and '.join(twins)} of the folder may be another part of the same series; they are not put together."
+        return _once_each(replace(chosen, notes=(*chosen.notes, note)) if twins else chosen, path)
     usable = [series for series in found if series.modality == "MR" and any(map(_may_be_slice, series.files))]
     if len(found) > 1 and len(usable) != 1:
         listed = "; ".join(str(series) for series in found[:12]) + ("; ..." if len(found) > 12 else "")
@@ -148,6 +151,16 @@ def choose_series(path: Path, number: int | None) -> Series:
         note = f"Took series {chosen.number} of the folder, the only one of MR slices; left out {others}."
         chosen = replace(chosen, notes=(*chosen.notes, note))
     return _once_each(chosen, path)
+
+
+def _may_be_one(one: Series, other: Series) -> bool:
+    """Whether two series look like one that was sent under two identifiers: equal numbers and words, images that number on."""
+    facts = [
+        (series.series_number, series.description, series.rows, series.columns, text(series.files[0].header, "StudyInstanceUID"))
+        for series in (one, other)
+    ]
+    numbers = [{whole_number(file.header, "InstanceNumber") for file in series.files} for series in (one, other)]
+    return facts[0] == facts[1] and one.series_number is not None and not numbers[0] & numbers[1]
 
 
 def is_no_slice(header: Dataset) -> bool:

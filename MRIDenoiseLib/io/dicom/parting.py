@@ -25,7 +25,7 @@ _GAP = 1.5
 """Times the usual step: a step that long is a gap."""
 _PLAIN = 2
 """Times the slices of the next stack that a stack has which is plainly meant."""
-_LISTED = 12
+_LISTED = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +109,8 @@ def choose_stack(usable: Usable, what: str, number: int | None = None) -> tuple[
             raise InputError(f"{usable.doubts[0]}; to go on without it, add {way}")
         number = _plain(groups, what)
         if len(groups) > 1:
-            rest = [f"{k} ({group})" for k, group in enumerate(groups, 1) if k != number]
-            left = "; ".join(rest[:3]) + (f" and {len(rest) - 3} more" if len(rest) > 3 else "")
+            rest = [k for k in range(1, len(groups) + 1) if k != number]
+            left = "; ".join(f"{k} ({groups[k - 1]})" for k in rest[:3]) + (f" and {len(rest) - 3} more" if len(rest) > 3 else "")
             notes.append(f"Took stack {number} of {len(groups)} ({groups[number - 1]}); left out stack {left}.")
     elif usable.doubts:
         lost = len(usable.doubts)
@@ -137,8 +137,8 @@ def _plain(groups: Sequence[SliceGroup], what: str) -> int:
 
 
 def _list(groups: Sequence[SliceGroup], numbers: Sequence[int] | None = None) -> str:
-    listed = [f"{k} = {group}" for k, group in enumerate(groups, 1) if numbers is None or k in numbers]
-    return "; ".join(listed[:_LISTED]) + ("; ..." if len(listed) > _LISTED else "")
+    shown = [k for k in range(1, len(groups) + 1) if numbers is None or k in numbers]
+    return "; ".join(f"{k} = {groups[k - 1]}" for k in shown[:_LISTED]) + ("; ..." if len(shown) > _LISTED else "")
 
 
 def _where(frames: Sequence[Frame]) -> str:
@@ -163,16 +163,18 @@ def part(frames: Sequence[Frame]) -> list[SliceGroup]:
 def _clusters(frames: Sequence[Frame]) -> list[list[Frame]]:
     """Frames of one matrix, pixel spacing and direction each."""
     found: list[list[Frame]] = []
+    kinds: list[tuple[object, ...]] = []
     quick: dict[tuple[object, ...], list[Frame]] = {}
     for frame in frames:
         kind = _kind(frame)
         exact = (kind, *frame.axes.ravel().tolist(), *frame.pixel_spacing.tolist())
         group = quick.get(exact)
         if group is None:
-            group = next((g for g in found if _kind(g[0]) == kind and _on_one_grid(g[0], frame)), None)
+            group = next((g for g, of in zip(found, kinds, strict=True) if of == kind and _on_one_grid(g[0], frame)), None)
         if group is None:
             group = []
             found.append(group)
+            kinds.append(kind)
         quick[exact] = group
         group.append(frame)
     return found
