@@ -81,8 +81,8 @@ class Volume:
         ijk_to_ras: 4x4 float64 matrix from voxel index (i, j, k, 1) to RAS millimetres.
         pixel_type: NumPy name of the type the source stored (``int16``, ``uint16``, ``float32`` ...).
         acquisition: what is known about how it was acquired.
-        headers: the source DICOM data sets without their pixels, one a slice in the order of axis 0 (one in all for
-            an enhanced multi-frame source), or empty when the source was not DICOM.
+        headers: the source DICOM data sets without their pixels, one a slice in the order of axis 0 (one for all
+            frames of an enhanced file that follow each other), or empty when the source was not DICOM.
         name: what the source may be called in front of the user (a file's stem). Never logged, never in a prompt.
         acquired_axis: the axis of ``voxels`` across which slices were acquired, where that is known without headers.
         notes: what a reader chose or found odd, a sentence each, to be shown to the user beside every result.

@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.outputs import EchoOption, SeriesOption, VolumeOption, check_json, refuse_places_that_collide
+from MRIDenoiseLib.cli.outputs import ANY_IMAGE, ImageChoice, check_json, chooses_image, refuse_places_that_collide, show_notes
 from MRIDenoiseLib.cli.progress import ProgressDisplay
 from MRIDenoiseLib.errors import InputError, SettingsError
 
@@ -31,6 +31,7 @@ OUTPUT = "What to write"
 NOISY = "noisy"
 
 
+@chooses_image
 def evaluate(
     images: Annotated[list[Path], typer.Argument(metavar="TEST...", help="Volumes to judge: DICOM, .nii, .nii.gz, .nrrd or .mha.")],
     reference: Annotated[Path, typer.Option(metavar="REF", help="What they are compared with.")],
@@ -56,17 +57,14 @@ def evaluate(
     smoothness: Annotated[
         float | None, typer.Option(help="How much neighbours count (beta); by default 0.1.", rich_help_panel=TISSUES)
     ] = None,
-    series: SeriesOption = None,
-    echo: EchoOption = None,
-    volume: VolumeOption = None,
     report: Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="Also every figure.", rich_help_panel=OUTPUT)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are already there.", rich_help_panel=OUTPUT)] = False,
+    choice: ImageChoice = ANY_IMAGE,
 ) -> None:
     """Compare volumes with a reference: PSNR, SSIM, LPIPS, edges, bias, and with --noisy what was removed and what flickers.
 
     All are judged in one mask and one data range, those of the reference. With --tissues they are segmented there instead.
     """
-    choice = {"series": series, "echo": echo, "volume": volume}
     segmenting = {"--classes": classes, "--organ": organ, "--contrast": contrast, "--bias": bias, "--smoothness": smoothness}
     if tissues:
         if noisy is not None or simulated or lpips is not None:
@@ -94,7 +92,7 @@ def _judge(
     reference: Path,
     noisy: Path | None,
     mask: Path | None,
-    choice: dict[str, int | None],
+    choice: ImageChoice,
     report: Path | None,
     *,
     simulated: bool,
@@ -102,16 +100,13 @@ def _judge(
     overwrite: bool,
 ) -> None:
     """Print and write the figures of all images."""
-    from MRIDenoiseLib import io
     from MRIDenoiseLib.io.labels import read_mask
 
-    def read(source: Path) -> Volume:
-        return io.read(source, **choice)
-
-    target = read(reference)
-    where = None if mask is None else target.stacked(read_mask(mask, target))
     sources = ([] if noisy is None else [noisy]) + images
-    slices = [_on_grid(read(source), target, source.name) for source in sources]
+    target, *volumes = choice.read_each([reference, *sources])
+    where = None if mask is None else target.stacked(read_mask(mask, target))
+    slices = [_on_grid(volume, target, source.name) for source, volume in zip(sources, volumes, strict=True)]
+    show_notes(dict.fromkeys(note for volume in (target, *volumes) for note in volume.notes))
     before = None if noisy is None else slices[0]
 
     with ProgressDisplay() as progress:

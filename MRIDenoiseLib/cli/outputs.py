@@ -2,17 +2,103 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
 from MRIDenoiseLib.errors import OutputError
 
+if TYPE_CHECKING:
+    from MRIDenoiseLib.volume import Volume
+
 CHOICE = "Which image, where the input holds several"
-SeriesOption = Annotated[int | None, typer.Option(help="Number of the series in the folder.", rich_help_panel=CHOICE)]
-EchoOption = Annotated[int | None, typer.Option(help="Echo, counted from 1.", rich_help_panel=CHOICE)]
-VolumeOption = Annotated[int | None, typer.Option(help="Volume of a 4-D image.", rich_help_panel=CHOICE)]
+
+
+@dataclass(frozen=True)
+class ImageChoice:
+    """Which of the images of an input is meant; what is left open must not need a choice.
+
+    Args:
+        series: number of the series in the folder, from 1.
+        stack: number of the stack in the series, from 1.
+        echo: number of the echo, from 1.
+        volume: number of the volume (time point, b-value, kind of image), from 1.
+    """
+
+    series: int | None = None
+    stack: int | None = None
+    echo: int | None = None
+    volume: int | None = None
+
+    def read(self, source: Path) -> Volume:
+        """Read that image; errors are those of :func:`MRIDenoiseLib.io.read`."""
+        from MRIDenoiseLib import io
+
+        return io.read(source, **asdict(self))
+
+    def read_each(self, sources: Sequence[Path]) -> list[Volume]:
+        """Read that image of each of several inputs; what chooses within DICOM holds for the DICOM among them."""
+        from MRIDenoiseLib.io.images import ending
+
+        files = [source.is_file() and bool(ending(source)) for source in sources]
+        of_files = self if all(files) else replace(self, series=None, stack=None, echo=None)
+        return [(of_files if file else self).read(source) for source, file in zip(sources, files, strict=True)]
+
+    def of_dicom(self) -> list[str]:
+        """The options given that choose within DICOM, as they are typed."""
+        return [f"--{name}" for name in ("series", "stack", "echo") if getattr(self, name) is not None]
+
+
+ANY_IMAGE = ImageChoice()
+"""No choice was made."""
+
+_HELP = {
+    "series": "Number of the series in the folder.",
+    "stack": "Stack of a series that holds several, counted from 1.",
+    "echo": "Echo, counted from 1.",
+    "volume": "Volume (time point, b-value, kind of image), counted from 1.",
+}
+
+
+def chooses_image(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that choose an image; it gets them as one argument, ``choice``."""
+    hints = get_type_hints(command, include_extras=True)
+    own = [one.replace(annotation=hints[name]) for name, one in signature(command).parameters.items() if name != "choice"]
+    options = [
+        Parameter(
+            name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[int | None, typer.Option(help=text, rich_help_panel=CHOICE)]
+        )
+        for name, text in _HELP.items()
+    ]
+
+    def with_choice(**given: Any) -> None:
+        choice = ImageChoice(**{name: given.pop(name, None) for name in _HELP})
+        command(**given, choice=choice)
+
+    parameters = [*(one.replace(kind=Parameter.KEYWORD_ONLY) for one in own), *options]
+    with_choice.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    with_choice.__annotations__ = {one.name: one.annotation for one in parameters}
+    with_choice.__name__, with_choice.__doc__, with_choice.__module__ = command.__name__, command.__doc__, command.__module__
+    return with_choice
+
+
+def without_choices(sentence: str) -> str:
+    """An error's sentence for commands that have no options which choose an image: without a word of them."""
+    cut = re.sub(r"(; choose one with|; to go on without it, add|, or go on with a part by) --.*", "", sentence)
+    return f"{cut}; separate them first" if "; choose one with" in sentence else cut
+
+
+def show_notes(notes: Iterable[str]) -> None:
+    """Print what a reader chose or found odd, on standard error."""
+    for note in notes:
+        Console(stderr=True, soft_wrap=True).print(Text(f"Note: {note}", style="yellow"))
 
 
 def refuse_places_that_collide(source: Path, outputs: dict[str, Path | None]) -> None:

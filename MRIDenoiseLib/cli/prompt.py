@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.outputs import EchoOption, SeriesOption, VolumeOption
+from MRIDenoiseLib.cli.outputs import ANY_IMAGE, ImageChoice, chooses_image, show_notes
 from MRIDenoiseLib.errors import AmbiguousInputError, InputError
 
 if TYPE_CHECKING:
@@ -22,17 +22,16 @@ _STYLES = {"high": "green", "medium": "yellow", "low": "red"}
 _UNITS = {"field_strength": " T", "acceleration": "x", "parallel_imaging": "x"}
 
 
+@chooses_image
 def prompt(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A DICOM folder or file (pixels or not), .nii, .nii.gz, .nrrd or .mha.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    series: SeriesOption = None,
-    echo: EchoOption = None,
-    volume: VolumeOption = None,
+    choice: ImageChoice = ANY_IMAGE,
 ) -> None:
     """Show what the headers state, field by field with its source, and the text that results."""
     from MRIDenoiseLib.prompt import describe
 
-    acquisition, notes = _acquisition(source, series, echo, volume)
+    acquisition, notes = _acquisition(source, choice)
     text = describe(acquisition)
     if as_json:
         facts = {name: _as_json(getattr(acquisition, name)) for name in acquisition.names()}
@@ -42,37 +41,41 @@ def prompt(
         console.print(_table(acquisition))
         console.print(Text.assemble(("text  ", "bold"), text))
         console.print(Text(RESEARCH_USE_ONLY, style="bold"))
-    for note in notes + _unseen(acquisition):
-        Console(stderr=True, soft_wrap=True).print(Text(f"Note: {note}", style="yellow"))
+    show_notes(notes + _unseen(acquisition))
 
 
-def _acquisition(source: Path, series: int | None, echo: int | None, volume: int | None) -> tuple[Acquisition, list[str]]:
+def _acquisition(source: Path, choice: ImageChoice) -> tuple[Acquisition, list[str]]:
     """What was read, and what the user should know about the reading.
 
     DICOM needs no pixels for this, nor a complete series, so it also works for a mosaic or a single header
     file. Only a chosen echo or volume goes through the whole reading, which knows which slices belong to it.
     """
-    from MRIDenoiseLib import io
-    from MRIDenoiseLib.io.dicom.files import choose_series
+    from MRIDenoiseLib.io.dicom.folder import choose_series
     from MRIDenoiseLib.io.dicom.frames import frames_of
+    from MRIDenoiseLib.io.dicom.parting import choose_stack
     from MRIDenoiseLib.io.dicom.stack import stack
     from MRIDenoiseLib.io.images import ending
     from MRIDenoiseLib.prompt import read_acquisition
     from MRIDenoiseLib.prompt.headers import Header
 
-    if (source.is_file() and ending(source)) or not source.exists() or echo is not None or volume is not None:
-        return io.read(source, series=series, echo=echo, volume=volume).acquisition, []
-    chosen = choose_series(source, series)
+    if (source.is_file() and ending(source)) or not source.exists() or choice != ImageChoice(series=choice.series):
+        volume = choice.read(source)
+        return volume.acquisition, list(volume.notes)
+    chosen = choose_series(source, choice.series)
     if chosen.modality != "MR":
         raise InputError(f"{source.name} is {chosen.modality or 'of no stated modality'}, not MR; only MR images can be denoised")
-    notes = []
+    notes: list[str] = []
+    files = chosen.files
     try:
-        stack(frames_of(chosen), source.name)
+        slices, found = choose_stack(frames_of(chosen), source.name)
+        notes += found
+        files = tuple({frame.file.path: frame.file for frame in slices}.values())
+        notes += stack(slices, source.name).notes
     except AmbiguousInputError as error:
         notes.append(f"{error}; shown here is what the first one states")
     except InputError as error:
         notes.append(f"this cannot be denoised as it is: {error}")
-    headers = sorted((file.header for file in chosen.files), key=lambda h: Header(h).number("EchoTime") or 0.0)
+    headers = sorted((file.header for file in files), key=lambda h: Header(h).number("EchoTime") or 0.0)
     return read_acquisition(headers), notes
 
 

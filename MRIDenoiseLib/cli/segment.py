@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.outputs import EchoOption, SeriesOption, VolumeOption, check_json, refuse_places_that_collide
+from MRIDenoiseLib.cli.outputs import ANY_IMAGE, ImageChoice, check_json, chooses_image, refuse_places_that_collide, show_notes
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import Cancelled, OutputError
 
@@ -27,6 +27,7 @@ HOW = "How to segment"
 OUTPUT = "What to write"
 
 
+@chooses_image
 def segment(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A volume: DICOM, .nii, .nii.gz, .nrrd or .mha.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The label map to write.")],
@@ -40,15 +41,13 @@ def segment(
     ] = None,
     bias: Annotated[bool, typer.Option(help="Whether uneven brightness is corrected.", rich_help_panel=HOW)] = True,
     smoothness: Annotated[float, typer.Option(help="How much neighbours count (beta).", rich_help_panel=HOW)] = 0.1,
-    series: SeriesOption = None,
-    echo: EchoOption = None,
-    volume: VolumeOption = None,
     posteriors: Annotated[Path | None, typer.Option(metavar="FILE", help="Also the probabilities, 4-D.", rich_help_panel=OUTPUT)] = None,
     partial_volumes: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write the fraction of each class in each voxel, 4-D.", rich_help_panel=OUTPUT)
     ] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Also settings and volumes.", rich_help_panel=OUTPUT)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are already there.", rich_help_panel=OUTPUT)] = False,
+    choice: ImageChoice = ANY_IMAGE,
 ) -> None:
     """Segment a volume into tissues (brain) or classes of intensity (elsewhere), after FSL's FAST.
 
@@ -59,7 +58,6 @@ def segment(
 
     settings = TissueSettings(classes=classes, smoothness=smoothness, **({} if bias else {"bias_rounds": 0}))
     facts = {"organ": organ, "contrast": contrast}
-    choice = {"series": series, "echo": echo, "volume": volume}
     outputs = {"OUT": out, "--posteriors": posteriors, "--partial-volumes": partial_volumes, "--report": report}
     _segment(source, outputs, settings, facts, choice, mask, overwrite=overwrite)
 
@@ -69,7 +67,7 @@ def _segment(
     outputs: dict[str, Path | None],
     settings: TissueSettings,
     facts: dict[str, str | None],
-    choice: dict[str, int | None],
+    choice: ImageChoice,
     mask: Path | None,
     *,
     overwrite: bool,
@@ -83,7 +81,7 @@ def _segment(
     places = outputs | {"the colour table": table}
     refuse_places_that_collide(source, places)
     _check_places([table], overwrite=overwrite)
-    image = read_with_facts(source, facts, choice)
+    image = _with_facts(choice.read(source), facts)
     with ProgressDisplay() as progress, StopRequest() as should_stop:
         progress(0.0, None, "Segmenting")
         from MRIDenoiseLib.segmentation import segment as run
@@ -94,13 +92,13 @@ def _segment(
         _write(found, image, places, overwrite=overwrite)
     _show_classes(found)
     show_places(places)
+    show_notes(image.notes)
 
 
-def read_with_facts(source: Path, facts: dict[str, str | None], choice: dict[str, int | None]) -> Volume:
+def _with_facts(image: Volume, facts: dict[str, str | None]) -> Volume:
     """A volume with what the user states about it, such as its organ, which takes precedence over its headers."""
-    from MRIDenoiseLib import io, prompt
+    from MRIDenoiseLib import prompt
 
-    image = io.read(source, **choice)
     return image.with_acquisition(prompt.override(image.acquisition, organ=facts["organ"], contrast=facts["contrast"]))
 
 
@@ -187,7 +185,7 @@ def evaluate_tissues(
     reference: Path,
     settings: TissueSettings,
     facts: dict[str, str | None],
-    choice: dict[str, int | None],
+    choice: ImageChoice,
     mask: Path | None,
     report: Path | None,
     *,
@@ -217,8 +215,8 @@ def evaluate_tissues(
         for source in (reference, *sources, *([] if mask is None else [mask])):
             refuse_places_that_collide(source, {"--json": report})
         check_json(report, overwrite=overwrite)
-    target = read_with_facts(reference, facts, choice)
-    volumes = [(f"image {number}", read_with_facts(source, facts, choice)) for number, source in enumerate(sources, start=1)]
+    target, *others = [_with_facts(volume, facts) for volume in choice.read_each([reference, *sources])]
+    volumes = [(f"image {number}", volume) for number, volume in enumerate(others, start=1)]
     with ProgressDisplay() as progress, StopRequest() as should_stop:
         progress(0.0, None, "Segmenting")
         from MRIDenoiseLib.evaluation.figures.tissues import compare_tissues
@@ -231,6 +229,7 @@ def evaluate_tissues(
     for number, source in enumerate(sources, start=1):
         Console(soft_wrap=True).print(Text.assemble((f"image {number}:", "bold"), f" {source}"))
     show_places({"report": report})
+    show_notes(dict.fromkeys(note for volume in (target, *others) for note in volume.notes))
 
 
 def _show_agreement(found: Segmentation, rows: list[TissueAgreement]) -> None:

@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.outputs import EchoOption, SeriesOption, VolumeOption, refuse_places_that_collide
+from MRIDenoiseLib.cli.outputs import ANY_IMAGE, ImageChoice, chooses_image, refuse_places_that_collide, show_notes
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 
 
+@chooses_image
 def simulate(
     source: Annotated[Path, typer.Argument(metavar="CLEAN", help="A DICOM folder or file, .nii, .nii.gz, .nrrd or .mha.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The same kinds; a folder becomes a derived DICOM series.")],
@@ -24,16 +25,14 @@ def simulate(
     ] = 2,
     sigma: Annotated[float | None, typer.Option(help="Noise before acceleration, as a fraction of the volume's P99.5.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same noise.")] = 0,
-    series: SeriesOption = None,
-    echo: EchoOption = None,
-    volume: VolumeOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is already there.")] = False,
+    choice: ImageChoice = ANY_IMAGE,
 ) -> None:
     """Make an accelerated, noisy version of a clean volume, with the same geometry, pixel type and scale."""
     from MRIDenoiseLib import io
 
     refuse_places_that_collide(source, {"OUT": target})
-    clean = io.read(source, series=series, echo=echo, volume=volume)
+    clean = choice.read(source)
     io.check_writable(clean, target, overwrite=overwrite)
 
     with ProgressDisplay() as progress, StopRequest() as should_stop:
@@ -52,4 +51,5 @@ def simulate(
         table.add_row(name, Text(f"{value:g}" if isinstance(value, float) else str(value)))
     console = Console(soft_wrap=True)
     console.print(table)
+    show_notes(clean.notes)
     console.print(Text(RESEARCH_USE_ONLY, style="bold"))

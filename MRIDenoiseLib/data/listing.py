@@ -12,17 +12,19 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.data.cases import Check, Dropped, Say, anonymous
 from MRIDenoiseLib.data.images import Image, Slab, Weighting
 from MRIDenoiseLib.data.manifest import MANIFEST, ManifestRow, manifest_acquisition, may_be_learned_from, read_manifest
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.io.dicom.files import Series, sift, text
+from MRIDenoiseLib.io.dicom.files import Series, text
+from MRIDenoiseLib.io.dicom.folder import sift
 from MRIDenoiseLib.io.dicom.frames import Frame, frames_of
-from MRIDenoiseLib.io.dicom.stack import SAME_PLACE, echo_time, echoes, volumes
+from MRIDenoiseLib.io.dicom.parting import SAME_PLACE, choose_stack
+from MRIDenoiseLib.io.dicom.stack import echo_time, echoes, volumes
 from MRIDenoiseLib.io.images import ending
+from MRIDenoiseLib.io.volumes import count_volumes
 from MRIDenoiseLib.prompt import read_acquisition
 from MRIDenoiseLib.prompt.headers import positive
 from MRIDenoiseLib.volume import Acquisition, Volume
@@ -36,7 +38,8 @@ def images_of(series: Series) -> Iterator[Image | Dropped]:
     paths = [file.path for file in series.files]
     names = tuple(str(path) for path in (*dict.fromkeys(path.parent for path in paths), *paths))
     try:
-        for frames in echoes(frames_of(series), "the series"):
+        slices, _ = choose_stack(frames_of(series), "the series")
+        for frames in echoes(slices, "the series"):
             yield _image(series, volumes(frames, "the series"), names)
     except InputError as error:
         yield Dropped("", "listing", anonymous(str(error), names))
@@ -208,7 +211,7 @@ def _image_file(path: Path, folder: Path, rows: Rows) -> Image | Dropped:
         series=relative.as_posix(),
         name=(relative.parent / stem).as_posix(),
         acquisition=Acquisition(),
-        volumes=_volumes_in(path),
+        volumes=count_volumes(path),
         read=read,
         names=(str(path),),
         source=row.source if row else "",
@@ -223,15 +226,3 @@ def _subject(relative: Path) -> str:
     if named:
         return named[1]
     return relative.parts[0] if len(relative.parts) > 1 else ""
-
-
-def _volumes_in(path: Path) -> int:
-    """How many volumes an image file holds; 1 for a file whose header cannot be read, whose error is reported when it is read."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError:
-        return 1
-    size = reader.GetSize()
-    return max(size[3] if len(size) > 3 else 1, reader.GetNumberOfComponents())

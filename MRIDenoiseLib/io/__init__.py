@@ -5,29 +5,46 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from pydicom import Dataset
 
-from MRIDenoiseLib.errors import InputError, OutputError
+from MRIDenoiseLib.errors import AmbiguousInputError, InputError, OutputError
 from MRIDenoiseLib.io.atomic import check_target, replacing
-from MRIDenoiseLib.io.dicom.files import Series, find_series
+from MRIDenoiseLib.io.dicom.files import Series
+from MRIDenoiseLib.io.dicom.folder import find_series
 from MRIDenoiseLib.io.dicom.read import read_dicom
 from MRIDenoiseLib.io.dicom.read import read_slices as read_dicom_slices
+from MRIDenoiseLib.io.dicom.stack import listed
 from MRIDenoiseLib.io.dicom.write import check_source, is_our_series, write_series
 from MRIDenoiseLib.io.images import ENDINGS, READ_ONLY, Derivation, ending, read_image, readable, write_image
 from MRIDenoiseLib.io.sidecar import dataset_of, read_sidecar
+from MRIDenoiseLib.io.volumes import (
+    Member,
+    Several,
+    Together,
+    computed_only,
+    count_volumes,
+    dicom_volumes,
+    gradient_names,
+    image_volumes,
+    writing_together,
+)
 from MRIDenoiseLib.prompt import read_acquisition
 from MRIDenoiseLib.volume import Volume
 
 __all__ = ["Derivation", "Series", "check_writable", "list_series", "read", "read_slices", "replacing", "write", "writing"]
+__all__ += ["Several", "Together", "read_all", "writing_together"]
 
 _OTHER_FILES = {*READ_ONLY, ".gz", ".dcm", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".npz", ".h5"}
 _OTHER_FILES |= {".mnc", ".txt", ".json", ".csv", ".zip", ".vtk", ".bmp", ".gif", ".pdf"}
 """Endings that show that a single file was meant, of a kind that is not written."""
 
 
-def read(path: str | Path, *, series: int | None = None, echo: int | None = None, volume: int | None = None) -> Volume:
+def read(
+    path: str | Path, *, series: int | None = None, echo: int | None = None, volume: int | None = None, stack: int | None = None
+) -> Volume:
     """Read one MR volume, and what its headers and name state about how it was acquired.
 
     Args:
@@ -36,6 +53,8 @@ def read(path: str | Path, *, series: int | None = None, echo: int | None = None
         series: which series of a DICOM folder, from 1, in the order of :func:`list_series`.
         echo: which echo of a DICOM series, from 1, in the order of echo times.
         volume: which volume of a four-dimensional image, from 1 (time point, b-value, kind of image).
+        stack: which stack of a DICOM series that holds several, from 1, in the order in which they were imaged; by default
+            the one that is plainly the largest. What was left out is in :attr:`Volume.notes`.
 
     Raises:
         AmbiguousInputError: the input holds several volumes and no choice was made.
@@ -49,19 +68,60 @@ def read(path: str | Path, *, series: int | None = None, echo: int | None = None
         ((16, 256, 256), 'T1w')
     """
     path = Path(path)
+    with _reading(path):
+        if path.is_file() and readable(path):
+            _refuse_choices_of_dicom(path, series=series, echo=echo, stack=stack)
+            try:
+                result = read_image(path, volume)
+            except AmbiguousInputError as error:
+                count = count_volumes(path)
+                named = listed(gradient_names(path, count))
+                raise AmbiguousInputError(str(error).replace(f" (1 to {count})", named) if named else str(error)) from error
+            return _with_sidecar(result, path)
+        return _with_acquisition(read_dicom(path, series, echo, volume, stack))
+
+
+def read_all(path: str | Path, *, series: int | None = None, echo: int | None = None, stack: int | None = None) -> Several:
+    """Every volume of an input, each to be read when its turn comes; arguments and errors are those of :func:`read`.
+
+    Of a DICOM series these are the magnitude volumes of every echo of one stack, or of the one echo that is given.
+    """
+    path = Path(path)
+    with _reading(path):
+        image = path.is_file() and bool(readable(path))
+        if image:
+            _refuse_choices_of_dicom(path, series=series, echo=echo, stack=stack)
+            found = image_volumes(path)
+        else:
+            found = dicom_volumes(path, series, echo, stack)
+
+    def read_member(member: Member) -> Volume:
+        try:
+            with _reading(path):
+                return _with_sidecar(member.read(), path) if image else _with_acquisition(member.read())
+        except InputError as error:
+            raise InputError(f"{member.name}: {error}") from error
+
+    return replace(found, members=tuple(replace(member, read=partial(read_member, member)) for member in found.members))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Refuse what is no readable file or folder in our own words."""
     try:
         if not path.exists():
             raise InputError(f"{path} does not exist; check the name")
         if path.is_file() and path.stat().st_size == 0:
             raise InputError(f"{path.name} is an empty file; copy or export it again")
-        if path.is_file() and readable(path):
-            if (series or 1) != 1 or (echo or 1) != 1:
-                raise InputError(f"{path.name} is a single image without series or echoes; leave --series and --echo out")
-            return _with_sidecar(read_image(path, volume), path)
-        result = read_dicom(path, series, echo, volume)
+        yield
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or 'the system refused'}") from error
-    return _with_acquisition(result)
+
+
+def _refuse_choices_of_dicom(path: Path, **numbers: int | None) -> None:
+    given = [f"--{name}" for name, number in numbers.items() if (number or 1) != 1]
+    if given:
+        raise InputError(f"{path.name} is a single image without series, echoes or stacks; leave {' and '.join(given)} out")
 
 
 def read_slices(slices: Iterable[tuple[Path, int | None]]) -> Volume:
@@ -154,7 +214,7 @@ def writing(volume: Volume, path: str | Path, *, overwrite: bool = False, deriva
         if ending(path):
             write_image(volume, temporary, derivation)
         else:
-            write_series(volume, temporary, derivation)
+            write_series(computed_only(volume, derivation), temporary, derivation)
         yield
 
 

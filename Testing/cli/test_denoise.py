@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from damage import dicom_folder, dicom_slice, good, phantom, save
@@ -10,6 +11,7 @@ from pydicom.uid import generate_uid
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, io
 from MRIDenoiseLib.cli import main
+from MRIDenoiseLib.cli.outputs import without_choices
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 
@@ -271,3 +273,39 @@ def test_a_residual_folder_goes_again_when_the_volume_cannot_be_written(tmp_path
     assert run("denoise", source, out, "--residual", tmp_path / "taken", "--bundle", tiny_bundle, "--slices", "0:1") == 2
     assert contents(tmp_path) == before
     assert [path.name for path in tmp_path.iterdir()] == ["series"]
+
+
+def test_all_volumes_are_denoised_with_a_prompt_each_and_written_as_one(
+    tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = nibabel.Nifti1Image(np.stack([phantom((3, 24, 28)).T + 10 * time for time in range(3)], axis=-1), np.diag([-1, 1, 4, 1.0]))
+    nibabel.save(image, tmp_path / "dwi.nii.gz")
+    (tmp_path / "dwi.bval").write_text("0 500 1000\n")
+    out, report, residual = tmp_path / "out.nii", tmp_path / "run.json", tmp_path / "residual.nii"
+    options = ("--bundle", tiny_bundle, "--slices", "1:3", "--report", report, "--residual", residual)
+    assert run("denoise", tmp_path / "dwi.nii.gz", out, *options) == 2
+    assert "2 (b = 500 s/mm2)" in (said := capsys.readouterr().err) and said.endswith("or do all of them with --all.\n")
+    assert run("denoise", tmp_path / "dwi.nii.gz", out, "--all", "--volume", 2, *options) == 2
+
+    assert run("denoise", tmp_path / "dwi.nii.gz", out, "--all", *options) == 0
+
+    noisy, denoised, taken = (np.asarray(nibabel.load(path).dataobj) for path in (tmp_path / "dwi.nii.gz", out, residual))
+    assert denoised.shape == (28, 24, 3, 3) and np.array_equal(denoised[:, :, 0], noisy[:, :, 0])
+    assert np.abs(noisy - denoised - taken).max() <= 0.501
+    told = json.loads(report.read_text())
+    assert [one["image"] for one in told["volumes"]] == [f"volume {k} (b = {b} s/mm2)" for k, b in ((1, 0), (2, 500), (3, 1000))]
+    assert all("the others are unchanged copies" in one["warnings"][0] for one in told["volumes"])
+    assert (tmp_path / "out.bval").read_text() == "0 500 1000\n" and not (tmp_path / "out.bvec").exists()
+
+
+def test_a_derived_series_of_some_slices_says_so_and_holds_no_copies(
+    tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("denoise", dicom_folder(tmp_path), tmp_path / "out", "--bundle", tiny_bundle, "--slices", "1:3") == 0
+    assert len(list((tmp_path / "out").iterdir())) == 2
+    assert "Only slices 1 to 2 of 0 to 4 were denoised; the DICOM series holds them alone." in capsys.readouterr().out
+
+
+def test_commands_that_cannot_choose_name_no_option_for_it() -> None:
+    assert without_choices("x holds 2 series; choose one with --series N (1 = a; 2 = b)") == "x holds 2 series; separate them first"
+    assert without_choices("1 slice missing; export it, or go on with a part by --stack N (1 = a)") == "1 slice missing; export it"

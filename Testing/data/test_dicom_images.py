@@ -36,7 +36,7 @@ def test_volumes_that_image_every_place_again_are_counted_and_read_one_by_one(tm
 
 
 def test_voxels_are_read_from_their_own_files_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from MRIDenoiseLib.io.dicom import files as dicom_files
+    from MRIDenoiseLib.io.dicom import folder as dicom_files
     from MRIDenoiseLib.io.dicom import read as dicom_read
 
     for number in range(3):

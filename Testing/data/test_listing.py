@@ -45,19 +45,16 @@ def test_a_manifest_beside_the_folder_tells_patient_organ_and_licence(tmp_path: 
     assert (told.organ.value, told.contrast.value, told.vendor.value, told.plane.value) == ("knee", "T1w", "Siemens", "axial")
 
 
-@pytest.mark.parametrize("damage", [b"x" * 500, b"\0" * 128 + b"DICM" + b"\x08\x00\x05\x00CS\xff\xff"], ids=["not DICOM", "cut short"])
+@pytest.mark.parametrize("damage", [b"\1\2" * 250, b"\0" * 128 + b"DICM" + b"\x08\x00\x05\x00CS\xff\xff"], ids=["not DICOM", "cut short"])
 def test_a_damaged_file_costs_nothing_but_itself_and_is_told_by_its_place(tmp_path: Path, damage: bytes) -> None:
     dicom(tmp_path / "a", body(4, 16), "1.2.3")
     dicom(tmp_path / "Doe_Jane", body(4, 16), "1.2.4")
     victim = sorted((tmp_path / "Doe_Jane").iterdir())[2]
     victim.write_bytes(damage)
     found = list_images(tmp_path, "fast", quiet)
-    (dropped,) = (one for one in found if isinstance(one, Dropped))
-    assert len(found) == 3 and dropped.step == "listing"
+    gap, dropped = (one for one in found if isinstance(one, Dropped))
+    assert len(found) == 3 and dropped.step == "listing" and "1 slice(s) missing" in gap.reason
     assert "Doe" not in dropped.reason and victim.stem not in dropped.reason and dropped.reason.startswith("file 3 of folder 2 ")
-    broken = next(image for image in found if isinstance(image, Image) and image.series.startswith("1.2.4"))
-    with pytest.raises(InputError, match="missing"):
-        broken.read(1)
 
 
 def test_an_odd_file_leaves_the_series_of_a_flat_heap_as_they_are(tmp_path: Path) -> None:
@@ -66,6 +63,7 @@ def test_an_odd_file_leaves_the_series_of_a_flat_heap_as_they_are(tmp_path: Path
     for number, path in enumerate(sorted(tmp_path.iterdir())):
         path.rename(tmp_path / f"IM{number:03d}")
     (tmp_path / "README").write_text("from the scanner")
+    (tmp_path / "IM999").write_bytes(b"\1\2" * 200)
     found = list_images(tmp_path, "fast", quiet)
     assert [type(one) for one in found] == [Image, Image, Image, Dropped]
     assert isinstance(found[3], Dropped) and found[3].reason.startswith("file 13 of folder 1 lies among DICOM files")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from pydicom import Dataset
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence as DicomSequence
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.io.dicom.files import ENHANCED, DicomFile, Series, text, whole_number
+from MRIDenoiseLib.io.dicom.files import ENHANCED, DicomFile, Series, shallow, text, whole_number
+from MRIDenoiseLib.io.dicom.folder import is_no_slice
 from MRIDenoiseLib.io.dicom.mosaic import mosaic_of
 
 
@@ -50,7 +52,7 @@ class Frame:
     @property
     def label(self) -> str:
         """How to name it in front of the user: its instance number, or frame number in a multi-frame file."""
-        if self.index is not None:
+        if self.index is not None and whole_number(self.file.header, "NumberOfFrames") != 1:
             return f"frame {self.index + 1}"
         number = whole_number(self.file.header, "InstanceNumber")
         return f"image {number}" if number is not None else self.file.path.name
@@ -66,17 +68,74 @@ def is_enhanced(header: Dataset) -> bool:
     return text(header, "SOPClassUID") in ENHANCED or "PerFrameFunctionalGroupsSequence" in header
 
 
-def frames_of(series: Series) -> list[Frame]:
-    """Every slice of a series.
+@dataclass(frozen=True)
+class Usable:
+    """The slices of a series, and what else it holds.
+
+    Args:
+        frames: every slice that says where it lies.
+        notes: what was left out, a sentence each, without names.
+        doubts: why a slice may be missing, a sentence each.
+    """
+
+    frames: list[Frame]
+    notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+
+def frames_of(series: Series) -> Usable:
+    """Every slice of a series; what is no slice (a screenshot, a colour map, another modality) is left out with a note.
 
     Raises:
-        InputError: not MR, not grey, or a slice without position, orientation or pixel spacing.
+        InputError: no file holds a slice: not MR, not grey, or none has position, orientation and pixel spacing.
     """
-    return frames_in(series.files)
+    found: list[Frame] = []
+    aside: list[tuple[DicomFile, InputError]] = []
+    slices = [file for file in series.files if not is_no_slice(file.header)] or list(series.files)
+    for file in slices:
+        try:
+            found += frames_in([file])
+        except InputError as error:
+            aside.append((file, error))
+    if not found:
+        raise aside[0][1]
+    pictures = len(series.files) - len(slices) + sum(_is_derived(file) for file, _ in aside)
+    notes = list(series.notes)
+    if pictures:
+        plural = "picture that is no slice" if pictures == 1 else "pictures that are no slices"
+        notes.append(f"Left out {pictures} {plural} (such as a screenshot).")
+    doubts = [*series.doubts, *(str(error) for file, error in aside if not _is_derived(file)), *_lost_parts(slices)]
+    return Usable(found, tuple(notes), tuple(doubts))
+
+
+def _is_derived(file: DicomFile) -> bool:
+    """Whether an image was made from others, so that none of the slices is lost with it."""
+    kinds = file.header.get("ImageType") or ()
+    return "DERIVED" in kinds or "SECONDARY" in kinds
+
+
+def _lost_parts(files: Iterable[DicomFile]) -> list[str]:
+    """What is missing of an image that was cut into several files (a concatenation)."""
+    there: dict[str, set[int]] = {}
+    total: dict[str, int] = {}
+    for file in files:
+        uid = text(file.header, "ConcatenationUID")
+        if uid:
+            there.setdefault(uid, set()).add(whole_number(file.header, "InConcatenationNumber") or 0)
+            total[uid] = max(total.get(uid, 0), whole_number(file.header, "InConcatenationTotalNumber") or 0, *there[uid])
+    return [
+        f"of an image that was cut into {total[uid]} files only {len(numbers)} are there; export the whole series"
+        for uid, numbers in there.items()
+        if len(numbers) < total[uid]
+    ]
 
 
 def frames_in(files: Iterable[DicomFile]) -> list[Frame]:
-    """Every slice in some files; errors as in :func:`frames_of`."""
+    """Every slice in some files.
+
+    Raises:
+        InputError: one is not MR, not grey, or has a slice without position, orientation or pixel spacing.
+    """
     found: list[Frame] = []
     for file in files:
         _check_kind(file)
@@ -165,3 +224,23 @@ def _numbers(frame: Frame, keyword: str, count: int) -> np.ndarray:
 def _plain(value: Any) -> Any:
     """A number as float, anything else as text."""
     return float(value) if isinstance(value, (int, float)) else str(value)
+
+
+def headers_of(headers: Sequence[Dataset], first: int, last: int) -> tuple[Dataset, ...]:
+    """The headers of slices ``first`` to ``last`` - 1 of a volume, those of multi-frame files reduced to these frames."""
+    kept, place = [], 0
+    for header in headers:
+        if not is_enhanced(header):
+            kept += [header] if first <= place < last else []
+            place += 1
+            continue
+        items = list(header.PerFrameFunctionalGroupsSequence)
+        chosen = items[max(first - place, 0) : max(last - place, 0)]
+        place += len(items)
+        if chosen:
+            reduced = shallow(header)
+            reduced.file_meta = header.file_meta
+            reduced.PerFrameFunctionalGroupsSequence = DicomSequence(chosen)
+            reduced.NumberOfFrames = len(chosen)
+            kept.append(reduced)
+    return tuple(kept)

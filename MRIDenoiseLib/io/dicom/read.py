@@ -10,8 +10,9 @@ private Scale Slope (2005,100E); where RI is absent, the private Scale Intercept
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,13 @@ from pydicom import Dataset
 from pydicom.sequence import Sequence
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.io.dicom.files import DicomFile, choose_series, load, quiet, shallow, text
+from MRIDenoiseLib.io.dicom.files import DicomFile, load, quiet, shallow, text
+from MRIDenoiseLib.io.dicom.folder import choose_series
 from MRIDenoiseLib.io.dicom.frames import Frame, frames_in, frames_of, is_enhanced
 from MRIDenoiseLib.io.dicom.mosaic import Mosaic, mosaic_of
+from MRIDenoiseLib.io.dicom.parting import choose_stack, without_repeats
 from MRIDenoiseLib.io.dicom.pixels import Pixels, decode
-from MRIDenoiseLib.io.dicom.stack import Stack, stack
+from MRIDenoiseLib.io.dicom.stack import Stack, sign, stack
 from MRIDenoiseLib.io.geometry import check_grid, check_voxels
 from MRIDenoiseLib.volume import Unmeasured, Volume
 
@@ -106,7 +109,9 @@ def _number(group: Dataset, key: str | int) -> float | None:
         return float("nan")
 
 
-def read_dicom(path: Path, series: int | None = None, echo: int | None = None, volume: int | None = None) -> Volume:
+def read_dicom(
+    path: Path, series: int | None = None, echo: int | None = None, volume: int | None = None, number: int | None = None
+) -> Volume:
     """Read one volume of a DICOM file or folder.
 
     Slices are ordered by their position along the slice normal. Voxels are physical: Rescale Slope and Intercept of
@@ -118,13 +123,49 @@ def read_dicom(path: Path, series: int | None = None, echo: int | None = None, v
         series: which series of the folder, from 1, in the order of :func:`MRIDenoiseLib.io.list_series`.
         echo: which echo, from 1, in the order of echo times.
         volume: which time point, b-value or kind of image, from 1.
+        number: which stack of the series, from 1, see :func:`MRIDenoiseLib.io.dicom.parting.choose_stack`.
 
     Raises:
         AmbiguousInputError: there is a choice and it was not made.
         InputError: anything else that keeps it from being one complete, straight, grey MR volume.
     """
     with quiet():
-        return _read(path, series, echo, volume)
+        frames, notes = stack_of(path, series, number)
+        found = stack(frames, path.name, echo, volume)
+        return named(volume_of(found, path.name), path, notes)
+
+
+def named(volume: Volume, path: Path, notes: tuple[str, ...]) -> Volume:
+    """A volume with the name of the file or folder it was read from, and what was left out there."""
+    return replace(volume, name=path.stem if path.is_file() else path.name, notes=(*notes, *volume.notes))
+
+
+def stack_of(path: Path, series: int | None, number: int | None) -> tuple[list[Frame], tuple[str, ...]]:
+    """All images of one stack of a file or folder, each once, and notes on what was left out.
+
+    Args:
+        path: as in :func:`read_dicom`.
+        series: as in :func:`read_dicom`.
+        number: as in :func:`read_dicom`.
+
+    Raises:
+        AmbiguousInputError: there are several series or stacks, and none was chosen.
+        InputError: nothing can be read, or slices may be missing.
+    """
+    frames, notes = choose_stack(frames_of(choose_series(path, series)), path.name, number)
+    decoded: dict[Path, np.ndarray] = {}
+
+    def pixels_of(frame: Frame) -> np.ndarray:
+        if frame.file.path not in decoded:
+            if len(decoded) > 2:
+                decoded.clear()
+            decoded[frame.file.path] = _unpacked(frame.file)[0].stored
+        return scaling(frame.groups, frame.label).physical(decoded[frame.file.path][frame.index or 0])
+
+    kept, repeated = without_repeats(frames, sign, pixels_of)
+    if repeated:
+        notes += (f"Left out {repeated} image{'s that repeat others' if repeated > 1 else ' that repeats another'} pixel by pixel.",)
+    return kept, notes
 
 
 def read_slices(slices: Iterable[tuple[Path, int | None]], what: str = "the series") -> Volume:
@@ -140,31 +181,30 @@ def read_slices(slices: Iterable[tuple[Path, int | None]], what: str = "the seri
     wanted = set(slices)
     with quiet():
         files = [DicomFile(path, load(path)) for path in sorted({path for path, _ in wanted})]
-        found = [frame for frame in frames_in(files) if (frame.file.path, frame.index) in wanted]
-        if len(found) != len(wanted):
+        found = [frame for frame in frames_in(files) if {(frame.file.path, frame.index), (frame.file.path, None)} & wanted]
+        if len(found) < len(wanted) or not {path for path, _ in wanted} == {frame.file.path for frame in found}:
             raise InputError(f"{what} was changed while it was being read; start again")
-        return _volume(stack(found, what), what)
+        return volume_of(stack(found, what), what)
 
 
-def _read(path: Path, series: int | None, echo: int | None, volume: int | None) -> Volume:
-    what = path.name
-    result = _volume(stack(frames_of(choose_series(path, series)), what, echo, volume), what)
-    return replace(result, name=path.stem if path.is_file() else path.name)
+def volume_of(result: Stack, what: str) -> Volume:
+    """The slices of a stack, read into a volume.
 
+    Args:
+        result: slices in their order.
+        what: how to name them in front of the user.
 
-def _volume(result: Stack, what: str) -> Volume:
+    Raises:
+        InputError: pixels that cannot be read, or no image in them.
+    """
     frames = result.frames
     check_grid(result.ijk_to_ras, what)
-    enhanced = frames[0].index is not None
-    if enhanced and len({f.file.path for f in frames}) > 1:
-        raise InputError(f"{what}: one volume is spread over several multi-frame files, which is not read; export it as classic MR images")
-
     scalings = [scaling(f.groups, f"{f.file.path.name} ({f.label})") for f in frames]
     planes, packed = _planes(frames)
     with np.errstate(over="ignore"):
         slices = [scale.physical(plane.stored[0]).astype(np.float32) for plane, scale in zip(planes, scalings, strict=True)]
     voxels = np.stack(slices)
-    headers = _headers(frames, planes)
+    headers = tuple(_headers(frames, planes))
     padding = np.stack([np.zeros(v.shape, bool) if p.padding is None else p.padding[0] for p, v in zip(planes, slices, strict=True)])
     inverted = np.array([is_inverted(f.file.header) for f in frames])
     padding = _unmeasured(voxels, padding, bool(inverted.any()))
@@ -176,33 +216,40 @@ def _volume(result: Stack, what: str) -> Volume:
     check_voxels(voxels, what)
     kinds = {plane.stored.dtype for plane in planes}
     pixel_type = str(np.result_type(*kinds)) if all(s.identity for s in scalings) else "float32"
-    notes = _notes(frames, planes, packed, what, inverted=bool(inverted.any()), padded=int(padding.sum()))
+    notes = result.notes + _notes(frames, planes, packed, what, inverted=bool(inverted.any()), padded=int(padding.sum()))
     return Volume(voxels, result.ijk_to_ras, pixel_type, headers=headers, notes=notes, unmeasured=unmeasured, inverted_at=top)
 
 
 def _planes(frames: tuple[Frame, ...]) -> tuple[list[Pixels], Mosaic | None]:
     """The pixels of each slice, (1, row, column), and how they were packed into one picture, if they were."""
-    if frames[0].index is None:
-        return [decode(frame.file.path) for frame in frames], None
-    file = frames[0].file
+    planes: dict[int, Pixels] = {}
+    packed = None
+    numbered = sorted(enumerate(frames), key=lambda one: str(one[1].file.path))
+    for _, of_file in groupby(numbered, key=lambda one: one[1].file.path):
+        run = list(of_file)
+        pixels, packed = _unpacked(run[0][1].file)
+        for k, frame in run:
+            here = slice(frame.index or 0, (frame.index or 0) + 1)
+            planes[k] = replace(pixels, stored=pixels.stored[here], padding=None if pixels.padding is None else pixels.padding[here])
+    return [planes[k] for k in range(len(frames))], packed
+
+
+def _unpacked(file: DicomFile) -> tuple[Pixels, Mosaic | None]:
+    """The pixels of a file, (slice, row, column), and how they were packed into one picture, if they were."""
     pixels = decode(file.path)
-    packed = None if is_enhanced(file.header) else mosaic_of(file.header, file.path.name)
-    if packed:
-        padding = None if pixels.padding is None else packed.unpack(pixels.padding[0])
-        pixels = replace(pixels, stored=packed.unpack(pixels.stored[0]), padding=padding)
-    planes = []
-    for frame in frames:
-        assert frame.index is not None
-        one = slice(frame.index, frame.index + 1)
-        planes.append(replace(pixels, stored=pixels.stored[one], padding=None if pixels.padding is None else pixels.padding[one]))
-    return planes, packed
+    mosaic = None if is_enhanced(file.header) else mosaic_of(file.header, file.path.name)
+    if mosaic is None:
+        return pixels, None
+    padding = None if pixels.padding is None else mosaic.unpack(pixels.padding[0])
+    return replace(pixels, stored=mosaic.unpack(pixels.stored[0]), padding=padding), mosaic
 
 
-def _headers(frames: tuple[Frame, ...], planes: list[Pixels]) -> tuple[Dataset, ...]:
-    if frames[0].index is None:
-        return tuple(_with_loss(f.file.header, p.lossy) for f, p in zip(frames, planes, strict=True))
-    header = frames[0].file.header
-    return (_with_loss(_reduced(frames) if is_enhanced(header) else header, planes[0].lossy),)
+def _headers(frames: tuple[Frame, ...], planes: list[Pixels]) -> Iterator[Dataset]:
+    """The headers in the order of the slices: one a classic file or mosaic, one for each run of frames of an enhanced file."""
+    for _, of_file in groupby(zip(frames, planes, strict=True), key=lambda one: one[0].file.path):
+        run, of_run = zip(*of_file, strict=True)
+        header = run[0].file.header
+        yield _with_loss(_reduced(run) if is_enhanced(header) else header, of_run[0].lossy)
 
 
 def _with_loss(header: Dataset, lossy: tuple[str, float] | None) -> Dataset:

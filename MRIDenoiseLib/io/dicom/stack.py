@@ -1,9 +1,12 @@
-"""From the slices of a series to one straight, evenly spaced, complete stack: by geometry, never by name or number."""
+"""From the slices of one stack to one straight, evenly spaced, complete volume: by geometry, never by name or number.
+
+Which echo and which volume (time point, b-value, kind of image) is the user's choice; each is named by what tells it apart.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -13,43 +16,173 @@ import numpy as np
 from MRIDenoiseLib.errors import AmbiguousInputError, InputError
 from MRIDenoiseLib.io.dicom.files import text, whole_number
 from MRIDenoiseLib.io.dicom.frames import Frame
+from MRIDenoiseLib.io.dicom.parting import PARALLEL_WITHIN, SAME_PLACE, normal_of, places_of
 from MRIDenoiseLib.io.geometry import ijk_to_ras
+from MRIDenoiseLib.prompt.headers import Header
 
-SAME_PLACE = 0.02
-"""mm along the slice normal within which two slices lie at the same place (header rounding)."""
+_UNEVEN = (0.03, 0.1)
+"""Part of the slice spacing by which a step may differ from the others: without a word, and with a note."""
+_SHIFTED = (0.25, 1.0)
+"""Pixels by which a slice may lie aside of the others: without a word, and with a note."""
 
-_PARALLEL_WITHIN = 2e-3
-_UNEVEN = 0.03
-"""Part of the slice spacing by which a step may differ from the others."""
+_LISTED = 12
+_COMPONENTS = {"M": "magnitude", "P": "phase", "R": "real", "I": "imaginary"}
+_RAW_TYPE = (0x0043, 0x102F)
+"""GE: 0 magnitude, 1 phase, 2 real, 3 imaginary."""
+_PRIVATE_B_VALUES = {"SIEMENS": (0x0019, 0x100C), "PHILIPS": (0x2001, 0x1003), "UIH": (0x0065, 0x1009), "GE": (0x0043, 0x1039)}
+"""Where manufacturers keep the b-value; GE the first of several numbers, to which some releases add 10^9."""
 
-_TELLS_VOLUMES_APART: tuple[tuple[str, ...], ...] = (
-    ("FrameType", "ImageType"),
-    ("DiffusionBValue",),
-    ("DiffusionGradientOrientation",),
-    ("TemporalPositionIndex", "TemporalPositionIdentifier"),
-    ("InversionTimes", "InversionTime"),
-    ("FlipAngle",),
-    ("NominalCardiacTriggerDelayTime", "TriggerTime"),
-    ("RepetitionTime",),
-    ("AcquisitionNumber",),
-    ("AcquisitionDateTime", "AcquisitionTime"),
+
+def component(frame: Frame) -> str:
+    """``magnitude``, ``phase``, ``real`` or ``imaginary`` where the header says so, else an empty string."""
+    for value in (frame.get("ComplexImageComponent"), frame.get("FrameType", "ImageType")):
+        words = value[2:] if isinstance(value, tuple) else (value,)
+        for word in (str(word).upper() for word in words if word):
+            first = word[:1] if word in _COMPONENTS or word[1:2] == "_" else ""
+            found = _COMPONENTS.get(first) or next((name for name in _COMPONENTS.values() if word == name.upper()), "")
+            if found or word == "PHASE MAP":
+                return found or "phase"
+    raw = _private_number(frame, *_RAW_TYPE) if str(frame.get("Manufacturer")).upper().startswith("GE") else None
+    return tuple(_COMPONENTS.values())[int(raw)] if raw in (0, 1, 2, 3) else ""
+
+
+def b_value(frame: Frame) -> float | None:
+    """Diffusion b-value (0018,9087) in s/mm2, or the manufacturer's own."""
+    value = frame.get("DiffusionBValue")
+    if isinstance(value, float):
+        return value
+    maker = str(frame.get("Manufacturer")).upper()
+    tag = next((tag for name, tag in _PRIVATE_B_VALUES.items() if maker.startswith(name)), None)
+    found = None if tag is None else _private_number(frame, *tag)
+    return None if found is None else found % 100_000
+
+
+def _private_number(frame: Frame, group: int, element: int) -> float | None:
+    return next((number for data in frame.groups for number in Header(data).private_numbers(group, element)), None)
+
+
+def _attribute(*keywords: str) -> Callable[[Frame], Any]:
+    return lambda frame: frame.get(*keywords)
+
+
+def _number(form: str) -> Callable[[Any], str]:
+    return lambda value: form.format(value) if isinstance(value, float) else ""
+
+
+def _component_rank(frame: Frame) -> float | None:
+    """Magnitude before phase, real and imaginary."""
+    found = component(frame)
+    return float(list(_COMPONENTS.values()).index(found)) if found else None
+
+
+def _kinds(words: Any) -> str:
+    """What Image Type (0008,0008) tells beside the component, such as a water image."""
+    told = [str(word) for word in words if isinstance(words, tuple) and word not in (*_COMPONENTS, "OTHER", "NONE", "PHASE MAP")]
+    return "/".join(word for word in told if word[:1] not in _COMPONENTS or word[1:2] != "_")
+
+
+_TELLS_VOLUMES_APART: tuple[tuple[Callable[[Frame], Any], Callable[[Any], str]], ...] = (
+    (_component_rank, lambda rank: "" if rank is None else list(_COMPONENTS.values())[int(rank)]),
+    (_attribute("FrameType", "ImageType"), _kinds),
+    (b_value, _number("b = {:g} s/mm2")),
+    (
+        _attribute("DiffusionGradientOrientation"),
+        lambda xyz: "direction " + " ".join(f"{v:.2f}" for v in xyz) if isinstance(xyz, tuple) else "",
+    ),
+    (_attribute("TemporalPositionIndex", "TemporalPositionIdentifier"), _number("time {:g}")),
+    (_attribute("InversionTimes", "InversionTime"), _number("inversion time {:g} ms")),
+    (_attribute("FlipAngle"), _number("flip angle {:g}")),
+    (_attribute("NominalCardiacTriggerDelayTime", "TriggerTime"), _number("trigger time {:g} ms")),
+    (_attribute("RepetitionTime"), _number("repetition time {:g} ms")),
+    (_attribute("AcquisitionNumber"), _number("acquisition {:g}")),
+    (_attribute("AcquisitionDateTime", "AcquisitionTime"), lambda _: ""),
 )
-"""Attributes by which images of the same place belong to different volumes (kinds, b-values, time points), tried in this order."""
+"""By what images of the same place belong to different volumes, tried in this order, and how that is said (never a time of day)."""
+
+_REPEATS_KEEP = 9
+"""So many of these are the same in two copies of an image; number and time of the acquisition need not be."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Slices in the order of axis 0 (ascending along the slice normal), and their grid."""
+    """Slices in the order of axis 0 (ascending along the slice normal), their grid, and what is odd about it."""
 
     frames: tuple[Frame, ...]
     ijk_to_ras: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class StackVolume:
+    """One of the volumes of a stack.
+
+    Args:
+        echo: its echo, from 1.
+        volume: its number among those of the echo, from 1.
+        name: what tells it apart, such as ``echo time 20 ms, b = 1000 s/mm2``, or empty.
+        frames: its slices.
+    """
+
+    echo: int
+    volume: int
+    name: str
+    frames: tuple[Frame, ...]
+
+
+def choices(frames: Sequence[Frame], what: str) -> list[StackVolume]:
+    """Every volume of every echo, in the order of their numbers; errors are those of :func:`echoes` and :func:`volumes`."""
+    found = []
+    by_echo = echoes(frames, what)
+    for echo, of_echo in enumerate(by_echo, 1):
+        by_volume = volumes(of_echo, what)
+        for number, (name, of_volume) in enumerate(zip(names(by_volume), by_volume, strict=True), 1):
+            time = f"echo time {_echo_name(of_echo)}" if len(by_echo) > 1 else ""
+            found.append(StackVolume(echo, number, ", ".join(filter(None, (time, name))), tuple(of_volume)))
+    return found
+
+
+def listed(found: Sequence[str]) -> str:
+    """``: 1 (b = 0 s/mm2), 2 (b = 1000 s/mm2)``, for behind the option that chooses by number; empty where nothing has a name."""
+    if not any(found):
+        return ""
+    named = [f"{number} ({name})" if name else str(number) for number, name in enumerate(found[:_LISTED], 1)]
+    return f": {', '.join(named)}{', ...' if len(found) > _LISTED else ''}"
+
+
+def echo_count(found: Sequence[StackVolume]) -> int:
+    """Of how many echoes some volumes are."""
+    return len({one.echo for one in found})
+
+
+def sign(frame: Frame) -> tuple[Any, ...]:
+    """What two copies of one image share, apart from its place and its pixels."""
+    return (echo_time(frame), *(_sortable(value(frame)) for value, _ in _TELLS_VOLUMES_APART[:_REPEATS_KEEP]))
+
+
+def names(found: Sequence[Sequence[Frame]]) -> list[str]:
+    """What tells volumes apart, in words, one for each; empty where the header names nothing."""
+    said: list[list[str]] = [[] for _ in found]
+    if len(found) > 1:
+        for value, word in _TELLS_VOLUMES_APART:
+            values = [{_sortable(value(frame)): value(frame) for frame in volume} for volume in found]
+            distinct = {tuple(sorted(of_volume)) for of_volume in values}
+            if len(distinct) < 2 or any(len(of_volume) != 1 for of_volume in values):
+                continue
+            of_each = [next(iter(of_volume.values())) for of_volume in values]
+            shared = set.intersection(*(set(each) if isinstance(each, tuple) else set() for each in of_each))
+            for words, each in zip(said, of_each, strict=True):
+                # Of a list of words those that are not the same everywhere.
+                words.append(word(tuple(one for one in each if one not in shared) if word is _kinds else each))
+            if len(distinct) == len(found):
+                break
+    return [", ".join(filter(None, words)) for words in said]
 
 
 def stack(frames: Sequence[Frame], what: str, echo: int | None = None, volume: int | None = None) -> Stack:
-    """Choose one echo and one volume of a series, and put its slices in order.
+    """Choose one echo and one volume of a stack, and put its slices in order.
 
     Args:
-        frames: all slices of one series.
+        frames: all slices of one stack, see :mod:`MRIDenoiseLib.io.dicom.parting`.
         what: how to name the series in front of the user.
         echo: which echo, from 1, in the order of echo times.
         volume: which volume, from 1, where a place was imaged more than once (b-values, time points, image kinds).
@@ -60,15 +193,15 @@ def stack(frames: Sequence[Frame], what: str, echo: int | None = None, volume: i
     """
     chosen = _chosen_echo(echoes(frames, what), what, echo)
     chosen = _chosen_volume(volumes(chosen, what), what, volume)
-    normal = _normal(chosen)
+    normal = normal_of(chosen)
     ordered = sorted(chosen, key=lambda f: float(f.position @ normal))
-    step = _check_complete(ordered, normal, what)
+    step, notes = _check_complete(ordered, normal, what)
     axes = np.mean([f.axes for f in ordered], axis=0)
     rows, columns = (axes[i] / np.linalg.norm(axes[i]) for i in (0, 1))
     between_rows, between_columns = np.mean([f.pixel_spacing for f in ordered], axis=0)
     direction = np.stack([rows, columns, np.cross(rows, columns)], axis=1)
     matrix = ijk_to_ras(ordered[0].position, np.array([between_columns, between_rows, step]), direction)
-    return Stack(tuple(ordered), matrix)
+    return Stack(tuple(ordered), matrix, notes)
 
 
 def echoes(frames: Sequence[Frame], what: str) -> list[list[Frame]]:
@@ -83,7 +216,7 @@ def echoes(frames: Sequence[Frame], what: str) -> list[list[Frame]]:
     """
     _check_same(frames, what)
     times = sorted({time for frame in frames if (time := echo_time(frame)) is not None})
-    if len(times) < 2 or len(set(_places(frames).tolist())) == len(frames):
+    if len(times) < 2 or len(set(places_of(frames).tolist())) == len(frames):
         return [list(frames)]
     return [[frame for frame in frames if echo_time(frame) == time] for time in times]
 
@@ -98,7 +231,7 @@ def volumes(frames: Sequence[Frame], what: str) -> list[list[Frame]]:
     Raises:
         InputError: places were imaged several times and nothing distinguishes the volumes.
     """
-    return _volumes(list(frames), _places(frames), what)
+    return _volumes(list(frames), places_of(frames), what)
 
 
 def echo_time(frame: Frame) -> float | None:
@@ -123,42 +256,33 @@ def _check_same(frames: Sequence[Frame], what: str) -> None:
             raise InputError(f"{what} mixes images of different matrix size ({first.label} and {frame.label}); separate them first")
         if np.abs(frame.pixel_spacing / first.pixel_spacing - 1).max() > 1e-3:
             raise InputError(f"{what} mixes images of different pixel spacing ({first.label} and {frame.label}); separate them first")
-        if np.abs(frame.axes - first.axes).max() > _PARALLEL_WITHIN:
+        if np.abs(frame.axes - first.axes).max() > PARALLEL_WITHIN:
             raise InputError(
                 f"{what} holds slices that are not parallel ({first.label} and {frame.label}), such as a localiser; denoise one stack"
             )
 
 
-def _normal(frames: Sequence[Frame]) -> np.ndarray:
-    normal = np.cross(*np.mean([f.axes for f in frames], axis=0))
-    return normal / np.linalg.norm(normal)
-
-
-def _places(frames: Sequence[Frame]) -> np.ndarray:
-    """For each frame the number of its place along the normal, ascending from 0."""
-    normal = _normal(frames)
-    along = np.array([float(f.position @ normal) for f in frames])
-    order = np.argsort(along, kind="stable")
-    places = np.zeros(len(frames), int)
-    places[order[1:]] = np.cumsum(np.diff(along[order]) > SAME_PLACE)
-    return places
-
-
 def _chosen_echo(found: list[list[Frame]], what: str, echo: int | None) -> list[Frame]:
     if echo is None and len(found) > 1:
-        times = ", ".join(f"{echo_time(frames[0]):g}" for frames in found[:12])
-        raise AmbiguousInputError(f"{what} holds {len(found)} echoes ({times} ms); choose one with --echo N (1 to {len(found)})")
+        times = ", ".join(f"{echo_time(frames[0]):g}" for frames in found[:_LISTED])
+        unit = " ms" if isinstance(found[0][0].get("EffectiveEchoTime", "EchoTime"), float) else ""
+        named = listed([f"echo time {_echo_name(frames)}" if unit else _echo_name(frames) for frames in found])
+        raise AmbiguousInputError(f"{what} holds {len(found)} echoes ({times}{unit}); choose one with --echo N{named}")
     chosen = 1 if echo is None else echo
     if not 1 <= chosen <= len(found):
         raise InputError(f"{what} holds {'one echo' if len(found) == 1 else f'{len(found)} echoes'}, so there is no echo {chosen}")
     return found[chosen - 1]
 
 
+def _echo_name(frames: Sequence[Frame]) -> str:
+    stated = isinstance(frames[0].get("EffectiveEchoTime", "EchoTime"), float)
+    return f"{echo_time(frames[0]):g} ms" if stated else f"number {echo_time(frames[0]):g}"
+
+
 def _chosen_volume(found: list[list[Frame]], what: str, volume: int | None) -> list[Frame]:
     if volume is None and len(found) > 1:
         raise AmbiguousInputError(
-            f"{what} images every place {len(found)} times (time points, b-values or kinds of image); "
-            f"choose one with --volume N (1 to {len(found)})"
+            f"{what} images every place {len(found)} times; choose one with --volume N{listed(names(found)) or f' (1 to {len(found)})'}"
         )
     chosen = 1 if volume is None else volume
     if not 1 <= chosen <= len(found):
@@ -172,7 +296,7 @@ def _volumes(frames: list[Frame], places: np.ndarray, what: str) -> list[list[Fr
     most = max(counts.values())
     if most == 1:
         return [frames]
-    values = [[_sortable(f.get(*keywords)) for f in frames] for keywords in _TELLS_VOLUMES_APART]
+    values = [[_sortable(value(f)) for f in frames] for value, _ in _TELLS_VOLUMES_APART]
     if all(f.index is not None for f in frames):
         # Several multi-frame files may be a volume each. A classic file is one slice, and its identifier has no order.
         values.insert(-1, [_sortable((float(f.order[0]), f.get("SOPInstanceUID"))) for f in frames])
@@ -192,8 +316,11 @@ def _volumes(frames: list[Frame], places: np.ndarray, what: str) -> list[list[Fr
         of_place = [sorted((f for f, p in zip(frames, places, strict=True) if p == place), key=lambda f: f.order) for place in counts]
         return [[group[k] for group in of_place] for k in range(most)]
     twice = next(place for place, count in counts.items() if count == most)
-    names = " and ".join([f.label for f, p in zip(frames, places, strict=True) if p == twice][:3])
-    raise InputError(f"{what} holds duplicate slices: {names} lie at the same place; remove the copies")
+    same = [f for f, p in zip(frames, places, strict=True) if p == twice][:3]
+    called = [f.label for f in same]
+    if len(set(called)) < len(called):
+        called = ["/".join(f.file.path.parts[-2:]) for f in same]
+    raise InputError(f"{what} holds duplicate slices: {' and '.join(called)} lie at the same place; remove the copies")
 
 
 def _sortable(value: Any) -> tuple:
@@ -207,26 +334,32 @@ def _sortable(value: Any) -> tuple:
     return (2, value)
 
 
-def _check_complete(ordered: Sequence[Frame], normal: np.ndarray, what: str) -> float:
-    """Check that steps are even and slices not shifted; return the slice spacing in mm."""
+def _check_complete(ordered: Sequence[Frame], normal: np.ndarray, what: str) -> tuple[float, tuple[str, ...]]:
+    """Check that steps are even and slices not shifted; return the slice spacing in mm, and what is slightly off."""
     if len(ordered) == 1:
-        for keyword in ("SpacingBetweenSlices", "SliceThickness"):
-            value = ordered[0].get(keyword)
-            if isinstance(value, float) and value > 0:
-                return value
-        return 1.0
+        stated = (ordered[0].get(keyword) for keyword in ("SpacingBetweenSlices", "SliceThickness"))
+        return next((value for value in stated if isinstance(value, float) and value > 0), 1.0), ()
     along = np.array([float(f.position @ normal) for f in ordered])
     steps = np.diff(along)
     usual = float(np.sort(steps)[(len(steps) - 1) // 2])
+    notes = []
     for k, step in enumerate(steps):
         here = f"between {ordered[k].label} and {ordered[k + 1].label} ({along[k]:.1f} and {along[k + 1]:.1f} mm along the slice direction)"
         if step > 1.5 * usual:
             missing = max(round(float(step / usual)) - 1, 1)
             raise InputError(f"{what}: {missing} slice(s) missing {here}; export the whole series")
-        if abs(step - usual) > _UNEVEN * usual + SAME_PLACE:
+        if abs(step - usual) > _UNEVEN[1] * usual + SAME_PLACE:
             raise InputError(f"{what}: uneven slice spacing {here}; only evenly spaced slices can be denoised as a volume")
+    if np.abs(steps - usual).max() > _UNEVEN[0] * usual + SAME_PLACE:
+        notes.append(
+            f"The slices are {steps.min():.3g} to {steps.max():.3g} mm apart; they are taken as evenly spaced by {np.mean(steps):.3g} mm."
+        )
     positions = np.array([f.position for f in ordered])
     sideways = positions - positions[0] - np.outer(along - along[0], normal)
-    if np.linalg.norm(sideways, axis=1).max() > 0.25 * min(ordered[0].pixel_spacing) + SAME_PLACE:
+    shift = float(np.linalg.norm(sideways, axis=1).max())
+    pixel = min(ordered[0].pixel_spacing)
+    if shift > _SHIFTED[1] * pixel + SAME_PLACE:
         raise InputError(f"{what}: its slices are shifted sideways against each other; only straight stacks can be denoised as a volume")
-    return float((along[-1] - along[0]) / (len(ordered) - 1))
+    if shift > _SHIFTED[0] * pixel + SAME_PLACE:
+        notes.append(f"The slices are shifted sideways by up to {shift:.2g} mm; they are taken as a straight stack.")
+    return float((along[-1] - along[0]) / (len(ordered) - 1)), tuple(notes)

@@ -1,10 +1,11 @@
 """Write a Volume that came from DICOM as a derived DICOM series, to be stored next to its source in the same study.
 
-The source is a file a slice, or one enhanced multi-frame file (Enhanced MR Image IOD), whose header describes every frame.
+The source is a file a slice, or enhanced multi-frame files (Enhanced MR Image IOD), whose headers describe every frame.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -174,48 +175,60 @@ def is_our_series(folder: Path) -> bool:
     return all(_is_ours(path) for path in folder.iterdir())
 
 
-def write_series(volume: Volume, folder: Path, derivation: Derivation | None = None) -> None:
+def new_series() -> str:
+    """A Series Instance UID for a derived series."""
+    return str(generate_uid(prefix=None))
+
+
+def write_series(volume: Volume, folder: Path, derivation: Derivation | None = None, *, series: str = "", first: int = 1) -> int:
     """Write a derived series: the source's headers with new pixels, new UIDs and an account of what was done.
 
-    A classic source gives one file a slice. An enhanced multi-frame source gives one enhanced multi-frame file that
-    holds the chosen frames in slice order, and a mosaic gives a mosaic of the same layout. What is not changed has the bytes
-    that the source's file has. Patient, study, frame of reference, position, orientation and window stay.
-    Pixels are uncompressed (Explicit VR Little Endian) in the source's bit depth and rescale slope. Where a voxel would
-    not fit: in all allocated bits, else signed, else with a new rescale slope for the whole series (and a matching
-    Philips scale slope), so that no bright voxel is clipped.
+    A classic source gives one file a slice. Enhanced multi-frame files give one each that holds the chosen frames in
+    slice order (several where the slices of two files alternate), and a mosaic gives a mosaic of the same layout. What is
+    not changed has the bytes that the source's file has. Patient, study, frame of reference, position, orientation and
+    window stay. Pixels are uncompressed (Explicit VR Little Endian) in the source's bit depth and rescale slope. Where a
+    voxel would not fit: in all allocated bits, else signed, else with a new rescale slope for the whole series (and a
+    matching Philips scale slope), so that no bright voxel is clipped.
 
     Args:
         volume: what to write; ``headers`` are its source's.
-        folder: a folder that does not exist yet.
+        folder: a folder that does not exist yet, or that of a series of several volumes.
         derivation: what was done.
+        series: Series Instance UID, where several volumes are written as one series; by default a new one.
+        first: Instance Number of the first file.
+
+    Returns:
+        How many files were written.
 
     Raises:
         OutputError: the volume did not come from DICOM, or its headers cannot be written.
     """
     check_source(volume)
     with quiet():
-        _write_files(volume, folder, derivation)
+        _write_files(volume, folder, derivation, series or new_series(), first)
+    return len(volume.headers)
 
 
-def _write_files(volume: Volume, folder: Path, derivation: Derivation | None) -> None:
+def _write_files(volume: Volume, folder: Path, derivation: Derivation | None, series: str, first: int) -> None:
     slices = [groups for header in volume.headers for groups in lookup_groups(header)]
     scalings = [scaling(groups, "the source") for groups in slices]
     voxels = _as_shown(volume)
     encoding = choose_encoding(voxels, scalings, volume.headers[0])
-    folder.mkdir()
-    series = generate_uid(prefix=None)
+    folder.mkdir(exist_ok=first > 1)
     now = datetime.now().astimezone()
-    enhanced = is_enhanced(volume.headers[0])
-    for index, source in enumerate(volume.headers):
+    done = 0
+    for number, source in enumerate(volume.headers, first):
         header = _copy(source)
-        _describe(header, derivation, series, index + 1, now)
-        if enhanced:
-            describe_frames(header, source, encoding, derivation)
-            pixels = np.stack([encoding.encode(v, k) for k, v in enumerate(voxels)])
+        _describe(header, derivation, series, number, now)
+        here = range(done, done + _slices_of(source))
+        done = here.stop
+        pixels = np.stack([encoding.encode(voxels[k], k) for k in here])
+        if is_enhanced(source):
+            describe_frames(header, source, replace(encoding, scalings=encoding.scalings[here.start : here.stop]), derivation)
         else:
-            _describe_slice(header, source, encoding, index, derivation)
+            _describe_slice(header, source, encoding, here.start, derivation)
             mosaic = mosaic_of(source)
-            pixels = _packed(voxels, encoding, mosaic) if mosaic else encoding.encode(voxels[index], index)
+            pixels = _packed(pixels, mosaic) if mosaic else pixels[0]
         had_range = "SmallestImagePixelValue" in header and "LargestImagePixelValue" in header
         encoding.describe_pixels(header)
         if had_range and encoding.bits <= 16:
@@ -223,7 +236,7 @@ def _write_files(volume: Volume, folder: Path, derivation: Derivation | None) ->
             header.add_new("SmallestImagePixelValue", kind, int(pixels.min()))
             header.add_new("LargestImagePixelValue", kind, int(pixels.max()))
         header.add_new(*encoding.element, _even(pixels.tobytes()))
-        _save(header, folder / f"IM{index + 1:05d}.dcm")
+        _save(header, folder / f"IM{number:05d}.dcm")
 
 
 def _as_shown(volume: Volume) -> np.ndarray:
@@ -231,25 +244,27 @@ def _as_shown(volume: Volume) -> np.ndarray:
     voxels = volume.in_file()
     if volume.inverted_at is None:
         return voxels
-    each = len(volume.headers) == len(voxels)
-    inverted = np.array([is_inverted(volume.headers[k if each else 0]) for k in range(len(voxels))])
+    inverted = np.array([is_inverted(header) for header in volume.headers for _ in range(_slices_of(header))])
     return np.where(inverted[:, None, None], np.float32(volume.inverted_at) - voxels, voxels)
 
 
-def _packed(voxels: np.ndarray, encoding: Encoding, mosaic: Mosaic) -> np.ndarray:
+def _packed(slices: np.ndarray, mosaic: Mosaic) -> np.ndarray:
     """The picture of a mosaic, whose tiles may run against the order of the slices."""
-    slices = np.stack([encoding.encode(v, k) for k, v in enumerate(voxels)])
     tiles = np.empty_like(slices)
     tiles[mosaic.order] = slices
     return mosaic.pack(tiles)
 
 
 def _slice_count(volume: Volume) -> int:
-    header = volume.headers[0]
+    return sum(map(_slices_of, volume.headers))
+
+
+def _slices_of(header: Dataset) -> int:
+    """How many slices of a volume a header describes."""
     if is_enhanced(header):
         return whole_number(header, "NumberOfFrames") or 0
     mosaic = mosaic_of(header)
-    return len(mosaic.tiles) if mosaic else len(volume.headers)
+    return len(mosaic.tiles) if mosaic else 1
 
 
 def _copy(source: Dataset) -> Dataset:
