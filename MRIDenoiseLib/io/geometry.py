@@ -46,7 +46,8 @@ def check_grid(matrix: np.ndarray, what: str) -> None:
     """
     if not np.isfinite(matrix).all():
         raise InputError(f"{what}: the position or orientation in the header is not a finite number; export the image again")
-    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    with np.errstate(over="ignore"):
+        spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     if spacing.min() <= 1e-6 or spacing.max() > 1e4:
         raise InputError(f"{what}: the voxel size in the header is impossible; export the image again")
     if not is_straight(matrix):

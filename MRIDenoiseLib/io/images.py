@@ -107,7 +107,8 @@ def read_image(path: Path, volume: int | None = None, *, constant: bool = False)
         InputError: anything that keeps the file from being one grey, finite, complete, non-constant MR volume.
     """
     what = path.name
-    stored = read_header(path)
+    with np.errstate(all="ignore"):  # what overflows in a header is refused as not finite or impossible
+        stored = read_header(path)
     check_grid(stored.ijk_to_ras, what)
     numbers, of_bytes = read_volume(stored, volume, what)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -164,7 +165,7 @@ def without_nan(volume: Volume, what: str) -> Volume:
             f"{what} holds values that are not finite numbers (NaN) in {holes / inside.sum():.0%} of the voxels within its outline; "
             "export the image again"
         )
-    note = f"{int(empty.sum())} voxels hold no number (NaN); they count as not measured and stay as they are."
+    note = f"Voxels without a number (NaN): {int(empty.sum())}. They count as not measured and stay as they are."
     voxels = np.where(empty, np.float32(0), volume.voxels)
     unmeasured = Unmeasured(empty, volume.voxels[empty])
     return replace(volume, voxels=voxels, unmeasured=unmeasured, notes=(*volume.notes, note))
@@ -257,17 +258,22 @@ def _write_sitk(image: sitk.Image, path: Path) -> None:
 
     ITK's writers print what went wrong and return, so that the file is read again, whatever they print.
     """
+    kind = ending(path)
+    # ITK knows no ending in capitals.
+    small = path.with_name(path.name[: -len(kind)] + kind)
     writer = sitk.ImageFileWriter()
-    writer.SetImageIO({".nrrd": "NrrdImageIO", ".mha": "MetaImageIO"}[ending(path)])
-    writer.SetFileName(str(path))
+    writer.SetImageIO({".nrrd": "NrrdImageIO", ".mha": "MetaImageIO"}[kind])
+    writer.SetFileName(str(small))
     writer.UseCompressionOn()
     try:
         with _itk_printing_nowhere():
             writer.Execute(image)
+        small.replace(path)
         written = read_header(path)
         for volume in range(1, written.volumes + 1):
             read_volume(written, volume, path.name)
     except (RuntimeError, InputError) as error:
+        small.unlink(missing_ok=True)
         raise _refused(path) from error
 
 

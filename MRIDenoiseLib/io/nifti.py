@@ -99,7 +99,7 @@ def read_header(path: Path, what: str) -> Stored:
 def _read_mgh(path: Path, what: str) -> Stored:
     head = _head(path, what, 284)
     try:
-        header = MGHHeader(head, check=True)
+        header, _ = _checked(MGHHeader(head, check=False), what)
         dtype, shape, matrix = header.get_data_dtype(), tuple(int(n) for n in header["dims"]), header.get_affine()
         oriented = int.from_bytes(head[28:30], "big") > 0
     except (HeaderDataError, ValueError, KeyError, TypeError) as error:
@@ -287,7 +287,7 @@ def _sform(header: Any, shape: tuple[int, ...]) -> np.ndarray:
 def _qform(header: Any) -> np.ndarray:
     """NaN where the quaternion is none."""
     rounded = header.copy()
-    length = float(np.sum([float(rounded[name]) ** 2 for name in ("quatern_b", "quatern_c", "quatern_d")]))
+    length = float(np.square([float(rounded[name]) for name in ("quatern_b", "quatern_c", "quatern_d")]).sum())
     if 1 < length < 1.01:  # rounding, in writers that gave few digits
         for name in ("quatern_b", "quatern_c", "quatern_d"):
             rounded[name] = float(rounded[name]) / np.sqrt(length)

@@ -56,6 +56,7 @@ class Stored:
         ijk_to_ras: 4x4 matrix from voxel index to RAS mm.
         slope: physical value = stored value * slope + intercept.
         intercept: see ``slope``.
+        exact: whether nothing but padding may follow the voxels, as in a file of nothing else that a header names.
         notes: what the reader chose or found odd, a sentence each.
         nifti: the NIfTI header (nibabel's), where a result may keep it.
     """
@@ -67,6 +68,7 @@ class Stored:
     ijk_to_ras: np.ndarray
     slope: float = 1.0
     intercept: float = 0.0
+    exact: bool = False
     notes: tuple[str, ...] = ()
     nifti: Any = None
 
@@ -142,17 +144,17 @@ def _section(stored: Stored, first: int, end: int, promised: int, what: str) -> 
         raise InputError(
             f"{what} is cut short: its header promises {promised} bytes of voxels and {total} are there; copy or export it again"
         )
-    return kept, _about_what_follows(total - promised, promised, foreign, stored.shape, what)
+    return kept, _about_what_follows(total - promised, promised, foreign, stored, what)
 
 
-def _about_what_follows(extra: int, promised: int, foreign: bool, shape: tuple[int, ...], what: str) -> list[str]:
+def _about_what_follows(extra: int, promised: int, foreign: bool, stored: Stored, what: str) -> list[str]:
     """What to say of bytes behind the voxels: padding and foreign bytes do no harm, voxels that the header forgot do.
 
     A damaged size along one axis, or a damaged number of bytes a voxel, leaves a whole share of the voxels behind.
     """
     if extra == 0:
         return []
-    if foreign and any(extra * size % promised == 0 for size in (*shape, 1)):
+    if foreign and (stored.exact or any(extra * size % promised == 0 for size in (*stored.shape, 1))):
         raise InputError(
             f"{what} does not fit its header: {promised} bytes of voxels are promised and more are there; copy or export it again"
         )

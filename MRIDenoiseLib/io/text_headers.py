@@ -104,7 +104,7 @@ def read_nrrd(path: Path, what: str) -> Stored:
                 size if from_end or (names is not None and len(names) > 1) else None,
             )
         )
-    return Stored(tuple(pieces), dtype, shape, listed, matrix, notes=tuple(notes))
+    return Stored(tuple(pieces), dtype, shape, listed, matrix, exact=names is not None, notes=tuple(notes))
 
 
 def _nrrd_directions(fields: dict[str, str], count: int) -> list[np.ndarray | None] | None:
@@ -222,8 +222,8 @@ def read_meta_image(path: Path, what: str) -> Stored:
         raise damaged from error
     if kind is None or len(shape) != count or min(shape, default=-1) < 0 or channels < 1 or header_size < -1:
         raise damaged
-    if channels in (3, 4) and kind == "u1":
-        raise InputError(f"{what} holds {channels} values a voxel (RGB or vectors); only grey images can be denoised")
+    if (channels in (3, 4) and kind == "u1") or (channels == 2 and kind[0] == "f"):
+        raise InputError(f"{what} holds {channels} values a voxel (RGB, complex or vectors); only grey images can be denoised")
     big = _is_true(_any(fields, "elementbyteordermsb", "binarydatabyteordermsb"))
     dtype = np.dtype(kind).newbyteorder(">" if big else "<")
     axes = np.eye(count) if np.isnan(directions).any() else directions.reshape(count, count)
@@ -242,7 +242,7 @@ def read_meta_image(path: Path, what: str) -> Stored:
         each = promised // len(files)
         only = each if len(files) > 1 or header_size == -1 else None
         pieces = [Piece(file, header_size, packing, 0, only) for file in files]
-    return Stored(tuple(pieces), dtype, shape, listed, matrix)
+    return Stored(tuple(pieces), dtype, shape, listed, matrix, exact=names is not None)
 
 
 def _numbers(text: str | None, count: int, default: float) -> list[float]:
@@ -293,10 +293,10 @@ def _data_files(value: str | None, rest: list[str], what: str) -> list[str] | No
     """The names of the files with the voxels: one, a list, or a pattern with its first, last and step; None for none."""
     if value is None:
         return None
-    if value.upper().startswith("LIST"):
-        if not rest:
-            raise InputError(f"{what} names no file that holds its voxels; copy or export it again")
+    if value.upper().startswith("LIST") and rest:
         return rest
+    if not value.isprintable() or not value or value.upper().startswith("LIST"):
+        raise InputError(f"{what} names no file that holds its voxels; copy or export it again")
     words = value.split()
     if "%" in words[0] and len(words) >= 3:
         try:

@@ -223,7 +223,7 @@ def test_nan_outside_the_body_stays_and_inside_it_is_refused(ending: str, tmp_pa
     voxels[np.hypot(x - 20, y - 18) > 14] = np.nan
     voxels[20, 18, 1] = np.nan  # a hole of one voxel, as a division leaves it
     first = io.read(made(tmp_path / "a.nii", affine(), voxels=voxels))
-    assert np.isfinite(first.voxels).all() and "hold no number" in first.notes[-1]
+    assert np.isfinite(first.voxels).all() and "without a number" in first.notes[-1]
     io.write(first, tmp_path / f"b{ending}")
     again = io.read(tmp_path / f"b{ending}")
     assert np.array_equal(again.in_file(), voxels.T, equal_nan=True) and again.pixel_type == "float32"

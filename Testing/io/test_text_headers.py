@@ -11,6 +11,7 @@ import SimpleITK as sitk
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.errors import AmbiguousInputError, InputError
+from MRIDenoiseLib.volume import Volume
 
 RANDOM = np.random.default_rng(3)
 VOXELS = RANDOM.integers(1, 900, (4, 6, 5)).astype("<i2")
@@ -181,3 +182,17 @@ def test_voxels_in_other_files_are_found_or_missed_by_name(tmp_path: Path) -> No
     for path in (files[2], files[7]):
         with pytest.raises(InputError, match=r"s03\.raw, which is not there"):
             io.read(path)
+
+
+@pytest.mark.parametrize("name", ["A.NII.GZ", "A.Nrrd", "A.MHA", "A.NII"])
+def test_an_ending_in_capitals_is_written_and_read(name: str, tmp_path: Path) -> None:
+    io.write(Volume(VOXELS.astype(np.float32), np.diag([0.7, 0.9, 4.0, 1.0]), "int16"), tmp_path / name)
+    assert np.array_equal(io.read(tmp_path / name).voxels, VOXELS) and [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("place", ["", "a\0b", "sub", "LIST", "%d 1 2", "a.mhd", "letter.txt"])
+def test_a_metaimage_that_names_no_file_is_refused(place: str, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "letter.txt").write_text("Dear colleague, please find attached\n" * 50)
+    with pytest.raises(InputError):
+        io.read(meta(tmp_path / "a.mhd", [*META, f"ElementDataFile = {place}"]))
