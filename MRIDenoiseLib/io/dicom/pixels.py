@@ -295,7 +295,7 @@ def _of_stream(stream: bytes, syntax: UID) -> UID:
         while at + 4 <= len(stream) and stream[at] == 0xFF and not kind:
             kind = _STREAMS.get(stream[at : at + 2], "")
             at += 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
-    elif not _is_packing(syntax) and 0 < int.from_bytes(stream[:4], "little") < 16:
+    elif syntax.is_transfer_syntax and not _is_packing(syntax) and 0 < int.from_bytes(stream[:4], "little") < 16:
         return RLELossless  # a stream that begins with its number of segments
     alike = {"50": ("50", "51"), "51": ("50", "51"), "70": ("57", "70"), "80": ("80", "81"), "90": ("90", "91", "92", "93")}
     if not kind or str(syntax).removeprefix(_JPEG) in alike.get(kind, ("201", "202", "203")):
