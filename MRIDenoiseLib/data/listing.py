@@ -63,7 +63,7 @@ def _image(series: Series, found: Sequence[Sequence[Frame]], names: tuple[str, .
         words=_words(first, "SeriesDescription", "ProtocolName"),
         kinds=_words(first, "ImageType", "FrameType", "ComplexImageComponent"),
         weighting=_weighting(first),
-        matrix=(series.rows, series.columns),
+        matrix=(int(first.get("Rows")), int(first.get("Columns"))),
         slab=_slab(found[0]),
         model=text(header, "ManufacturerModelName"),
         slice_thickness=positive(first.get("SliceThickness")),
@@ -116,8 +116,7 @@ def _slab(frames: Sequence[Frame]) -> Slab:
 
 
 def _middle(frame: Frame) -> np.ndarray:
-    header = frame.file.header
-    steps = np.array([frame.pixel_spacing[1] * (header.Columns - 1), frame.pixel_spacing[0] * (header.Rows - 1)]) / 2
+    steps = np.array([frame.pixel_spacing[1] * (frame.get("Columns") - 1), frame.pixel_spacing[0] * (frame.get("Rows") - 1)]) / 2
     return frame.position + steps @ frame.axes
 
 

@@ -128,8 +128,10 @@ def _decode(header: Dataset, layout: _Layout) -> Pixels:
     elif not syntax.is_transfer_syntax and str(syntax) not in _BIG_ENDIAN_PIXELS:
         _refuse_syntax(syntax, layout.what)
     else:
-        if _is_packing(syntax) and len(data) != layout.pixels * layout.allocated // 8:
-            _refuse_syntax(syntax, layout.what)
+        if _is_packing(syntax):
+            if len(data) != layout.pixels * layout.allocated // 8:
+                _refuse_syntax(syntax, layout.what)
+            notes.append(f"its header names a compression ({syntax.name}) that its pixels do not have")
         raw = _plain(data, header[keyword].VR, str(syntax), layout, notes)
     padding = _padding(raw, header, layout)
     stored = _settled(raw if padding is None else np.where(padding, raw.dtype.type(0), raw), header, layout, notes)
@@ -293,6 +295,8 @@ def _of_stream(stream: bytes, syntax: UID) -> UID:
         while at + 4 <= len(stream) and stream[at] == 0xFF and not kind:
             kind = _STREAMS.get(stream[at : at + 2], "")
             at += 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
+    elif syntax.is_transfer_syntax and not _is_packing(syntax) and 0 < int.from_bytes(stream[:4], "little") < 16:
+        return RLELossless  # a stream that begins with its number of segments
     alike = {"50": ("50", "51"), "51": ("50", "51"), "70": ("57", "70"), "80": ("80", "81"), "90": ("90", "91", "92", "93")}
     if not kind or str(syntax).removeprefix(_JPEG) in alike.get(kind, ("201", "202", "203")):
         return syntax
