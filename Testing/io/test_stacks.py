@@ -72,6 +72,11 @@ def test_a_colour_map_and_a_picture_without_a_place_are_no_slices(tmp_path: Path
     assert found.voxels.shape[0] == 4 and any("2 pictures that are no slices" in note for note in found.notes)
 
 
+def test_a_series_of_nothing_but_screenshots_says_so(tmp_path: Path) -> None:
+    stack(tmp_path, 3, ImageType=["DERIVED", "SECONDARY", "SCREEN SAVE"])
+    assert "screenshots" in io.read(tmp_path).notes[0]
+
+
 SEVERAL: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "discs": (
         lambda folder: [stack(folder, 3, tilted(angle), (0, 0, -40 * k)) for k, angle in enumerate((-30, 0, 15))],

@@ -91,7 +91,11 @@ def frames_of(series: Series) -> Usable:
     """
     found: list[Frame] = []
     aside: list[tuple[DicomFile, InputError]] = []
-    slices = [file for file in series.files if not is_no_slice(file.header)] or list(series.files)
+    notes = list(series.notes)
+    slices = [file for file in series.files if not is_no_slice(file.header)]
+    if not slices:
+        slices = list(series.files)
+        notes.append("The images are marked as screenshots or secondary captures, not as slices from a scanner.")
     for file in slices:
         try:
             found += frames_in([file])
@@ -100,7 +104,6 @@ def frames_of(series: Series) -> Usable:
     if not found:
         raise aside[0][1]
     pictures = len(series.files) - len(slices) + sum(_is_derived(file) for file, _ in aside)
-    notes = list(series.notes)
     if pictures:
         plural = "picture that is no slice" if pictures == 1 else "pictures that are no slices"
         notes.append(f"Left out {pictures} {plural} (such as a screenshot).")
