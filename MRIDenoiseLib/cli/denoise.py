@@ -12,7 +12,16 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.outputs import CHOICE, EchoOption, SeriesOption, VolumeOption, check_json, refuse_places_that_collide
+from MRIDenoiseLib.cli.outputs import (
+    CHOICE,
+    EchoOption,
+    SeriesOption,
+    VolumeOption,
+    after_the_result,
+    check_json,
+    refuse_places_that_collide,
+    say_notes,
+)
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import Cancelled, SettingsError
 from MRIDenoiseLib.methods import METHODS, MODE, described
@@ -80,6 +89,7 @@ def denoise(
 ) -> None:
     """Denoise an MR volume: by the regression network, unless another model or method is chosen. Not for diagnosis."""
     from MRIDenoiseLib import io, prompt
+    from MRIDenoiseLib.image.kind import judged
     from MRIDenoiseLib.inference.opening import open_denoiser
     from MRIDenoiseLib.inference.settings import Settings
 
@@ -90,7 +100,7 @@ def denoise(
     noisy = io.read(source, series=series, echo=echo, volume=volume)
     if not noisy.headers and (series, echo) != (None, None):
         raise SettingsError("--series and --echo choose within DICOM, and IN is an image file; leave them out or name the DICOM folder")
-    noisy = noisy.with_acquisition(
+    noisy = judged(noisy, denoising=True).with_acquisition(
         prompt.override(noisy.acquisition, organ=organ, contrast=contrast, vendor=vendor, acceleration=acceleration)
     )
     io.check_writable(noisy, target, overwrite=overwrite)
@@ -106,7 +116,8 @@ def denoise(
             result = denoiser(noisy, settings, progress, should_stop)
         progress(1.0, None, "Writing")
         _write(result, target, residual, report, overwrite=overwrite)
-    _show(result, noisy.acquisition, {"denoised": target, "residual": residual, "report": report})
+    with after_the_result():
+        _show(result, noisy.acquisition, {"denoised": target, "residual": residual, "report": report})
 
 
 def _slice_range(text: str | None) -> tuple[int, int] | None:
@@ -160,6 +171,5 @@ def _show(result: Result, acquisition: Acquisition, places: dict[str, Path | Non
         if place is not None:
             # Outside the table, which would cut a long path.
             console.print(Text.assemble((f"{name}:", "bold"), f" {place}"))
-    for warning in result.report.get("warnings", []):
-        console.print(Text(f"Note: {warning}", style="yellow"))
+    say_notes(result.report.get("warnings", []), console)
     console.print(Text(RESEARCH_USE_ONLY, style="bold"))

@@ -1,13 +1,25 @@
-"""Where a command reads and writes: which image of an input, and checks that no output overwrites the input or another output."""
+"""Where a command reads and writes, and what it says at the end.
+
+Which image of an input; checks that no output overwrites the input or another output; notes, and words after the result.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
 from MRIDenoiseLib.errors import OutputError
+
+if TYPE_CHECKING:
+    from MRIDenoiseLib.volume import Volume
 
 CHOICE = "Which image, where the input holds several"
 SeriesOption = Annotated[int | None, typer.Option(help="Number of the series in the folder.", rich_help_panel=CHOICE)]
@@ -31,7 +43,10 @@ def refuse_places_that_collide(source: Path, outputs: dict[str, Path | None]) ->
     places = {"IN": source} | {name: place for name, place in outputs.items() if place is not None}
     seen: dict[Path, str] = {}
     for name, place in places.items():
-        where = place.resolve()
+        try:
+            where = place.resolve()
+        except OSError as error:
+            raise OutputError(f"{place} cannot be found ({error.strerror}): is the folder you are in still there?") from error
         if where in seen:
             raise OutputError(f"{seen[where]} and {name} are the same place, {place}; give each its own.")
         seen[where] = name
@@ -54,3 +69,36 @@ def check_json(path: Path, *, overwrite: bool) -> None:
     if path.is_dir():
         raise OutputError(f"the report {path} is a folder; name a file")
     check_target(path, overwrite)
+
+
+def say_notes(notes: Iterable[str], console: Console | None = None) -> None:
+    """Show what the user should know about a result or the images behind it, a sentence each.
+
+    Args:
+        notes: sentences.
+        console: where; on standard error when not given.
+    """
+    shown = console or Console(stderr=True, soft_wrap=True)
+    for note in notes:
+        shown.print(Text(f"Note: {note.rstrip('.')}.", style="yellow"))
+
+
+def notes_of(volumes: Iterable[tuple[str, Volume]]) -> list[str]:
+    """The notes of several volumes, each said once with whose it is."""
+    seen: dict[str, list[str]] = {}
+    for name, volume in volumes:
+        for note in volume.notes:
+            seen.setdefault(note, []).append(name)
+    return [f"{', '.join(names)}: {note}" for note, names in seen.items()]
+
+
+@contextmanager
+def after_the_result() -> Iterator[None]:
+    """Around what is printed when all results are in place: that it cannot be printed is then no failure of the command."""
+    try:
+        yield
+        sys.stdout.flush()
+    except (OSError, UnicodeError):
+        # Nobody listens, or the disk behind it is full. The interpreter will try again when it ends, and must succeed.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

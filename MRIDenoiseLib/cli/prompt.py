@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.outputs import EchoOption, SeriesOption, VolumeOption
+from MRIDenoiseLib.cli.outputs import EchoOption, SeriesOption, VolumeOption, say_notes
 from MRIDenoiseLib.errors import AmbiguousInputError, InputError
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ def prompt(
         console.print(_table(acquisition))
         console.print(Text.assemble(("text  ", "bold"), text))
         console.print(Text(RESEARCH_USE_ONLY, style="bold"))
-    for note in notes + _unseen(acquisition):
-        Console(stderr=True, soft_wrap=True).print(Text(f"Note: {note}", style="yellow"))
+    say_notes(notes + _unseen(acquisition))
 
 
 def _acquisition(source: Path, series: int | None, echo: int | None, volume: int | None) -> tuple[Acquisition, list[str]]:
@@ -53,6 +52,7 @@ def _acquisition(source: Path, series: int | None, echo: int | None, volume: int
     file. Only a chosen echo or volume goes through the whole reading, which knows which slices belong to it.
     """
     from MRIDenoiseLib import io
+    from MRIDenoiseLib.image.kind import judged
     from MRIDenoiseLib.io.dicom.files import choose_series
     from MRIDenoiseLib.io.dicom.frames import frames_of
     from MRIDenoiseLib.io.dicom.stack import stack
@@ -61,7 +61,11 @@ def _acquisition(source: Path, series: int | None, echo: int | None, volume: int
     from MRIDenoiseLib.prompt.headers import Header
 
     if (source.is_file() and ending(source)) or not source.exists() or echo is not None or volume is not None:
-        return io.read(source, series=series, echo=echo, volume=volume).acquisition, []
+        image = io.read(source, series=series, echo=echo, volume=volume)
+        try:
+            return image.acquisition, [*judged(image, denoising=True).notes]
+        except InputError as error:
+            return image.acquisition, [*image.notes, f"this cannot be denoised as it is: {error}"]
     chosen = choose_series(source, series)
     if chosen.modality != "MR":
         raise InputError(f"{source.name} is {chosen.modality or 'of no stated modality'}, not MR; only MR images can be denoised")

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.outputs import EchoOption, SeriesOption, VolumeOption, check_json, refuse_places_that_collide
+from MRIDenoiseLib.cli.outputs import EchoOption, SeriesOption, VolumeOption, after_the_result, check_json, notes_of, refuse_places_that_collide, say_notes
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import Cancelled, OutputError
 
@@ -92,15 +92,18 @@ def _segment(
         found = run(image, settings, where, lambda done: progress(done, None, "Segmenting"), should_stop)
         progress(1.0, None, "Writing")
         _write(found, image, places, overwrite=overwrite)
-    _show_classes(found)
-    show_places(places)
+    with after_the_result():
+        _show_classes(found)
+        say_notes(image.notes)
+        show_places(places)
 
 
 def read_with_facts(source: Path, facts: dict[str, str | None], choice: dict[str, int | None]) -> Volume:
     """A volume with what the user states about it, such as its organ, which takes precedence over its headers."""
     from MRIDenoiseLib import io, prompt
+    from MRIDenoiseLib.image.kind import judged
 
-    image = io.read(source, **choice)
+    image = judged(io.read(source, **choice))
     return image.with_acquisition(prompt.override(image.acquisition, organ=facts["organ"], contrast=facts["contrast"]))
 
 
@@ -228,6 +231,7 @@ def evaluate_tissues(
         if report is not None:
             write_json(report, _comparison(found, rows), overwrite=overwrite)
     _show_agreement(found, rows)
+    say_notes(notes_of([("reference", target), *volumes]))
     for number, source in enumerate(sources, start=1):
         Console(soft_wrap=True).print(Text.assemble((f"image {number}:", "bold"), f" {source}"))
     show_places({"report": report})

@@ -44,12 +44,13 @@ class Analysis:
     brightest: float
     negative_share: float
 
-    def slices(self, stack: np.ndarray, window: Window | None = None) -> NetworkSlices:
+    def slices(self, stack: np.ndarray, window: Window | None = None, unmeasured: np.ndarray | None = None) -> NetworkSlices:
         """The volume as the networks see it; another window than the analysis's own may be given."""
-        return NetworkSlices(stack, window or self.window, self.scale, self.disturbances, float(np.median(self.given_level)))
+        noise_level = float(np.median(self.given_level))
+        return NetworkSlices(stack, window or self.window, self.scale, self.disturbances, noise_level, unmeasured)
 
 
-def analyse(stack: np.ndarray, noise_estimator: nn.Module | None) -> Analysis:
+def analyse(stack: np.ndarray, noise_estimator: nn.Module | None, unmeasured: np.ndarray | None = None) -> Analysis:
     """Find body, scale, noise, disturbances and extremes of a volume.
 
     Apart from the input, memory holds the mask and, while the mask is being found, one blurred volume. While the body of an
@@ -58,6 +59,8 @@ def analyse(stack: np.ndarray, noise_estimator: nn.Module | None) -> Analysis:
     Args:
         stack: float32 (slices, rows, columns) across the acquired plane.
         noise_estimator: measures the noise; without one it is measured from the spectrum.
+        unmeasured: bool, the same shape, where nothing was measured and voxels are 0: neither body nor air nor noise. None where
+            everything was.
 
     Raises:
         InputError: as :func:`find_body` and :func:`intensity_scale`, and when slices have too few pixels.
@@ -65,17 +68,17 @@ def analyse(stack: np.ndarray, noise_estimator: nn.Module | None) -> Analysis:
     rows, columns = stack.shape[1:]
     if min(rows, columns) < LEAST_SIDE:
         raise InputError(f"the slices have {rows} x {columns} pixels, too few to distinguish noise from anatomy")
-    body = find_body(stack)
-    wiped = find_wiped(stack, body)
+    body = find_body(stack, unmeasured)
+    wiped = find_wiped(stack, body, unmeasured)
     ceiling = body.ceiling if float(stack.max()) > body.ceiling else float("inf")
     reception = None if body.noisy_air else find_reception(stack, ceiling)
     disturbances = Disturbances(wiped, body.noisy_air, ceiling, reception)
     mask, even = body.mask, stack
     if reception is not None:
         even = np.stack([np.minimum(image, ceiling) / reception.of(z, image.shape) for z, image in enumerate(stack)])
-        mask = find_body(even).mask
+        mask = find_body(even, unmeasured).mask
     scale = intensity_scale(even, mask)
-    window = content_window(*occupied(stack, wiped))
+    window = content_window(*occupied(stack, wiped, unmeasured))
     if noise_estimator is None:
         given_level = np.full(len(stack), 2 * estimate_noise_level(even, mask) / scale)
     else:
@@ -83,7 +86,8 @@ def analyse(stack: np.ndarray, noise_estimator: nn.Module | None) -> Analysis:
         def air(index: int) -> float | None:
             return None if body.noisy_air else air_level(stack[index], body.mask[index], wiped)
 
-        given_level = measured_noise_levels(noise_estimator, NetworkSlices(even, window, scale), window.of(mask), air)
+        shown = NetworkSlices(even, window, scale, unmeasured=unmeasured)
+        given_level = measured_noise_levels(noise_estimator, shown, window.of(mask), air)
     amplification = 1.0 if reception is None else reception.amplification
     found = Analysis(
         window=window,
@@ -94,12 +98,17 @@ def analyse(stack: np.ndarray, noise_estimator: nn.Module | None) -> Analysis:
         brightest=0.0,
         negative_share=sum(int(np.count_nonzero(image < 0)) for image in stack) / stack.size,
     )
-    slices = found.slices(stack)
+    slices = found.slices(stack, unmeasured=unmeasured)
     return replace(found, brightest=max(float(slices[index].max()) for index in range(len(slices))))
 
 
 def fingerprint(volume: Volume) -> str:
-    """A text that is the same only for the same voxels in the same slices; it takes a small part of :func:`analyse`'s time."""
+    """A text that is the same only for the same voxels in the same slices, measured in the same places.
+
+    It takes a small part of :func:`analyse`'s time.
+    """
     content = hashlib.sha256(f"{volume.voxels.shape} across {volume.slice_axis} ".encode())
     content.update(np.ascontiguousarray(volume.voxels).data)
+    if volume.unmeasured is not None:
+        content.update(np.packbits(volume.unmeasured.mask).data)
     return content.hexdigest()

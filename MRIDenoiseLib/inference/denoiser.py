@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from MRIDenoiseLib.errors import BundleError, MRIDenoiseError, SettingsError
+from MRIDenoiseLib.image.kind import judged
 from MRIDenoiseLib.inference.analysis import Analysis, analyse, fingerprint
 from MRIDenoiseLib.inference.backend import BUCKET, Backend, Precision, choose_precision
 from MRIDenoiseLib.inference.batch import Method, SliceBatch
@@ -97,7 +98,8 @@ class Denoiser:
                 else stays the same. It brings its own options.
 
         Raises:
-            InputError: the volume holds NaN, infinity, one value only, no positive signal, or slices of a few pixels.
+            InputError: the volume is of a kind that cannot come out right, see :func:`MRIDenoiseLib.image.kind.judged`, or holds NaN,
+                infinity, one value only, no positive signal, or slices of a few pixels.
             SettingsError: slices outside the volume, a method the bundle has no network for, a device the computer does not have,
                 or options of the bundle's methods together with a ``method``.
             Cancelled: ``should_stop`` returned True.
@@ -108,20 +110,22 @@ class Denoiser:
         requested = settings or Settings()
         device = self.device if requested.device is None else choose_device(requested.device)
         run, strength = self._chosen(requested, method, device)
+        volume = judged(volume, denoising=True)
         stack = volume.stack
+        unmeasured = None if volume.unmeasured is None else volume.stacked(volume.unmeasured.mask)
         first, last = requested.slices or (0, len(stack))
         if last > len(stack):
             raise SettingsError(f"slices {first}:{last} lie outside the volume, which has slices 0:{len(stack)}")
         pace = Pace(last - first, progress, should_stop)
 
         pace.say("Measuring the noise")
-        analysis = self._analysis(volume, stack)
+        analysis = self._analysis(volume, stack, unmeasured)
         scale, noise_level = analysis.scale, analysis.noise_level
         prompt = describe(volume.acquisition)
         shape = stack.shape[1], stack.shape[2]
         window = analysis.window.grown(BUCKET, shape) if requested.compiled else analysis.window
         task = _Task(
-            slices=analysis.slices(stack, window),
+            slices=analysis.slices(stack, window, unmeasured),
             content=analysis.window,
             window=window,
             conditioning=self._condition(volume, prompt),
@@ -134,14 +138,14 @@ class Denoiser:
             precision=requested.precision,
             compiled=requested.compiled,
         )
-        warnings = acquisition_warnings(volume.acquisition, self.bundle.trained_on)
+        warnings = [*volume.notes, *acquisition_warnings(volume.acquisition, self.bundle.trained_on)]
         warnings += [*self.bundle.notes]
         warnings += (setting_warnings(requested, run.name) if method is None else []) + _image_warnings(analysis)
 
         output = volume.voxels.copy()
         cleaned = volume.stacked(output)
         device = self._run(task, range(first, last), cleaned, device, pace, warnings)
-        removed = removed_in_flat_tissue(stack, cleaned, (first, last), scale) if _has_noise(analysis) else None
+        removed = removed_in_flat_tissue(stack, cleaned, (first, last), scale, unmeasured) if _has_noise(analysis) else None
         warnings += removal_warnings(removed, float(np.median(analysis.given_level)) / 2, strength)
         return Result(
             volume=volume.with_voxels(output),
@@ -181,11 +185,11 @@ class Denoiser:
                 raise SettingsError(f"this model has no {title}: choose another method than {run.name}, or another model")
         return run, strength or 1.0
 
-    def _analysis(self, volume: Volume, stack: np.ndarray) -> Analysis:
+    def _analysis(self, volume: Volume, stack: np.ndarray, unmeasured: np.ndarray | None) -> Analysis:
         """What :func:`analyse` finds; it runs only if the last volume was another one."""
         content = fingerprint(volume)
         if self._last is None or self._last[0] != content:
-            self._last = content, analyse(stack, self.bundle.network("noise_estimator"))
+            self._last = content, analyse(stack, self.bundle.network("noise_estimator"), unmeasured)
         return self._last[1]
 
     def _condition(self, volume: Volume, prompt: str) -> Conditioning:
@@ -292,5 +296,5 @@ def _image_warnings(analysis: Analysis) -> list[str]:
     if not _has_noise(analysis):
         sentences.append("No noise was found in the image, or too little of it is body to measure any.")
     if analysis.negative_share > NEGATIVE_SHARE:
-        sentences.append("The image holds negative values, which a magnitude image does not have; inside the body they become zero.")
+        sentences.append("The image holds negative values, which a magnitude image does not have; what lies below zero was kept as it is.")
     return sentences
