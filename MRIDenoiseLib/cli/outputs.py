@@ -5,10 +5,9 @@ Which image of an input; checks that no output overwrites the input or another o
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from MRIDenoiseLib.cli.exit_status import give_up_output
 from MRIDenoiseLib.errors import OutputError
 
 if TYPE_CHECKING:
@@ -62,13 +62,14 @@ def check_json(path: Path, *, overwrite: bool) -> None:
     Raises:
         OutputError: it does not end in .json, is a folder, or may not be written.
     """
-    from MRIDenoiseLib.io.atomic import check_target
+    from MRIDenoiseLib.io.atomic import check_room, check_target
 
     if path.suffix.lower() != ".json":
         raise OutputError(f"the report {path} must end in .json")
     if path.is_dir():
         raise OutputError(f"the report {path} is a folder; name a file")
     check_target(path, overwrite)
+    check_room(path)
 
 
 def say_notes(notes: Iterable[str], console: Console | None = None) -> None:
@@ -99,6 +100,5 @@ def after_the_result() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except (OSError, UnicodeError):
-        # Nobody listens, or the disk behind it is full. The interpreter will try again when it ends, and must succeed.
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Nobody listens, or the disk behind it is full.
+        give_up_output()

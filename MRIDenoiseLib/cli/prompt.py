@@ -18,6 +18,8 @@ from MRIDenoiseLib.errors import AmbiguousInputError, InputError
 if TYPE_CHECKING:
     from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 
+OPTIONS = ("--series", "--echo", "--volume")
+"""Of this command, which its notes may name."""
 _STYLES = {"high": "green", "medium": "yellow", "low": "red"}
 _UNITS = {"field_strength": " T", "acceleration": "x", "parallel_imaging": "x"}
 
@@ -65,7 +67,7 @@ def _acquisition(source: Path, series: int | None, echo: int | None, volume: int
         try:
             return image.acquisition, [*judged(image, denoising=True).notes]
         except InputError as error:
-            return image.acquisition, [*image.notes, f"this cannot be denoised as it is: {error}"]
+            return image.acquisition, [*image.notes, f"this cannot be denoised as it is: {error.words(OPTIONS)}"]
     chosen = choose_series(source, series)
     if chosen.modality != "MR":
         raise InputError(f"{source.name} is {chosen.modality or 'of no stated modality'}, not MR; only MR images can be denoised")
@@ -73,9 +75,9 @@ def _acquisition(source: Path, series: int | None, echo: int | None, volume: int
     try:
         stack(frames_of(chosen), source.name)
     except AmbiguousInputError as error:
-        notes.append(f"{error}; shown here is what the first one states")
+        notes.append(f"{error.words(OPTIONS)}; shown here is what the first one states")
     except InputError as error:
-        notes.append(f"this cannot be denoised as it is: {error}")
+        notes.append(f"this cannot be denoised as it is: {error.words(OPTIONS)}")
     headers = sorted((file.header for file in chosen.files), key=lambda h: Header(h).number("EchoTime") or 0.0)
     return read_acquisition(headers), notes
 

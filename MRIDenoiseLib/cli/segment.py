@@ -122,13 +122,14 @@ def _check_outputs(outputs: dict[str, Path | None], *, overwrite: bool) -> None:
 
 
 def _check_places(places: list[Path] | list[Path | None], *, overwrite: bool) -> None:
-    from MRIDenoiseLib.io.atomic import check_target
+    from MRIDenoiseLib.io.atomic import check_room, check_target
 
     for place in places:
         if place is not None and place.is_dir():
             raise OutputError(f"cannot write the file {place}: a folder of that name exists")
         if place is not None:
             check_target(place, overwrite)
+            check_room(place)
 
 
 def _write(found: Segmentation, image: Volume, places: dict[str, Path | None], *, overwrite: bool) -> None:

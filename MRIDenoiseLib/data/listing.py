@@ -23,6 +23,7 @@ from MRIDenoiseLib.io.dicom.files import Series, sift, text
 from MRIDenoiseLib.io.dicom.frames import Frame, frames_of
 from MRIDenoiseLib.io.dicom.stack import SAME_PLACE, echo_time, echoes, volumes
 from MRIDenoiseLib.io.images import ending
+from MRIDenoiseLib.io.paths import utf8_path
 from MRIDenoiseLib.prompt import read_acquisition
 from MRIDenoiseLib.prompt.headers import positive
 from MRIDenoiseLib.volume import Acquisition, Volume
@@ -228,10 +229,11 @@ def _subject(relative: Path) -> str:
 def _volumes_in(path: Path) -> int:
     """How many volumes an image file holds; 1 for a file whose header cannot be read, whose error is reported when it is read."""
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError:
-        return 1
+    with utf8_path(path) as plain:
+        reader.SetFileName(str(plain))
+        try:
+            reader.ReadImageInformation()
+        except RuntimeError:
+            return 1
     size = reader.GetSize()
     return max(size[3] if len(size) > 3 else 1, reader.GetNumberOfComponents())

@@ -44,13 +44,12 @@ class Analysis:
     brightest: float
     negative_share: float
 
-    def slices(self, stack: np.ndarray, window: Window | None = None, unmeasured: np.ndarray | None = None) -> NetworkSlices:
+    def slices(self, stack: np.ndarray, window: Window | None = None) -> NetworkSlices:
         """The volume as the networks see it; another window than the analysis's own may be given."""
-        noise_level = float(np.median(self.given_level))
-        return NetworkSlices(stack, window or self.window, self.scale, self.disturbances, noise_level, unmeasured)
+        return NetworkSlices(stack, window or self.window, self.scale, self.disturbances, float(np.median(self.given_level)))
 
 
-def analyse(stack: np.ndarray, noise_estimator: nn.Module | None, unmeasured: np.ndarray | None = None) -> Analysis:
+def analyse(stack: np.ndarray, noise_estimator: nn.Module | None, gaps: np.ndarray | None = None) -> Analysis:
     """Find body, scale, noise, disturbances and extremes of a volume.
 
     Apart from the input, memory holds the mask and, while the mask is being found, one blurred volume. While the body of an
@@ -59,8 +58,8 @@ def analyse(stack: np.ndarray, noise_estimator: nn.Module | None, unmeasured: np
     Args:
         stack: float32 (slices, rows, columns) across the acquired plane.
         noise_estimator: measures the noise; without one it is measured from the spectrum.
-        unmeasured: bool, the same shape, where nothing was measured and voxels are 0: neither body nor air nor noise. None where
-            everything was.
+        gaps: bool, the same shape, where nothing was measured and ``stack`` was filled, see :mod:`.unmeasured`: neither body nor
+            noise. None where there are none.
 
     Raises:
         InputError: as :func:`find_body` and :func:`intensity_scale`, and when slices have too few pixels.
@@ -68,17 +67,20 @@ def analyse(stack: np.ndarray, noise_estimator: nn.Module | None, unmeasured: np
     rows, columns = stack.shape[1:]
     if min(rows, columns) < LEAST_SIDE:
         raise InputError(f"the slices have {rows} x {columns} pixels, too few to distinguish noise from anatomy")
-    body = find_body(stack, unmeasured)
-    wiped = find_wiped(stack, body, unmeasured)
+    body = find_body(stack, gaps)
+    wiped = find_wiped(stack, body)
     ceiling = body.ceiling if float(stack.max()) > body.ceiling else float("inf")
     reception = None if body.noisy_air else find_reception(stack, ceiling)
     disturbances = Disturbances(wiped, body.noisy_air, ceiling, reception)
     mask, even = body.mask, stack
     if reception is not None:
         even = np.stack([np.minimum(image, ceiling) / reception.of(z, image.shape) for z, image in enumerate(stack)])
-        mask = find_body(even, unmeasured).mask
+        mask = find_body(even, gaps).mask
     scale = intensity_scale(even, mask)
-    window = content_window(*occupied(stack, wiped, unmeasured))
+    shown = occupied(stack, wiped)
+    if gaps is not None:
+        shown = tuple(one & ~gaps.all(axis=(0, other)) for one, other in zip(shown, (2, 1), strict=True))
+    window = content_window(*shown)
     if noise_estimator is None:
         given_level = np.full(len(stack), 2 * estimate_noise_level(even, mask) / scale)
     else:
@@ -86,8 +88,7 @@ def analyse(stack: np.ndarray, noise_estimator: nn.Module | None, unmeasured: np
         def air(index: int) -> float | None:
             return None if body.noisy_air else air_level(stack[index], body.mask[index], wiped)
 
-        shown = NetworkSlices(even, window, scale, unmeasured=unmeasured)
-        given_level = measured_noise_levels(noise_estimator, shown, window.of(mask), air)
+        given_level = measured_noise_levels(noise_estimator, NetworkSlices(even, window, scale), window.of(mask), air)
     amplification = 1.0 if reception is None else reception.amplification
     found = Analysis(
         window=window,
@@ -98,7 +99,7 @@ def analyse(stack: np.ndarray, noise_estimator: nn.Module | None, unmeasured: np
         brightest=0.0,
         negative_share=sum(int(np.count_nonzero(image < 0)) for image in stack) / stack.size,
     )
-    slices = found.slices(stack, unmeasured=unmeasured)
+    slices = found.slices(stack)
     return replace(found, brightest=max(float(slices[index].max()) for index in range(len(slices))))
 
 

@@ -22,6 +22,7 @@ from MRIDenoiseLib.inference.removed import removal_warnings, removed_in_flat_ti
 from MRIDenoiseLib.inference.report import NEGATIVE_SHARE, build_report, setting_warnings
 from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.inference.slices import NetworkSlices, Window
+from MRIDenoiseLib.inference.unmeasured import filled_stack
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.networks import NETWORKS, lacking_in_some
 from MRIDenoiseLib.models.noise_estimator import SMALLEST_LEVEL
@@ -111,21 +112,20 @@ class Denoiser:
         device = self.device if requested.device is None else choose_device(requested.device)
         run, strength = self._chosen(requested, method, device)
         volume = judged(volume, denoising=True)
-        stack = volume.stack
-        unmeasured = None if volume.unmeasured is None else volume.stacked(volume.unmeasured.mask)
+        stack, gaps = filled_stack(volume)
         first, last = requested.slices or (0, len(stack))
         if last > len(stack):
             raise SettingsError(f"slices {first}:{last} lie outside the volume, which has slices 0:{len(stack)}")
         pace = Pace(last - first, progress, should_stop)
 
         pace.say("Measuring the noise")
-        analysis = self._analysis(volume, stack, unmeasured)
+        analysis = self._analysis(volume, stack, gaps)
         scale, noise_level = analysis.scale, analysis.noise_level
         prompt = describe(volume.acquisition)
         shape = stack.shape[1], stack.shape[2]
         window = analysis.window.grown(BUCKET, shape) if requested.compiled else analysis.window
         task = _Task(
-            slices=analysis.slices(stack, window, unmeasured),
+            slices=analysis.slices(stack, window),
             content=analysis.window,
             window=window,
             conditioning=self._condition(volume, prompt),
@@ -142,13 +142,12 @@ class Denoiser:
         warnings += [*self.bundle.notes]
         warnings += (setting_warnings(requested, run.name) if method is None else []) + _image_warnings(analysis)
 
-        output = volume.voxels.copy()
-        cleaned = volume.stacked(output)
+        cleaned = stack.copy()
         device = self._run(task, range(first, last), cleaned, device, pace, warnings)
-        removed = removed_in_flat_tissue(stack, cleaned, (first, last), scale, unmeasured) if _has_noise(analysis) else None
+        removed = removed_in_flat_tissue(stack, cleaned, (first, last), scale, gaps) if _has_noise(analysis) else None
         warnings += removal_warnings(removed, float(np.median(analysis.given_level)) / 2, strength)
         return Result(
-            volume=volume.with_voxels(output),
+            volume=volume.with_stack(cleaned if gaps is None else np.where(gaps, np.float32(0), cleaned)),
             noisy=volume,
             noise_level=noise_level,
             report=build_report(
@@ -185,11 +184,11 @@ class Denoiser:
                 raise SettingsError(f"this model has no {title}: choose another method than {run.name}, or another model")
         return run, strength or 1.0
 
-    def _analysis(self, volume: Volume, stack: np.ndarray, unmeasured: np.ndarray | None) -> Analysis:
+    def _analysis(self, volume: Volume, stack: np.ndarray, gaps: np.ndarray | None) -> Analysis:
         """What :func:`analyse` finds; it runs only if the last volume was another one."""
         content = fingerprint(volume)
         if self._last is None or self._last[0] != content:
-            self._last = content, analyse(stack, self.bundle.network("noise_estimator"), unmeasured)
+            self._last = content, analyse(stack, self.bundle.network("noise_estimator"), gaps)
         return self._last[1]
 
     def _condition(self, volume: Volume, prompt: str) -> Conditioning:

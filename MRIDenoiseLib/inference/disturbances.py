@@ -64,18 +64,15 @@ class Disturbances:
         return found
 
 
-def find_wiped(voxels: np.ndarray, body: Body, unmeasured: np.ndarray | None = None) -> float | None:
+def find_wiped(voxels: np.ndarray, body: Body) -> float | None:
     """The value that fills wiped-out regions of a volume (slices, rows, columns), mostly zero; None where there are none.
 
-    Only dark values count: bright tissue that hit the end of the scale is tissue. What is known to be ``unmeasured`` (bool, the
-    same shape) does not count, because there may be another value beside it.
+    Only dark values count: bright tissue that hit the end of the scale is tissue.
     """
     chosen = np.unique(np.linspace(0, len(voxels) - 1, SLICES).round().astype(int))
     found: dict[float, int] = {}
-    for z, image in zip(chosen, voxels[chosen], strict=True):
+    for image in voxels[chosen]:
         flat = ndimage.maximum_filter(image, 3) == ndimage.minimum_filter(image, 3)
-        if unmeasured is not None:
-            flat &= ~unmeasured[z]
         for value, count in zip(*np.unique(image[flat & (image <= max(body.threshold, 0.0))], return_counts=True), strict=True):
             found[float(value)] = found.get(float(value), 0) + int(count)
     if not found:
@@ -84,18 +81,12 @@ def find_wiped(voxels: np.ndarray, body: Body, unmeasured: np.ndarray | None = N
     return value if found[value] >= LEAST_WIPED * len(chosen) * voxels[0].size else None
 
 
-def occupied(voxels: np.ndarray, wiped: float | None, unmeasured: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Which rows, and which columns, of a volume (slices, rows, columns) show anything but the wiped value in any slice; bool.
-
-    What is ``unmeasured`` (bool, the same shape) shows nothing.
-    """
-    everything = wiped is None and unmeasured is None
-    rows, columns = (np.full(size, everything) for size in voxels.shape[1:])
-    if not everything:
-        for z, image in enumerate(voxels):
-            shown = np.ones(image.shape, bool) if wiped is None else ~_constant(image, wiped)
-            if unmeasured is not None:
-                shown &= ~unmeasured[z]
+def occupied(voxels: np.ndarray, wiped: float | None) -> tuple[np.ndarray, np.ndarray]:
+    """Which rows, and which columns, of a volume (slices, rows, columns) show anything but the wiped value in any slice; bool."""
+    rows, columns = (np.full(size, wiped is None) for size in voxels.shape[1:])
+    if wiped is not None:
+        for image in voxels:
+            shown = ~_constant(image, wiped)
             rows |= shown.any(axis=1)
             columns |= shown.any(axis=0)
     return rows, columns

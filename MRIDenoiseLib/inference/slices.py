@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
-from scipy import ndimage
 
 from MRIDenoiseLib.inference.disturbances import Disturbances
 
@@ -16,8 +15,6 @@ MULTIPLE = 16
 
 BRIGHTEST_SHOWN = 3.0
 """Network units (twice P99.5); what a voxel has above this is returned unchanged. Brighter voxels disturb everything around them."""
-SURROUNDED = 0.5
-"""An unmeasured pixel of whose 5 x 5 square a larger part was measured lies in what was measured: a hole, or its border."""
 BLANKS = 16
 """Slices for which the empty places are cached: its neighbours request each slice again."""
 
@@ -81,8 +78,7 @@ class NetworkSlices:
 
     A volume of some hundred slices is never in memory twice. Where a volume is disturbed, the networks see what they know
     from training. Wiped-out air and noise as bright as tissue are shown as air with the noise of the body. Nothing is
-    brighter than tissue can be, and an unevenly lit body is evened out. Where nothing was measured they see air, or, in small
-    holes, the mean of what surrounds them.
+    brighter than tissue can be, and an unevenly lit body is evened out.
 
     What is below zero, as next to edges after an interpolation, is shown as zero and returned as far below the result.
 
@@ -92,24 +88,15 @@ class NetworkSlices:
         scale: what maps to +1, in the volume's units (where the body is evened out, of the evened-out volume).
         disturbances: of the volume.
         noise_level: standard deviation of the noise that empty regions are shown with, in network units.
-        unmeasured: bool, shape of ``stack``, where nothing was measured; or None.
     """
 
     def __init__(
-        self,
-        stack: np.ndarray,
-        window: Window,
-        scale: float,
-        disturbances: Disturbances | None = None,
-        noise_level: float = 0.0,
-        unmeasured: np.ndarray | None = None,
+        self, stack: np.ndarray, window: Window, scale: float, disturbances: Disturbances | None = None, noise_level: float = 0.0
     ) -> None:
         self.window = window
         self._stack, self._seen = stack, window.of(stack)
         self._scale, self._factor = scale, np.float32(2 / scale)
         self._disturbances = disturbances or Disturbances()
-        self._unmeasured = unmeasured
-        self._plain = self._disturbances.none and unmeasured is None
         self._noise_level = noise_level
         self._empty = lru_cache(BLANKS)(self._find_empty)
         self._profile = lru_cache(BLANKS)(self._find_profile)
@@ -119,7 +106,7 @@ class NetworkSlices:
 
     def __getitem__(self, index: Any, /) -> np.ndarray:
         """Float32 images for a number, a range or several numbers, as an array gives them."""
-        if self._plain:
+        if self._disturbances.none:
             return self._capped(self._seen[index] * self._factor - np.float32(1))
         chosen = np.arange(len(self))[index]
         return self._shown(int(chosen)) if np.ndim(chosen) == 0 else np.stack([self._shown(int(k)) for k in chosen])
@@ -129,7 +116,7 @@ class NetworkSlices:
         measured = self._even(index)
         estimate = estimate + np.maximum(measured - np.float32(BRIGHTEST_SHOWN), 0) + np.minimum(measured + np.float32(1), 0)
         image = (estimate + 1) * np.float32(self._scale / 2)
-        if self._plain:
+        if self._disturbances.none:
             return image
         if self._disturbances.reception is not None:
             image = image * self._profile(index)
@@ -148,18 +135,7 @@ class NetworkSlices:
         empty = self._empty(index)
         if empty.any():
             image[empty] = self._air(index)[empty]
-        if self._unmeasured is not None:
-            hole, mean = self._holes(index)
-            image[hole] = mean[hole]
         return image
-
-    def _holes(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Which unmeasured pixels of a slice's window are surrounded by measured ones, and the mean of those, in network units."""
-        assert self._unmeasured is not None
-        hole = self.window.of(self._unmeasured[index])
-        share = ndimage.uniform_filter((~hole).astype(np.float32), 5)
-        mean = ndimage.uniform_filter(np.where(hole, np.float32(0), self._capped(self._even(index))), 5)
-        return hole & (share > SURROUNDED), mean / np.maximum(share, np.float32(SURROUNDED))
 
     @staticmethod
     def _capped(image: np.ndarray) -> np.ndarray:
@@ -171,8 +147,7 @@ class NetworkSlices:
         return np.hypot(*self.window.of(parts)) * np.float32(self._noise_level) - np.float32(1)
 
     def _find_empty(self, index: int) -> np.ndarray:
-        empty = self._disturbances.empty(self._stack[index])
-        return self.window.of(empty if self._unmeasured is None else empty | self._unmeasured[index])
+        return self.window.of(self._disturbances.empty(self._stack[index]))
 
     def _find_profile(self, index: int) -> np.ndarray:
         assert self._disturbances.reception is not None

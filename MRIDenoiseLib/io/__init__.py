@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from MRIDenoiseLib.errors import InputError, OutputError
-from MRIDenoiseLib.io.atomic import check_target, replacing
+from MRIDenoiseLib.io.atomic import check_room, check_target, replacing
 from MRIDenoiseLib.io.dicom.files import Series, find_series
 from MRIDenoiseLib.io.dicom.read import read_dicom
 from MRIDenoiseLib.io.dicom.read import read_slices as read_dicom_slices
@@ -17,6 +19,9 @@ from MRIDenoiseLib.prompt import read_acquisition
 from MRIDenoiseLib.volume import Volume
 
 __all__ = ["Derivation", "Series", "check_writable", "list_series", "read", "read_slices", "replacing", "write", "writing"]
+
+LEAST_PACKED = 8
+"""An image with noise in it is hardly ever packed to less than this part of its size."""
 
 _OTHER_FILES = {".gz", ".nhdr", ".mhd", ".hdr", ".img", ".dcm", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".npz", ".h5"}
 _OTHER_FILES |= {".mgz", ".mgh", ".mnc", ".txt", ".json", ".csv", ".zip", ".vtk", ".bmp", ".gif", ".pdf"}
@@ -47,6 +52,8 @@ def read(path: str | Path, *, series: int | None = None, echo: int | None = None
     try:
         if not path.exists():
             raise InputError(f"{path} does not exist; check the name")
+        if not (path.is_file() or path.is_dir()):
+            raise InputError(f"{path} is neither a file nor a folder but a pipe or a device; write the image to a file first")
         if path.is_file() and path.stat().st_size == 0:
             raise InputError(f"{path.name} is an empty file; copy or export it again")
         if path.is_file() and ending(path):
@@ -94,11 +101,13 @@ def check_writable(volume: Volume, path: str | Path, *, overwrite: bool = False)
 
     Raises:
         OutputError: an unknown ending, an existing result without ``overwrite``, a folder that is missing, may not be
-            written to or holds something else, or DICOM output of a volume that did not come from DICOM.
+            written to or holds something else, a disk without room, or DICOM output of a volume that did not come from DICOM.
     """
     path = Path(path)
     _check_ending(volume, path)
     check_target(path, overwrite, _replaceable(path))
+    bytes_stored = volume.voxels.size * np.dtype(volume.pixel_type).itemsize
+    check_room(path, bytes_stored // (LEAST_PACKED if ending(path) not in ("", ".nii") else 1))
 
 
 def write(volume: Volume, path: str | Path, *, overwrite: bool = False, derivation: Derivation | None = None) -> None:

@@ -17,6 +17,7 @@ from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.errors import AmbiguousInputError, InputError, OutputError
 from MRIDenoiseLib.io import stored_bytes
 from MRIDenoiseLib.io.geometry import check_grid, check_voxels, ijk_to_ras, lps_parts
+from MRIDenoiseLib.io.paths import utf8_path
 from MRIDenoiseLib.volume import Volume
 
 
@@ -91,10 +92,10 @@ def read_image(path: Path, volume: int | None = None, *, constant: bool = False)
     else:
         stored = stored_bytes.meta_image(path)
 
-    with _quiet():
+    with _quiet(), utf8_path(path) as plain:
         reader = sitk.ImageFileReader()
         reader.SetImageIO(_READERS[kind])
-        reader.SetFileName(str(path))
+        reader.SetFileName(str(plain))
         try:
             reader.ReadImageInformation()
         except RuntimeError as error:
@@ -104,6 +105,7 @@ def read_image(path: Path, volume: int | None = None, *, constant: bool = False)
                 ) from error
             raise InputError(f"{what} has a header that cannot be read; copy or export it again") from error
         _check_kind(reader, stored.listed, what)
+        account = next((reader.GetMetaData(key) for key in (_NOTE_KEY, "ITK_FileNotes") if reader.HasMetaDataKey(key)), "")
         size = list(reader.GetSize())
         if 0 in size:
             raise InputError(f"{what} holds no voxels; export the image again")
@@ -143,7 +145,7 @@ def read_image(path: Path, volume: int | None = None, *, constant: bool = False)
     check_grid(matrix, what)
     check_voxels(voxels, what, constant=constant)
     pixel_type = "float32" if stored.scaled else stored.pixel_type or str(stored_type)
-    return Volume(voxels, matrix, pixel_type, name=what[: -len(kind)])
+    return Volume(voxels, matrix, pixel_type, name=what[: -len(kind)], account=account)
 
 
 def _check_kind(reader: sitk.ImageFileReader, listed: bool, what: str) -> None:
@@ -237,9 +239,9 @@ def write_sitk(image: sitk.Image, path: Path, derivation: Derivation | None = No
     elif derivation:
         image.SetMetaData(_NOTE_KEY, derivation.description)
     refused = OutputError(f"cannot write the {ending(path)} file; is there enough space, and may you write there?")
-    with _quiet():
+    with _quiet(), utf8_path(path) as plain:
         try:
-            sitk.WriteImage(image, str(path), useCompression=ending(path) != ".nii")
+            sitk.WriteImage(image, str(plain), useCompression=ending(path) != ".nii")
         except RuntimeError as error:
             raise refused from error
     size = image.GetNumberOfPixels() * image.GetSizeOfPixelComponent() * image.GetNumberOfComponentsPerPixel()
