@@ -34,12 +34,16 @@ class MRIDenoiseError(Exception):
 
     def __str__(self) -> str:
         """The message for who calls the library: choices as arguments, ``volume=N``."""
-        return _OPTION.sub(lambda match: f"{match[1].replace('-', '_')}={match[2] or 'True'}" if _is_argument(match) else match[0], self._said)
+        return _OPTION.sub(
+            lambda match: f"{match[1].replace('-', '_')}={match[2] or 'True'}" if _is_argument(match) else match[0], self._said
+        )
 
     def words(self, options: Collection[str]) -> str:
         """The message for who typed a command that has these options (``--volume``); it names no others."""
         said = self._said if "--overwrite" in options else self._said.replace(_PERMISSION, "")
-        said = _CHOICE.sub(lambda match: match[0] if match[1] in options else "; give the one you mean as a file or folder of its own", said)
+        said = _CHOICE.sub(
+            lambda match: match[0] if match[1] in options else "; give the one you mean as a file or folder of its own", said
+        )
         return _OPTION.sub(lambda match: match[0] if f"--{match[1]}" in options else match[1], said)
 
     @property

@@ -134,9 +134,9 @@ def _judge(
             inside = yardstick.mask & everywhere
             yardstick = Yardstick.of(target.stack, spacing=target.stack_spacing, mask=inside)
         figures = []
-        for number, image in enumerate(slices):
+        for number, compared in enumerate(slices):
             progress(number / len(slices), None, f"Image {number + 1} of {len(slices)}")
-            figures.append(yardstick.assess(image, noisy=before, simulated=simulated, perceptual=perceptual))
+            figures.append(yardstick.assess(compared, noisy=before, simulated=simulated, perceptual=perceptual))
         inclusion = None if before is None or simulated else find_inclusion(before, yardstick.reference)
         noise = measure_reference_noise(yardstick.reference, yardstick.mask, yardstick.p995, before, simulated=simulated)
         if report is not None:

@@ -14,7 +14,16 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.outputs import EchoOption, SeriesOption, VolumeOption, after_the_result, check_json, notes_of, refuse_places_that_collide, say_notes
+from MRIDenoiseLib.cli.outputs import (
+    EchoOption,
+    SeriesOption,
+    VolumeOption,
+    after_the_result,
+    check_json,
+    notes_of,
+    refuse_places_that_collide,
+    say_notes,
+)
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import Cancelled, OutputError
 

@@ -114,7 +114,8 @@ def again(volume: Volume) -> bool:
     if volume.headers:
         equipment = Header(volume.headers[0]).items("ContributingEquipmentSequence")
         described = Header(volume.headers[0]).text("SeriesDescription").lower()
-        return any(Header(item).text("Manufacturer") == OWN_MARK for item in equipment) and not described.endswith(("simulated", "residual"))
+        ours = any(Header(item).text("Manufacturer") == OWN_MARK for item in equipment)
+        return ours and not described.endswith(("simulated", "residual"))
     account = volume.account
     if not account and volume.nifti is not None:
         account = bytes(volume.nifti["descrip"]).split(b"\0")[0].decode("latin-1")
@@ -185,9 +186,7 @@ class _Sample:
     @property
     def hounsfield(self) -> bool:
         """Whether there are both CT's air and CT's soft tissue."""
-        return all(
-            ((self.values >= low) & (self.values <= high)).mean() > LEAST_OF_BOTH for low, high in (HOUNSFIELD_AIR, HOUNSFIELD_SOFT)
-        )
+        return all(((self.values >= low) & (self.values <= high)).mean() > LEAST_OF_BOTH for low, high in (HOUNSFIELD_AIR, HOUNSFIELD_SOFT))
 
 
 def _stated(volume: Volume) -> tuple[set[str], list[str]]:
@@ -208,7 +207,7 @@ def _refused_labels(name: str, sample: _Sample) -> str:
     few = sample.values.size and np.unique(sample.values[:100_000]).size <= MOST_LABELS
     if re.search(_LABELS, name) and few and np.array_equal(sample.values, np.rint(sample.values)):
         return "this is a mask or a label map (its name says so, and it holds few values), not an MR image; give the image itself"
-    if re.search(_PROBABILITIES, name) and sample.values.size and 0 <= sample.values.min() and sample.values.max() <= 1:
+    if re.search(_PROBABILITIES, name) and sample.values.size and sample.values.min() >= 0 and sample.values.max() <= 1:
         return "this is a map of probabilities (its name says so), not an MR image; give the image itself"
     return ""
 

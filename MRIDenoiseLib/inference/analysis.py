@@ -77,10 +77,10 @@ def analyse(stack: np.ndarray, noise_estimator: nn.Module | None, gaps: np.ndarr
         even = np.stack([np.minimum(image, ceiling) / reception.of(z, image.shape) for z, image in enumerate(stack)])
         mask = find_body(even, gaps).mask
     scale = intensity_scale(even, mask)
-    shown = occupied(stack, wiped)
+    rows_shown, columns_shown = occupied(stack, wiped)
     if gaps is not None:
-        shown = tuple(one & ~gaps.all(axis=(0, other)) for one, other in zip(shown, (2, 1), strict=True))
-    window = content_window(*shown)
+        rows_shown, columns_shown = rows_shown & ~gaps.all(axis=(0, 2)), columns_shown & ~gaps.all(axis=(0, 1))
+    window = content_window(rows_shown, columns_shown)
     if noise_estimator is None:
         given_level = np.full(len(stack), 2 * estimate_noise_level(even, mask) / scale)
     else:
