@@ -113,11 +113,11 @@ class ExitStatus:
                 error = last
             else:
                 return False
-        if isinstance(error, SystemExit):
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
             self.status = error.code if isinstance(error.code, int) else FAULT
             return True
-        if isinstance(error, BrokenPipeError):
-            # Whoever read our output (head, less) has gone; nothing is wrong.
+        if isinstance(error, BrokenPipeError | SystemExit):
+            # Whoever read our output (head, less) has gone, for which rich ends the process; nothing is wrong.
             give_up_output()
             self.status = 0
             return True

@@ -99,6 +99,6 @@ def after_the_result() -> Iterator[None]:
     try:
         yield
         sys.stdout.flush()
-    except (OSError, UnicodeError):
-        # Nobody listens, or the disk behind it is full.
+    except (OSError, UnicodeError, SystemExit):
+        # Nobody listens, for which rich ends the process, or the disk behind it is full.
         give_up_output()

@@ -54,7 +54,8 @@ _NAMES = (
     ("map", r" (adc\w*|\w+adc|eadc|apparent diffusion coeff\w*|fractional aniso\w*|(fa|md|t1|t2|t2 ?star|t2\*|r1|r2|b0|b1) ?map\w*) "),
     ("map", r" (\w*(t1|t2|t2star|r1|r2|r2star|pd|mtr|m0|tb1|mtv)map|fieldmap\w*|field map|(r|rel)?cb[vf]|ktrans|fat fraction|pdff) "),
     ("map", r" (fa|md|mtsat) $"),
-    ("subtraction", r" (sub|subtraction|subtracted) "),
+    # Not BIDS's word for a person.
+    ("subtraction", r" (subtraction|subtracted) |\w sub (\d+ )?$"),
     ("projection", r" (mip|minip) "),
 )
 _BIDS_PHASE = r" sub .*( part phase |( phase| phase1| phase2| phasediff) $)"
