@@ -125,7 +125,8 @@ class ExitStatus:
         with suppress(OSError, ValueError):
             if self.debug:
                 traceback.print_exception(kind, error, trace)
-            print(f"mridenoise: {sentence.rstrip('.')}.", file=sys.stderr, flush=True)
+            end = "" if sentence.endswith("?") else "."
+            print(f"mridenoise: {sentence.rstrip('.')}{end}", file=sys.stderr, flush=True)
         if isinstance(error, OSError):
             give_up_output()
         return True

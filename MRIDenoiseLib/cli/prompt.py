@@ -62,7 +62,7 @@ def _acquisition(source: Path, series: int | None, echo: int | None, volume: int
     from MRIDenoiseLib.prompt import read_acquisition
     from MRIDenoiseLib.prompt.headers import Header
 
-    if (source.is_file() and ending(source)) or not source.exists() or echo is not None or volume is not None:
+    if (source.is_file() and ending(source)) or not (source.is_file() or source.is_dir()) or echo is not None or volume is not None:
         image = io.read(source, series=series, echo=echo, volume=volume)
         try:
             return image.acquisition, [*judged(image, denoising=True).notes]

@@ -74,7 +74,7 @@ def check_room(path: Path, needed: int = 0) -> None:
             file.write(bytes(TRIAL))
             file.flush()
             os.fsync(file.fileno())
-        free = shutil.disk_usage(path.parent).free
+        free = min(shutil.disk_usage(path.parent).free, _largest_file())
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or 'the system refused'}; choose another place") from error
     finally:
@@ -117,6 +117,16 @@ def replacing(path: str | Path, overwrite: bool, is_ours: Callable[[Path], bool]
         raise OutputError(f"cannot write {path}: {error.strerror or 'the system refused'}") from error
     finally:
         _remove(temporary)
+
+
+def _largest_file() -> float:
+    """Bytes that a file of this process may have; infinite where the system sets no limit."""
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return math.inf
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return math.inf if limit == resource.RLIM_INFINITY else limit
 
 
 def _put_in_place(temporary: Path, path: Path) -> None:
