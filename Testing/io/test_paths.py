@@ -22,7 +22,18 @@ def volume() -> Volume:
     return Volume(voxels, np.diag([1.0, 2.0, 3.0, 1.0]), "int16")
 
 
-NAMES = [b"Sch\xe4del", b"\x93\xaa", b"T1 \xff\xfe", b"a\nb", b"-x", b"[red]y[b]", "🧠".encode(), b"n" * 240, b"trailing..", "\u202e\u0301".encode()]
+NAMES = [
+    b"Sch\xe4del",
+    b"\x93\xaa",
+    b"T1 \xff\xfe",
+    b"a\nb",
+    b"-x",
+    b"[red]y[b]",
+    "🧠".encode(),
+    b"n" * 240,
+    b"trailing..",
+    "\u202e\u0301".encode(),
+]
 
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".nrrd", ".mha"])
