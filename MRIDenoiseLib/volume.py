@@ -9,6 +9,9 @@ import numpy as np
 
 Confidence = Literal["high", "medium", "low"]
 
+LEAST_PLANE = 16
+"""Pixels: slices with a shorter side show too little, where slices across another axis are larger."""
+
 NOT_IN_FILE = "not in the file: please choose"
 
 
@@ -90,6 +93,7 @@ class Volume:
         nifti: the source's NIfTI header as nibabel reads it, whose codes and units a result keeps, or None.
         inverted_at: the physical value that is 0 in ``voxels`` where the source shows small values bright (DICOM's
             MONOCHROME1): what its files hold is ``inverted_at - voxels``. None where nothing was turned over.
+        account: what an earlier run of ours wrote into an image file's header about how it was made; empty where none did.
 
     Examples:
         >>> import numpy as np
@@ -110,6 +114,7 @@ class Volume:
     unmeasured: Unmeasured | None = None
     nifti: Any = None
     inverted_at: float | None = None
+    account: str = ""
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3 or self.voxels.dtype != np.float32:
@@ -128,7 +133,9 @@ class Volume:
         """The axis of ``voxels`` across which slices were acquired.
 
         DICOM stores one acquired slice a frame, so it is axis 0 there. Elsewhere it is the axis with the clearly
-        largest spacing (thick slices), else, for nearly isotropic volumes, the one with the fewest samples.
+        largest spacing (thick slices), else, for nearly isotropic volumes, the one with the fewest samples. It is that one, too,
+        where thick slices have only a few rows or columns left, as after three sagittal planes were cut out: there is nothing
+        to see in them.
         """
         if self.acquired_axis is not None:
             return self.acquired_axis
@@ -136,9 +143,12 @@ class Volume:
             return 0
         spacing = np.array(self.spacing)
         largest = int(np.argmax(spacing))
-        if spacing[largest] > 1.2 * np.delete(spacing, largest).max():
+        thick = spacing[largest] > 1.2 * np.delete(spacing, largest).max()
+        if thick and np.delete(self.voxels.shape, largest).min() >= LEAST_PLANE:
             return largest
-        return int(np.argmin(self.voxels.shape))
+        # Of axes as short as each other, the one across thick slices.
+        shape = np.array(self.voxels.shape)
+        return largest if thick and shape[largest] == shape.min() else int(np.argmin(shape))
 
     @property
     def stack(self) -> np.ndarray:

@@ -15,10 +15,11 @@ from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from MRIDenoiseLib.errors import Cancelled, InputError, MRIDenoiseError, SettingsError
+from MRIDenoiseLib.image.kind import judged
 from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.mrml.planes import region_of
 from MRIDenoiseLib.mrml.results import Account, add_preview, add_results, check_output, remove_previews, role_of, settings_of, source_of
-from MRIDenoiseLib.mrml.volumes import acquisition_of, source_files, to_volume
+from MRIDenoiseLib.mrml.volumes import acquisition_of, first_header, source_files, to_volume
 from MRIDenoiseLib.prompt import override
 from MRIDenoiseLib.result import Result
 from MRIDenoiseLib.volume import Volume
@@ -94,7 +95,7 @@ class MRIDenoiseLogic(ScriptedLoadableModuleLogic):
             check_output(output, _given(input))
         if region is not None and settings.get("slices") is not None:
             raise SettingsError(_("Give a region or slices, not both."))
-        volume, settings = self._volumeOf(input, settings)
+        volume, settings = self._volumeOf(input, settings, denoising=True)
         box = None if region is None else region_of(region, input)
 
         def take(answer: Result) -> Any:
@@ -110,7 +111,7 @@ class MRIDenoiseLogic(ScriptedLoadableModuleLogic):
         Returns:
             A volume node, which goes when the whole volume is denoised or another slice is previewed.
         """
-        volume, settings = self._volumeOf(input, {**settings, "slices": (index, index + 1)})
+        volume, settings = self._volumeOf(input, {**settings, "slices": (index, index + 1)}, denoising=True)
 
         def take(answer: Result) -> Any:
             return add_preview(slicer.mrmlScene, input, answer.volume, Account(answer.report, answer.report["bundle"]))
@@ -200,10 +201,13 @@ class MRIDenoiseLogic(ScriptedLoadableModuleLogic):
         if run is not None:
             run.giveUp()
 
-    def _volumeOf(self, node: Any, settings: dict[str, Any]) -> tuple[Volume, dict[str, Any]]:
+    def _volumeOf(self, node: Any, settings: dict[str, Any], *, denoising: bool = False) -> tuple[Volume, dict[str, Any]]:
         """A node's image with what is known of the scan, and the settings that are not about the scan."""
         stated = {name: settings[name] for name in SCANNED if settings.get(name) is not None}
         volume = to_volume(_given(node))
+        # What the headers state about the kind of image; the image itself keeps its own slices.
+        noted = judged(replace(volume, headers=first_header(node, self.fileOfInstance)), denoising=denoising)
+        volume = replace(volume, notes=noted.notes)
         acquisition = override(acquisition_of(node, self.fileOfInstance), **stated)
         return volume.with_acquisition(acquisition), {name: value for name, value in settings.items() if name not in SCANNED}
 

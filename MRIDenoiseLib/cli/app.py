@@ -5,22 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
-from MRIDenoiseLib.cli.exit_status import ExitStatus
+from MRIDenoiseLib.cli.exit_status import ExitStatus, prepare_streams
 from MRIDenoiseLib.cli.old_spellings import HELP, in_new_words
-from MRIDenoiseLib.cli.outputs import without_choices
-from MRIDenoiseLib.errors import InputError
 
 DEBUG = "--debug"
 
 COMMANDS = ("denoise", "prompt", "simulate", "segment", "evaluate", "compare", "own-noise", "train")
 """Each is a function in the module of the same name, with an underscore for a hyphen."""
-CHOOSING = ("denoise", "prompt", "simulate", "segment", "evaluate")
-"""Those with options that choose one image of an input."""
 GROUPS = ("benchmark", "prepare", "bundle", "measure", "study")
 """Commands with commands of their own: ``NAME_app`` in the module NAME."""
 DEFAULTS = {"benchmark": "methods"}
@@ -58,6 +54,14 @@ def _complete(words: list[str]) -> list[str]:
     return [words[0], usual, *words[1:]]
 
 
+def _options(app: typer.Typer, words: list[str]) -> set[str]:
+    """The options of the command that the words name."""
+    command: Any = typer.main.get_command(app)
+    for word in words:
+        command = getattr(command, "commands", {}).get(word, command)
+    return {option for parameter in command.params for option in parameter.opts}
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
         print(f"mridenoise {__version__}")
@@ -84,12 +88,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ours = given[: given.index("--")] if "--" in given else given
     debug = DEBUG in ours
     rest = [argument for argument in ours if argument != DEBUG] + given[len(ours) :]
+    prepare_streams()
     with ExitStatus(debug=debug) as outcome:
         rest = _complete(in_new_words(rest))
-        command = next(iter(rest), None)
-        try:
-            status = _application(command)(rest or ["--help"], prog_name="mridenoise", standalone_mode=False)
-        except InputError as error:
-            raise error if command in CHOOSING else type(error)(without_choices(str(error))) from error
+        app = _application(next(iter(rest), None))
+        outcome.options = lambda: _options(app, rest)
+        status = app(rest or ["--help"], prog_name="mridenoise", standalone_mode=False)
         outcome.status = status if isinstance(status, int) else 0
     return outcome.status

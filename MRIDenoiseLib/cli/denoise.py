@@ -20,9 +20,11 @@ from MRIDenoiseLib.cli.outputs import (
     ANY_IMAGE,
     CHOICE,
     ImageChoice,
+    after_the_result,
     check_json,
     chooses_image,
     refuse_places_that_collide,
+    say_notes,
 )
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import AmbiguousInputError, Cancelled, SettingsError
@@ -149,6 +151,7 @@ class _Job:
     def prepared(self, noisy: Volume) -> Volume:
         """A volume with what the user states about it, after a check that its results can be written."""
         from MRIDenoiseLib import io, prompt
+        from MRIDenoiseLib.image.kind import judged
 
         if not noisy.headers and self.choice.of_dicom():
             given = " and ".join(self.choice.of_dicom())
@@ -161,7 +164,7 @@ class _Job:
             check_json(report, overwrite=self.overwrite)
         for place in self.sidecars.values():
             check_json(place, overwrite=self.overwrite)
-        return noisy.with_acquisition(prompt.override(noisy.acquisition, **self.facts))
+        return judged(noisy, denoising=True).with_acquisition(prompt.override(noisy.acquisition, **self.facts))
 
 
 def _denoise_one(job: _Job) -> None:
@@ -180,22 +183,21 @@ def _denoise_one(job: _Job) -> None:
         with StopRequest() as should_stop:
             result = denoiser(noisy, job.settings, progress, should_stop)
         progress(1.0, None, "Writing")
-        _tell(result, job, noisy.notes)
+        _tell(result, job)
         _write(result, job)
-    _show(result, noisy.acquisition, job)
+    with after_the_result():
+        _show(result, noisy.acquisition, job)
 
 
-def _tell(result: Result, job: _Job, notes: Sequence[str]) -> None:
-    """Put into the report what the reader had to say, and which slices of the result are copies."""
+def _tell(result: Result, job: _Job) -> None:
+    """Put into the report which slices of the result are copies."""
     from MRIDenoiseLib.io.images import ending
 
     (first, last), count = result.report["slices"], len(result.volume.stack)
-    told = list(notes)
     if (first, last) != (0, count):
         others = "the DICOM series holds them alone" if not ending(job.target) else "the others are unchanged copies"
         which = f"slices {first} to {last - 1} of 0 to {count - 1} were" if last - first > 1 else f"slice {first} of 0 to {count - 1} was"
-        told.append(f"Only {which} denoised; {others}.")
-    result.report["warnings"] = list(dict.fromkeys([*told, *result.report["warnings"]]))
+        result.report["warnings"].append(f"Only {which} denoised; {others}.")
 
 
 def _denoise_all(job: _Job) -> None:
@@ -226,7 +228,7 @@ def _denoise_all(job: _Job) -> None:
                 if number:
                     noisy = job.prepared(member.read())
                 result = denoiser(noisy, job.settings, _share(progress, number, len(several.members), member.name), should_stop)
-                _tell(result, job, noisy.notes)
+                _tell(result, job)
                 for together, suffix in written:
                     made = result.volume if suffix == "denoised" else result.residual
                     together.add(made, derivation(result.report, suffix=suffix))
@@ -239,7 +241,8 @@ def _denoise_all(job: _Job) -> None:
             _write_sidecars(outputs, {"version": first.report["version"], **account}, first, job)
             if should_stop():
                 raise Cancelled("stopped while writing")
-    _show_all(results, several, job)
+    with after_the_result():
+        _show_all(results, several, job)
 
 
 def _places_beside(several: Several, job: _Job) -> dict[Path, Path]:
@@ -364,6 +367,5 @@ def _show_end(table: Table, job: _Job, warnings: Sequence[str]) -> None:
         if place is not None:
             # Outside the table, which would cut a long path.
             console.print(Text.assemble((f"{name}:", "bold"), f" {place}"))
-    for warning in warnings:
-        console.print(Text(f"Note: {warning}", style="yellow"))
+    say_notes(warnings, console)
     console.print(Text(RESEARCH_USE_ONLY, style="bold"))

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -14,13 +15,11 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.outputs import ANY_IMAGE, ImageChoice, check_json, chooses_image, refuse_places_that_collide, show_notes
+from MRIDenoiseLib.cli.outputs import ANY_IMAGE, ImageChoice, check_json, chooses_image, notes_of, refuse_places_that_collide, say_notes
 from MRIDenoiseLib.cli.progress import ProgressDisplay
 from MRIDenoiseLib.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from MRIDenoiseLib.evaluation.figures.honest_reference import Inclusion, ReferenceNoise
     from MRIDenoiseLib.evaluation.figures.yardstick import Yardstick
     from MRIDenoiseLib.segmentation import TissueSettings
@@ -105,8 +104,14 @@ def _judge(
     sources = ([] if noisy is None else [noisy]) + images
     target, *volumes = choice.read_each([reference, *sources])
     where = None if mask is None else target.stacked(read_mask(mask, target))
-    slices = [_on_grid(volume, target, source.name) for source, volume in zip(sources, volumes, strict=True)]
-    show_notes(dict.fromkeys(note for volume in (target, *volumes) for note in volume.notes))
+    measured = [target.stacked(_measured(target, target, ""))]
+    slices = []
+    for source, image in zip(sources, volumes, strict=True):
+        found = _on_grid(image, target, source.name)
+        measured.append(target.stacked(_measured(image, target, source.name)))
+        # Where one of the two holds nothing there is nothing to compare: equal, and outside of every mask.
+        slices.append(np.where(measured[0] & measured[-1], found, target.stack))
+    everywhere = np.logical_and.reduce(measured)
     before = None if noisy is None else slices[0]
 
     with ProgressDisplay() as progress:
@@ -118,10 +123,13 @@ def _judge(
 
         perceptual, left_out = _lpips(lpips)
         yardstick = Yardstick.of(target.stack, spacing=target.stack_spacing, mask=where)
+        if not everywhere.all():
+            inside = yardstick.mask & everywhere
+            yardstick = Yardstick.of(target.stack, spacing=target.stack_spacing, mask=inside)
         figures = []
-        for number, image in enumerate(slices):
+        for number, compared in enumerate(slices):
             progress(number / len(slices), None, f"Image {number + 1} of {len(slices)}")
-            figures.append(yardstick.assess(image, noisy=before, simulated=simulated, perceptual=perceptual))
+            figures.append(yardstick.assess(compared, noisy=before, simulated=simulated, perceptual=perceptual))
         inclusion = None if before is None or simulated else find_inclusion(before, yardstick.reference)
         noise = measure_reference_noise(yardstick.reference, yardstick.mask, yardstick.p995, before, simulated=simulated)
         if report is not None:
@@ -129,6 +137,7 @@ def _judge(
             account = _account(labels, slices, figures, yardstick, inclusion, noise, masked=mask is not None)
             write_json(report, account, overwrite=overwrite)
     _show(_names(images, noisy), figures, yardstick, noise, masked=mask is not None)
+    say_notes(notes_of(zip(["the reference", *_names(images, noisy)], [target, *volumes], strict=True)))
     _say(left_out, inclusion, noise)
     if report is not None:
         Console(soft_wrap=True).print(Text.assemble(("report:", "bold"), f" {report.name}"))
@@ -152,6 +161,14 @@ def _on_grid(image: Volume, reference: Volume, name: str) -> np.ndarray:
     except InputError as error:
         raise InputError(f"{name} and the reference lie on different grids; resample it to the reference's grid first") from error
     return reference.stacked(voxels)
+
+
+def _measured(image: Volume, reference: Volume, name: str) -> np.ndarray:
+    """Where an image holds a measurement, bool (z, y, x) on the reference's grid."""
+    if image.unmeasured is None:
+        return np.ones(reference.voxels.shape, bool)
+    holes = image.with_voxels(image.unmeasured.mask)
+    return reference.unstacked(_on_grid(holes, reference, name)) == 0
 
 
 def _lpips(wanted: bool | None) -> tuple[bool, str]:

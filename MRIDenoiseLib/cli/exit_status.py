@@ -14,8 +14,8 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -63,13 +63,13 @@ def silenced() -> Iterator[None]:
         os.close(nothing)
 
 
-def explain(error: BaseException) -> tuple[int, str]:
-    """The exit status of an error, and the sentence to print (one line, never empty)."""
+def explain(error: BaseException, options: Collection[str] = ()) -> tuple[int, str]:
+    """The exit status of an error, and the sentence to print (one line, never empty); see :func:`.errors.explain`."""
     if isinstance(error, typer.Abort):
         error = Cancelled()
     if isinstance(error, TyperException):
         return WRONG_INPUT, f"{one_line(error).rstrip('.')}; see mridenoise --help."
-    return errors.explain(error, FOR_A_FAULT)
+    return errors.explain(error, FOR_A_FAULT, options)
 
 
 class ExitStatus:
@@ -80,11 +80,16 @@ class ExitStatus:
 
     Args:
         debug: print the traceback and everything that libraries say as well.
+
+    Attributes:
+        status: the exit status.
+        options: gives the options of the command that the user typed; errors name no others.
     """
 
     def __init__(self, *, debug: bool = False) -> None:
         self.debug = debug
         self.status = 0
+        self.options: Callable[[], Collection[str]] = tuple
         self._undo = ExitStack()
 
     def __enter__(self) -> ExitStatus:
@@ -102,20 +107,55 @@ class ExitStatus:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
         self._undo.close()
         if error is None:
-            return False
-        if isinstance(error, SystemExit):
+            try:
+                sys.stdout.flush()
+            except (OSError, ValueError) as last:
+                error = last
+            else:
+                return False
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
             self.status = error.code if isinstance(error.code, int) else FAULT
             return True
-        if isinstance(error, BrokenPipeError):
-            # Whoever read our output (head, less) has gone; nothing is wrong, and the interpreter must not try to flush again.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError | SystemExit):
+            # Whoever read our output (head, less) has gone, for which rich ends the process; nothing is wrong.
+            give_up_output()
             self.status = 0
             return True
-        self.status, sentence = explain(error)
-        if self.debug:
-            traceback.print_exception(kind, error, trace)
-        print(f"mridenoise: {sentence.rstrip('.')}.", file=sys.stderr)
+        self.status, sentence = explain(error, self.options())
+        with suppress(OSError, ValueError):
+            if self.debug:
+                traceback.print_exception(kind, error, trace)
+            end = "" if sentence.endswith("?") else "."
+            print(f"mridenoise: {sentence.rstrip('.')}{end}", file=sys.stderr, flush=True)
+        if isinstance(error, OSError):
+            give_up_output()
         return True
+
+
+def give_up_output() -> None:
+    """Send nowhere what cannot be printed, because the interpreter tries again when it ends, and would complain."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def prepare_streams() -> None:
+    """Make standard streams that never fail because of a character, and that are there.
+
+    A terminal or log that cannot show a character gets its number. Where a stream was closed, the next file to be opened would
+    take its place, and whatever is printed would end in that file.
+    """
+    if os.name == "posix":
+        for number in range(3):
+            try:
+                os.fstat(number)
+            except OSError:
+                os.open(os.devnull, os.O_RDWR)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as the process lives
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

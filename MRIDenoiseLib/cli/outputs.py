@@ -1,9 +1,13 @@
-"""Where a command reads and writes: which image of an input, and checks that no output overwrites the input or another output."""
+"""Where a command reads and writes, and what it says at the end.
+
+Which image of an input; checks that no output overwrites the input or another output; notes, and words after the result.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -13,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from MRIDenoiseLib.cli.exit_status import give_up_output
 from MRIDenoiseLib.errors import OutputError
 
 if TYPE_CHECKING:
@@ -45,9 +50,9 @@ class ImageChoice:
 
     def read_each(self, sources: Sequence[Path]) -> list[Volume]:
         """Read that image of each of several inputs; what chooses within DICOM holds for the DICOM among them."""
-        from MRIDenoiseLib.io.images import ending
+        from MRIDenoiseLib.io.images import readable
 
-        files = [source.is_file() and bool(ending(source)) for source in sources]
+        files = [source.is_file() and bool(readable(source)) for source in sources]
         of_files = self if all(files) else replace(self, series=None, stack=None, echo=None)
         return [(of_files if file else self).read(source) for source, file in zip(sources, files, strict=True)]
 
@@ -89,18 +94,6 @@ def chooses_image(command: Callable[..., None]) -> Callable[..., None]:
     return with_choice
 
 
-def without_choices(sentence: str) -> str:
-    """An error's sentence for commands that have no options which choose an image: without a word of them."""
-    cut = re.sub(r"(; choose one with|; to go on without it, add|, or go on with a part by) --.*", "", sentence)
-    return f"{cut}; separate them first" if "; choose one with" in sentence else cut
-
-
-def show_notes(notes: Iterable[str]) -> None:
-    """Print what a reader chose or found odd, on standard error."""
-    for note in notes:
-        Console(stderr=True, soft_wrap=True).print(Text(f"Note: {note}", style="yellow"))
-
-
 def refuse_places_that_collide(source: Path, outputs: dict[str, Path | None]) -> None:
     """Check only the paths, before anything is read; not even ``--overwrite`` allows what is refused here.
 
@@ -117,7 +110,10 @@ def refuse_places_that_collide(source: Path, outputs: dict[str, Path | None]) ->
     places = {"IN": source} | {name: place for name, place in outputs.items() if place is not None}
     seen: dict[Path, str] = {}
     for name, place in places.items():
-        where = place.resolve()
+        try:
+            where = place.resolve()
+        except OSError as error:
+            raise OutputError(f"{place} cannot be found ({error.strerror}): is the folder you are in still there?") from error
         if where in seen:
             raise OutputError(f"{seen[where]} and {name} are the same place, {place}; give each its own.")
         seen[where] = name
@@ -133,10 +129,43 @@ def check_json(path: Path, *, overwrite: bool) -> None:
     Raises:
         OutputError: it does not end in .json, is a folder, or may not be written.
     """
-    from MRIDenoiseLib.io.atomic import check_target
+    from MRIDenoiseLib.io.atomic import check_room, check_target
 
     if path.suffix.lower() != ".json":
         raise OutputError(f"the report {path} must end in .json")
     if path.is_dir():
         raise OutputError(f"the report {path} is a folder; name a file")
     check_target(path, overwrite)
+    check_room(path)
+
+
+def say_notes(notes: Iterable[str], console: Console | None = None) -> None:
+    """Show what the user should know about a result or the images behind it, a sentence each.
+
+    Args:
+        notes: sentences.
+        console: where; on standard error when not given.
+    """
+    shown = console or Console(stderr=True, soft_wrap=True)
+    for note in notes:
+        shown.print(Text(f"Note: {note.rstrip('.')}.", style="yellow"))
+
+
+def notes_of(volumes: Iterable[tuple[str, Volume]]) -> list[str]:
+    """The notes of several volumes, each said once with whose it is."""
+    seen: dict[str, list[str]] = {}
+    for name, volume in volumes:
+        for note in volume.notes:
+            seen.setdefault(note, []).append(name)
+    return [f"{', '.join(names)}: {note}" for note, names in seen.items()]
+
+
+@contextmanager
+def after_the_result() -> Iterator[None]:
+    """Around what is printed when all results are in place: that it cannot be printed is then no failure of the command."""
+    try:
+        yield
+        sys.stdout.flush()
+    except (OSError, UnicodeError, SystemExit):
+        # Nobody listens, for which rich ends the process, or the disk behind it is full.
+        give_up_output()

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.outputs import refuse_places_that_collide
+from MRIDenoiseLib.cli.outputs import after_the_result, refuse_places_that_collide, say_notes
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import InputError, SettingsError
 
@@ -155,7 +155,9 @@ def _prepare(
             )
     except ModuleNotFoundError as error:
         raise SettingsError(f"preparing pairs needs {error.name}, which is not installed; install the extra 'train'") from error
-    _show(summary, out)
+    with after_the_result():
+        _show(summary, out)
+        say_notes(f"{label}: {note}" for label, note in summary.notes)
     if not summary.records:
         raise InputError(f"no pair could be used; {out / 'report.html'} gives the reasons")
 

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -28,7 +29,7 @@ class ProgressDisplay:
         self._console = console or Console(stderr=True)
         self._bar = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
             TextColumn("{task.fields[left]}"),
@@ -47,7 +48,14 @@ class ProgressDisplay:
         self._bar.stop()
 
     def __call__(self, fraction: float, seconds_left: float | None, what: str) -> None:
-        """Show that ``fraction`` (0 to 1) of the work is done and what is being done now."""
+        """Show that ``fraction`` (0 to 1) of the work is done and what is being done now.
+
+        Long work does not end because nobody can be told about it.
+        """
+        with suppress(OSError, UnicodeError):
+            self._tell(fraction, seconds_left, what)
+
+    def _tell(self, fraction: float, seconds_left: float | None, what: str) -> None:
         self._bar.update(self._task, completed=fraction, description=what, left=time_left(seconds_left))
         now = time.monotonic()
         if not self._console.is_terminal and now - self._said > SECONDS_BETWEEN_LINES:

@@ -12,12 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.outputs import ANY_IMAGE, ImageChoice, chooses_image, show_notes
+from MRIDenoiseLib.cli.outputs import ANY_IMAGE, ImageChoice, chooses_image, say_notes
 from MRIDenoiseLib.errors import AmbiguousInputError, InputError
 
 if TYPE_CHECKING:
     from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 
+OPTIONS = ("--series", "--echo", "--volume")
+"""Of this command, which its notes may name."""
 _STYLES = {"high": "green", "medium": "yellow", "low": "red"}
 _UNITS = {"field_strength": " T", "acceleration": "x", "parallel_imaging": "x"}
 
@@ -41,7 +43,7 @@ def prompt(
         console.print(_table(acquisition))
         console.print(Text.assemble(("text  ", "bold"), text))
         console.print(Text(RESEARCH_USE_ONLY, style="bold"))
-    show_notes(notes + _unseen(acquisition))
+    say_notes(notes + _unseen(acquisition))
 
 
 def _acquisition(source: Path, choice: ImageChoice) -> tuple[Acquisition, list[str]]:
@@ -50,17 +52,21 @@ def _acquisition(source: Path, choice: ImageChoice) -> tuple[Acquisition, list[s
     DICOM needs no pixels for this, nor a complete series, so it also works for a mosaic or a single header
     file. Only a chosen echo or volume goes through the whole reading, which knows which slices belong to it.
     """
+    from MRIDenoiseLib.image.kind import judged
     from MRIDenoiseLib.io.dicom.folder import choose_series
     from MRIDenoiseLib.io.dicom.frames import frames_of
     from MRIDenoiseLib.io.dicom.parting import choose_stack
     from MRIDenoiseLib.io.dicom.stack import stack
-    from MRIDenoiseLib.io.images import ending
+    from MRIDenoiseLib.io.images import readable
     from MRIDenoiseLib.prompt import read_acquisition
     from MRIDenoiseLib.prompt.headers import Header
 
-    if (source.is_file() and ending(source)) or not source.exists() or choice != ImageChoice(series=choice.series):
-        volume = choice.read(source)
-        return volume.acquisition, list(volume.notes)
+    if (source.is_file() and readable(source)) or not (source.is_file() or source.is_dir()) or choice != ImageChoice(series=choice.series):
+        image = choice.read(source)
+        try:
+            return image.acquisition, [*judged(image, denoising=True).notes]
+        except InputError as error:
+            return image.acquisition, [*image.notes, f"this cannot be denoised as it is: {error.words(OPTIONS)}"]
     chosen = choose_series(source, choice.series)
     if chosen.modality != "MR":
         raise InputError(f"{source.name} is {chosen.modality or 'of no stated modality'}, not MR; only MR images can be denoised")
@@ -72,9 +78,9 @@ def _acquisition(source: Path, choice: ImageChoice) -> tuple[Acquisition, list[s
         files = tuple({frame.file.path: frame.file for frame in slices}.values())
         notes += stack(slices, source.name).notes
     except AmbiguousInputError as error:
-        notes.append(f"{error}; shown here is what the first one states")
+        notes.append(f"{error.words(OPTIONS)}; shown here is what the first one states")
     except InputError as error:
-        notes.append(f"this cannot be denoised as it is: {error}")
+        notes.append(f"this cannot be denoised as it is: {error.words(OPTIONS)}")
     headers = sorted((file.header for file in files), key=lambda h: Header(h).number("EchoTime") or 0.0)
     return read_acquisition(headers), notes
 

@@ -14,7 +14,16 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.outputs import ANY_IMAGE, ImageChoice, check_json, chooses_image, refuse_places_that_collide, show_notes
+from MRIDenoiseLib.cli.outputs import (
+    ANY_IMAGE,
+    ImageChoice,
+    after_the_result,
+    check_json,
+    chooses_image,
+    notes_of,
+    refuse_places_that_collide,
+    say_notes,
+)
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 from MRIDenoiseLib.errors import Cancelled, OutputError
 
@@ -90,15 +99,18 @@ def _segment(
         found = run(image, settings, where, lambda done: progress(done, None, "Segmenting"), should_stop)
         progress(1.0, None, "Writing")
         _write(found, image, places, overwrite=overwrite)
-    _show_classes(found)
-    show_places(places)
-    show_notes(image.notes)
+    with after_the_result():
+        _show_classes(found)
+        say_notes(image.notes)
+        show_places(places)
 
 
 def _with_facts(image: Volume, facts: dict[str, str | None]) -> Volume:
     """A volume with what the user states about it, such as its organ, which takes precedence over its headers."""
     from MRIDenoiseLib import prompt
+    from MRIDenoiseLib.image.kind import judged
 
+    image = judged(image)
     return image.with_acquisition(prompt.override(image.acquisition, organ=facts["organ"], contrast=facts["contrast"]))
 
 
@@ -117,13 +129,14 @@ def _check_outputs(outputs: dict[str, Path | None], *, overwrite: bool) -> None:
 
 
 def _check_places(places: list[Path] | list[Path | None], *, overwrite: bool) -> None:
-    from MRIDenoiseLib.io.atomic import check_target
+    from MRIDenoiseLib.io.atomic import check_room, check_target
 
     for place in places:
         if place is not None and place.is_dir():
             raise OutputError(f"cannot write the file {place}: a folder of that name exists")
         if place is not None:
             check_target(place, overwrite)
+            check_room(place)
 
 
 def _write(found: Segmentation, image: Volume, places: dict[str, Path | None], *, overwrite: bool) -> None:
@@ -226,10 +239,10 @@ def evaluate_tissues(
         if report is not None:
             write_json(report, _comparison(found, rows), overwrite=overwrite)
     _show_agreement(found, rows)
+    say_notes(notes_of([("reference", target), *volumes]))
     for number, source in enumerate(sources, start=1):
         Console(soft_wrap=True).print(Text.assemble((f"image {number}:", "bold"), f" {source}"))
     show_places({"report": report})
-    show_notes(dict.fromkeys(note for volume in (target, *others) for note in volume.notes))
 
 
 def _show_agreement(found: Segmentation, rows: list[TissueAgreement]) -> None:

@@ -11,7 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
-from MRIDenoiseLib.cli.outputs import ANY_IMAGE, ImageChoice, chooses_image, refuse_places_that_collide, show_notes
+from MRIDenoiseLib.cli.outputs import (
+    ANY_IMAGE,
+    ImageChoice,
+    after_the_result,
+    chooses_image,
+    refuse_places_that_collide,
+    say_notes,
+)
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 
 
@@ -30,9 +37,10 @@ def simulate(
 ) -> None:
     """Make an accelerated, noisy version of a clean volume, with the same geometry, pixel type and scale."""
     from MRIDenoiseLib import io
+    from MRIDenoiseLib.image.kind import judged
 
     refuse_places_that_collide(source, {"OUT": target})
-    clean = choice.read(source)
+    clean = judged(choice.read(source))
     io.check_writable(clean, target, overwrite=overwrite)
 
     with ProgressDisplay() as progress, StopRequest() as should_stop:
@@ -49,7 +57,8 @@ def simulate(
     table.add_column()
     for name, value in {**simulation.facts(), "written": target}.items():
         table.add_row(name, Text(f"{value:g}" if isinstance(value, float) else str(value)))
-    console = Console(soft_wrap=True)
-    console.print(table)
-    show_notes(clean.notes)
-    console.print(Text(RESEARCH_USE_ONLY, style="bold"))
+    with after_the_result():
+        console = Console(soft_wrap=True)
+        console.print(table)
+        say_notes(clean.notes)
+        console.print(Text(RESEARCH_USE_ONLY, style="bold"))

@@ -96,6 +96,7 @@ class _Work:
         self._seed = seed
         self._pseudonyms = Pseudonyms()
         self._dropped: list[Dropped] = []
+        self._notes: list[tuple[str, str]] = []
         self._views: dict[str, tuple[str, np.ndarray]] = {}
         self._accepted, self._refused = WorstPictures(PICTURES), WorstPictures(PICTURES)
 
@@ -118,7 +119,8 @@ class _Work:
         moved = self._reunite(check)
         self._writer.finish()
         slices = list(self._writer.slices)
-        return Summary(self._site, self._writer.metas, slices, self._dropped, moved, self._accepted.pictures, self._refused.pictures)
+        pictures = self._accepted.pictures, self._refused.pictures
+        return Summary(self._site, self._writer.metas, slices, self._dropped, moved, *pictures, self._notes)
 
     def _split(self, case: Case) -> Split:
         if case.held_out:
@@ -146,6 +148,7 @@ class _Work:
         except Refused as refused:
             self._dropped.append(Dropped(label, refused.step, refused.reason))
             return
+        self._notes += [(label, anonymous(note, case.names)) for note in made.notes]
         meta = self._meta(case, pair, made, split, word)
         self._writer.add(Record(made.noisy, made.clean, made.mask, meta))
         # One view a case: its repeats show the same.

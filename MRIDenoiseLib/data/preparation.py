@@ -26,6 +26,7 @@ from MRIDenoiseLib.data.registration import (
 from MRIDenoiseLib.data.zero_fill import fill_factor, matching_matrix, resize_volume
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.image.body import body_mask
+from MRIDenoiseLib.image.kind import judged
 from MRIDenoiseLib.image.noise import estimate_noise_level
 from MRIDenoiseLib.image.scale import intensity_scale
 from MRIDenoiseLib.volume import Volume
@@ -105,6 +106,8 @@ class Made:
     own_noise: float
     alignment: Alignment | None
     fill_factor: tuple[float, float]
+    notes: tuple[str, ...] = ()
+    """What is to be said about the images; may hold the names of files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,14 +142,19 @@ def make(pair: Pair, seed: int, look: Look, check: Check = unchecked) -> Made:
         Refused: the pair cannot be used.
         Cancelled: by ``check``.
     """
+    try:
+        pair = replace(pair, noisy=judged(pair.noisy), clean=judged(pair.clean))
+    except InputError as error:
+        raise Refused("reading", str(error)) from error
     noisy = pair.noisy.stack
+    unmeasured = None if pair.noisy.unmeasured is None else pair.noisy.stacked(pair.noisy.unmeasured.mask)
     if pair.noise == "simulated":
         laid = _Laid(pair.noisy.stacked(pair.clean.voxels), np.ones(noisy.shape, bool))
     else:
         laid = _laid(pair, seed, look, check)
     try:
-        mask = body_mask(laid.clean) & laid.covered
-        body = body_mask(noisy)
+        mask = body_mask(laid.clean, unmeasured) & laid.covered
+        body = body_mask(noisy, unmeasured)
         scale, noise_level = intensity_scale(noisy, body), estimate_noise_level(noisy, body)
         gain, clean = _equally_bright(pair, laid.clean, noisy, mask)
     except InputError as error:
@@ -160,7 +168,8 @@ def make(pair: Pair, seed: int, look: Look, check: Check = unchecked) -> Made:
         # Interpolated, the average would no longer hold the very noise that is to be taken out of it.
         clean, gt_kind = np.maximum(from_inclusive(clean, noisy, pair.repeats), 0), "leave_one_out"
     own_noise = estimate_noise_level(clean, mask) if mask.any() else 0.0
-    return Made(noisy, clean, mask, gt_kind, gain, scale, noise_level, own_noise, _alignment(laid.registration), laid.fill_factor)
+    notes = tuple(dict.fromkeys([*pair.noisy.notes, *pair.clean.notes]))
+    return Made(noisy, clean, mask, gt_kind, gain, scale, noise_level, own_noise, _alignment(laid.registration), laid.fill_factor, notes)
 
 
 def _equally_bright(pair: Pair, clean: np.ndarray, noisy: np.ndarray, mask: np.ndarray) -> tuple[float, np.ndarray]:
@@ -189,6 +198,9 @@ def _laid(pair: Pair, seed: int, look: Look, check: Check) -> _Laid:
             clean = resize_volume(clean, matrix)
         registration = _judged(register(clean, noisy, seed=seed, check=check), clean, noisy, check)
         moved, covered = resample(clean, noisy, registration, check).voxels, coverage(clean, noisy, registration)
+        if clean.unmeasured is not None:
+            holes = clean.with_voxels(clean.unmeasured.mask)
+            covered &= resample(holes, noisy, registration, check).voxels <= 0
         body = noisy.unstacked(body_mask(noisy.stack))
     except InputError as error:
         raise Refused("alignment", str(error)) from error

@@ -145,7 +145,7 @@ def resample(moving: Volume, fixed: Volume, registration: Registration, check: C
         its slices lie along ``fixed.slice_axis``.
     """
     voxels = _resampled(moving, fixed, registration.noisy_to_clean, check)
-    return replace(moving, voxels=voxels, ijk_to_ras=fixed.ijk_to_ras, headers=())
+    return replace(moving, voxels=voxels, ijk_to_ras=fixed.ijk_to_ras, headers=(), unmeasured=None, nifti=None)
 
 
 def coverage(moving: Volume, fixed: Volume, registration: Registration) -> np.ndarray:

@@ -146,6 +146,7 @@ class Summary:
         reunited: patients who were put into another split because they share an image with a patient there.
         accepted: pictures of the records that lie worst on each other, the worst first.
         refused: the same of pairs that were given up.
+        notes: a pair's label, and what is to be said about its images.
     """
 
     site: str
@@ -155,6 +156,7 @@ class Summary:
     reunited: int
     accepted: Sequence[Picture]
     refused: Sequence[Picture]
+    notes: Sequence[tuple[str, str]] = ()
 
     @property
     def pairs_dropped(self) -> int:

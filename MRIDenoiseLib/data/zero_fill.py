@@ -63,7 +63,7 @@ def resize_volume(volume: Volume, matrix: tuple[int, int]) -> Volume:
     """
     voxels = volume.unstacked(resize(volume.stack, matrix))
     affine = resized_affine(volume.ijk_to_ras, volume.voxels.shape, voxels.shape)
-    return replace(volume, voxels=np.ascontiguousarray(voxels), ijk_to_ras=affine, headers=())
+    return replace(volume, voxels=np.ascontiguousarray(voxels), ijk_to_ras=affine, headers=(), unmeasured=None, nifti=None)
 
 
 def matching_matrix(volume: Volume, target: Volume) -> tuple[int, int]:

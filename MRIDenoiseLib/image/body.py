@@ -46,12 +46,12 @@ class Body:
     threshold: float
 
 
-def body_mask(voxels: np.ndarray) -> np.ndarray:
+def body_mask(voxels: np.ndarray, unmeasured: np.ndarray | None = None) -> np.ndarray:
     """Where there is tissue rather than air; bool, the same shape. See :func:`find_body`."""
-    return find_body(voxels).mask
+    return find_body(voxels, unmeasured).mask
 
 
-def find_body(voxels: np.ndarray) -> Body:
+def find_body(voxels: np.ndarray, unmeasured: np.ndarray | None = None) -> Body:
     """Tissue by brightness: Otsu's threshold on the volume blurred 5 x 5 within each slice.
 
     What would mislead it is removed first: letters and spikes far brighter than tissue, and the noise of quotient images
@@ -59,6 +59,7 @@ def find_body(voxels: np.ndarray) -> Body:
 
     Args:
         voxels: float array (slices, rows, columns).
+        unmeasured: bool, the same shape, where nothing was measured and the voxels are 0: that is never body.
 
     Raises:
         InputError: when the volume holds values that are not numbers, or only one value.
@@ -78,6 +79,8 @@ def find_body(voxels: np.ndarray) -> Body:
     mask = np.empty(voxels.shape, bool)
     for image, blur, tissue in zip(voxels, blurred, mask, strict=True):
         tissue[:] = (_signal(image) if noisy_air else blur > threshold) & (image <= ceiling)
+    if unmeasured is not None:
+        mask &= ~unmeasured
     return Body(mask, ceiling, noisy_air, threshold)
 
 

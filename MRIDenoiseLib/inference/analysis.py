@@ -49,7 +49,7 @@ class Analysis:
         return NetworkSlices(stack, window or self.window, self.scale, self.disturbances, float(np.median(self.given_level)))
 
 
-def analyse(stack: np.ndarray, noise_estimator: nn.Module | None) -> Analysis:
+def analyse(stack: np.ndarray, noise_estimator: nn.Module | None, gaps: np.ndarray | None = None) -> Analysis:
     """Find body, scale, noise, disturbances and extremes of a volume.
 
     Apart from the input, memory holds the mask and, while the mask is being found, one blurred volume. While the body of an
@@ -58,6 +58,8 @@ def analyse(stack: np.ndarray, noise_estimator: nn.Module | None) -> Analysis:
     Args:
         stack: float32 (slices, rows, columns) across the acquired plane.
         noise_estimator: measures the noise; without one it is measured from the spectrum.
+        gaps: bool, the same shape, where nothing was measured and ``stack`` was filled, see :mod:`.unmeasured`: neither body nor
+            noise. None where there are none.
 
     Raises:
         InputError: as :func:`find_body` and :func:`intensity_scale`, and when slices have too few pixels.
@@ -65,7 +67,7 @@ def analyse(stack: np.ndarray, noise_estimator: nn.Module | None) -> Analysis:
     rows, columns = stack.shape[1:]
     if min(rows, columns) < LEAST_SIDE:
         raise InputError(f"the slices have {rows} x {columns} pixels, too few to distinguish noise from anatomy")
-    body = find_body(stack)
+    body = find_body(stack, gaps)
     wiped = find_wiped(stack, body)
     ceiling = body.ceiling if float(stack.max()) > body.ceiling else float("inf")
     reception = None if body.noisy_air else find_reception(stack, ceiling)
@@ -73,9 +75,12 @@ def analyse(stack: np.ndarray, noise_estimator: nn.Module | None) -> Analysis:
     mask, even = body.mask, stack
     if reception is not None:
         even = np.stack([np.minimum(image, ceiling) / reception.of(z, image.shape) for z, image in enumerate(stack)])
-        mask = find_body(even).mask
+        mask = find_body(even, gaps).mask
     scale = intensity_scale(even, mask)
-    window = content_window(*occupied(stack, wiped))
+    rows_shown, columns_shown = occupied(stack, wiped)
+    if gaps is not None:
+        rows_shown, columns_shown = rows_shown & ~gaps.all(axis=(0, 2)), columns_shown & ~gaps.all(axis=(0, 1))
+    window = content_window(rows_shown, columns_shown)
     if noise_estimator is None:
         given_level = np.full(len(stack), 2 * estimate_noise_level(even, mask) / scale)
     else:
@@ -99,7 +104,12 @@ def analyse(stack: np.ndarray, noise_estimator: nn.Module | None) -> Analysis:
 
 
 def fingerprint(volume: Volume) -> str:
-    """A text that is the same only for the same voxels in the same slices; it takes a small part of :func:`analyse`'s time."""
+    """A text that is the same only for the same voxels in the same slices, measured in the same places.
+
+    It takes a small part of :func:`analyse`'s time.
+    """
     content = hashlib.sha256(f"{volume.voxels.shape} across {volume.slice_axis} ".encode())
     content.update(np.ascontiguousarray(volume.voxels).data)
+    if volume.unmeasured is not None:
+        content.update(np.packbits(volume.unmeasured.mask).data)
     return content.hexdigest()

@@ -24,7 +24,9 @@ LITTLE = 1 / 3
 """If a smaller part of the noise is removed, a user hardly sees a difference."""
 
 
-def removed_in_flat_tissue(noisy: np.ndarray, denoised: np.ndarray, slices: tuple[int, int], scale: float) -> float | None:
+def removed_in_flat_tissue(
+    noisy: np.ndarray, denoised: np.ndarray, slices: tuple[int, int], scale: float, unmeasured: np.ndarray | None = None
+) -> float | None:
     """The part of the grain of flat tissue that denoising removed.
 
     Up to twelve of the denoised slices are measured, one after the other; :func:`flat_grain` defines what is compared. Texture
@@ -35,6 +37,7 @@ def removed_in_flat_tissue(noisy: np.ndarray, denoised: np.ndarray, slices: tupl
         denoised: the same after denoising.
         slices: half-open range that was denoised.
         scale: P99.5 of the body, in the volume's units.
+        unmeasured: bool, the shape of ``noisy``, where nothing was measured; None where everything was.
 
     Returns:
         0 to 1, in whole percent so that it is the same wherever it is shown; None where there is too little flat tissue to
@@ -44,7 +47,7 @@ def removed_in_flat_tissue(noisy: np.ndarray, denoised: np.ndarray, slices: tupl
     every = slice(first, last, max(1, -(-(last - first) // SLICES)))
     before, after = noisy[every], denoised[every]
     try:
-        body = body_mask(before)
+        body = body_mask(before, None if unmeasured is None else unmeasured[every])
     except InputError:
         # Slices of one value, outside the body.
         return None

@@ -80,6 +80,8 @@ class NetworkSlices:
     from training. Wiped-out air and noise as bright as tissue are shown as air with the noise of the body. Nothing is
     brighter than tissue can be, and an unevenly lit body is evened out.
 
+    What is below zero, as next to edges after an interpolation, is shown as zero and returned as far below the result.
+
     Args:
         stack: float32 (slices, rows, columns), in the volume's units.
         window: the part that the networks see.
@@ -112,7 +114,7 @@ class NetworkSlices:
     def restored(self, index: int, estimate: np.ndarray) -> np.ndarray:
         """An estimate of a slice's window (rows, columns) in the volume's units; unchanged where the slice shows no tissue."""
         measured = self._even(index)
-        estimate = estimate + np.maximum(measured - np.float32(BRIGHTEST_SHOWN), 0)
+        estimate = estimate + np.maximum(measured - np.float32(BRIGHTEST_SHOWN), 0) + np.minimum(measured + np.float32(1), 0)
         image = (estimate + 1) * np.float32(self._scale / 2)
         if self._disturbances.none:
             return image
@@ -137,7 +139,7 @@ class NetworkSlices:
 
     @staticmethod
     def _capped(image: np.ndarray) -> np.ndarray:
-        return np.minimum(image, np.float32(BRIGHTEST_SHOWN))
+        return np.clip(image, np.float32(-1), np.float32(BRIGHTEST_SHOWN))
 
     def _air(self, index: int) -> np.ndarray:
         """Rician noise without signal; drawn for the whole slice, so that another window changes nothing."""

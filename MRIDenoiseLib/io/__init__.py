@@ -8,10 +8,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from pydicom import Dataset
 
 from MRIDenoiseLib.errors import AmbiguousInputError, InputError, OutputError
-from MRIDenoiseLib.io.atomic import check_target, replacing
+from MRIDenoiseLib.io.atomic import check_room, check_target, replacing
 from MRIDenoiseLib.io.dicom.files import Series
 from MRIDenoiseLib.io.dicom.folder import find_series
 from MRIDenoiseLib.io.dicom.read import read_dicom
@@ -36,6 +37,9 @@ from MRIDenoiseLib.volume import Volume
 
 __all__ = ["Derivation", "Series", "check_writable", "list_series", "read", "read_slices", "replacing", "write", "writing"]
 __all__ += ["Several", "Together", "read_all", "writing_together"]
+
+LEAST_PACKED = 8
+"""An image with noise in it is hardly ever packed to less than this part of its size."""
 
 _OTHER_FILES = {*READ_ONLY, ".gz", ".dcm", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".npz", ".h5"}
 _OTHER_FILES |= {".mnc", ".txt", ".json", ".csv", ".zip", ".vtk", ".bmp", ".gif", ".pdf"}
@@ -111,6 +115,8 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         if not path.exists():
             raise InputError(f"{path} does not exist; check the name")
+        if not (path.is_file() or path.is_dir()):
+            raise InputError(f"{path} is neither a file nor a folder but a pipe or a device; write the image to a file first")
         if path.is_file() and path.stat().st_size == 0:
             raise InputError(f"{path.name} is an empty file; copy or export it again")
         yield
@@ -165,11 +171,13 @@ def check_writable(volume: Volume, path: str | Path, *, overwrite: bool = False)
 
     Raises:
         OutputError: an unknown ending, an existing result without ``overwrite``, a folder that is missing, may not be
-            written to or holds something else, or DICOM output of a volume that did not come from DICOM.
+            written to or holds something else, a disk without room, or DICOM output of a volume that did not come from DICOM.
     """
     path = Path(path)
     _check_ending(volume, path)
     check_target(path, overwrite, _replaceable(path))
+    bytes_stored = volume.voxels.size * np.dtype(volume.pixel_type).itemsize
+    check_room(path, bytes_stored // (LEAST_PACKED if ending(path) not in ("", ".nii") else 1))
 
 
 def write(volume: Volume, path: str | Path, *, overwrite: bool = False, derivation: Derivation | None = None) -> None:

@@ -22,7 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from MRIDenoiseLib.errors import OutputError
+from MRIDenoiseLib.io.paths import is_utf8, name_limit
 
+TRIAL = 4096
+"""Bytes with which is found out whether a disk takes any."""
+HASH = 16
+"""Letters that stand for a name in the name of a temporary file, where the name itself does not fit or is not UTF-8."""
 TABLE_ENDINGS = (".csv", ".json")
 
 
@@ -40,6 +45,8 @@ def check_target(path: Path, overwrite: bool, is_ours: Callable[[Path], bool] | 
         raise OutputError(f"cannot write {path}: the folder {parent} does not exist; create it first")
     if not os.access(parent, os.W_OK | os.X_OK):
         raise OutputError(f"cannot write {path}: no permission to write in {parent}")
+    if len(os.fsencode(path.name)) > name_limit(parent):
+        raise OutputError(f"cannot write {path.name[:40]}...: the name is too long; choose one of at most {name_limit(parent)} bytes")
     if path.is_symlink() and path.is_dir():
         raise OutputError(f"cannot write {path}: it is a link to a folder; name the folder itself")
     if not path.exists():
@@ -48,6 +55,33 @@ def check_target(path: Path, overwrite: bool, is_ours: Callable[[Path], bool] | 
         raise OutputError(f"{path} exists already; choose another name or allow it to be replaced with --overwrite")
     if path.is_dir() and any(path.iterdir()) and not (is_ours is not None and is_ours(path)):
         raise OutputError(f"{path} holds files that are not an earlier result, so it is not replaced; choose another folder")
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OutputError(f"{path} is no file but a device or a pipe; name a file")
+
+
+def check_room(path: Path, needed: int = 0) -> None:
+    """Raise OutputError where the system would not let us write a file beside ``path``: found out by writing one.
+
+    A permission that looks right may be refused all the same (a read-only disk, a quota, a name that the disk does not take).
+
+    Args:
+        path: what is to be written; its folder exists.
+        needed: bytes that there must be room for.
+    """
+    trial = _sibling(path, "partial")
+    try:
+        with trial.open("wb") as file:
+            file.write(bytes(TRIAL))
+            file.flush()
+            os.fsync(file.fileno())
+        free = min(shutil.disk_usage(path.parent).free, _largest_file())
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or 'the system refused'}; choose another place") from error
+    finally:
+        with suppress(OSError):
+            trial.unlink(missing_ok=True)
+    if free < needed:
+        raise OutputError(f"cannot write {path}: {free / 1e6:.1f} MB are free there, and about {needed / 1e6:.1f} are needed; make room")
 
 
 @contextmanager
@@ -85,6 +119,16 @@ def replacing(path: str | Path, overwrite: bool, is_ours: Callable[[Path], bool]
         _remove(temporary)
 
 
+def _largest_file() -> float:
+    """Bytes that a file of this process may have; infinite where the system sets no limit."""
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return math.inf
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return math.inf if limit == resource.RLIM_INFINITY else limit
+
+
 def _put_in_place(temporary: Path, path: Path) -> None:
     if not path.is_dir():
         temporary.replace(path)
@@ -104,7 +148,18 @@ def _put_in_place(temporary: Path, path: Path) -> None:
 
 def _sibling(path: Path, what: str) -> Path:
     """A hidden sibling's name that shows which machine and process it belongs to."""
-    return path.with_name(f".{what}-{_machine()}-{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
+    mark = f".{what}-{_machine()}-{os.getpid()}-{secrets.token_hex(4)}-"
+    return path.with_name(mark + _stand_in(path))
+
+
+def _stand_in(path: Path) -> str:
+    """The path's last part, or something shorter in its place that ends alike: no name may be longer than the system allows."""
+    longest = len(f".replaced-{_machine()}-{2**31}-{'0' * 8}-")
+    if is_utf8(path.name) and longest + len(os.fsencode(path.name)) <= name_limit(path.parent):
+        return path.name
+    suffixes = "".join(path.suffixes[-2:])
+    ending = suffixes if len(suffixes) <= len(".nii.gz") + 2 and suffixes.isascii() else ""
+    return hashlib.sha256(os.fsencode(path.name)).hexdigest()[:HASH] + ending
 
 
 def _machine() -> str:
@@ -114,7 +169,7 @@ def _machine() -> str:
 
 def _clear_leftovers(path: Path, overwrite: bool) -> None:
     """Remove what killed processes left of ``path``; a folder that one had moved aside comes back to be replaced again."""
-    ours = re.compile(rf"\.(partial|replaced)-{_machine()}-(\d+)-[0-9a-f]{{8}}-{re.escape(path.name)}")
+    ours = re.compile(rf"\.(partial|replaced)-{_machine()}-(\d+)-[0-9a-f]{{8}}-{re.escape(_stand_in(path))}")
     with suppress(OSError):  # the check that follows reports what is wrong with the folder
         for sibling in list(path.parent.iterdir()):
             match = ours.fullmatch(sibling.name)

@@ -16,8 +16,9 @@ import SimpleITK as sitk
 from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.errors import InputError, OutputError
 from MRIDenoiseLib.io.geometry import check_grid, check_voxels, lps_parts
+from MRIDenoiseLib.io.paths import utf8_path
 from MRIDenoiseLib.io.stored_bytes import Stored, read_volume
-from MRIDenoiseLib.io.text_headers import read_meta_image, read_nrrd
+from MRIDenoiseLib.io.text_headers import ACCOUNT_KEY, read_meta_image, read_nrrd
 from MRIDenoiseLib.volume import Unmeasured, Volume
 
 
@@ -61,7 +62,6 @@ READ_ONLY = (".hdr", ".img", ".hdr.gz", ".img.gz", ".mgz", ".mgh", ".nhdr", ".mh
 """Further image files that are read: pairs of a header and its voxels, and FreeSurfer's own."""
 
 _WIDER = ("int16", "int32", "float32")
-_NOTE_KEY = "MRIDenoise"
 
 MOST_HOLES = 0.05
 """Up to this share of the voxels within an image's outline may hold no number; more is a damaged image."""
@@ -122,6 +122,7 @@ def read_image(path: Path, volume: int | None = None, *, constant: bool = False)
         name=stem_of(path),
         notes=(*stored.notes, *of_bytes),
         nifti=stored.nifti,
+        account=stored.account,
     )
     result = without_nan(result, what)
     check_voxels(result.voxels, what, constant=constant)
@@ -245,7 +246,7 @@ def write_array(
     for name, text in (fields or {}).items():
         image.SetMetaData(name, text)
     if derivation:
-        image.SetMetaData(_NOTE_KEY, derivation.description)
+        image.SetMetaData(ACCOUNT_KEY, derivation.description)
     _write_sitk(image, path)
 
 
@@ -263,10 +264,10 @@ def _write_sitk(image: sitk.Image, path: Path) -> None:
     small = path.with_name(path.name[: -len(kind)] + kind)
     writer = sitk.ImageFileWriter()
     writer.SetImageIO({".nrrd": "NrrdImageIO", ".mha": "MetaImageIO"}[kind])
-    writer.SetFileName(str(small))
     writer.UseCompressionOn()
     try:
-        with _itk_printing_nowhere():
+        with _itk_printing_nowhere(), utf8_path(small) as plain:
+            writer.SetFileName(str(plain))
             writer.Execute(image)
         small.replace(path)
         written = read_header(path)

@@ -59,6 +59,7 @@ class Stored:
         exact: whether nothing but padding may follow the voxels, as in a file of nothing else that a header names.
         notes: what the reader chose or found odd, a sentence each.
         nifti: the NIfTI header (nibabel's), where a result may keep it.
+        account: what an earlier run of ours wrote into the header of a NRRD or MetaImage file; empty where none did.
     """
 
     pieces: tuple[Piece, ...]
@@ -71,6 +72,7 @@ class Stored:
     exact: bool = False
     notes: tuple[str, ...] = ()
     nifti: Any = None
+    account: str = ""
 
     @property
     def scaled(self) -> bool:

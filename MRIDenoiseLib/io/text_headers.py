@@ -17,6 +17,9 @@ from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.io.geometry import LPS_TO_RAS
 from MRIDenoiseLib.io.stored_bytes import Packing, Piece, Stored
 
+ACCOUNT_KEY = "MRIDenoise"
+"""The field of a NRRD or MetaImage header that holds the account of what we did to an image."""
+
 _HEADER_LIMIT = 1 << 22
 
 _NRRD_TYPES = {
@@ -104,7 +107,16 @@ def read_nrrd(path: Path, what: str) -> Stored:
                 size if from_end or (names is not None and len(names) > 1) else None,
             )
         )
-    return Stored(tuple(pieces), dtype, shape, listed, matrix, exact=names is not None, notes=tuple(notes))
+    return Stored(
+        tuple(pieces),
+        dtype,
+        shape,
+        listed,
+        matrix,
+        exact=names is not None,
+        notes=tuple(notes),
+        account=fields.get(ACCOUNT_KEY.lower(), ""),
+    )
 
 
 def _nrrd_directions(fields: dict[str, str], count: int) -> list[np.ndarray | None] | None:
@@ -242,7 +254,7 @@ def read_meta_image(path: Path, what: str) -> Stored:
         each = promised // len(files)
         only = each if len(files) > 1 or header_size == -1 else None
         pieces = [Piece(file, header_size, packing, 0, only) for file in files]
-    return Stored(tuple(pieces), dtype, shape, listed, matrix, exact=names is not None)
+    return Stored(tuple(pieces), dtype, shape, listed, matrix, exact=names is not None, account=fields.get(ACCOUNT_KEY.lower(), ""))
 
 
 def _numbers(text: str | None, count: int, default: float) -> list[float]:
@@ -275,8 +287,13 @@ def _header(path: Path, what: str, magic: bytes | None, colon: str) -> tuple[dic
         at = end + 1
         if magic is not None and not line:
             return fields, at, []
-        if line.startswith("#") or (magic is not None and ":=" in line and ": " not in line.split(":=")[0]):
-            continue  # a remark, or a key that is not the format's own
+        if line.startswith("#"):
+            continue  # a remark
+        if magic is not None and ":=" in line and ": " not in line.split(":=")[0]:
+            # A key that is not the format's own.
+            if line.startswith(f"{ACCOUNT_KEY}:="):
+                fields[ACCOUNT_KEY.lower()] = line.partition(":=")[2]
+            continue
         name, _, value = line.partition(colon)
         name = name.strip().lower()
         fields[name] = value.strip()

@@ -58,8 +58,11 @@ class Several:
 
 
 def count_volumes(path: Path) -> int:
-    """How many volumes an image file holds."""
-    return read_header(path).volumes
+    """How many volumes an image file holds; 1 for a file whose header cannot be read, whose error is reported when it is read."""
+    try:
+        return read_header(path).volumes
+    except InputError:
+        return 1
 
 
 def gradient_names(path: Path, count: int) -> list[str]:

@@ -19,7 +19,7 @@ from MRIDenoiseLib import RESEARCH_USE_ONLY
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.io.geometry import check_voxels, same_grid
 from MRIDenoiseLib.io.images import stored_as
-from MRIDenoiseLib.mrml.volumes import INSTANCES, grid_of
+from MRIDenoiseLib.mrml.volumes import INSTANCES, ROLE, grid_of
 from MRIDenoiseLib.volume import Volume
 
 SOURCE = "MRIDenoise.source"
@@ -96,7 +96,6 @@ def made_from(scene: slicer.vtkMRMLScene, source: slicer.vtkMRMLNode, kind: str)
 
 Role = Literal["denoised", "residual", "preview"]
 
-ROLE = "MRIDenoise.role"
 SETTINGS = "MRIDenoise.settings"
 BUNDLE = "MRIDenoise.bundle"
 MARK = "MRIDenoise.notForDiagnosticUse"
@@ -254,7 +253,7 @@ def _add_image(
 ) -> slicer.vtkMRMLScalarVolumeNode:
     """An image that looks like its source."""
     kind = slicer.util.arrayFromVolume(source).dtype.name
-    node = _add(scene, source, stored_as(image.voxels, kind), role, account, into)
+    node = _add(scene, source, stored_as(image.in_file(), kind), role, account, into)
     _copy_look(source, node)
     return node
 

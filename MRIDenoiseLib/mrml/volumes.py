@@ -18,10 +18,14 @@ from MRIDenoiseLib.io.dicom.frames import Frame, frames_in
 from MRIDenoiseLib.io.dicom.stack import Stack, stack
 from MRIDenoiseLib.io.geometry import check_grid, check_voxels, same_grid
 from MRIDenoiseLib.prompt import read_acquisition
-from MRIDenoiseLib.volume import Acquisition, Volume
+from MRIDenoiseLib.volume import Acquisition, Unmeasured, Volume
 
 INSTANCES = "DICOM.instanceUIDs"
 """Attribute in which Slicer keeps the SOP Instance UIDs (0008,0018) of a volume's files, parted by blanks."""
+
+
+ROLE = "MRIDenoise.role"
+"""Attribute of what we put into the scene: what it is among our results."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,10 +151,10 @@ def to_volume(node: slicer.vtkMRMLNode, file_of_instance: Callable[[str], str] |
 
     Returns:
         A copy of the voxels as float32 (z, y, x); ``pixel_type`` is the node's scalar type. ``headers`` are there when
-        the files lie on the node's grid, slice by slice in the order of axis 0.
+        the files lie on the node's grid, slice by slice in the order of axis 0. NaN stands for what was not measured.
 
     Raises:
-        InputError: it is not one grey, finite, non-constant image on a straight grid; the message gives the reason.
+        InputError: it is not one grey, non-constant image without infinite values on a straight grid; the message gives the reason.
     """
     check_grey_volume(node)
     name = node.GetName() or "the volume"
@@ -159,14 +163,35 @@ def to_volume(node: slicer.vtkMRMLNode, file_of_instance: Callable[[str], str] |
     check_grid(matrix, name)
     with np.errstate(over="ignore"):
         copy = voxels.astype(np.float32)
-    check_voxels(copy, name)
-    volume = Volume(copy, matrix, voxels.dtype.name, name=node.GetName() or "", acquired_axis=_acquired_axis(node))
+    unmeasured = _taken_out(copy, name)
+    volume = Volume(
+        copy,
+        matrix,
+        voxels.dtype.name,
+        name=node.GetName() or "",
+        acquired_axis=_acquired_axis(node),
+        unmeasured=unmeasured,
+        account="denoised by MRI Denoise" if node.GetAttribute(ROLE) in ("denoised", "preview") else "",
+    )
     headers: tuple = ()
     if file_of_instance is not None:
         source = read_source(node, matrix, copy.shape, file_of_instance)
         headers, volume = source.headers, replace(volume, headers=source.of_slices)
     facts = read_acquisition(headers, name=volume.name, ijk_to_ras=volume.ijk_to_ras, slice_axis=volume.slice_axis)
     return volume.with_acquisition(facts)
+
+
+def _taken_out(voxels: np.ndarray, what: str) -> Unmeasured | None:
+    """Put 0 in the place of NaN, and return where that was; None where there is none."""
+    mask = np.isnan(voxels)
+    if mask.all():
+        raise InputError(f"{what} holds no numbers at all (NaN everywhere); load or export it again")
+    check_voxels(voxels[~mask], what)
+    if not mask.any():
+        return None
+    values = voxels[mask]
+    voxels[mask] = 0
+    return Unmeasured(mask, values)
 
 
 def acquisition_of(node: slicer.vtkMRMLNode, file_of_instance: Callable[[str], str]) -> Acquisition:

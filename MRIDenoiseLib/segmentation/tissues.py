@@ -10,6 +10,7 @@ import numpy as np
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
 from MRIDenoiseLib.errors import Cancelled, InputError
+from MRIDenoiseLib.image.kind import judged
 from MRIDenoiseLib.progress import ShouldStop
 from MRIDenoiseLib.segmentation.hmrf import TissueSettings, segment_tissues
 from MRIDenoiseLib.segmentation.masks import brain_mask, whole_body_mask
@@ -93,9 +94,14 @@ def make_mask(volume: Volume) -> tuple[np.ndarray, str]:
         InputError: see :mod:`.masks`.
     """
     stack, spacing = volume.stack, volume.stack_spacing
-    if volume.acquisition.organ.value == ORGAN_WITH_TISSUES:
-        return volume.unstacked(brain_mask(stack, spacing)), "brain"
-    return volume.unstacked(whole_body_mask(stack, spacing)), "body"
+    head = volume.acquisition.organ.value == ORGAN_WITH_TISSUES
+    mask = volume.unstacked((brain_mask if head else whole_body_mask)(stack, spacing))
+    return measured_in(volume, mask), "brain" if head else "body"
+
+
+def measured_in(volume: Volume, mask: np.ndarray) -> np.ndarray:
+    """The part of a mask, bool (z, y, x), in which something was measured."""
+    return mask if volume.unmeasured is None else mask & ~volume.unmeasured.mask
 
 
 def segment(
@@ -118,13 +124,15 @@ def segment(
         mask_kind: what the given mask holds, where that is known: ``brain`` or ``body``.
 
     Raises:
-        InputError: see :func:`.hmrf.segment_tissues` and :func:`make_mask`.
+        InputError: see :func:`.hmrf.segment_tissues`, :func:`make_mask` and :func:`MRIDenoiseLib.image.kind.judged`.
         Cancelled: when a stop is requested.
     """
+    volume = judged(volume)
     settings = settings or TissueSettings()
     where, kind = (mask, mask_kind) if mask is not None else make_mask(volume)
     if where.shape != volume.voxels.shape:
         raise InputError("the mask and the image have different shapes; give a mask of this image")
+    where = measured_in(volume, where)
     axis = volume.slice_axis
 
     def checkpoint(done: float) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from MRIDenoiseLib.errors import Cancelled, SettingsError
+from MRIDenoiseLib.image.kind import judged
 from MRIDenoiseLib.image.scale import clean_scale
 from MRIDenoiseLib.io import Derivation
 from MRIDenoiseLib.progress import ShouldStop
@@ -108,7 +109,7 @@ def simulate_volume(
     progress: Callable[[float], None] | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Volume:
-    """The noisy version of a clean volume, with its geometry, pixel type, headers and scale.
+    """The noisy version of a clean volume, with its geometry, pixel type, headers and scale; nothing where nothing was measured.
 
     Args:
         clean: the volume; its acquired slice axis is kept.
@@ -117,9 +118,10 @@ def simulate_volume(
         should_stop: called before every slice; True cancels.
 
     Raises:
-        InputError: see :func:`clean_scale`.
+        InputError: see :func:`clean_scale` and :func:`MRIDenoiseLib.image.kind.judged`.
         Cancelled: when ``should_stop`` returned True.
     """
+    clean = judged(clean)
     scale = clean_scale(clean.voxels)
     image = torch.from_numpy(np.ascontiguousarray(clean.stack)).clamp_min(0) / scale
     noisy = torch.empty_like(image)
@@ -129,7 +131,10 @@ def simulate_volume(
         noisy[k] = _slice(image, simulation, k)
         if progress is not None:
             progress((k + 1) / len(image))
-    return clean.with_stack(noisy.numpy() * scale)
+    simulated = clean.with_stack(noisy.numpy() * scale)
+    if simulated.unmeasured is not None:
+        simulated.voxels[simulated.unmeasured.mask] = 0
+    return simulated
 
 
 def _slice(image: Tensor, simulation: Simulation, k: int) -> Tensor:

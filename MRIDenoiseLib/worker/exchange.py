@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from MRIDenoiseLib.volume import Acquisition, AcquisitionField, Confidence, Volume
+from MRIDenoiseLib.volume import Acquisition, AcquisitionField, Confidence, Unmeasured, Volume
 from MRIDenoiseLib.worker.process_tree import is_running
 from MRIDenoiseLib.worker.protocol import ProtocolError, SharedFact, SharedVolume
 
@@ -113,23 +113,40 @@ def take_array(folder: Path, name: str, kind: type = np.float32) -> np.ndarray:
 def share_volume(volume: Volume, folder: Path, name: str) -> SharedVolume:
     """Put a volume's voxels into the folder as ``name``; the rest travels in the message. DICOM headers stay behind."""
     facts = {field: SharedFact(**asdict(getattr(volume.acquisition, field))) for field in volume.acquisition.names()}
-    array = share_array(volume.voxels, folder, f"{name}.npy")
-    return SharedVolume(array, volume.ijk_to_ras.tolist(), volume.pixel_type, volume.slice_axis, facts)
+    array = share_array(volume.in_file(), folder, f"{name}.npy")
+    gaps = None if volume.unmeasured is None else share_array(volume.unmeasured.mask, folder, f"{name}-unmeasured.npy")
+    matrix = volume.ijk_to_ras.tolist()
+    return SharedVolume(array, matrix, volume.pixel_type, volume.slice_axis, facts, list(volume.notes), gaps)
 
 
 def take_volume(shared: SharedVolume, folder: Path) -> Volume:
-    """The volume again; its file is removed.
+    """The volume again; its files are removed.
 
     Raises:
         ProtocolError: it is none.
     """
     voxels = take_array(folder, shared.array)
+    unmeasured = None
+    if shared.unmeasured is not None:
+        mask = take_array(folder, shared.unmeasured, np.bool_)
+        if mask.shape != voxels.shape:
+            raise ProtocolError("a volume between panel and worker is damaged; start again")
+        unmeasured = Unmeasured(mask, voxels[mask])
+        voxels[mask] = 0
     try:
         matrix = np.array(shared.ijk_to_ras, float)
         acquisition = Acquisition(**{name: _fact(fact) for name, fact in shared.acquisition.items()})
         if shared.slice_axis not in range(3):
             raise ValueError(shared.slice_axis)
-        return Volume(voxels, matrix, np.dtype(shared.pixel_type).name, acquisition, acquired_axis=shared.slice_axis)
+        return Volume(
+            voxels,
+            matrix,
+            np.dtype(shared.pixel_type).name,
+            acquisition,
+            acquired_axis=shared.slice_axis,
+            notes=tuple(shared.notes),
+            unmeasured=unmeasured,
+        )
     except (TypeError, ValueError) as error:
         raise ProtocolError("a volume between panel and worker is damaged; start again") from error
 

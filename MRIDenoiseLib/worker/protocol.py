@@ -6,12 +6,12 @@ import json
 import types
 import typing
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar
 
 from MRIDenoiseLib.errors import MRIDenoiseError
 
-VERSION = 2
+VERSION = 3
 """Of this protocol: both sides must have the same."""
 
 
@@ -39,6 +39,9 @@ class SharedVolume:
         pixel_type: NumPy name of the source's stored type.
         slice_axis: the axis of the voxels across which slices were acquired.
         acquisition: field -> fact.
+        notes: what is to be shown beside every result.
+        unmeasured: file name of the bool mask (z, y, x) of voxels without a measurement, or None; the voxels are then as
+            :meth:`~MRIDenoiseLib.volume.Volume.in_file` gives them.
     """
 
     array: str
@@ -46,6 +49,8 @@ class SharedVolume:
     pixel_type: str
     slice_axis: int
     acquisition: dict[str, SharedFact]
+    notes: list[str] = field(default_factory=list)
+    unmeasured: str | None = None
 
 
 @dataclass(frozen=True)

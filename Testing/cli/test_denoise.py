@@ -1,5 +1,6 @@
 """``mridenoise denoise``: the options, the files it leaves and the words it ends with."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from pydicom.uid import generate_uid
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, io
 from MRIDenoiseLib.cli import main
-from MRIDenoiseLib.cli.outputs import without_choices
+from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 
@@ -248,17 +249,19 @@ def test_an_input_inside_the_folder_that_is_replaced_is_refused(
     assert contents(derived) == before
 
 
+def _disk_full(*_: object) -> str:
+    """What becomes full while the volume is being denoised is found out only while writing."""
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 @pytest.mark.parametrize("failing", ["OUT", "--report"])
 def test_when_one_output_cannot_be_written_every_earlier_result_stays_and_nothing_new_appears(
-    failing: str, derived: Path, tmp_path: Path, tiny_bundle: Path
+    failing: str, derived: Path, tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A name that the file system still takes, but not with what a temporary name adds: found out only while writing.
-    long = "x" * 245
     report, residual, out = tmp_path / "run.json", derived, tmp_path / "out.nii"
-    if failing == "OUT":
-        out = tmp_path / f"{long}.nii"
-    else:
-        report = tmp_path / f"{long}.json"
+    monkeypatch.setattr(
+        *("MRIDenoiseLib.io.write_image", _disk_full) if failing == "OUT" else ("MRIDenoiseLib.io.atomic.json_text", _disk_full)
+    )
     for path in (report, out):
         path.write_text("precious")
     before = contents(tmp_path)
@@ -267,8 +270,11 @@ def test_when_one_output_cannot_be_written_every_earlier_result_stays_and_nothin
     assert contents(tmp_path) == before
 
 
-def test_a_residual_folder_goes_again_when_the_volume_cannot_be_written(tmp_path: Path, tiny_bundle: Path) -> None:
-    source, out = dicom_folder(tmp_path), tmp_path / f"{'x' * 245}.nii"
+def test_a_residual_folder_goes_again_when_the_volume_cannot_be_written(
+    tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("MRIDenoiseLib.io.write_image", _disk_full)
+    source, out = dicom_folder(tmp_path), tmp_path / "out.nii"
     before = contents(tmp_path)
     assert run("denoise", source, out, "--residual", tmp_path / "taken", "--bundle", tiny_bundle, "--slices", "0:1") == 2
     assert contents(tmp_path) == before
@@ -307,5 +313,8 @@ def test_a_derived_series_of_some_slices_says_so_and_holds_no_copies(
 
 
 def test_commands_that_cannot_choose_name_no_option_for_it() -> None:
-    assert without_choices("x holds 2 series; choose one with --series N (1 = a; 2 = b)") == "x holds 2 series; separate them first"
-    assert without_choices("1 slice missing; export it, or go on with a part by --stack N (1 = a)") == "1 slice missing; export it"
+    several = InputError("x holds 2 series; choose one with --series N (1 = a; 2 = b)")
+    missing = InputError("1 slice missing; export it, or go on with a part by --stack N (1 = a)")
+    assert several.words(["--series"]) == "x holds 2 series; choose one with --series N (1 = a; 2 = b)"
+    assert "--" not in several.words([]) and several.words([]).startswith("x holds 2 series; ")
+    assert missing.words([]) == "1 slice missing; export it"

@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from damage import dicom_folder
 from MRIDenoiseLib import RESEARCH_USE_ONLY, io
 from MRIDenoiseLib.cli import main
 from MRIDenoiseLib.evaluation.figures.yardstick import DEFINITIONS, Yardstick
+from MRIDenoiseLib.volume import Unmeasured, Volume
 
 SHAPE = (12, 80, 72)
 SIGMA = 30.0
@@ -209,3 +211,30 @@ def test_lpips_that_was_asked_for_and_is_not_at_hand_is_refused_and_otherwise_on
     assert "Note: LPIPS is left out" in capfd.readouterr().err
     assert run("--reference", clean, noisy, "--no-lpips") == 0
     assert "LPIPS" not in "".join(capfd.readouterr())
+
+
+def test_where_one_image_holds_no_measurement_nothing_is_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The figures are those of a mask without the gap, whatever stands in it; and what a reader noted is said with whose it is."""
+    reference, image = save(truth(), tmp_path / "ref.nrrd"), save(magnitude(1), tmp_path / "test.nrrd")
+    gap = np.zeros(SHAPE, bool)
+    gap[:, 30:50] = True
+    outside = truth() > 0.08 * np.percentile(truth()[truth() > 0], 99.5)
+    masked = save(np.where(gap, 0, outside), tmp_path / "mask.nrrd")
+    assert main(["evaluate", str(image), "--reference", str(reference), "--mask", str(masked), "--json", str(tmp_path / "a.json")]) == 0
+    read = io.read
+
+    def with_gap(path: Path, **choice: object) -> Volume:
+        found = read(path, **choice)
+        if path.name != "test.nrrd":
+            return found
+        voxels = np.where(gap, np.float32(0), found.voxels)
+        return replace(found, voxels=voxels, notes=("it has a gap",), unmeasured=Unmeasured(gap, np.full(gap.sum(), np.nan, np.float32)))
+
+    monkeypatch.setattr(io, "read", with_gap)
+    assert main(["evaluate", str(image), "--reference", str(reference), "--json", str(tmp_path / "b.json")]) == 0
+    assert "test.nrrd: it has a gap." in capsys.readouterr().err
+    one, two = (json.loads((tmp_path / name).read_text())["images"][0]["figures"] for name in ("a.json", "b.json"))
+    assert one["psnr_foreground"] == pytest.approx(two["psnr_foreground"]) and one["bias"] == pytest.approx(two["bias"])
+    assert two["psnr"] > one["psnr"]

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from MRIDenoiseLib.cli.exit_status import ExitStatus, explain
+from MRIDenoiseLib.cli.outputs import after_the_result
 from MRIDenoiseLib.cli.progress import ProgressDisplay
 from MRIDenoiseLib.errors import AmbiguousInputError, Cancelled
 from MRIDenoiseLib.progress import time_left
@@ -64,3 +65,39 @@ def test_where_there_is_no_terminal_short_work_prints_nothing(capfd: pytest.Capt
         for step in range(10):
             progress(step / 10, 5.0, "Denoising")
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("message", "options", "said", "absent"),
+    [
+        ("a.nii holds 3 volumes; choose one with --volume N (1 to 3)", ["--volume"], "--volume N", "="),
+        ("a.nii holds 3 volumes; choose one with --volume N (1 to 3)", ["--echo"], "holds 3 volumes", "--volume"),
+        ("a holds 2 series; choose one with --series N (1 = x; 2 = y)", [], "(1 = x; 2 = y)", "--series"),
+        ("x exists already; choose another name or allow it to be replaced with --overwrite", [], "choose another name", "overwrite"),
+    ],
+)
+def test_a_sentence_names_only_options_that_the_command_has(message: str, options: list[str], said: str, absent: str) -> None:
+    sentence = explain(AmbiguousInputError(message), options)[1]
+    assert said in sentence and absent not in sentence.replace("1 = x; 2 = y", "")
+
+
+def test_in_python_a_choice_is_an_argument() -> None:
+    error = AmbiguousInputError("a.nii holds 3 volumes; choose one with --volume N (1 to 3)")
+    assert str(error) == "a.nii holds 3 volumes; choose one with volume=N (1 to 3)"
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), BrokenPipeError(), UnicodeEncodeError("ascii", "\u25a0", 0, 1, "no")])
+def test_what_cannot_be_printed_after_the_result_is_no_failure(error: Exception) -> None:
+    with ExitStatus() as outcome, after_the_result():
+        raise error
+    assert outcome.status == 0
+
+
+def test_a_reader_that_has_gone_is_no_failure() -> None:
+    with ExitStatus() as outcome:
+        try:
+            raise BrokenPipeError
+        except BrokenPipeError:
+            # As rich does.
+            raise SystemExit(1)  # noqa: B904
+    assert outcome.status == 0

@@ -22,9 +22,9 @@ def measured(monkeypatch) -> list[int]:
     """One entry for every volume that a denoiser measures."""
     done = []
 
-    def counted(stack, estimator):
+    def counted(stack, estimator, gaps=None):
         done.append(len(stack))
-        return analyse(stack, estimator)
+        return analyse(stack, estimator, gaps)
 
     monkeypatch.setattr(denoiser, "analyse", counted)
     return done

@@ -267,9 +267,13 @@ def test_a_constant_volume_is_refused(models, volume):
         Denoiser(models, "cpu")(volume.with_voxels(np.full_like(volume.voxels, 3)))
 
 
-def test_negative_values_are_announced(models, volume):
-    result = Denoiser(models, "cpu")(volume.with_voxels(volume.voxels - np.float32(60)), Settings(slices=(0, 1)))
+def test_single_negative_values_are_announced_and_do_not_become_zero(identity_models, volume):
+    """As an interpolation leaves them beside edges: neither a hole nor a wall at zero."""
+    volume.voxels[:, ::9, ::7] = -40
+    result = Denoiser(identity_models, "cpu")(volume, Settings(slices=(0, 1)))
     assert any("negative" in warning for warning in result.report["warnings"])
+    before, after = volume.voxels[0], result.volume.voxels[0]
+    assert np.allclose(after[before < 0], -40, atol=1)
 
 
 def test_slices_outside_the_volume_and_networks_that_are_not_there_are_refused(models, volume):

@@ -45,7 +45,7 @@ def test_a_failed_folder_vanishes_with_everything_in_it(tmp_path: Path) -> None:
 def test_an_existing_file_is_kept_unless_overwrite_is_allowed(tmp_path: Path) -> None:
     target = tmp_path / "out.txt"
     target.write_text("old")
-    with pytest.raises(OutputError, match="--overwrite"), replacing(target, overwrite=False):
+    with pytest.raises(OutputError, match="overwrite=True"), replacing(target, overwrite=False):
         pytest.fail("the body must not run")
     with replacing(target, overwrite=True) as temporary:
         temporary.write_text("new")

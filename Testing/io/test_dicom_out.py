@@ -130,7 +130,7 @@ def test_enhanced_in_gives_enhanced_out_with_the_chosen_frames(tmp_path: Path, f
 def test_a_folder_is_replaced_only_if_all_in_it_is_ours(tmp_path: Path) -> None:
     source = io.read(factory.series(tmp_path / "in", range(3)))
     io.write(source, tmp_path / "out", derivation=DERIVATION)
-    with pytest.raises(OutputError, match="--overwrite"):
+    with pytest.raises(OutputError, match="overwrite=True"):
         io.write(source, tmp_path / "out", derivation=DERIVATION)
     before = dcmread(tmp_path / "out" / "IM00001.dcm").SOPInstanceUID
     io.write(source, tmp_path / "out", overwrite=True, derivation=DERIVATION)

@@ -118,7 +118,7 @@ def test_a_four_dimensional_image_asks_for_a_choice_and_takes_it(tmp_path: Path)
     data = np.random.default_rng(0).integers(0, 99, (3, 4, 5, 6)).astype(np.int16)
     path = tmp_path / "bold.nii.gz"
     sitk.WriteImage(sitk.GetImageFromArray(data, isVector=False), str(path))
-    with pytest.raises(AmbiguousInputError, match=r"3 volumes.*--volume N"):
+    with pytest.raises(AmbiguousInputError, match=r"3 volumes.*volume=N"):
         io.read(path)
     assert np.array_equal(io.read(path, volume=2).voxels, data[1])
     with pytest.raises(InputError, match="no volume 4"):
@@ -135,7 +135,7 @@ def test_a_list_of_volumes_in_a_nrrd_asks_for_a_choice_and_takes_it(tmp_path: Pa
     path = tmp_path / "series.nrrd"
     stored = content if encoding == "raw" else gzip.compress(content)
     path.write_bytes(f"NRRD0004\n{fields}encoding: {encoding}\n\n".encode() + stored)
-    with pytest.raises(AmbiguousInputError, match=r"3 volumes.*--volume N"):
+    with pytest.raises(AmbiguousInputError, match=r"3 volumes.*volume=N"):
         io.read(path)
     for chosen in (1, 2, 3):
         read = io.read(path, volume=chosen)

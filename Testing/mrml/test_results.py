@@ -181,3 +181,23 @@ def test_a_failure_half_way_leaves_nothing_behind(desktop, monkeypatch: pytest.M
     with pytest.raises(MemoryError):
         denoise(desktop.scene, source)
     assert ids() == before and hierarchy.GetNumberOfItems() == items
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_voxels_without_a_measurement_are_not_a_number_again_in_the_result(desktop, kind: str) -> None:
+    array = nodes.voxels().astype(kind)
+    array[:, :2] = array[1, 3, 4] = np.nan
+    source = nodes.add_volume(desktop.scene, array)
+    volume = mrml.to_volume(source)
+    assert np.array_equal(volume.unmeasured.mask, np.isnan(array)) and np.isfinite(volume.voxels).all()
+    denoised = volume.with_voxels(np.where(volume.unmeasured.mask, np.float32(0), volume.voxels + np.float32(1)))
+    made = mrml.add_results(desktop.scene, source, denoised, volume.minus(denoised))
+    assert np.array_equal(slicer.util.arrayFromVolume(made.denoised), array + 1, equal_nan=True)
+    assert not slicer.util.arrayFromVolume(made.residual)[np.isnan(array)].any()
+
+
+def test_infinite_voxels_are_refused(desktop) -> None:
+    array = nodes.voxels().astype(np.float32)
+    array[1, 2, 3] = np.inf
+    with pytest.raises(InputError, match="finite"):
+        mrml.to_volume(nodes.add_volume(desktop.scene, array))

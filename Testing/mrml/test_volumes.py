@@ -84,8 +84,7 @@ def _sheared(scene):
 
 
 def _with_nan(scene):
-    array = nodes.voxels().astype(np.float32)
-    array[1, 2, 3] = np.nan
+    array = np.full_like(nodes.voxels().astype(np.float32), np.nan)
     return nodes.add_volume(scene, array)
 
 

@@ -12,7 +12,8 @@ from MRIDenoiseLib.evaluation.claims.segmentation_time import phantom
 from MRIDenoiseLib.prompt import override
 from MRIDenoiseLib.segmentation import TissueSettings, dice, make_mask, segment
 from MRIDenoiseLib.segmentation.masks import brain_mask, whole_body_mask
-from MRIDenoiseLib.volume import Acquisition, Volume
+from MRIDenoiseLib.simulation.simulate import Simulation, simulate_volume
+from MRIDenoiseLib.volume import Acquisition, Unmeasured, Volume
 
 SAMPLE = Path(__file__).resolve().parents[2] / "Resources" / "SampleData"
 SPACING = (3.0, 1.2, 1.2)
@@ -140,3 +141,16 @@ def test_an_unseen_contrast_has_no_tissue_names(sample_head):
 @pytest.fixture(scope="module")
 def sample_head() -> Volume:
     return io.read(SAMPLE / "head_T1w_clean.nii.gz")
+
+
+def test_nothing_is_labelled_or_simulated_where_nothing_was_measured() -> None:
+    image, brain = head()
+    mask = np.zeros(image.shape, bool)
+    mask[:, :, 60:] = True
+    image[mask] = 0
+    given = replace(volume_of(image), unmeasured=Unmeasured(mask, np.full(mask.sum(), np.nan, np.float32)))
+    for where in (None, brain):
+        labels = segment(given, TissueSettings(bias_rounds=0), where).labels
+        assert labels[~mask].any() and not labels[mask].any()
+    noisy = simulate_volume(given, Simulation(level=0, sigma=0.05))
+    assert not noisy.voxels[mask].any() and noisy.voxels[~mask].all() and np.isnan(noisy.in_file()[mask]).all()

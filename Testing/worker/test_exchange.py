@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from MRIDenoiseLib.volume import Unmeasured
 from MRIDenoiseLib.worker.exchange import (
     OWNER,
     make_exchange,
@@ -110,3 +111,20 @@ def test_an_impossible_axis_or_type_is_refused(folder, noisy):
             take_volume(replace(share_volume(noisy, folder, "v"), **change), folder)
     remove_exchange(folder)
     assert not folder.exists()
+
+
+def test_what_was_not_measured_and_the_notes_travel(folder, noisy):
+    mask = noisy.voxels > np.percentile(noisy.voxels, 80)
+    values = np.where(np.arange(mask.sum()) % 3, np.nan, -7).astype(np.float32)
+    given = replace(
+        noisy,
+        voxels=np.where(mask, np.float32(0), noisy.voxels),
+        notes=("a note",),
+        unmeasured=Unmeasured(mask, values),
+        pixel_type="float32",
+    )
+    told = decode_request(encode(Denoise(1, None, "cpu", share_volume(given, folder, "v"), {}, None)))
+    found = take_volume(told.volume, folder)
+    assert found.notes == ("a note",) and np.array_equal(found.voxels, given.voxels)
+    assert np.array_equal(found.in_file(), given.in_file(), equal_nan=True)
+    assert [path.name for path in folder.iterdir()] == [OWNER]
