@@ -96,7 +96,7 @@ def read_header(path: Path, what: str) -> Stored:
         of_place += of_extensions
     piece = Piece(data_path, packing="gzip" if _is_gzipped(data_path) else "", skip=skip)
     said = tuple(notes + of_scaling + of_place)
-    return Stored((piece,), fixed.get_data_dtype(), shape, listed, np.array(matrix, float), slope, intercept, said, header)
+    return Stored((piece,), fixed.get_data_dtype(), shape, listed, np.array(matrix, float), slope, intercept, notes=said, nifti=header)
 
 
 def _read_mgh(path: Path, what: str) -> Stored:
