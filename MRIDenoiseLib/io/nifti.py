@@ -33,6 +33,9 @@ _UNITS = {1: 1000.0, 2: 1.0, 3: 1e-3}
 _PLAUSIBLE = (2e-3, 60.0)
 """mm; no voxel of an MR image is smaller or larger, so that units which say so are wrong."""
 
+_ROUNDING = 1e-6
+"""Relative error of numbers stored as float32."""
+
 _COMMENT = 6
 """Extension code of a plain comment. Others describe the voxels before they were denoised, or hold a DICOM header, and are left out."""
 _SPACES = {1: "scanner", 2: "aligned", 3: "Talairach", 4: "MNI", 5: "template"}
@@ -238,6 +241,9 @@ def place(header: Any, shape: tuple[int, ...], what: str) -> tuple[np.ndarray, l
     if any(abs(written[axis] - size[axis]) > 1e-3 * size[axis] for axis in used):
         said = [" x ".join(f"{value:.4g}" for value in sizes) for sizes in (written, size)]
         notes.append(f"The header gives two voxel sizes, {said[0]} (pixdim) and {said[1]} (its position); the latter was taken.")
+    # A form's float32 entries round the voxel size once more; pixdim holds it as it was meant.
+    meant = [written[axis] / size[axis] if abs(written[axis] - size[axis]) <= _ROUNDING * size[axis] else 1.0 for axis in range(3)]
+    matrix = matrix @ np.diag([*meant, 1.0])
     scale, of_units = _mm_per_unit(header, size)
     return np.diag([scale, scale, scale, 1.0]) @ matrix, notes + of_units
 
