@@ -12,15 +12,11 @@ import typer
 from MRIDenoiseLib import RESEARCH_USE_ONLY, __version__
 from MRIDenoiseLib.cli.exit_status import ExitStatus
 from MRIDenoiseLib.cli.old_spellings import HELP, in_new_words
-from MRIDenoiseLib.cli.outputs import without_choices
-from MRIDenoiseLib.errors import InputError
 
 DEBUG = "--debug"
 
 COMMANDS = ("denoise", "prompt", "simulate", "segment", "evaluate", "compare", "own-noise", "train")
 """Each is a function in the module of the same name, with an underscore for a hyphen."""
-CHOOSING = ("denoise", "prompt", "simulate", "segment", "evaluate")
-"""Those with options that choose one image of an input."""
 GROUPS = ("benchmark", "prepare", "bundle", "measure", "study")
 """Commands with commands of their own: ``NAME_app`` in the module NAME."""
 DEFAULTS = {"benchmark": "methods"}
@@ -86,10 +82,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rest = [argument for argument in ours if argument != DEBUG] + given[len(ours) :]
     with ExitStatus(debug=debug) as outcome:
         rest = _complete(in_new_words(rest))
-        command = next(iter(rest), None)
-        try:
-            status = _application(command)(rest or ["--help"], prog_name="mridenoise", standalone_mode=False)
-        except InputError as error:
-            raise error if command in CHOOSING else type(error)(without_choices(str(error))) from error
+        status = _application(next(iter(rest), None))(rest or ["--help"], prog_name="mridenoise", standalone_mode=False)
         outcome.status = status if isinstance(status, int) else 0
     return outcome.status

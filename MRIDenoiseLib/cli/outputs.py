@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from inspect import Parameter, Signature, signature
@@ -87,12 +86,6 @@ def chooses_image(command: Callable[..., None]) -> Callable[..., None]:
     with_choice.__annotations__ = {one.name: one.annotation for one in parameters}
     with_choice.__name__, with_choice.__doc__, with_choice.__module__ = command.__name__, command.__doc__, command.__module__
     return with_choice
-
-
-def without_choices(sentence: str) -> str:
-    """An error's sentence for commands that have no options which choose an image: without a word of them."""
-    cut = re.sub(r"(; choose one with|; to go on without it, add|, or go on with a part by) --.*", "", sentence)
-    return f"{cut}; separate them first" if "; choose one with" in sentence else cut
 
 
 def show_notes(notes: Iterable[str]) -> None:

@@ -11,7 +11,6 @@ from pydicom.uid import generate_uid
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY, io
 from MRIDenoiseLib.cli import main
-from MRIDenoiseLib.cli.outputs import without_choices
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 
@@ -274,8 +273,3 @@ def test_a_derived_series_of_some_slices_says_so_and_holds_no_copies(
     assert run("denoise", dicom_folder(tmp_path), tmp_path / "out", "--bundle", tiny_bundle, "--slices", "1:3") == 0
     assert len(list((tmp_path / "out").iterdir())) == 2
     assert "Only slices 1 to 2 of 0 to 4 were denoised; the DICOM series holds them alone." in capsys.readouterr().out
-
-
-def test_commands_that_cannot_choose_name_no_option_for_it() -> None:
-    assert without_choices("x holds 2 series; choose one with --series N (1 = a; 2 = b)") == "x holds 2 series; separate them first"
-    assert without_choices("1 slice missing; export it, or go on with a part by --stack N (1 = a)") == "1 slice missing; export it"
