@@ -173,8 +173,9 @@ def _denoise_one(job: _Job) -> None:
     try:
         noisy = job.choice.read(job.source)
     except AmbiguousInputError as error:
-        if "--echo" in str(error) or "--volume" in str(error):
-            raise AmbiguousInputError(f"{error}, or do all of them with --all") from error
+        said = str(error.args[0])
+        if "--echo" in said or "--volume" in said:
+            raise AmbiguousInputError(f"{said}, or do all of them with --all") from error
         raise
     noisy = job.prepared(noisy)
     with ProgressDisplay() as progress:

@@ -80,7 +80,8 @@ def read(
             except AmbiguousInputError as error:
                 count = count_volumes(path)
                 named = listed(gradient_names(path, count))
-                raise AmbiguousInputError(str(error).replace(f" (1 to {count})", named) if named else str(error)) from error
+                said = str(error.args[0])
+                raise AmbiguousInputError(said.replace(f" (1 to {count})", named) if named else said) from error
             return _with_sidecar(result, path)
         return _with_acquisition(read_dicom(path, series, echo, volume, stack))
 
@@ -104,7 +105,7 @@ def read_all(path: str | Path, *, series: int | None = None, echo: int | None = 
             with _reading(path):
                 return _with_sidecar(member.read(), path) if image else _with_acquisition(member.read())
         except InputError as error:
-            raise InputError(f"{member.name}: {error}") from error
+            raise InputError(f"{member.name}: {error.args[0]}") from error
 
     return replace(found, members=tuple(replace(member, read=partial(read_member, member)) for member in found.members))
 

@@ -48,7 +48,7 @@ def test_a_volume_is_named_by_what_tells_it_apart(names: tuple[str, ...], tmp_pa
     series(tmp_path, *NAMED[names])
     with pytest.raises(AmbiguousInputError) as error:
         io.read(tmp_path)
-    assert str(error.value).endswith("--volume N: " + ", ".join(f"{k} ({name})" for k, name in enumerate(names, 1)))
+    assert str(error.value).split("N: ")[1] == (", ".join(f"{k} ({name})" for k, name in enumerate(names, 1)))
     for number in range(1, len(names) + 1):
         assert np.array_equal(io.read(tmp_path, volume=number).voxels[1], factory.picture(number * 10 - 9))
 
@@ -183,7 +183,7 @@ def test_gradient_files_name_the_volumes_and_are_known_to_lie_beside(tmp_path: P
     nibabel.save(nibabel.Nifti1Image(np.random.default_rng(0).random((4, 5, 4, 3)), np.eye(4)), tmp_path / "x.nii.gz")
     (tmp_path / "x.bval").write_text("0 500 1000\n")
     (tmp_path / "x.bvec").write_text("0 1 0\n0 0 1\n0 0 0\n")
-    with pytest.raises(AmbiguousInputError, match=r"--volume N: 1 \(b = 0 s/mm2\), 2 \(b = 500 s/mm2\), 3"):
+    with pytest.raises(AmbiguousInputError, match=r"volume.N: 1 \(b = 0 s/mm2\), 2 \(b = 500 s/mm2\), 3"):
         io.read(tmp_path / "x.nii.gz")
     several = io.read_all(tmp_path / "x.nii.gz")
     assert [one.name for one in several.members][2] == "volume 3 (b = 1000 s/mm2)"
