@@ -18,7 +18,7 @@ CANCELLED = 130
 _REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EFBIG}
 
 
-_OPTION = re.compile(r"--([a-z][a-z-]*)(?: ([A-Z]\b))?")
+_OPTION = re.compile(r"--([a-z][a-z-]*)(?: ([A-Z]\b|[0-9]+))?")
 _CHOICE = re.compile(r"[;,:] choose \w+ with (--[a-z-]+) [A-Z]\b")
 _ADVICE = re.compile(r"(; to go on without it, add|, or go on with a part by) (--[a-z-]+).*")
 _PERMISSION = " or allow it to be replaced with --overwrite"

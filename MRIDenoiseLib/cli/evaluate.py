@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -20,6 +19,8 @@ from MRIDenoiseLib.cli.progress import ProgressDisplay
 from MRIDenoiseLib.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from MRIDenoiseLib.evaluation.figures.honest_reference import Inclusion, ReferenceNoise
     from MRIDenoiseLib.evaluation.figures.yardstick import Yardstick
     from MRIDenoiseLib.segmentation import TissueSettings
@@ -99,6 +100,8 @@ def _judge(
     overwrite: bool,
 ) -> None:
     """Print and write the figures of all images."""
+    import numpy as np
+
     from MRIDenoiseLib.io.labels import read_mask
 
     sources = ([] if noisy is None else [noisy]) + images
@@ -165,6 +168,8 @@ def _on_grid(image: Volume, reference: Volume, name: str) -> np.ndarray:
 
 def _measured(image: Volume, reference: Volume, name: str) -> np.ndarray:
     """Where an image holds a measurement, bool (z, y, x) on the reference's grid."""
+    import numpy as np
+
     if image.unmeasured is None:
         return np.ones(reference.voxels.shape, bool)
     holes = image.with_voxels(image.unmeasured.mask)

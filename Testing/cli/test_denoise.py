@@ -300,7 +300,7 @@ def test_all_volumes_are_denoised_with_a_prompt_each_and_written_as_one(
     assert np.abs(noisy - denoised - taken).max() <= 0.501
     told = json.loads(report.read_text())
     assert [one["image"] for one in told["volumes"]] == [f"volume {k} (b = {b} s/mm2)" for k, b in ((1, 0), (2, 500), (3, 1000))]
-    assert all("the others are unchanged copies" in one["warnings"][0] for one in told["volumes"])
+    assert all(any("the others are unchanged copies" in said for said in one["warnings"]) for one in told["volumes"])
     assert (tmp_path / "out.bval").read_text() == "0 500 1000\n" and not (tmp_path / "out.bvec").exists()
 
 
