@@ -27,7 +27,6 @@ FOREIGN = {
     "report.pdf": b"%PDF-1.4",
     "notes.txt": "Knie links".encode("cp1252"),
     "key.jpg": b"\xff\xd8\xff\xe0" + bytes(200),
-    "empty": b"",
 }
 """What else lies in such folders."""
 
