@@ -27,6 +27,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
+LIBRARY = str(Path(__file__).resolve().parents[2])
+"""The folder of this very checkout's library."""
 LARGE = (
     "MRIDenoiseLib.cli.app",
     "MRIDenoiseLib.evaluation.figures",
@@ -43,7 +45,7 @@ def warm_python() -> Iterator[list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         door = str(Path(folder) / "door")
         words, pipe = [sys.executable, __file__, "listen", door], subprocess.PIPE
-        listens = subprocess.Popen(words, stdin=pipe, stdout=pipe, start_new_session=True)
+        listens = subprocess.Popen(words, stdin=pipe, stdout=pipe, start_new_session=True, env=os.environ | {"PYTHONPATH": LIBRARY})
         try:
             assert listens.stdout is not None and listens.stdout.readline() == b"ready\n", "the large libraries could not be imported"
             # Neither site-packages nor variables: this program only hands on what it is told.
