@@ -92,7 +92,8 @@ def _install(python: Path, extras: Sequence[str]) -> None:
         return
     # Both scripts share one environment: what the other one needed stays.
     wanted = sorted(there.union(extras))
-    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    # Without compiling: most files of the large libraries are never imported, and Python compiles the others when they are.
+    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-compile"]
     if _version(python) >= CONSTRAINED_FROM:
         command += ["-c", str(CONSTRAINTS)]
     else:

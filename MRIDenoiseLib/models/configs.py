@@ -85,7 +85,7 @@ def paper() -> ModelConfig:
 
 def tiny() -> ModelConfig:
     """A few thousand parameters in the shape of ``compact``, for tests of the code path."""
-    nbnet = {"channels": (4, 4, 4, 4, 4), "mid_channels": 4, "subspace_dim": 2}
+    nbnet = {"channels": (4, 4, 4), "mid_channels": 4, "subspace_dim": 2, "film_width": 8}
     return ModelConfig(
         {
             "denoiser": {

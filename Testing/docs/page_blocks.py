@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,8 +64,13 @@ def copy_of_the_checkout(folder: Path, sample: Path = ROOT / "Resources" / "Samp
     return folder
 
 
-def run(block: Block, folder: Path) -> None:
+def run(block: Block, folder: Path, python: Sequence[str] = (sys.executable,)) -> None:
     """Run a block as printed.
+
+    Args:
+        block: one of a page.
+        folder: where.
+        python: the words that start Python.
 
     Raises:
         AssertionError: it failed; the message holds what it printed.
@@ -71,7 +78,7 @@ def run(block: Block, folder: Path) -> None:
     places = [str(Path(sys.executable).parent), os.environ["PATH"]]
     variables = os.environ | {"PATH": os.pathsep.join(places), "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
     # As the installed command does, of this very checkout.
-    command = f"mridenoise() {{ '{sys.executable}' -c 'import sys; from MRIDenoiseLib.cli import main; sys.exit(main())' \"$@\"; }}\n"
-    words = ["bash", "-euc", command + block.code] if block.language == "sh" else [sys.executable, "-c", block.code]
+    command = f"mridenoise() {{ {shlex.join(python)} -c 'import sys; from MRIDenoiseLib.cli import main; sys.exit(main())' \"$@\"; }}\n"
+    words = ["bash", "-euc", command + block.code] if block.language == "sh" else [*python, "-c", block.code]
     done = subprocess.run(words, cwd=folder, env=variables, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, f"{block.page} prints a command that fails:\n{block.code}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"

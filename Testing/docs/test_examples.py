@@ -1,7 +1,6 @@
 """Every program in examples/ runs and leaves behind what it promises."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -34,16 +33,14 @@ def test_no_example_is_forgotten() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(LEFT_BEHIND))
-def test_it_runs(name: str, tmp_path: Path) -> None:
+def test_it_runs(name: str, tmp_path: Path, python: list[str]) -> None:
     words = []
     if name == "01_denoise.py":
         # Two slices instead of sixteen.
         noisy = m.read(sample_data("head_T1w_noisy.nii.gz"))
         m.write(m.Volume(noisy.voxels[7:9], noisy.ijk_to_ras, noisy.pixel_type, acquired_axis=0), tmp_path / "head_T1w.nii.gz")
         words = ["head_T1w.nii.gz", "out.nii.gz"]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / name), *words], cwd=tmp_path, capture_output=True, text=True, timeout=900
-    )
+    done = subprocess.run([*python, str(ROOT / "examples" / name), *words], cwd=tmp_path, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     assert SAID[name] in done.stdout
     assert [place for place in LEFT_BEHIND[name] if not (tmp_path / place).is_file()] == []

@@ -23,12 +23,18 @@ TEXTS = [*PAGES, "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF_COND
 @POSIX
 @pytest.mark.slow
 @pytest.mark.parametrize("page", RUN)
-def test_the_commands_of_a_page_run_as_printed(page: str, small_sample: Path, tmp_path: Path) -> None:
-    """README's on the sample as it ships, those of the other pages on a part of it: as many slices, fewer pixels."""
-    folder = copy_of_the_checkout(tmp_path) if page == "README.md" else copy_of_the_checkout(tmp_path, small_sample)
+def test_the_commands_of_a_page_run_as_printed(page: str, small_sample: Path, tmp_path: Path, python: list[str]) -> None:
+    """README's on the sample as it ships, those of the other pages on a part of it: as many slices, fewer pixels.
+
+    README's commands are programs that start from nothing; the others are spared the imports.
+    """
+    if page == "README.md":
+        folder, starts = copy_of_the_checkout(tmp_path), {"python": python}
+    else:
+        folder, starts = copy_of_the_checkout(tmp_path, small_sample), {"python": python, "sh": python}
     for block in blocks(page):
         if block.runs:
-            run(block, folder)
+            run(block, folder, starts.get(block.language, [sys.executable]))
 
 
 def test_get_started_and_readme_are_among_the_pages_that_run() -> None:

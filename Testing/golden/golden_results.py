@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -30,6 +30,7 @@ from MRIDenoiseLib.evaluation.comparison.cells import run_cell
 from MRIDenoiseLib.evaluation.comparison.config import read_config
 from MRIDenoiseLib.evaluation.comparison.plan import Plan
 from MRIDenoiseLib.inference import METHODS
+from MRIDenoiseLib.models.configs import CONFIGS, ModelConfig, tiny
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "Resources" / "SampleData" / "head_T1w_noisy.nii.gz"
@@ -258,6 +259,7 @@ STUDIES: dict[str, dict[str, Any]] = {
         "primary_outcome": "preference",
     },
 }
+FIVE_LEVELS = ("degradation", "restoration")
 _SMALL = {"steps": 2, "batch_size": 2, "crop": 64, "learning_rate": 1e-2, "epoch_steps": 2, "lora_rank": 2}
 RECIPES: dict[str, list[dict[str, Any]]] = {
     "afresh": [
@@ -286,6 +288,13 @@ SECTIONS: dict[str, Section] = {
 }
 
 
+def _deeper() -> ModelConfig:
+    """The sizes that the committed values were trained with: five levels, as the networks of the paper have."""
+    nbnet = {"channels": (4, 4, 4, 4, 4), "mid_channels": 4, "subspace_dim": 2}
+    small = tiny()
+    return replace(small, networks=small.networks | {name: small.networks[name] | nbnet | {"film_width": 256} for name in FIVE_LEVELS})
+
+
 def _all(data: Path | None) -> Iterator[tuple[str, Result]]:
     for title, section in SECTIONS.items():
         if data is None and section.on_data:
@@ -300,7 +309,7 @@ if __name__ == "__main__":
 
     torch.set_num_threads(1)
     # Training computes in bfloat16 on processors that have instructions for it: nothing is then alike on two of them.
-    with mock.patch.object(torch.cpu, "get_capabilities", dict, create=True):
+    with mock.patch.object(torch.cpu, "get_capabilities", dict, create=True), mock.patch.dict(CONFIGS, tiny=_deeper):
         _found = dict(_all(Path(sys.argv[3]) if len(sys.argv) > 2 else None))
     with Path(sys.argv[1]).open("wb") as _file:
         # All but arrays goes as JSON, so that nothing has to be unpickled.

@@ -3,13 +3,19 @@
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import sys
+from MRIDenoiseLib.inference import open_denoiser
 from MRIDenoiseLib.models.bundle import quick_import
 {before}
+said = []
+open_denoiser(sys.argv[1], "cpu", lambda *told: said.append(told), quick={quick})
+print("said", said)
+print("heavy", *(name for name in ("torch._dynamo", "peft", "transformers", "accelerate", "scipy.stats") if name in sys.modules))
 import torch
 from MRIDenoiseLib.models.bundle.bundle import Bundle
-print("heavy", *(name for name in ("torch._dynamo", "peft", "transformers", "accelerate", "scipy.stats") if name in sys.modules))
 bundle = Bundle.load(sys.argv[1])
 text, mask = bundle.encode(["an uncached prompt"])
 from MRIDenoiseLib.models.conditioning import Conditioning
@@ -25,32 +31,31 @@ print(out.double().sum().item(), float(text.double().sum()))
 """
 
 
-def run(before: str, bundle: str) -> list[str]:
-    command = [sys.executable, "-W", "ignore", "-c", PROGRAM.format(before=before), bundle]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-2:]
+def run(bundle: str, *, quick: bool, before: str = "") -> list[str]:
+    """What was said while a denoiser was opened, what was imported for it, and what its network then computes."""
+    command = [sys.executable, "-W", "ignore", "-c", PROGRAM.format(before=before, quick=quick), bundle]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-3:]
 
 
-def test_the_networks_compute_the_same_and_everything_hidden_can_be_imported_later(tiny_bundle):
-    usual = run("", str(tiny_bundle))
-    quick = run("quick_import.import_diffusers()", str(tiny_bundle))
-    assert quick[0] == "heavy" and "torch._dynamo" in usual[0]
-    assert quick[1] == usual[1]
+@pytest.fixture(scope="module")
+def usual(tiny_bundle) -> list[str]:
+    return run(str(tiny_bundle), quick=False)
+
+
+@pytest.fixture(scope="module")
+def quick(tiny_bundle) -> list[str]:
+    return run(str(tiny_bundle), quick=True)
+
+
+def test_the_networks_compute_the_same_and_everything_hidden_can_be_imported_later(usual, quick):
+    assert quick[1] == "heavy" and "torch._dynamo" in usual[1]
+    assert quick[2] == usual[2]
 
 
 def test_a_diffusers_that_cannot_do_without_is_imported_as_usual(tiny_bundle):
-    needy = "quick_import._no_compiler = lambda: None; quick_import.import_diffusers()"
-    fallen_back = run(needy, str(tiny_bundle))
-    assert "torch._dynamo" in fallen_back[0] and float(fallen_back[1].split()[0]) != 0
+    fallen_back = run(str(tiny_bundle), quick=True, before="quick_import._no_compiler = lambda: None")
+    assert "torch._dynamo" in fallen_back[1] and float(fallen_back[2].split()[0]) != 0
 
 
-def test_a_denoiser_opened_quickly_leaves_the_compiler_and_the_text_encoders_libraries_alone(tiny_bundle):
-    program = (
-        "import sys; from MRIDenoiseLib.inference import open_denoiser\n"
-        "said = []; open_denoiser(sys.argv[1], 'cpu', lambda *told: said.append(told), quick=sys.argv[2] == 'quick')\n"
-        "print('torch._dynamo' in sys.modules, 'transformers' in sys.modules, said)"
-    )
-    for how, compiler in (("quick", "False"), ("usual", "True")):
-        command = [sys.executable, "-W", "ignore", "-c", program, str(tiny_bundle), how]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split(maxsplit=2)
-        assert said[0] == compiler and "Loading the networks" in said[2]
-        assert how == "usual" or said[1] == "False"
+def test_a_denoiser_that_is_opened_tells_of_it_whether_quickly_or_not(usual, quick):
+    assert "Loading the networks" in usual[0] and "Loading the networks" in quick[0]

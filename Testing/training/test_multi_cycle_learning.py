@@ -85,7 +85,8 @@ def air_sigma(acceleration: torch.Tensor) -> torch.Tensor:
 def test_from_nothing_comes_the_median_of_the_noise_and_more_of_it_at_higher_acceleration():
     torch.manual_seed(0)
     network = NBNet(channels=(6, 6), mid_channels=6, subspace_dim=2, text_dim=16, film_width=16)
-    chain = trained(replace(STAGE, learning_rate=1e-2), network, rician_pairs)
+    # After 150 steps it depends on the seed whether it is there yet; after 220 it is with every one that was tried.
+    chain = trained(replace(STAGE, learning_rate=1e-2, steps=220), network, rician_pairs)
     batch = rician_pairs(held_out(), 64)
     with torch.no_grad():
         degraded = (chain.network(batch.clean, chain.text(batch)) + 1) / 2

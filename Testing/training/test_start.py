@@ -61,7 +61,7 @@ def test_a_bundles_networks_are_trainable_and_kept_whole(tiny_bundle, tmp_path):
 
 def test_a_restoration_network_grows_where_the_recipe_says_so_and_to_the_same_weights_every_time(tiny_bundle, tmp_path, monkeypatch):
     before = begin_from_bundle(tiny_bundle, RECIPE)
-    larger = widened(tiny(), in_channels=5, channels=(6, 4, 5, 4, 4))
+    larger = widened(tiny(), in_channels=5, channels=(6, 4, 5))
     monkeypatch.setitem(CONFIGS, "tiny", lambda: larger)
     assert (
         before.networks["restoration"].config.in_channels
@@ -69,7 +69,7 @@ def test_a_restoration_network_grows_where_the_recipe_says_so_and_to_the_same_we
     )
     growing = replace(RECIPE, grow=True)
     start = begin_from_bundle(tiny_bundle, growing)
-    assert list(start.networks["restoration"].config.channels) == [6, 4, 5, 4, 4]
+    assert list(start.networks["restoration"].config.channels) == [6, 4, 5]
     assert all(parameter.requires_grad for parameter in start.networks["restoration"].parameters())
     start.keep(tmp_path / "start")
     torch.manual_seed(99)

@@ -27,7 +27,8 @@ def write_data(folder: Path) -> Path:
         name = f"volumes/{'knee' if subject == 's2' else 'head'}_{contrast}_{subject}.nii.gz"
         _write(folder / name, phantom(number))
         lines.append(f"{name},made here,none,{'knee' if subject == 's2' else 'head'},{contrast},Siemens,{subject},{split},0.005\n")
-    file = "repeats/head_EPI_philips.nii.gz"
+    # Not packed: every repeat is read by itself.
+    file = "repeats/head_EPI_philips.nii"
     (folder / "repeats.csv").write_text(f"name,file,group,volumes\nEPI,{file},0,{' '.join(map(str, range(20)))}\n", encoding="utf-8")
     noise = np.random.default_rng(1)
     volumes = [_image(np.abs(smooth() + noise.normal(0, 25, (14, 72, 76))).astype(np.float32)) for _ in range(20)]

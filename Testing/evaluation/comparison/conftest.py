@@ -6,6 +6,7 @@ import pytest
 from comparison_cases import write_config, write_data
 
 from MRIDenoiseLib.evaluation.comparison import config as configuration
+from MRIDenoiseLib.evaluation.comparison import plots
 from MRIDenoiseLib.evaluation.comparison.config import read_config
 from MRIDenoiseLib.evaluation.comparison.plan import Plan
 
@@ -14,6 +15,12 @@ from MRIDenoiseLib.evaluation.comparison.plan import Plan
 def phantoms(tmp_path_factory) -> Path:
     """The data folder; read it, never change it."""
     return write_data(tmp_path_factory.mktemp("phantoms"))
+
+
+@pytest.fixture(autouse=True)
+def coarse_pictures(monkeypatch):
+    """Fewer pixels than a page has: drawing takes longer than comparing."""
+    monkeypatch.setattr(plots, "DPI", 25)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """What is kept of an earlier run counts only while the code that made it is the same; its comments may change."""
 
+from functools import cache
+
 import pytest
 
 from MRIDenoiseLib.evaluation.comparison import code_mark
@@ -19,16 +21,21 @@ def test_code_changes_it(old, new):
     assert what_runs(SOURCE.replace(old, new)) != what_runs(SOURCE)
 
 
+plain = cache(what_runs)
+"""The same; every file of the library is taken apart once for all tests."""
+
+
 @pytest.fixture
 def edited(monkeypatch):
     """Reads one file of the library as if a line of code had been added to it."""
 
     def edit(name):
         code_mark._mark.cache_clear()
-        plain = what_runs
-        end = plain((code_mark.LIBRARY / name).read_text())
-        monkeypatch.setattr(code_mark, "what_runs", lambda source: plain(source) + (" edited" if plain(source) == end else ""))
+        changed = (code_mark.LIBRARY / name).read_text()
+        monkeypatch.setattr(code_mark, "what_runs", lambda source: plain(source) + (" edited" if source == changed else ""))
 
+    code_mark._mark.cache_clear()
+    monkeypatch.setattr(code_mark, "what_runs", plain)
     yield edit
     code_mark._mark.cache_clear()
 

@@ -51,7 +51,7 @@ def test_a_cluster_that_runs_already_gives_the_same_results(cells):
     import distributed
 
     few = cells[:4]
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
         there = dict((cell.name, outcome) for cell, outcome in run_cells(few, jobs=1, scheduler=cluster.scheduler_address))
     assert len(there) == len(few) == 4
     for cell in few:

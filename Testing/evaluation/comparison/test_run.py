@@ -10,7 +10,7 @@ from html import unescape
 import numpy as np
 import pytest
 from card_tables import methods as methods_table
-from comparison_cases import write_config, write_data
+from comparison_cases import write_config
 from pair_files import body, coils, complex_noise, hdf5, ismrmrd, kspace_of
 
 from MRIDenoiseLib.cli import main
@@ -170,23 +170,23 @@ def test_one_methods_failure_does_not_stop_the_rest_and_is_tried_again_next_time
     assert not [outcome.error for _, outcome in again.cells if outcome.error]
 
 
-def test_an_inclusive_reference_given_on_purpose_is_found_and_warned_of(tmp_path, tiny_bundle, in_this_process, monkeypatch, plan_of):
-    data = write_data(tmp_path / "data")
+def test_an_inclusive_reference_given_on_purpose_is_found_and_warned_of(tmp_path, tiny_bundle, in_this_process, monkeypatch, phantoms):
     from MRIDenoiseLib.evaluation.comparison import cases
     from MRIDenoiseLib.evaluation.comparison.plan import Plan
 
     monkeypatch.setattr(configuration, "bundled_model", lambda: tiny_bundle)
-    config = write_config(tmp_path / "c.yaml", methods=["noisy", "blur"], repeats=["EPI"], tuning=None)
-    honest = _report(config, data, tmp_path / "honest")
+    one = [{"subjects": ["s1"], "noises": ["R"]}]
+    config = write_config(tmp_path / "c.yaml", methods=["noisy", "blur"], volumes=one, repeats=["EPI"], tuning=None)
+    honest = _report(config, phantoms, tmp_path / "honest")
     assert honest.inclusions["EPI_measured"].inclusive is False and "Warning" not in honest.write().read_text()
     monkeypatch.setattr(cases, "leave_one_out", lambda voxels: np.repeat(voxels[:4].mean(axis=0, keepdims=True), len(voxels), axis=0))
-    purpose = _report(config, data, tmp_path / "purpose")
+    purpose = _report(config, phantoms, tmp_path / "purpose")
     found = purpose.inclusions["EPI_measured"]
     assert found.inclusive and found.share == pytest.approx(1 / 4, abs=0.06)
     page = unescape(purpose.write().read_text())
     assert "Warning: the reference of EPI_measured contains the noisy image's own noise" in page
     assert json.loads((tmp_path / "purpose" / "comparison.json").read_text())["inclusive"] == ["EPI_measured"]
-    assert Plan.of(configuration.read_config(config), data).cases
+    assert set(Plan.of(configuration.read_config(config), phantoms).cases) == {"EPI_measured", "head_T1w_s1_R"}
 
 
 def _report(config, data, folder):
