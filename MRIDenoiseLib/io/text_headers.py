@@ -285,6 +285,8 @@ def _header(path: Path, what: str, magic: bytes | None, colon: str) -> tuple[dic
         end = len(head) if end < 0 else end
         line = head[at:end].decode("latin-1").strip()
         at = end + 1
+        if any(letter < " " and letter != "\t" for letter in line):
+            raise InputError(f"{what} has a damaged header, in which text is overwritten by other bytes; copy or export it again")
         if magic is not None and not line:
             return fields, at, []
         if line.startswith("#"):
