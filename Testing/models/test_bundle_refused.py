@@ -108,7 +108,7 @@ def test_no_folder_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
         ("denoiser/config.json", lambda c: c.update(norm_groups=0), "cannot be built"),
         ("denoiser/config.json", lambda c: c.update(widths=[8, 24]), "diffusion_pytorch_model.safetensors"),
         ("denoiser/config.json", lambda c: c.update(_class_name="NBNet"), "not the configuration of a DiffusionDenoiser"),
-        ("degradation/config.json", lambda c: c.update(channels=[4, 4, 4, 4]), "does not have"),
+        ("degradation/config.json", lambda c: c.update(channels=[4, 4]), "does not have"),
         ("degradation/config.json", lambda c: c.update(conditioning="words"), "conditioning"),
         ("restoration/config.json", lambda c: c.update(in_channels=1), "of shape"),
         ("scheduler/scheduler_config.json", lambda c: c.update(prediction_type="epsilon"), "prediction_type 'epsilon'"),

@@ -14,10 +14,10 @@ from MRIDenoiseLib.evaluation.comparison.engine import run_cells
 
 @pytest.fixture
 def cells(plan_of):
-    """Forty cells of a fraction of a second each."""
+    """Sixteen cells of a fraction of a second each."""
     plan = plan_of(methods=["median", "curvature"], volumes=[{"subjects": ["s1", "s2"], "noises": ["R"]}])
     scored = [cell for cell in plan.scored(plan.choose({})) if cell.method != "limits"]
-    return [type(cell)(**{**vars(cell), "seed": seed}) for seed in range(10) for cell in scored]
+    return [type(cell)(**{**vars(cell), "seed": seed}) for seed in range(4) for cell in scored]
 
 
 def workers() -> list[psutil.Process]:
