@@ -30,7 +30,7 @@ from MRIDenoiseLib.evaluation.claims.claim import given_options
 from MRIDenoiseLib.evaluation.denoisers.bme_x.network import CONFIG_NAMES, BmeX, save
 from MRIDenoiseLib.evaluation.denoisers.bme_x.training import BmeXObjective, LabelledVolume, TissuePairSampler, tissue_labels
 from MRIDenoiseLib.io.atomic import replacing
-from MRIDenoiseLib.models.operations import parameter_count
+from MRIDenoiseLib.models.configs import parameter_count
 from MRIDenoiseLib.segmentation import segment
 from MRIDenoiseLib.segmentation.tissues import ORGAN_WITH_TISSUES
 from MRIDenoiseLib.training.checkpoint import make_folder

@@ -12,8 +12,8 @@ from scipy import ndimage
 from skimage.registration import optical_flow_tvl1
 
 from MRIDenoiseLib.data.cases import Check, unchecked
+from MRIDenoiseLib.image.body import intensity_scale
 from MRIDenoiseLib.image.noise import estimate_noise_level
-from MRIDenoiseLib.image.scale import intensity_scale
 
 SMOOTHING = 1.0
 """Pixels, standard deviation, within each slice, before gradients and flow are taken."""

@@ -13,8 +13,7 @@ import numpy as np
 from MRIDenoiseLib import io
 from MRIDenoiseLib.data.zero_fill import resize_volume
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.image.body import body_mask
-from MRIDenoiseLib.image.scale import clean_scale
+from MRIDenoiseLib.image.body import body_mask, clean_scale
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField, Volume
 
 MANIFEST = "MANIFEST.csv"

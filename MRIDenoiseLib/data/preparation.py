@@ -25,10 +25,9 @@ from MRIDenoiseLib.data.registration import (
 )
 from MRIDenoiseLib.data.zero_fill import fill_factor, matching_matrix, resize_volume
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.image.body import body_mask
+from MRIDenoiseLib.image.body import body_mask, intensity_scale
 from MRIDenoiseLib.image.kind import judged
 from MRIDenoiseLib.image.noise import estimate_noise_level
-from MRIDenoiseLib.image.scale import intensity_scale
 from MRIDenoiseLib.volume import Volume
 
 MINIMUM_SNR = 10.0

@@ -18,7 +18,7 @@ from scipy import ndimage
 from MRIDenoiseLib.data.cases import Dropped
 from MRIDenoiseLib.data.records import RecordMeta
 from MRIDenoiseLib.data.references import counts
-from MRIDenoiseLib.image.scale import intensity_scale
+from MRIDenoiseLib.image.body import intensity_scale
 from MRIDenoiseLib.io.images import sitk_image
 from MRIDenoiseLib.page import figure, heading, page, paragraph, table
 from MRIDenoiseLib.prompt.acquisition import plane_of_geometry

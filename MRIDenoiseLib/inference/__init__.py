@@ -10,10 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from MRIDenoiseLib.inference.batch import Method, SliceBatch, watched
-    from MRIDenoiseLib.inference.binder import bound, method_of
+    from MRIDenoiseLib.inference.batch import Method, ModelSet, SliceBatch, bound, method_of, watched
     from MRIDenoiseLib.inference.denoiser import Denoiser
-    from MRIDenoiseLib.inference.models import ModelSet
     from MRIDenoiseLib.inference.opening import open_denoiser
     from MRIDenoiseLib.inference.settings import Settings
     from MRIDenoiseLib.methods import METHODS
@@ -37,12 +35,12 @@ _HOMES = {
     "METHODS": "MRIDenoiseLib.methods",
     "Denoiser": "MRIDenoiseLib.inference.denoiser",
     "Method": "MRIDenoiseLib.inference.batch",
-    "ModelSet": "MRIDenoiseLib.inference.models",
+    "ModelSet": "MRIDenoiseLib.inference.batch",
     "Result": "MRIDenoiseLib.result",
     "Settings": "MRIDenoiseLib.inference.settings",
     "SliceBatch": "MRIDenoiseLib.inference.batch",
-    "bound": "MRIDenoiseLib.inference.binder",
-    "method_of": "MRIDenoiseLib.inference.binder",
+    "bound": "MRIDenoiseLib.inference.batch",
+    "method_of": "MRIDenoiseLib.inference.batch",
     "open_denoiser": "MRIDenoiseLib.inference.opening",
     "watched": "MRIDenoiseLib.inference.batch",
 }

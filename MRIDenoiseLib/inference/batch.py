@@ -1,21 +1,83 @@
-"""How a batch of slices is denoised: what it holds for a method, and the shape that every method has."""
+"""How a batch of slices is denoised: what it needs of a loaded bundle, what it holds for a method, and the shape that every method has.
+
+A row of the catalogue of methods becomes such a method: a sampler with the networks that the row names.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from inspect import Parameter, signature
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from diffusers import DDIMScheduler
 from torch import Tensor, nn
 
 from MRIDenoiseLib.inference.backend import Backend
-from MRIDenoiseLib.inference.models import ModelSet, config_of, is_informed
+from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.inference.slices import Slices, neighbours
+from MRIDenoiseLib.methods import METHODS
+from MRIDenoiseLib.methods import Method as Row
 from MRIDenoiseLib.models.conditioning import Conditioning
-from MRIDenoiseLib.sampling import Schedule, SharedNoise, regression
+from MRIDenoiseLib.sampling import SAMPLERS, Schedule, SharedNoise, regression
 from MRIDenoiseLib.sampling.interfaces import Callback, Limits, informed
+
+
+class ModelSet(Protocol):
+    """Networks, their schedule, and the defaults of the bundle."""
+
+    def network(self, name: str) -> nn.Module | None:
+        """One of the table's networks (:data:`MRIDenoiseLib.models.networks.NETWORKS`), or None where there is none."""
+        ...
+
+    @property
+    def scheduler(self) -> DDIMScheduler:
+        """The forward process of the denoiser."""
+        ...
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the bundle's card, for the report."""
+        ...
+
+    @property
+    def default_method(self) -> str:
+        """The method to run when the user chooses none."""
+        ...
+
+    @property
+    def default_settings(self) -> dict[str, Any]:
+        """That method's options."""
+        ...
+
+    @property
+    def trained_on(self) -> dict[str, frozenset[str]]:
+        """``organ`` and ``contrast`` -> the values in the networks' training data; empty where the bundle does not state them."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what is unusual about the model; every report should hold them."""
+        ...
+
+    def encode(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+        """Texts -> (B x L x E float32 embeddings, B x L bool mask of the tokens that count)."""
+        ...
+
+
+def config_of(models: ModelSet, name: str) -> Any:
+    """The configuration of a network that the bundle has."""
+    network = models.network(name)
+    assert network is not None
+    return network.config
+
+
+def is_informed(models: ModelSet) -> bool:
+    """Whether the denoiser starts from the answer of the restoration network."""
+    return bool(config_of(models, "denoiser").informed)
+
 
 Stoppable = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -128,3 +190,31 @@ def watched(method: Method, observe: Callable[[SliceBatch, dict[str, Any]], None
         return method.run(replace(batch, callback=callback), **options)
 
     return replace(method, run=run)
+
+
+def bound(row: Row, sampler: Callable[..., Tensor], options: Mapping[str, Any]) -> Method:
+    """A sampler as a method of a :class:`MRIDenoiseLib.inference.Denoiser`.
+
+    Args:
+        row: its name, and the networks that it is called with.
+        sampler: takes those networks, then by name the entries of :meth:`SliceBatch.given` that are among its parameters (all
+            of them where it accepts any keyword), and its options.
+        options: of the sampler.
+    """
+    accepted = signature(sampler).parameters
+    hands_on = any(one.kind is Parameter.VAR_KEYWORD for one in accepted.values())
+
+    def run(batch: SliceBatch, **options: Any) -> Tensor:
+        given = batch.given(*row.needs)
+        networks = [batch.network(name) for name in row.needs]
+        return sampler(*networks, **{name: value for name, value in given.items() if hands_on or name in accepted}, **options)
+
+    return Method(row.name, run, options, row.needs)
+
+
+def method_of(settings: Settings) -> Method:
+    """The method that resolved settings name."""
+    options = settings.options()
+    options.pop("strength", None)
+    name = str(settings.method)
+    return bound(METHODS[name], SAMPLERS[name], options)

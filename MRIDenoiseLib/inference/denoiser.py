@@ -14,12 +14,9 @@ from MRIDenoiseLib.errors import BundleError, MRIDenoiseError, SettingsError
 from MRIDenoiseLib.image.kind import judged
 from MRIDenoiseLib.inference.analysis import Analysis, analyse, fingerprint
 from MRIDenoiseLib.inference.backend import BUCKET, Backend, Precision, choose_precision
-from MRIDenoiseLib.inference.batch import Method, SliceBatch
-from MRIDenoiseLib.inference.binder import method_of
+from MRIDenoiseLib.inference.batch import Method, ModelSet, SliceBatch, is_informed, method_of
 from MRIDenoiseLib.inference.device import KeepUp, choose_device, default_batch, forget_peak, is_out_of_memory, next_batch, release_memory
-from MRIDenoiseLib.inference.models import ModelSet, is_informed
-from MRIDenoiseLib.inference.removed import removal_warnings, removed_in_flat_tissue
-from MRIDenoiseLib.inference.report import NEGATIVE_SHARE, build_report, setting_warnings
+from MRIDenoiseLib.inference.report import NEGATIVE_SHARE, build_report, removal_warnings, removed_in_flat_tissue, setting_warnings
 from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.inference.slices import NetworkSlices, Window
 from MRIDenoiseLib.inference.unmeasured import filled_stack

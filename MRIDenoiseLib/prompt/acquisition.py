@@ -1,4 +1,7 @@
-"""The two ways an Acquisition comes about: read from headers or a name, then corrected by the user."""
+"""The two ways an Acquisition comes about: read from headers or a name, then corrected by the user.
+
+Fields with rules of their own have a file each; who made the scanner is read here.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,6 @@ from MRIDenoiseLib.prompt.contrast import contrast_of_name, read_contrast
 from MRIDenoiseLib.prompt.fat import fat_suppression_of_name, read_fat_suppression
 from MRIDenoiseLib.prompt.headers import Header, tag_name
 from MRIDenoiseLib.prompt.organ import organ_of_name, read_organ
-from MRIDenoiseLib.prompt.vendor import read_vendor
 from MRIDenoiseLib.prompt.vocabulary import Term
 from MRIDenoiseLib.volume import Acquisition, AcquisitionField
 
@@ -35,6 +37,60 @@ _PLANES = ("sagittal", "coronal", "axial")
 
 CLEAR = 0.9
 """Cosine of the tilt (26 degrees) up to which a slice is plainly in its nearest plane."""
+
+_STARTS = (
+    ("siemens", "Siemens"),
+    ("ge ", "GE"),
+    ("general electric", "GE"),
+    ("gems", "GE"),
+    ("philips", "Philips"),
+    ("uih", "UIH"),
+    ("united imaging", "UIH"),
+    ("shanghai united imaging", "UIH"),
+    ("canon", "Canon"),
+    ("toshiba", "Canon"),
+    ("hitachi", "Fujifilm"),
+    ("fujifilm", "Fujifilm"),
+    ("hyperfine", "Hyperfine"),
+    ("esaote", "Esaote"),
+    ("bruker", "Bruker"),
+    ("neusoft", "Neusoft"),
+    ("time medical", "Time Medical"),
+    ("paramed", "Paramed"),
+)
+
+_COMPANY_WORDS = frozenset(word for start, _ in _STARTS for word in start.split()) | {
+    *("medical", "mec", "systems", "system", "healthcare", "healthineers", "imaging", "biospin", "mri", "technologies", "technology"),
+    *("gmbh", "ag", "co", "company", "corp", "corporation", "inc", "ltd", "limited", "llc", "spa"),
+}
+"""The words of makers' names in their legal forms. A manufacturer that consists only of these is quoted; others may hold anything."""
+
+_CREATORS = (
+    ((0x0029, 0x0010), "SIEMENS", "Siemens"),
+    ((0x0051, 0x0010), "SIEMENS", "Siemens"),
+    ((0x0021, 0x0010), "SIEMENS", "Siemens"),
+    ((0x0043, 0x0010), "GEMS", "GE"),
+    ((0x0019, 0x0010), "GEMS", "GE"),
+    ((0x2001, 0x0010), "Philips", "Philips"),
+    ((0x2005, 0x0010), "Philips", "Philips"),
+    ((0x0065, 0x0010), "Image Private Header", "UIH"),
+)
+
+
+def read_vendor(header: Header) -> AcquisitionField:
+    """Manufacturer, whatever legal form the maker writes it in; else whose private elements the file holds."""
+    written = header.text("Manufacturer")
+    for start, vendor in _STARTS:
+        if f"{written.lower()} ".startswith(start):
+            words = re.split(r"[ _.,&-]+", written.lower())
+            shown = written if _COMPANY_WORDS.issuperset(filter(None, words)) else vendor
+            return AcquisitionField(vendor, f"{tag_name('Manufacturer')} = {shown}", "high", vocabulary.VENDORS[vendor].seen)
+    for (group, element), creator, vendor in _CREATORS:
+        if header.private_text(group, element).startswith(creator):
+            return AcquisitionField(vendor, f"({group:04X},{element:04X}) private creator", "medium", vocabulary.VENDORS[vendor].seen)
+    if written:
+        return AcquisitionField(None, f"{tag_name('Manufacturer')}, none that is known here", "low", False)
+    return AcquisitionField()
 
 
 def read_acquisition(

@@ -8,7 +8,7 @@ from MRIDenoiseLib.sampling.ddim import ddim
 from MRIDenoiseLib.sampling.ddpm import ddpm
 from MRIDenoiseLib.sampling.dps import blind_dps, dps
 from MRIDenoiseLib.sampling.fidelity_guided import fidelity_guided
-from MRIDenoiseLib.sampling.noise import SharedNoise
+from MRIDenoiseLib.sampling.interfaces import SharedNoise
 from MRIDenoiseLib.sampling.posterior_mean import posterior_mean
 from MRIDenoiseLib.sampling.red_diff import red_diff
 from MRIDenoiseLib.sampling.regression import regression

@@ -1,4 +1,5 @@
-"""What happens to combined k-space between the receiver and the image: windows, truncation, partial Fourier.
+"""What happens to combined k-space between the receiver and the image: windows, truncation, partial Fourier; and the random numbers
+of the simulated acquisitions, all from a generator that the caller passes.
 
 All windows are in the order of ``torch.fft`` (zero frequency first). Rows (axis -2) are the phase-encoded axis.
 Frequencies are given relative to Nyquist: 1 is the edge of an acquired line, whatever the image's size.
@@ -7,6 +8,7 @@ Frequencies are given relative to Nyquist: 1 is the edge of an acquired line, wh
 from __future__ import annotations
 
 import math
+import zlib
 from typing import Literal
 
 import torch
@@ -128,3 +130,21 @@ def _pocs(kspace: Tensor, missing: Tensor, phase: Tensor) -> Tensor:
         with_phase = torch.polar(image.abs(), phase)
         lines = torch.where(missing, torch.fft.fft(with_phase, dim=-2, norm="ortho"), acquired)
     return torch.fft.ifft(lines, dim=-2, norm="ortho")
+
+
+def normal(shape: tuple[int, ...] | torch.Size, generator: torch.Generator, device: torch.device) -> Tensor:
+    """Float32 normal numbers of unit variance on ``device``, drawn where the generator lives.
+
+    A CPU generator therefore gives the same noise on every device; a CUDA generator saves the copy to the GPU.
+    """
+    return torch.randn(shape, generator=generator, device=generator.device).to(device)
+
+
+def complex_normal(shape: tuple[int, ...] | torch.Size, generator: torch.Generator, device: torch.device) -> Tensor:
+    """Complex64 normal numbers with unit variance in each of the real and imaginary parts, as :func:`normal`."""
+    return torch.view_as_complex(normal((*shape, 2), generator, device))
+
+
+def seeded_generator(seed: int, purpose: str, index: int) -> torch.Generator:
+    """A CPU generator of its own for each purpose and slice, so that a slice's noise depends on nothing else."""
+    return torch.Generator().manual_seed(zlib.crc32(f"{seed} {purpose} {index}".encode()))

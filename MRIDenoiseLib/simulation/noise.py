@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 
 from MRIDenoiseLib.simulation.acquisition_model import AcquisitionModel
-from MRIDenoiseLib.simulation.kspace import fft2, ifft2
+from MRIDenoiseLib.simulation.kspace import complex_normal, fft2, ifft2, normal, seeded_generator
 from MRIDenoiseLib.simulation.post_filter import post_filter, quantise, warp
-from MRIDenoiseLib.simulation.random import complex_normal, normal, seeded_generator
 from MRIDenoiseLib.simulation.receiver import magnitude_image
 from MRIDenoiseLib.simulation.scene import Scene
 

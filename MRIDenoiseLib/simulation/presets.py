@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from MRIDenoiseLib.image.scale import clean_scale
+from MRIDenoiseLib.image.body import clean_scale
 from MRIDenoiseLib.simulation.acquisition_model import AcquisitionModel
+from MRIDenoiseLib.simulation.kspace import seeded_generator
 from MRIDenoiseLib.simulation.noise import acquire_volume, rician
-from MRIDenoiseLib.simulation.random import seeded_generator
 from MRIDenoiseLib.simulation.scene import Scene
 from MRIDenoiseLib.volume import Volume
 

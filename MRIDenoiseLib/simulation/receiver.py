@@ -10,8 +10,7 @@ from torch import Tensor
 
 from MRIDenoiseLib.simulation import grappa, sense
 from MRIDenoiseLib.simulation.acquisition_model import AcquisitionModel
-from MRIDenoiseLib.simulation.kspace import fft2, ifft2, partial_fourier, relative_frequency, window2d
-from MRIDenoiseLib.simulation.random import complex_normal
+from MRIDenoiseLib.simulation.kspace import complex_normal, fft2, ifft2, partial_fourier, relative_frequency, window2d
 from MRIDenoiseLib.simulation.scene import Scene
 
 ACS_RIDGE = 1e-3

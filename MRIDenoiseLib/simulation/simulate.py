@@ -13,15 +13,14 @@ import torch
 from torch import Tensor
 
 from MRIDenoiseLib.errors import Cancelled, SettingsError
+from MRIDenoiseLib.image.body import clean_scale
 from MRIDenoiseLib.image.kind import judged
-from MRIDenoiseLib.image.scale import clean_scale
 from MRIDenoiseLib.io import Derivation
 from MRIDenoiseLib.progress import ShouldStop
 from MRIDenoiseLib.simulation.acquisition_model import AcquisitionModel
-from MRIDenoiseLib.simulation.kspace import window2d
+from MRIDenoiseLib.simulation.kspace import seeded_generator, window2d
 from MRIDenoiseLib.simulation.noise import acquire_volume, level1, rician
 from MRIDenoiseLib.simulation.presets import benchmark_model
-from MRIDenoiseLib.simulation.random import seeded_generator
 from MRIDenoiseLib.simulation.scene import Scene
 from MRIDenoiseLib.volume import Volume
 

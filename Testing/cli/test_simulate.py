@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from MRIDenoiseLib.cli.simulate import simulate
 from MRIDenoiseLib.errors import Cancelled, InputError, OutputError, SettingsError
-from MRIDenoiseLib.image.scale import clean_scale
+from MRIDenoiseLib.image.body import clean_scale
 from MRIDenoiseLib.simulation.presets import benchmark_row
 from MRIDenoiseLib.simulation.simulate import Simulation, simulate_volume
 from MRIDenoiseLib.volume import Volume

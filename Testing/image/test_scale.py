@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.image.body import body_mask
-from MRIDenoiseLib.image.scale import intensity_scale
+from MRIDenoiseLib.image.body import body_mask, intensity_scale
 
 
 @pytest.fixture

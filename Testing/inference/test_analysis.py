@@ -7,12 +7,10 @@ import pytest
 import torch
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.image.body import find_body
-from MRIDenoiseLib.image.scale import intensity_scale
+from MRIDenoiseLib.image.body import find_body, intensity_scale
 from MRIDenoiseLib.inference import Denoiser, Settings, denoiser
-from MRIDenoiseLib.inference.analysis import analyse, fingerprint
+from MRIDenoiseLib.inference.analysis import air_level, analyse, fingerprint, measured_noise_levels
 from MRIDenoiseLib.inference.disturbances import find_wiped, occupied
-from MRIDenoiseLib.inference.noise_level import air_level, measured_noise_levels
 from MRIDenoiseLib.inference.slices import BRIGHTEST_SHOWN, NetworkSlices, content_window
 from MRIDenoiseLib.volume import Volume
 

@@ -15,7 +15,7 @@ from MRIDenoiseLib.evaluation.figures import psnr
 from MRIDenoiseLib.evaluation.speed.rows import CHANGE
 from MRIDenoiseLib.inference import METHODS, Denoiser, Method, Settings, SliceBatch
 from MRIDenoiseLib.inference.backend import BUCKET, NOT_COMPILED, Backend, choose_precision
-from MRIDenoiseLib.inference.binder import method_of
+from MRIDenoiseLib.inference.batch import method_of
 from MRIDenoiseLib.inference.device import KeepUp
 from MRIDenoiseLib.inference.slices import Window
 from MRIDenoiseLib.models.bundle.bundle import Bundle

@@ -9,11 +9,9 @@ import torch
 from scipy import ndimage
 
 from MRIDenoiseLib.errors import BundleError, Cancelled, InputError, MRIDenoiseError, SettingsError
-from MRIDenoiseLib.image.body import body_mask
-from MRIDenoiseLib.image.scale import intensity_scale
+from MRIDenoiseLib.image.body import body_mask, intensity_scale
 from MRIDenoiseLib.inference import METHODS, Denoiser, Settings
-from MRIDenoiseLib.inference.batch import Method
-from MRIDenoiseLib.inference.binder import method_of
+from MRIDenoiseLib.inference.batch import Method, method_of
 from MRIDenoiseLib.volume import AcquisitionField, Volume
 
 SHORT = {"fidelity-guided": {"steps": 2, "fidelity": 0.2}, "ddim": {"steps": 2}}

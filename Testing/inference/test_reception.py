@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from MRIDenoiseLib.inference.analysis import analyse
-from MRIDenoiseLib.inference.reception import MOST, find_reception
+from MRIDenoiseLib.inference.disturbances import MOST, find_reception
 
 _, Y, X = np.mgrid[:4, :128, :128].astype(float)
 RADIUS = np.hypot((Y - 64) / 54, (X - 64) / 46)

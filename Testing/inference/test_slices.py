@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from MRIDenoiseLib.inference.disturbances import Disturbances, occupied
-from MRIDenoiseLib.inference.reception import Reception
+from MRIDenoiseLib.inference.disturbances import Disturbances, Reception, occupied
 from MRIDenoiseLib.inference.slices import BRIGHTEST_SHOWN, NetworkSlices, Window, content_window, neighbours
 
 

@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from MRIDenoiseLib.models.conditioning import Conditioning
-from MRIDenoiseLib.models.configs import compact, paper, tiny
+from MRIDenoiseLib.models.configs import compact, flops, paper, parameter_count, tiny
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser, grain
-from MRIDenoiseLib.models.operations import flops, parameter_count
 
 
 def conditioning(batch: int, width: int = 16, noise: float = 0.1) -> Conditioning:

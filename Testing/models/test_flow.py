@@ -4,10 +4,9 @@ import pytest
 import torch
 
 from MRIDenoiseLib.models.conditioning import Conditioning
-from MRIDenoiseLib.models.configs import compact
+from MRIDenoiseLib.models.configs import compact, flops, parameter_count
 from MRIDenoiseLib.models.flow import NOISE_FLOOR, FlowNetwork, noise_unit
 from MRIDenoiseLib.models.nbnet import NBNet
-from MRIDenoiseLib.models.operations import flops, parameter_count
 
 SMALL = {"channels": (4, 6), "text_dim": 16, "film_width": 8}
 

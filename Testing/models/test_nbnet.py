@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from MRIDenoiseLib.models.conditioning import Conditioning
+from MRIDenoiseLib.models.configs import flops, parameter_count
 from MRIDenoiseLib.models.layers import project_on_subspace
 from MRIDenoiseLib.models.nbnet import NBNet
-from MRIDenoiseLib.models.operations import flops, parameter_count
 
 TEXT_DIM = 8
 

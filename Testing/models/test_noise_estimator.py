@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from MRIDenoiseLib.image.noise import estimate_noise_level
-from MRIDenoiseLib.inference.noise_level import measured_noise_levels
+from MRIDenoiseLib.inference.analysis import measured_noise_levels
 from MRIDenoiseLib.models.noise_estimator import SMALLEST_LEVEL, NoiseEstimator, estimated_noise_level
 
 

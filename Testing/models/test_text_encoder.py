@@ -10,8 +10,7 @@ from training_cases import text_tower
 from transformers import CLIPTextConfig, CLIPTokenizer
 
 from MRIDenoiseLib.errors import SettingsError
-from MRIDenoiseLib.models.configs import build_networks, paper, tiny
-from MRIDenoiseLib.models.operations import parameter_count
+from MRIDenoiseLib.models.configs import build_networks, paper, parameter_count, tiny
 from MRIDenoiseLib.models.text_encoder import (
     COMPACT_LENGTH,
     add_lora,

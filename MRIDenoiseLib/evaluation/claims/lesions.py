@@ -47,7 +47,7 @@ from MRIDenoiseLib.evaluation.claims.lesion_contrast import (
     place_lesions,
 )
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD
-from MRIDenoiseLib.image.scale import clean_scale
+from MRIDenoiseLib.image.body import clean_scale
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.progress import Progress

@@ -24,9 +24,8 @@ from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Headline, Method, Numbers, Option, Samples, tracked
 from MRIDenoiseLib.evaluation.denoisers.peers import block_matching
 from MRIDenoiseLib.evaluation.pictures import AMPLIFIED, Panel, display_window, draw_strip, framed, oriented_slice
-from MRIDenoiseLib.image.body import body_mask
+from MRIDenoiseLib.image.body import body_mask, intensity_scale
 from MRIDenoiseLib.image.native_noise import LARGEST_CHANGE, Grain, Places, Removal, equal_blur, verdict
-from MRIDenoiseLib.image.scale import intensity_scale
 from MRIDenoiseLib.inference import Denoiser, ModelSet, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.progress import Progress

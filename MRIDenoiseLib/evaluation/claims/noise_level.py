@@ -23,14 +23,13 @@ from MRIDenoiseLib import io
 from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Headline, Numbers, Option, Subjects, chosen, tracked, volumes_of
 from MRIDenoiseLib.evaluation.claims.native_noise import middle_slices
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD
-from MRIDenoiseLib.image.scale import clean_scale
+from MRIDenoiseLib.image.body import clean_scale
 from MRIDenoiseLib.inference.analysis import analyse
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.progress import Progress
-from MRIDenoiseLib.simulation.kspace import fft2, ifft2, window2d
+from MRIDenoiseLib.simulation.kspace import fft2, ifft2, seeded_generator, window2d
 from MRIDenoiseLib.simulation.noise import acquire_volume, level1, rician
 from MRIDenoiseLib.simulation.presets import benchmark_model
-from MRIDenoiseLib.simulation.random import seeded_generator
 from MRIDenoiseLib.simulation.scene import Scene
 
 WHAT = (

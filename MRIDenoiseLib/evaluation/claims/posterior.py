@@ -34,7 +34,7 @@ from MRIDenoiseLib.evaluation.claims.claim import (
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD, psnr
 from MRIDenoiseLib.evaluation.figures.edge_width import Edges
 from MRIDenoiseLib.inference import Denoiser, ModelSet, Settings
-from MRIDenoiseLib.inference.models import config_of
+from MRIDenoiseLib.inference.batch import config_of
 from MRIDenoiseLib.methods import DDIM, FIDELITY_GUIDED, POSTERIOR_MEAN, REGRESSION
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser

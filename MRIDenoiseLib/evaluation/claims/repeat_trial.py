@@ -17,8 +17,7 @@ from scipy import ndimage
 from MRIDenoiseLib.data.references import leave_one_out, reference_noise
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.blur import BLURS
-from MRIDenoiseLib.image.body import body_mask
-from MRIDenoiseLib.image.scale import clean_scale
+from MRIDenoiseLib.image.body import body_mask, clean_scale
 from MRIDenoiseLib.volume import Volume
 
 LARGEST_BIAS = 1.0

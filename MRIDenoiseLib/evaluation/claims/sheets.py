@@ -22,7 +22,7 @@ from MRIDenoiseLib.data.manifest import ManifestRow, read_manifest
 from MRIDenoiseLib.evaluation.claims.claim import Claim, Headline, Method, Numbers, Option, Subjects, chosen, volumes_of
 from MRIDenoiseLib.evaluation.figures.residual import ResidualCheck
 from MRIDenoiseLib.evaluation.pictures import draw_sheet
-from MRIDenoiseLib.image.scale import clean_scale
+from MRIDenoiseLib.image.body import clean_scale
 from MRIDenoiseLib.inference import Denoiser, Settings
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.progress import Progress

@@ -19,7 +19,7 @@ from MRIDenoiseLib.data.samples import Batch, PairSampler, neighbourhood
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.claims.claim import Claim, Data, Headline, Numbers, Option, Subjects, volumes_of
 from MRIDenoiseLib.evaluation.figures import psnr
-from MRIDenoiseLib.inference.models import ModelSet, config_of, is_informed
+from MRIDenoiseLib.inference.batch import ModelSet, config_of, is_informed
 from MRIDenoiseLib.methods import POSTERIOR_MEAN, REGRESSION
 from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.conditioning import Conditioning

@@ -19,9 +19,8 @@ from MRIDenoiseLib.data.references import leave_one_out
 from MRIDenoiseLib.data.repeats import read_repeat_sets
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD
-from MRIDenoiseLib.image.body import body_mask
+from MRIDenoiseLib.image.body import body_mask, clean_scale
 from MRIDenoiseLib.image.noise import estimate_noise_level, reference_noise
-from MRIDenoiseLib.image.scale import clean_scale
 from MRIDenoiseLib.segmentation import make_mask
 from MRIDenoiseLib.simulation.presets import BRIGHT, with_noise
 from MRIDenoiseLib.volume import Volume

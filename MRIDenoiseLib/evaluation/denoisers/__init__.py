@@ -1,7 +1,6 @@
 """Every method of the comparison, with its source and licence."""
 
-from MRIDenoiseLib.evaluation.denoisers import filters, peers, samplers
-from MRIDenoiseLib.evaluation.denoisers.bme_x import contender as bme_x
+from MRIDenoiseLib.evaluation.denoisers import bme_x, filters, peers, samplers
 from MRIDenoiseLib.evaluation.denoisers.contender import GROUPS, Contender, Setting, Task
 
 CONTENDERS: dict[str, Contender] = {

@@ -12,11 +12,9 @@ import numpy as np
 from scipy import ndimage
 
 from MRIDenoiseLib.card import CARD
-from MRIDenoiseLib.image.body import body_mask
-from MRIDenoiseLib.image.scale import intensity_scale
+from MRIDenoiseLib.image.body import body_mask, intensity_scale
 from MRIDenoiseLib.inference import Denoiser, ModelSet, Settings
-from MRIDenoiseLib.inference.batch import Method, SliceBatch, watched
-from MRIDenoiseLib.inference.binder import method_of
+from MRIDenoiseLib.inference.batch import Method, SliceBatch, method_of, watched
 from MRIDenoiseLib.inference.device import choose_device
 from MRIDenoiseLib.inference.slices import NetworkSlices
 from MRIDenoiseLib.methods import POSTERIOR_MEAN, REGRESSION

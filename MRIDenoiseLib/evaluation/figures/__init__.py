@@ -2,9 +2,9 @@
 
 from MRIDenoiseLib.evaluation.figures.bias import Bias, bias
 from MRIDenoiseLib.evaluation.figures.edge_width import Edges
-from MRIDenoiseLib.evaluation.figures.noise_texture import autocorrelation, neighbour_correlation, noise_power_spectrum
 from MRIDenoiseLib.evaluation.figures.perceptual import lpips_vgg
 from MRIDenoiseLib.evaluation.figures.psnr import FOREGROUND_THRESHOLD, mean_slice_psnr, noise_corrected_psnr, psnr
+from MRIDenoiseLib.evaluation.figures.residual import autocorrelation, neighbour_correlation, noise_power_spectrum
 from MRIDenoiseLib.evaluation.figures.ssim import FASTMRI, WANG, Convention, flicker_of_anatomy, reformatted_ssim, slice_flicker, ssim
 
 __all__ = [

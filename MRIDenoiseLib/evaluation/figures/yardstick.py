@@ -19,8 +19,8 @@ from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation import figures as metrics
 from MRIDenoiseLib.evaluation.figures import FASTMRI, FOREGROUND_THRESHOLD, WANG, Edges
 from MRIDenoiseLib.evaluation.figures.residual import detail_taken, edge_correlation
+from MRIDenoiseLib.image.body import clean_scale
 from MRIDenoiseLib.image.noise import reference_noise
-from MRIDenoiseLib.image.scale import clean_scale
 
 Better = Literal["higher", "lower", "nearer 0", "nearer 1", "nearer the noise's", "to compare with"]
 

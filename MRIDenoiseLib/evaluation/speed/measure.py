@@ -25,10 +25,9 @@ from MRIDenoiseLib.evaluation.figures import psnr
 from MRIDenoiseLib.evaluation.speed.machine import use_threads
 from MRIDenoiseLib.evaluation.speed.rows import Measured, Row, Times, measure_peer, phantom, sample_head
 from MRIDenoiseLib.evaluation.speed.usage import peak_memory
-from MRIDenoiseLib.image.body import body_mask, find_body
-from MRIDenoiseLib.image.scale import intensity_scale
+from MRIDenoiseLib.image.body import body_mask, find_body, intensity_scale
 from MRIDenoiseLib.inference import Denoiser, Method, ModelSet, Result, Settings, SliceBatch
-from MRIDenoiseLib.inference.binder import method_of
+from MRIDenoiseLib.inference.batch import method_of
 from MRIDenoiseLib.inference.device import choose_device, forget_peak, synchronise
 from MRIDenoiseLib.inference.disturbances import find_wiped, occupied
 from MRIDenoiseLib.inference.slices import NetworkSlices, Window, content_window

@@ -10,9 +10,8 @@ import torch
 from transformers import CLIPTextModel
 
 from MRIDenoiseLib.models.conditioning import Conditioning
-from MRIDenoiseLib.models.configs import CONFIGS
+from MRIDenoiseLib.models.configs import CONFIGS, flops, parameter_count
 from MRIDenoiseLib.models.networks import NETWORKS
-from MRIDenoiseLib.models.operations import flops, parameter_count
 from MRIDenoiseLib.models.text_encoder import add_lora, build_compact_text_encoder, build_tokenizer, stable_diffusion_text_config
 
 

@@ -22,7 +22,7 @@ from MRIDenoiseLib.models.bundle.bundle import Bundle
 from MRIDenoiseLib.models.bundle.description import describe
 from MRIDenoiseLib.models.bundle.files import INDEX, PROMPTS, list_files, read_json, sha256, write_canonical_json
 from MRIDenoiseLib.models.bundle.prompts import PromptEmbeddings, encode_prompt, encoder_hash
-from MRIDenoiseLib.models.operations import parameter_count
+from MRIDenoiseLib.models.configs import parameter_count
 
 ADDED = {"format", "files", "parameters", "trained_on", "measured"}
 """Keys of a card whose values are computed when it is written."""

@@ -13,7 +13,7 @@ from MRIDenoiseLib.data import samples
 from MRIDenoiseLib.data.manifest import ManifestRow, clean_volume
 from MRIDenoiseLib.data.samples import PairSampler
 from MRIDenoiseLib.errors import BundleError, InputError, OutputError, SettingsError
-from MRIDenoiseLib.evaluation.denoisers.bme_x import contender
+from MRIDenoiseLib.evaluation.denoisers import bme_x
 from MRIDenoiseLib.evaluation.denoisers.bme_x.network import TISSUES, BmeX, load, save
 from MRIDenoiseLib.evaluation.denoisers.bme_x.training import BmeXObjective, LabelledVolume, TissueBatch, TissuePairSampler, tissue_labels
 from MRIDenoiseLib.inference import Settings
@@ -239,7 +239,7 @@ def test_a_head_is_enhanced_the_same_in_any_batch_and_another_organ_is_refused(s
     network = small()
     told = []
     one, many = (
-        small_denoiser(brain, Settings(batch_size=size), lambda *report: told.append(report[0]), method=contender.method(network))
+        small_denoiser(brain, Settings(batch_size=size), lambda *report: told.append(report[0]), method=bme_x.method(network))
         for size in (1, 4)
     )
     assert np.abs(one.volume.voxels - many.volume.voxels).max() < 1e-3 * one.noise_level
@@ -247,7 +247,7 @@ def test_a_head_is_enhanced_the_same_in_any_batch_and_another_organ_is_refused(s
     assert one.report["method"] == "bme-x" and max(told) == 1.0
     for organ in (AcquisitionField("knee", "user", "high"), AcquisitionField()):
         with pytest.raises(InputError, match="brain only"):
-            contender.require_head(brain.with_acquisition(replace(HEAD, organ=organ)))
+            bme_x.require_head(brain.with_acquisition(replace(HEAD, organ=organ)))
 
 
 def test_the_view_for_maps_makes_the_same_choices_as_that_for_slices():

@@ -8,7 +8,7 @@ import pytest
 
 from MRIDenoiseLib import io
 from MRIDenoiseLib.card import bundled_model
-from MRIDenoiseLib.evaluation.denoisers.bme_x import contender
+from MRIDenoiseLib.evaluation.denoisers import bme_x
 from MRIDenoiseLib.evaluation.denoisers.bme_x.network import FOLDER, load
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD, psnr
 from MRIDenoiseLib.inference import Denoiser, Settings
@@ -40,7 +40,7 @@ def test_a_head_that_it_never_saw_comes_closer_to_its_clean_partner():
     noisy, clean = (io.read(SAMPLE / f"head_T1w_{kind}.nii.gz") for kind in ("noisy", "clean"))
     slices = slice(7, 9)
     denoiser = Denoiser(Bundle.load(bundled_model()), "cpu")
-    enhanced = denoiser(noisy, Settings(slices=(slices.start, slices.stop)), method=contender.method(load())).volume
+    enhanced = denoiser(noisy, Settings(slices=(slices.start, slices.stop)), method=bme_x.method(load())).volume
     scale = float(np.percentile(clean.voxels, 99.5))
     mask = clean.voxels[slices] > FOREGROUND_THRESHOLD * scale
     before, after = (psnr(image.voxels[slices], clean.voxels[slices], data_range=scale, mask=mask) for image in (noisy, enhanced))

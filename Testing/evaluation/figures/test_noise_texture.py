@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from MRIDenoiseLib.evaluation.figures import autocorrelation, neighbour_correlation, noise_power_spectrum
-from MRIDenoiseLib.evaluation.figures.noise_texture import LAG
+from MRIDenoiseLib.evaluation.figures.residual import LAG
 
 SHAPE = (6, 128, 140)
 
