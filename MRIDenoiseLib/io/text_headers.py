@@ -317,7 +317,7 @@ def _data_files(value: str | None, rest: list[str], what: str) -> list[str] | No
     if not value.isprintable() or not value or value.upper().startswith("LIST"):
         raise InputError(f"{what} names no file that holds its voxels; copy or export it again")
     words = value.split()
-    if "%" in words[0] and len(words) >= 3:
+    if re.search(r"%\d*d", words[0]) and len(words) >= 3:
         try:
             first, last, step = (int(word) for word in (*words[1:3], *(words[3:4] or ["1"])))
             if step == 0 or not re.fullmatch(r"[^%]*%0?\d*d[^%]*", words[0]) or abs(last - first) > 100_000:
