@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -67,6 +68,7 @@ _NAMES = (
 _BIDS_PHASE = r" sub .*( part phase |( phase| phase1| phase2| phasediff) $)"
 _LABELS = r" (mask|dseg|seg|aseg|wmparc|aparc aseg|labels?|segmentation|roi) $"
 _PROBABILITIES = r" (probseg|posteriors?) $"
+_PHASE_IMAGE = "this is a phase image ({} says so); only magnitude images can be denoised: give the magnitude of the same scan"
 _PHASE_NAME = r" (ph|pha|phase\w*) "
 _CT_NAME, _PET_NAME = r" (\w*ct) $| ct ", r" sub .* pet $"
 
@@ -114,6 +116,12 @@ def kind_of(volume: Volume) -> Kind:
         or _refused_sign(types, sample)
     )
     return Kind(refused) if refused else Kind(warning=_warning(types, [name, *described]))
+
+
+def kind_of_header(header: Any) -> Kind:
+    """What kind of image a DICOM header states, where its voxels are not read."""
+    types, described = _stated_in(header)
+    return Kind(_PHASE_IMAGE.format("its Image Type")) if types & _PHASE else Kind(warning=_warning(types, described))
 
 
 def again(volume: Volume) -> bool:
@@ -221,7 +229,11 @@ def _stated(volume: Volume) -> tuple[set[str], list[str]]:
     """The words of a header's or sidecar's image types in capitals, and the series' descriptions as :func:`normalised` names."""
     if not volume.headers:
         return {word.strip().upper() for word in volume.image_type}, []
-    header = Header(volume.headers[0])
+    return _stated_in(volume.headers[0])
+
+
+def _stated_in(dataset: Any) -> tuple[set[str], list[str]]:
+    header = Header(dataset)
     words = [word for keyword in ("ImageType", "FrameType", "ComplexImageComponent") for word in header.texts(keyword)]
     part = header.private_numbers(0x0043, 0x102F)
     if part and "GE" in header.text("Manufacturer").upper():
@@ -245,7 +257,7 @@ def _refused_phase(types: set[str], name: str, sample: _Sample) -> str:
         source = "its values, which fill a full turn,"
     if not source:
         return ""
-    return f"this is a phase image ({source} says so); only magnitude images can be denoised: give the magnitude of the same scan"
+    return _PHASE_IMAGE.format(source)
 
 
 def _refused_modality(name: str, sample: _Sample) -> str:
