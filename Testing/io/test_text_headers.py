@@ -140,6 +140,15 @@ METAS = {
 }
 
 
+@pytest.mark.parametrize("colon", ["=", " = ", " : ", ": "])
+def test_a_metaimage_that_states_no_orientation_says_so_whatever_parts_its_names_and_values(colon: str, tmp_path: Path) -> None:
+    plain = [line.replace(" = ", colon, 1) for line in [*META, LOCAL]]
+    read = io.read(meta(tmp_path / "a.mha", plain, RAW))
+    assert np.array_equal(read.voxels, VOXELS) and [note for note in read.notes if "no orientation" in note]
+    turned = io.read(meta(tmp_path / "b.mha", [*META, "TransformMatrix = 1 0 0 0 1 0 0 0 1", "Comment = a: b = c", LOCAL], RAW))
+    assert not turned.notes and np.allclose(turned.ijk_to_ras, read.ijk_to_ras)
+
+
 @pytest.mark.parametrize("name", METAS)
 def test_every_packing_of_metaimage_is_read(name: str, tmp_path: Path) -> None:
     fields, content = METAS[name]
