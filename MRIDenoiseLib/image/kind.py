@@ -40,8 +40,9 @@ FEW_LABELS = 8
 label map, but may be half of an image that was cut off at a narrow window."""
 HOUNSFIELD_AIR, HOUNSFIELD_SOFT, LEAST_OF_BOTH = (-1100, -900), (-200, 200), 0.05
 """CT's air and soft tissue, and the part of the voxels that each has."""
-LEAST_NEGATIVE = 0.02
-"""The part of CT's other voxels that lie below water, as fat does; an MR image that was resampled over -1000 has none."""
+LEAST_NEGATIVE, ALIKE = 0.005, 40
+"""The part of CT's other voxels that lie below water, as fat does, and how far the middle half of them lies apart at most where none do.
+An MR image that was resampled over -1000 has neither."""
 CIRCLES = (2 * np.pi, 4096, 8192, 360, 6283)
 """Full turns in the units in which scanners store phase."""
 OWN_MARK = "MRI Denoise"
@@ -222,7 +223,10 @@ class _Sample:
         if not all(found.mean() > LEAST_OF_BOTH for found in both):
             return False
         air, other = self.values[both[0]], self.values[~both[0]]
-        return (air != self.values.min()).mean() > LEAST_OF_BOTH or bool((other < 0).mean() > LEAST_NEGATIVE)
+        if (air != self.values.min()).mean() > LEAST_OF_BOTH or (other < 0).mean() > LEAST_NEGATIVE:
+            return True
+        low, middle, high = np.percentile(other, (25, 50, 75))
+        return bool(0 < middle < HOUNSFIELD_SOFT[1] / 2 and high - low < ALIKE)
 
 
 def _stated(volume: Volume) -> tuple[set[str], list[str]]:

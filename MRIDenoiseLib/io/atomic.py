@@ -81,7 +81,7 @@ def check_room(path: Path, needed: int = 0) -> None:
         with suppress(OSError):
             trial.unlink(missing_ok=True)
     if free < needed:
-        raise OutputError(f"cannot write {path}: {free / 1e6:.1f} MB are free there, and about {needed / 1e6:.1f} are needed; make room")
+        raise OutputError(f"cannot write {path}: {free / 1e6:.3g} MB are free there, and about {needed / 1e6:.3g} are needed; make room")
 
 
 @contextmanager

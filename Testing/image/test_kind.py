@@ -63,6 +63,7 @@ REFUSED = {
     "PET": (volume(magnitude(), "sub-01_pet"), "PET"),
     "PSIR": (volume(np.where(magnitude() > 150, magnitude() - 600, 0)), "below zero"),
     "subtraction": (volume(magnitude() - np.roll(magnitude(), 9, 2), ImageType=["DERIVED", "PRIMARY", "SUBTRACTION"]), "subtraction"),
+    "CT of a head in wiped air": (volume(np.where(magnitude() < 200, -1000, 30 + (magnitude() - 600) / 40)), "CT"),
     "CT with air of many values": (volume(magnitude() / 10 - 40 - 960 * (magnitude() < 200)), "CT"),
     "label map by name": (volume(labels(7, 300, 1200, 9), "tumour_seg"), "label map"),
     "phase by a sidecar": (replace(volume(magnitude()), image_type=("ORIGINAL", "PRIMARY", "P", "ND", "PHASE")), "phase"),
