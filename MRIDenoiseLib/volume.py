@@ -94,6 +94,7 @@ class Volume:
         inverted_at: the physical value that is 0 in ``voxels`` where the source shows small values bright (DICOM's
             MONOCHROME1): what its files hold is ``inverted_at - voxels``. None where nothing was turned over.
         account: what an earlier run of ours wrote into an image file's header about how it was made; empty where none did.
+        image_type: the words of Image Type (0008,0008) that a JSON file beside an image file states; empty for DICOM, whose headers do.
 
     Examples:
         >>> import numpy as np
@@ -115,6 +116,7 @@ class Volume:
     nifti: Any = None
     inverted_at: float | None = None
     account: str = ""
+    image_type: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3 or self.voxels.dtype != np.float32:

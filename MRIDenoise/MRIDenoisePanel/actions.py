@@ -84,7 +84,7 @@ class Actions:
         def segmented() -> None:
             found = run.wait()
             self._tissues.show(found)
-            self._say(_("Segmented: {images}.").format(images=", ".join(found.segmentations)))
+            self._say(" ".join([_("Segmented: {images}.").format(images=", ".join(found.segmentations)), *found.notes]))
 
         self._whenDone(run, segmented)
 

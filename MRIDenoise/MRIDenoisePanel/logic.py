@@ -147,7 +147,7 @@ class MRIDenoiseLogic(ScriptedLoadableModuleLogic):
         against = len(images) - 1 if reference is not None else None
 
         def take(answer: SegmentedImages) -> Segmented:
-            return addTissues(nodes, answer)
+            return addTissues(nodes, answer, tuple(dict.fromkeys(note for _name, image in images for note in image.notes)))
 
         return self._start(
             tuple(nodes.values()), lambda client: client.segment(images, reference=against, classes=classes), take, wait=wait

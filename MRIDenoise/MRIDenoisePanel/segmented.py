@@ -21,19 +21,22 @@ class Segmented:
         segmentations: noisy, denoised, reference -> its segmentation node.
         agreement: nodes of the table and the chart of Dice; None without a reference.
         found: volumes of the tissues and Dice as numbers.
+        notes: what the user should know about the images, a sentence each.
     """
 
     segmentations: dict[str, Any]
     agreement: AgreementNodes | None
     found: SegmentedImages
+    notes: tuple[str, ...] = ()
 
 
-def addTissues(nodes: dict[str, Any], found: SegmentedImages) -> Segmented:
+def addTissues(nodes: dict[str, Any], found: SegmentedImages, notes: tuple[str, ...] = ()) -> Segmented:
     """Put segmentations, and with a reference table and bars, into the scene.
 
     Args:
         nodes: noisy, denoised, reference -> the volume node that was segmented.
         found: the worker's answer.
+        notes: what the user should know about the images.
 
     Raises:
         InputError: a volume was changed in the meantime.
@@ -46,7 +49,7 @@ def addTissues(nodes: dict[str, Any], found: SegmentedImages) -> Segmented:
         made[image.name].GetDisplayNode().SetVisibility(image.name == DENOISED or len(found.images) == 1)
     agreements = {image.name: _agreement(image) for image in found.images if image.dice}
     names = [kind.name for kind in found.images[0].classes]
-    return Segmented(made, add_agreement(scene, nodes[NOISY], names, agreements) if agreements else None, found)
+    return Segmented(made, add_agreement(scene, nodes[NOISY], names, agreements) if agreements else None, found, notes)
 
 
 def _agreement(image: Tissues) -> Agreement:

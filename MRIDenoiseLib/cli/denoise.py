@@ -27,7 +27,7 @@ from MRIDenoiseLib.cli.outputs import (
     say_notes,
 )
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
-from MRIDenoiseLib.errors import AmbiguousInputError, Cancelled, SettingsError
+from MRIDenoiseLib.errors import AmbiguousInputError, Cancelled, OutputError, SettingsError
 from MRIDenoiseLib.methods import METHODS, MODE, described
 
 if TYPE_CHECKING:
@@ -163,6 +163,8 @@ class _Job:
         if report is not None:
             check_json(report, overwrite=self.overwrite)
         for place in self.sidecars.values():
+            if place.is_dir():
+                raise OutputError(f"a NIfTI result gets a JSON file beside it, and {place} is a folder; choose another name for the result")
             check_json(place, overwrite=self.overwrite)
         return judged(noisy, denoising=True).with_acquisition(prompt.override(noisy.acquisition, **self.facts))
 

@@ -114,6 +114,8 @@ def refuse_places_that_collide(source: Path, outputs: dict[str, Path | None]) ->
             where = place.resolve()
         except OSError as error:
             raise OutputError(f"{place} cannot be found ({error.strerror}): is the folder you are in still there?") from error
+        except RuntimeError as error:  # Python's word for it before 3.13
+            raise OutputError(f"{place} cannot be found: its links lead back to themselves; name another place") from error
         if where in seen:
             raise OutputError(f"{seen[where]} and {name} are the same place, {place}; give each its own.")
         seen[where] = name

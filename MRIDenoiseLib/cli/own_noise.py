@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from MRIDenoiseLib import RESEARCH_USE_ONLY
+from MRIDenoiseLib.cli.outputs import say_notes
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def own_noise(
         if write:
             write_down(folder, found, estimator)
     _show(found)
+    say_notes(f"{one.file}: {note}" for one in found for note in one.notes)
     console = Console(soft_wrap=True)
     written = "Written next to the images." if write else "Nothing is written; to write it, add --write."
     console.print("\nOwn noise is a standard deviation in the body, part of P99.5.")

@@ -52,7 +52,7 @@ def _acquisition(source: Path, choice: ImageChoice) -> tuple[Acquisition, list[s
     DICOM needs no pixels for this, nor a complete series, so it also works for a mosaic or a single header
     file. Only a chosen echo or volume goes through the whole reading, which knows which slices belong to it.
     """
-    from MRIDenoiseLib.image.kind import judged
+    from MRIDenoiseLib.image.kind import Kind, judged, kind_of_header
     from MRIDenoiseLib.io.dicom.folder import choose_series
     from MRIDenoiseLib.io.dicom.frames import frames_of
     from MRIDenoiseLib.io.dicom.parting import choose_stack
@@ -71,18 +71,22 @@ def _acquisition(source: Path, choice: ImageChoice) -> tuple[Acquisition, list[s
     if chosen.modality != "MR":
         raise InputError(f"{source.name} is {chosen.modality or 'of no stated modality'}, not MR; only MR images can be denoised")
     notes: list[str] = []
-    files = chosen.files
+    files, several = chosen.files, False
     try:
         slices, found = choose_stack(frames_of(chosen), source.name)
         notes += found
         files = tuple({frame.file.path: frame.file for frame in slices}.values())
         notes += stack(slices, source.name).notes
     except AmbiguousInputError as error:
+        several = True
         notes.append(f"{error.words(OPTIONS)}; shown here is what the first one states")
     except InputError as error:
         notes.append(f"this cannot be denoised as it is: {error.words(OPTIONS)}")
     headers = sorted((file.header for file in files), key=lambda h: Header(h).number("EchoTime") or 0.0)
-    return read_acquisition(headers), notes
+    # Of several volumes the others may be of another kind.
+    kind = Kind() if several else kind_of_header(headers[0])
+    said = f"this cannot be denoised as it is: {kind.refused}" if kind.refused else kind.warning
+    return read_acquisition(headers), notes + [said] * bool(said)
 
 
 def _table(acquisition: Acquisition) -> Table:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -31,10 +33,16 @@ MOST_LABELS = 400
 """A label map has no more values."""
 EVEN = 0.8
 """The part of the neighbours, both inside, that have the same value: 0.9 and more in label maps, little where there is noise."""
+EVEN_BY_NAME = 0.6
+"""The same part, where the name says that it is a label map; a masked image may have such a name, too."""
 FEW_LABELS = 8
-"""So few values need not follow each other, if they are stored in 8 bits."""
+"""So few values need not follow each other, if they are stored in 8 bits. Where there are more, the highest is one of many labels in a
+label map, but may be half of an image that was cut off at a narrow window."""
 HOUNSFIELD_AIR, HOUNSFIELD_SOFT, LEAST_OF_BOTH = (-1100, -900), (-200, 200), 0.05
 """CT's air and soft tissue, and the part of the voxels that each has."""
+LEAST_NEGATIVE, ALIKE = 0.005, 40
+"""The part of CT's other voxels that lie below water, as fat does, and how far the middle half of them lies apart at most where none do.
+An MR image that was resampled over -1000 has neither."""
 CIRCLES = (2 * np.pi, 4096, 8192, 360, 6283)
 """Full turns in the units in which scanners store phase."""
 OWN_MARK = "MRI Denoise"
@@ -61,6 +69,7 @@ _NAMES = (
 _BIDS_PHASE = r" sub .*( part phase |( phase| phase1| phase2| phasediff) $)"
 _LABELS = r" (mask|dseg|seg|aseg|wmparc|aparc aseg|labels?|segmentation|roi) $"
 _PROBABILITIES = r" (probseg|posteriors?) $"
+_PHASE_IMAGE = "this is a phase image ({} says so); only magnitude images can be denoised: give the magnitude of the same scan"
 _PHASE_NAME = r" (ph|pha|phase\w*) "
 _CT_NAME, _PET_NAME = r" (\w*ct) $| ct ", r" sub .* pet $"
 
@@ -108,6 +117,12 @@ def kind_of(volume: Volume) -> Kind:
         or _refused_sign(types, sample)
     )
     return Kind(refused) if refused else Kind(warning=_warning(types, [name, *described]))
+
+
+def kind_of_header(header: Any) -> Kind:
+    """What kind of image a DICOM header states, where its voxels are not read."""
+    types, described = _stated_in(header)
+    return Kind(_PHASE_IMAGE.format("its Image Type")) if types & _PHASE else Kind(warning=_warning(types, described))
 
 
 def again(volume: Volume) -> bool:
@@ -162,16 +177,33 @@ class _Sample:
     @property
     def labels(self) -> int:
         """How many values a label map has that this may be; 0 where it is none."""
-        levels = np.unique(self.values[:: max(1, self.values.size // 1_000_000)])
-        # One value alone shows nothing, as in a mask of other slices; the readers refuse such images where they must.
-        if not 2 <= levels.size <= MOST_LABELS or not np.array_equal(levels, np.rint(levels)):
-            return 0
-        left, right = self.slices[..., :-1], self.slices[..., 1:]
-        inside = (left != levels[0]) & (right != levels[0]) & self.measured[..., :-1] & self.measured[..., 1:]
-        if not inside.any() or (left == right)[inside].mean() < EVEN:
+        levels = self.levels
+        if self.even < EVEN or not self.few_whole_numbers:
             return 0
         follow = np.diff(levels).min() == 1
         return int(levels.size) if levels.size == 2 or follow or (levels.size <= FEW_LABELS and self.eight_bits) else 0
+
+    @cached_property
+    def levels(self) -> np.ndarray:
+        """The values that occur, in order; of a large image those of a part of its voxels."""
+        return np.unique(self.values[:: max(1, self.values.size // 1_000_000)])
+
+    @property
+    def few_whole_numbers(self) -> bool:
+        """Whether there are as few values as labels, all of them whole numbers.
+
+        One value alone shows nothing, as in a mask of other slices; the readers refuse such images where they must.
+        """
+        return 2 <= self.levels.size <= MOST_LABELS and np.array_equal(self.levels, np.rint(self.levels))
+
+    @cached_property
+    def even(self) -> float:
+        """The part of the neighbours, both inside, that have the same value."""
+        outside = self.levels[:1] if self.levels.size <= FEW_LABELS else self.levels[[0, -1]]
+        within = self.measured & ~np.isin(self.slices, outside)
+        left, right = self.slices[..., :-1], self.slices[..., 1:]
+        inside = within[..., :-1] & within[..., 1:]
+        return float((left == right)[inside].mean()) if inside.any() else 0.0
 
     @property
     def circular(self) -> bool:
@@ -186,15 +218,26 @@ class _Sample:
 
     @property
     def hounsfield(self) -> bool:
-        """Whether there are both CT's air and CT's soft tissue."""
-        return all(((self.values >= low) & (self.values <= high)).mean() > LEAST_OF_BOTH for low, high in (HOUNSFIELD_AIR, HOUNSFIELD_SOFT))
+        """Whether there are both CT's air and CT's soft tissue; air of one value alone may be padding."""
+        both = [(self.values >= low) & (self.values <= high) for low, high in (HOUNSFIELD_AIR, HOUNSFIELD_SOFT)]
+        if not all(found.mean() > LEAST_OF_BOTH for found in both):
+            return False
+        air, other = self.values[both[0]], self.values[~both[0]]
+        if (air != self.values.min()).mean() > LEAST_OF_BOTH or (other < 0).mean() > LEAST_NEGATIVE:
+            return True
+        low, middle, high = np.percentile(other, (25, 50, 75))
+        return bool(0 < middle < HOUNSFIELD_SOFT[1] / 2 and high - low < ALIKE)
 
 
 def _stated(volume: Volume) -> tuple[set[str], list[str]]:
-    """The words of a header's image types in capitals, and the series' descriptions as :func:`normalised` names."""
+    """The words of a header's or sidecar's image types in capitals, and the series' descriptions as :func:`normalised` names."""
     if not volume.headers:
-        return set(), []
-    header = Header(volume.headers[0])
+        return {word.strip().upper() for word in volume.image_type}, []
+    return _stated_in(volume.headers[0])
+
+
+def _stated_in(dataset: Any) -> tuple[set[str], list[str]]:
+    header = Header(dataset)
     words = [word for keyword in ("ImageType", "FrameType", "ComplexImageComponent") for word in header.texts(keyword)]
     part = header.private_numbers(0x0043, 0x102F)
     if part and "GE" in header.text("Manufacturer").upper():
@@ -205,8 +248,7 @@ def _stated(volume: Volume) -> tuple[set[str], list[str]]:
 def _refused_labels(name: str, sample: _Sample) -> str:
     if sample.labels:
         return f"this is a mask or a label map (it holds {sample.labels} different whole numbers), not an MR image; give the image itself"
-    few = sample.values.size and np.unique(sample.values[:100_000]).size <= MOST_LABELS
-    if re.search(_LABELS, name) and few and np.array_equal(sample.values, np.rint(sample.values)):
+    if re.search(_LABELS, name) and sample.few_whole_numbers and (sample.even > EVEN_BY_NAME or sample.levels.size <= FEW_LABELS):
         return "this is a mask or a label map (its name says so, and it holds few values), not an MR image; give the image itself"
     if re.search(_PROBABILITIES, name) and sample.values.size and sample.values.min() >= 0 and sample.values.max() <= 1:
         return "this is a map of probabilities (its name says so), not an MR image; give the image itself"
@@ -219,7 +261,7 @@ def _refused_phase(types: set[str], name: str, sample: _Sample) -> str:
         source = "its values, which fill a full turn,"
     if not source:
         return ""
-    return f"this is a phase image ({source} says so); only magnitude images can be denoised: give the magnitude of the same scan"
+    return _PHASE_IMAGE.format(source)
 
 
 def _refused_modality(name: str, sample: _Sample) -> str:

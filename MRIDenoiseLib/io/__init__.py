@@ -145,8 +145,11 @@ def read_slices(slices: Iterable[tuple[Path, int | None]]) -> Volume:
 
 def _with_sidecar(result: Volume, path: Path) -> Volume:
     sidecar = read_sidecar(path)
+    if sidecar.modality not in ("", "MR"):
+        raise InputError(f"{path.name} is {sidecar.modality}, as the JSON file beside it says, not MR; only MR images can be denoised")
     stated, of_times = dataset_of(sidecar)
-    return _with_acquisition(replace(result, notes=(*result.notes, *sidecar.notes, *of_times)), stated)
+    notes = (*result.notes, *sidecar.notes, *of_times)
+    return _with_acquisition(replace(result, notes=notes, image_type=sidecar.image_type), stated)
 
 
 def _with_acquisition(result: Volume, sidecar: Dataset | None = None) -> Volume:

@@ -81,7 +81,7 @@ def check_room(path: Path, needed: int = 0) -> None:
         with suppress(OSError):
             trial.unlink(missing_ok=True)
     if free < needed:
-        raise OutputError(f"cannot write {path}: {free / 1e6:.1f} MB are free there, and about {needed / 1e6:.1f} are needed; make room")
+        raise OutputError(f"cannot write {path}: {free / 1e6:.3g} MB are free there, and about {needed / 1e6:.3g} are needed; make room")
 
 
 @contextmanager
@@ -225,7 +225,13 @@ def json_text(content: Any) -> str:
     Raises:
         TypeError: it holds something else.
     """
-    return json.dumps(json_ready(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return showable(json.dumps(json_ready(content), indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
+
+
+def showable(text: str) -> str:
+    """A text that any UTF-8 file can hold: a file's name is bytes of any encoding, which Python keeps as half characters."""
+    text = re.sub("[\ud800-\udc7f\udd00-\udfff]", "\ufffd", text)
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def json_ready(value: Any) -> Any:
@@ -272,4 +278,5 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _cell(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | tuple) else value
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | tuple) else value
+    return showable(text) if isinstance(text, str) else text

@@ -292,15 +292,20 @@ def _sform(header: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 def _qform(header: Any) -> np.ndarray:
     """NaN where the quaternion is none."""
-    rounded = header.copy()
-    length = float(np.square([float(rounded[name]) for name in ("quatern_b", "quatern_c", "quatern_d")]).sum())
-    if 1 < length < 1.01:  # rounding, in writers that gave few digits
-        for name in ("quatern_b", "quatern_c", "quatern_d"):
-            rounded[name] = float(rounded[name]) / np.sqrt(length)
     try:
-        return np.array(rounded.get_qform(), float)
+        return np.array(_of_unit_length(header).get_qform(), float)
     except (HeaderDataError, ValueError):
         return np.full((4, 4), np.nan)
+
+
+def _of_unit_length(header: Any) -> Any:
+    """A copy whose quaternion is not longer than 1, as it is in headers of writers that gave few digits; nibabel opens no such file."""
+    rounded = header.copy()
+    length = float(np.square([float(rounded[name]) for name in ("quatern_b", "quatern_c", "quatern_d")]).sum())
+    if 1 < length < 1.01:
+        for name in ("quatern_b", "quatern_c", "quatern_d"):
+            rounded[name] = float(rounded[name]) / np.sqrt(length)
+    return rounded
 
 
 def _is_singular(matrix: np.ndarray) -> bool:
@@ -410,7 +415,7 @@ def _header_for(voxels: np.ndarray, ijk_to_ras: np.ndarray, like: Any) -> Any:
         header.set_data_shape(sizes)
         header.set_xyzt_units("mm")
         return _placed(header, ijk_to_ras, 1)
-    header = _single(like)
+    header = _of_unit_length(_single(like))
     stored = tuple(int(size) for size in header["dim"][1 : int(header["dim"][0]) + 1])
     pixdim = header["pixdim"].copy()
     flat = (*stored, 1, 1, 1)[:3]

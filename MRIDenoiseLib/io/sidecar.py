@@ -30,6 +30,8 @@ _LARGEST = 1 << 24
 
 _TIMES = {"RepetitionTime": 60.0, "EchoTime": 1.0, "InversionTime": 20.0}
 """In seconds in a sidecar, in ms in DICOM -> from which number on it cannot be seconds."""
+_LEAST_MS = {"RepetitionTime": 1.0, "EchoTime": 1.0, "InversionTime": 10.0}
+"""Below these numbers a time beside others in ms is hardly one in ms."""
 _NUMBERS = (
     "FlipAngle",
     "MagneticFieldStrength",
@@ -42,6 +44,7 @@ _TEXTS = (
     *("Manufacturer", "BodyPartExamined", "SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName", "ReceiveCoilName"),
     *("AcquisitionContrast", "MRAcquisitionType"),
 )
+_MODALITIES = ("MR", "CT", "PT", "NM", "US", "CR", "DX", "XA", "MG")
 _LISTS = ("ImageType", "ScanningSequence", "SequenceVariant", "ScanOptions")
 _SAME = {
     "RepetitionTime": ("RepetitionTimeExcitation", "RepetitionTimePreparation"),
@@ -90,6 +93,18 @@ class Sidecar:
     fields: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    @property
+    def image_type(self) -> tuple[str, ...]:
+        """The words of Image Type (0008,0008), where they are a list; in a line of text it is not known where one ends."""
+        value = self.fields.get("ImageType")
+        return tuple(_words(value)) if isinstance(value, list) else ()
+
+    @property
+    def modality(self) -> str:
+        """Modality (0008,0060) in capitals, of those that make grey images; empty where it is none of them."""
+        found = _text(self.fields.get("Modality")).upper()
+        return found if found in _MODALITIES else ""
+
 
 def read_sidecar(image: Path) -> Sidecar:
     """The sidecar of an image file: the JSON file of its name, and in a BIDS data set those that it inherits from.
@@ -113,10 +128,18 @@ def _object(path: Path) -> dict[str, Any] | None:
     try:
         if path.stat().st_size > _LARGEST:
             return None
-        content = json.loads(path.read_bytes().decode("utf-8-sig", "replace"))
+        content = _parsed(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def _parsed(content: bytes) -> Any:
+    """JSON in any form of Unicode; what is in none, such as a name of Latin letters in one byte each, is not what is asked for."""
+    try:
+        return json.loads(content)
+    except UnicodeDecodeError:
+        return json.loads(content.decode("utf-8", "replace"))
 
 
 def _root_of(image: Path) -> Path | None:
@@ -153,9 +176,9 @@ def dataset_of(sidecar: Sidecar) -> tuple[Dataset | None, list[str]]:
     for keyword, others in _SAME.items():
         fields.setdefault(keyword, next((fields[name] for name in others if name in fields), None))
     numbers = {key: found for key in (*_TIMES, *_NUMBERS) if (found := _number(fields.get(key))) is not None}
-    in_ms = [key for key, most in _TIMES.items() if numbers.get(key, 0) >= most]
-    notes = [f"The sidecar gives {in_ms[0]} in ms, not in seconds as it should; all its times were read as ms."] if in_ms else []
-    for key in _TIMES.keys() & numbers.keys() if not in_ms else ():
+    in_ms = _times_in_ms(numbers)
+    notes = [f"The sidecar gives {' and '.join(in_ms)} in ms, not in seconds as it should; read as ms."] if in_ms else []
+    for key in _TIMES.keys() & numbers.keys() - {*in_ms}:
         numbers[key] = round(numbers[key] * 1000, 6)
     values: dict[str, Any] = dict(numbers)
     values |= {key: text for key in _TEXTS if (text := _text(fields.get(key)))}
@@ -167,6 +190,16 @@ def dataset_of(sidecar: Sidecar) -> tuple[Dataset | None, list[str]]:
         except (ValueError, TypeError, OverflowError):
             continue  # an unreadable value is an absent one, as in DICOM
     return (dataset if len(dataset) else None), notes
+
+
+def _times_in_ms(numbers: Mapping[str, float]) -> list[str]:
+    """Which times a sidecar gives in ms: those that cannot be seconds, and with them those that can be ms."""
+    if not any(numbers.get(key, 0) >= most for key, most in _TIMES.items()):
+        return []
+    found = [key for key in _TIMES if key in numbers and numbers[key] >= _LEAST_MS[key]]
+    # A repetition lasts longer than its echo.
+    too_short = numbers.get("RepetitionTime", 0) <= numbers.get("EchoTime", 0) and "EchoTime" in found
+    return [key for key in found if key != "RepetitionTime" or not too_short]
 
 
 def _number(value: Any) -> float | None:
@@ -216,9 +249,14 @@ def result_sidecar(derivation: Derivation, report: Mapping[str, Any], noisy: Vol
     if not noisy.headers:
         root = _root_of(source)
         fields["Sources"] = [source.name if root is None else f"bids::{source.absolute().relative_to(root).as_posix()}"]
-    fields |= {"GeneratedBy": [made], "MRIDenoise": {key: value for key, value in report.items() if key not in _OF_THE_MACHINE}}
+    fields |= {"GeneratedBy": [made], "MRIDenoise": _without_machine(report)}
     acquired = _of_header(Header(noisy.headers[0])) if noisy.headers else read_sidecar(source).fields
     return {**{key: value for key, value in acquired.items() if key in _KEPT and _is_plain(value)}, **fields}
+
+
+def _without_machine(report: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in report.items() if key not in _OF_THE_MACHINE}
+    return kept | ({"volumes": [_without_machine(one) for one in kept["volumes"]]} if "volumes" in kept else {})
 
 
 def _is_plain(value: Any) -> bool:

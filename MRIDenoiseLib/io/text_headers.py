@@ -254,7 +254,9 @@ def read_meta_image(path: Path, what: str) -> Stored:
         each = promised // len(files)
         only = each if len(files) > 1 or header_size == -1 else None
         pieces = [Piece(file, header_size, packing, 0, only) for file in files]
-    return Stored(tuple(pieces), dtype, shape, listed, matrix, exact=names is not None, account=fields.get(ACCOUNT_KEY.lower(), ""))
+    notes = (_NO_ORIENTATION,) if count < 3 or np.isnan(directions).any() else ()
+    account = fields.get(ACCOUNT_KEY.lower(), "")
+    return Stored(tuple(pieces), dtype, shape, listed, matrix, exact=names is not None, notes=notes, account=account)
 
 
 def _numbers(text: str | None, count: int, default: float) -> list[float]:
@@ -296,7 +298,7 @@ def _header(path: Path, what: str, magic: bytes | None, colon: str) -> tuple[dic
             if line.startswith(f"{ACCOUNT_KEY}:="):
                 fields[ACCOUNT_KEY.lower()] = line.partition(":=")[2]
             continue
-        name, _, value = line.partition(colon)
+        name, _, value = re.sub("[=:]", "=", line, count=1).partition(colon) if magic is None else line.partition(colon)
         name = name.strip().lower()
         fields[name] = value.strip()
         if name in ("data file", "datafile", "elementdatafile") and value.strip().upper().startswith("LIST"):
@@ -317,7 +319,7 @@ def _data_files(value: str | None, rest: list[str], what: str) -> list[str] | No
     if not value.isprintable() or not value or value.upper().startswith("LIST"):
         raise InputError(f"{what} names no file that holds its voxels; copy or export it again")
     words = value.split()
-    if "%" in words[0] and len(words) >= 3:
+    if re.search(r"%\d*d", words[0]) and len(words) >= 3:
         try:
             first, last, step = (int(word) for word in (*words[1:3], *(words[3:4] or ["1"])))
             if step == 0 or not re.fullmatch(r"[^%]*%0?\d*d[^%]*", words[0]) or abs(last - first) > 100_000:

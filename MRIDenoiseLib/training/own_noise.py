@@ -68,11 +68,13 @@ class OwnNoise:
         file: its name in the manifest or among the prepared pairs.
         value: part of P99.5.
         measured: whether it was measured now, and not kept from before.
+        notes: what its reader chose or found odd, a sentence each.
     """
 
     file: str
     value: float
     measured: bool
+    notes: tuple[str, ...] = ()
 
 
 def own_noise(slices: np.ndarray, network: nn.Module) -> float:
@@ -121,7 +123,8 @@ def measure(
         if name in known:
             found.append(OwnNoise(name, known[name], measured=False))
         else:
-            found.append(OwnNoise(name, own_noise(next(images), network), measured=True))
+            slices, notes = next(images)
+            found.append(OwnNoise(name, own_noise(slices, network), measured=True, notes=notes))
         pace.reached(number, "Measuring own noise")
     return found
 
@@ -166,17 +169,17 @@ def _known(folder: Path) -> dict[str, float]:
         raise InputError(f"{folder / MANIFEST} holds an own_noise that is not a number; correct it, or measure with --again") from error
 
 
-def _images(folder: Path, names: list[str]) -> Iterator[np.ndarray]:
-    """Slices of the images of these names, each at the matrix that was measured."""
+def _images(folder: Path, names: list[str]) -> Iterator[tuple[np.ndarray, tuple[str, ...]]]:
+    """Slices of the images of these names, each at the matrix that was measured, and the notes of their reader."""
     if (folder / INDEX).is_file():
         store = RecordStore(folder)
         for name in names:
-            yield store.read(store.files.index(name)).clean
+            yield store.read(store.files.index(name)).clean, ()
         return
     rows = {row["file"]: row for row in _manifest(folder)[1]}
     for name in names:
         volume = measured_matrix(io.read(folder / name), manifest_row(folder / MANIFEST, rows[name] | {COLUMN: ""}))
-        yield volume.stack
+        yield volume.stack, volume.notes
 
 
 def _manifest(folder: Path) -> tuple[list[str], list[dict[str, str]]]:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import sys
 from pathlib import Path
 
 import nibabel
@@ -207,6 +208,19 @@ def test_the_input_is_never_replaced_by_the_output(tmp_path: Path, tiny_bundle: 
     before = source.read_bytes()
     assert run("denoise", source, tmp_path / "." / "image.nii", "--bundle", tiny_bundle, "--overwrite") == 2
     assert source.read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+@pytest.mark.parametrize(
+    "places", [("loop", "out.nii"), ("image.nii", "loop"), ("image.nii", "loop/out.nii"), ("image.nii", "o.nii --residual loop")]
+)
+def test_links_that_lead_back_to_themselves_are_said(places: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good("nii", tmp_path)
+    (tmp_path / "loop").symlink_to("other")
+    (tmp_path / "other").symlink_to("loop")
+    source, *others = (word if word.startswith("-") else tmp_path / word for word in " ".join(places).split())
+    assert run("denoise", source, *others) == 2
+    assert "fault" not in capsys.readouterr().err
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -63,6 +63,10 @@ REFUSED = {
     "PET": (volume(magnitude(), "sub-01_pet"), "PET"),
     "PSIR": (volume(np.where(magnitude() > 150, magnitude() - 600, 0)), "below zero"),
     "subtraction": (volume(magnitude() - np.roll(magnitude(), 9, 2), ImageType=["DERIVED", "PRIMARY", "SUBTRACTION"]), "subtraction"),
+    "CT of a head in wiped air": (volume(np.where(magnitude() < 200, -1000, 30 + (magnitude() - 600) / 40)), "CT"),
+    "CT with air of many values": (volume(magnitude() / 10 - 40 - 960 * (magnitude() < 200)), "CT"),
+    "label map by name": (volume(labels(7, 300, 1200, 9), "tumour_seg"), "label map"),
+    "phase by a sidecar": (replace(volume(magnitude()), image_type=("ORIGINAL", "PRIMARY", "P", "ND", "PHASE")), "phase"),
     "normalised": (volume((magnitude() - 300) / 350, "brain", "float32"), "below zero"),
 }
 
@@ -117,6 +121,14 @@ PLAIN = {
     "masked brain": volume(np.where(magnitude() < 150, 0, magnitude()), "sub-01_desc-masked_T1w"),
     "arterial phase": volume(magnitude(), "vibe_arterial_phase1"),
     "a clean phantom": volume(labels(225, 450, 720, 900)),
+    "resampled over -1000": volume(np.where(padded(-1000) < 0, -1000, magnitude() / 5)),
+    "resampled over -1024": volume(np.where(magnitude() < 150, -1024, magnitude() / 8)),
+    "a narrow window": volume(np.rint(np.clip((magnitude() - 200) / 350, 0, 1) * 255), kind="uint8"),
+    "a narrow window, 12 bits": volume(np.rint(np.clip((magnitude() - 500) / 30, 0, 1) * 120)),
+    "a masked knee": volume(np.rint(magnitude() / 5), "knee_t2_fs_sag_mask", "uint8"),
+    "beside its labels": volume(np.rint(magnitude() / 9), "patient_label"),
+    "a region": volume(np.where(magnitude() < 150, 0, np.rint(magnitude() / 3)), "ROI"),
+    "magnitude by a sidecar": replace(volume(magnitude()), image_type=("ORIGINAL", "PRIMARY", "M", "ND", "NORM")),
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from MRIDenoiseLib.errors import OutputError
-from MRIDenoiseLib.io.atomic import replacing, write_json
+from MRIDenoiseLib.io.atomic import read_rows, replacing, write_json, write_rows
 
 
 def test_a_file_appears_only_after_it_is_complete(tmp_path: Path) -> None:
@@ -189,3 +189,14 @@ def test_a_report_that_cannot_be_written_leaves_the_earlier_one_and_nothing_besi
     assert json.loads(report.read_text()) == {"first": 1} and list(tmp_path.iterdir()) == [report]
     write_json(report, {"second": 2}, overwrite=True)
     assert json.loads(report.read_text()) == {"second": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("kn\udce9e.nii", "kn\ufffde.nii"), ("\udcc3\udca9.nii", "é.nii"), ("\ud83d.nii", "\ufffd.nii"), ("é 日本.nii", "é 日本.nii")],
+)
+def test_a_file_s_name_in_another_encoding_can_be_reported(name: str, shown: str, tmp_path: Path) -> None:
+    write_json(tmp_path / "report.json", {"Sources": [name]})
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == {"Sources": [shown]}
+    write_rows([{"file": name}], ["file"], tmp_path / "table.csv")
+    assert read_rows(tmp_path / "table.csv") == [{"file": shown}]

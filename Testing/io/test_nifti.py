@@ -262,3 +262,18 @@ def test_an_analyze_image_says_that_its_sides_are_not_known(tmp_path: Path) -> N
     (tmp_path / "a.img").unlink()
     with pytest.raises(InputError, match=r"a\.img is not there"):
         io.read(tmp_path / "a.hdr")
+
+
+@pytest.mark.parametrize("length", [1.0004, 1.0008, 1.004])
+def test_a_result_can_be_opened_where_the_source_s_quaternion_was_too_long(length: float, tmp_path: Path) -> None:
+    right = made(tmp_path / "right.nii", affine(tilt=1.5), 1, 0)
+    quaternion = np.array([0.6, -0.5, 0.624499])
+    placed = patched(right, 256, struct.pack("<3f", *quaternion / np.linalg.norm(quaternion)))
+    source = tmp_path / "source.nii"
+    source.write_bytes(placed.read_bytes())
+    patched(source, 256, struct.pack("<3f", *quaternion / np.linalg.norm(quaternion) * length))
+    with pytest.raises(ValueError, match="w2 should be positive"):
+        nibabel.load(source)
+    result = nibabel.load(result_of(source))
+    assert np.abs(place(tmp_path / "result.nii.gz") - place(placed)).max() < 0.01
+    assert (int(result.header["qform_code"]), int(result.header["sform_code"])) == (1, 0)

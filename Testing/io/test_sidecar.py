@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from MRIDenoiseLib import io
+from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.io.sidecar import read_sidecar, result_sidecar, sidecar_of
 from MRIDenoiseLib.prompt.contrast import contrast_of_name
 from MRIDenoiseLib.volume import Acquisition, Volume
@@ -57,7 +58,36 @@ def test_a_sidecar_feeds_the_rules_of_dicom_headers(name: str, tmp_path: Path) -
 def test_times_in_ms_are_seen_as_such(tmp_path: Path) -> None:
     read = io.read(image(tmp_path, sidecar={"ScanningSequence": "SE", "RepetitionTime": 4500, "EchoTime": 95}))
     assert "TR = 4500 ms, TE = 95 ms" in read.acquisition.contrast.source
-    assert read.notes == ("The sidecar gives RepetitionTime in ms, not in seconds as it should; all its times were read as ms.",)
+    assert read.notes == ("The sidecar gives RepetitionTime and EchoTime in ms, not in seconds as it should; read as ms.",)
+
+
+@pytest.mark.parametrize(
+    ("times", "seen", "in_ms"),
+    [
+        ({"RepetitionTime": 0.5, "EchoTime": 12}, "TR = 500 ms, TE = 12 ms", "EchoTime"),
+        ({"RepetitionTime": 2.8, "EchoTime": 95}, "TR = 2800 ms, TE = 95 ms", "EchoTime"),
+        ({"RepetitionTime": 4000, "EchoTime": 0.095}, "TR = 4000 ms, TE = 95 ms", "RepetitionTime"),
+    ],
+)
+def test_each_time_is_read_in_its_own_unit(times: dict, seen: str, in_ms: str, tmp_path: Path) -> None:
+    read = io.read(image(tmp_path, sidecar={"ScanningSequence": "SE", **times}))
+    assert seen in read.acquisition.contrast.source
+    assert read.notes == (f"The sidecar gives {in_ms} in ms, not in seconds as it should; read as ms.",)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "latin-1"])
+def test_a_sidecar_in_any_encoding_is_read(encoding: str, tmp_path: Path) -> None:
+    path = image(tmp_path)
+    text = json.dumps(SPIN_ECHO | {"InstitutionName": "Universit\u00e4t"}, ensure_ascii=False)
+    (tmp_path / "a.json").write_bytes(text.encode(encoding))
+    assert facts(path).contrast.value == "T2w" and not io.read(path).notes
+
+
+@pytest.mark.parametrize("modality", ["CT", "PT", "us"])
+def test_what_a_sidecar_calls_another_modality_is_refused(modality: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"{modality.upper()}, as the JSON file"):
+        io.read(image(tmp_path, sidecar={"Modality": modality}))
+    assert io.read(image(tmp_path, "b.nii.gz", sidecar={"Modality": "MR", "ImageType": ["M", "ND"]})).image_type == ("M", "ND")
 
 
 @pytest.mark.parametrize("text", ["{", "[1, 2]", '{"RepetitionTime": ', "\0\0", '"words"', "[" * 100_000])
@@ -134,6 +164,8 @@ def test_the_sidecar_of_a_result_says_what_was_done_and_names_nobody(tmp_path: P
     assert fields["Sources"] == ["bids::sub-1/sub-1_T1w.nii.gz"]
     assert fields["MRIDenoise"] == {"method": "regression", "version": "1", "noise_level": 3.5}
     assert "NOT FOR DIAGNOSTIC USE" in fields["Description"] and "seed 4" in fields["GeneratedBy"][0]["Description"]
+    together = result_sidecar(derivation, {"version": "1", "volumes": [report, report]}, noisy, source)["MRIDenoise"]
+    assert together == {"version": "1", "volumes": [fields["MRIDenoise"]] * 2}
     text = json.dumps(fields)
     assert not any(str(value) in text for value in private.values()) and "Taro" not in text
     assert "removed" in result_sidecar(io.Derivation("x", "none", 0, suffix="residual"), report, noisy, source)["Description"]

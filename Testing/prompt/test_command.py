@@ -84,3 +84,23 @@ def test_a_chosen_echo_of_the_knee_tells_its_own_contrast(data_dir: Path) -> Non
     first, last = (json.loads(run(folder, "--json", "--echo", echo)) for echo in (1, 4))
     assert (first["organ"]["value"], first["contrast"]["value"], last["contrast"]["value"]) == ("knee", "PDw", "T2w")
     assert json.loads(run(folder, "--json"))["contrast"] == first["contrast"]
+
+
+@pytest.mark.parametrize(
+    ("types", "said"),
+    [
+        (["ORIGINAL", "PRIMARY", "P", "ND"], "cannot be denoised as it is: this is a phase image"),
+        (["ORIGINAL", "PRIMARY", "PHASE MAP", "P", "FFE"], "cannot be denoised as it is: this is a phase image"),
+        (["DERIVED", "PRIMARY", "DIFFUSION", "ADC"], "This is a map"),
+        (["ORIGINAL", "PRIMARY", "M", "ND", "NORM"], ""),
+    ],
+)
+def test_the_kind_that_a_header_states_is_said_without_pixels(
+    types: list[str], said: str, header_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = pydicom.dcmread(header_file)
+    made.ImageType = types
+    made.save_as(header_file)
+    result = CliRunner().invoke(application, [str(header_file)], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert said in result.output if said else "phase image" not in result.output and "This is" not in result.output

@@ -1,6 +1,7 @@
 """Own noise: measured once, at the matrix that was measured, kept, and written down with the network that told it."""
 
 import json
+import struct
 
 import numpy as np
 import pytest
@@ -50,6 +51,14 @@ def folder(tmp_path):
     lines += ["volumes/c.nii,x,CC0,head,T1w,GE,s3,train,,2", "repeats/d.nii,x,CC0,head,EPI,GE,s4,repeats,,"]
     (tmp_path / "MANIFEST.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return tmp_path
+
+
+def test_what_the_reader_notes_of_a_volume_is_kept_with_its_noise(folder, network):
+    header = bytearray((folder / "volumes/b.nii").read_bytes())
+    header[76 + 4 : 76 + 8] = struct.pack("<f", 0.0)
+    (folder / "volumes/b.nii").write_bytes(header)
+    found = {one.file: one.notes for one in measure(folder, network)}
+    assert any("voxel size of 0" in note for note in found["volumes/b.nii"]) and not found["volumes/a.nii"]
 
 
 def test_it_is_the_noise_of_the_image_in_parts_of_p995_and_of_an_interpolated_one_that_before(folder, network):

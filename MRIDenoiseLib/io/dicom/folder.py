@@ -79,7 +79,8 @@ def find_series(path: Path) -> list[Series]:
     """
     if not path.is_dir():
         if not is_dicom(path):
-            raise InputError(f"{path.name} is neither DICOM nor an image that can be read (.nii, .nii.gz, .nrrd, .mha)")
+            pair = " of its own; copy the .hdr file that belongs to it, too" if path.suffix.lower() == ".img" else ""
+            raise InputError(f"{path.name} is neither DICOM nor an image that can be read{pair or ' (.nii, .nii.gz, .nrrd, .mha)'}")
         sifted = sift([path])
     else:
         sifted = sift(path.iterdir())
