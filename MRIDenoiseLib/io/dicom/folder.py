@@ -22,6 +22,7 @@ from MRIDenoiseLib.io.dicom.files import (
     Series,
     is_dicom,
     load,
+    modality,
     quiet,
     text,
     whole_number,
@@ -169,7 +170,7 @@ def is_no_slice(header: Dataset) -> bool:
     """Whether an image is a picture of something rather than a slice: another modality, a screenshot, a scanned page."""
     kinds = " ".join(str(kind).upper().replace("_", " ") for kind in _values(header, "ImageType"))
     return (
-        text(header, "Modality") != "MR"
+        modality(header) != "MR"
         or (whole_number(header, "SamplesPerPixel") or 1) != 1
         or text(header, "SOPClassUID").startswith("1.2.840.10008.5.1.4.1.1.7")
         or any(word in kinds for word in ("SCREEN", "SCANNED"))
@@ -332,9 +333,10 @@ def _check_header_complete(file: DicomFile) -> None:
 
 
 def _grouped(images: Iterable[DicomFile]) -> list[Series]:
-    groups: dict[str, list[DicomFile]] = {}
+    # Identifiers that were made by hand or by a careless tool are shared by patients.
+    groups: dict[tuple[str, str], list[DicomFile]] = {}
     for file in images:
-        groups.setdefault(text(file.header, "SeriesInstanceUID"), []).append(file)
+        groups.setdefault((text(file.header, "SeriesInstanceUID"), text(file.header, "PatientID")), []).append(file)
     ordered = sorted(
         groups.values(), key=lambda g: (whole_number(g[0].header, "SeriesNumber") or 0, text(g[0].header, "SeriesInstanceUID"))
     )
@@ -348,7 +350,7 @@ def _series(number: int, files: list[DicomFile]) -> Series:
         number=number,
         series_number=whole_number(first, "SeriesNumber"),
         description=text(first, "SeriesDescription"),
-        modality=text(first, "Modality"),
+        modality=modality(first),
         images=sum(whole_number(file.header, "NumberOfFrames") or 1 for file in files),
         rows=whole_number(first, "Rows") or 0,
         columns=whole_number(first, "Columns") or 0,

@@ -26,6 +26,8 @@ _GAP = 1.5
 _PLAIN = 2
 """Times the slices of the next stack that a stack has which is plainly meant."""
 _LISTED = 8
+_MADE_OTHERWISE = {"LOCALIZER", "PROJECTION", "MIP", "MINIP", "MNIP", "MPR", "REFORMATTED", "CPR"}
+"""Words of Image Type (0008,0008) that tell what cannot be one stack with slices that have them not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +189,10 @@ def _kind(frame: Frame) -> tuple[object, ...]:
         whole_number(header, "Rows"),
         whole_number(header, "Columns"),
         frame.index is None,
-        "LOCALIZER" in words if isinstance(words, tuple) else False,
+        # Pictures of the whole stack, and slices laid through it afterwards, lie among its own slices.
+        tuple(sorted(_MADE_OTHERWISE.intersection(" ".join(words[2:]).upper().replace("_", " ").split())))
+        if isinstance(words, tuple)
+        else (),
     )
 
 
