@@ -36,6 +36,12 @@ _FOREIGN: tuple[bytes, ...] = (
 )
 """How pictures, documents, archives and the files that systems strew about begin."""
 
+_Refuse = Callable[[Path, InputError], None]
+"""Called with the damaged file and what is wrong with it."""
+
+_SPECTRA = "1.2.840.10008.5.1.4.1.1.4.2"
+"""MR Spectroscopy Storage, which has rows and columns and no picture."""
+
 _SAYS_NOTHING_OF_THE_IMAGE = {
     "InstanceCreationDate",
     "InstanceCreationTime",
@@ -124,8 +130,17 @@ def sift(paths: Iterable[Path], check: Callable[[], None] = lambda: None) -> Sif
 
     candidates, foreign = _dicom_among(paths, refuse)
     found = list(_loaded(candidates, refuse, check))
-    images = [file for file in found if _is_image(file.header)]
+    images = _of_series([file for file in found if _is_image(file.header)], refuse)
     return Sifted(tuple(_grouped(images)), tuple(refused), len(found) - len(images), foreign)
+
+
+def _of_series(images: list[DicomFile], refuse: _Refuse) -> list[DicomFile]:
+    """The images without those that alone among others name no series, as damaged ones do; where none does, they are one."""
+    named = [file for file in images if text(file.header, "SeriesInstanceUID")]
+    for file in images if named else []:
+        if file not in named:
+            refuse(file.path, InputError(f"{file.path.name} does not name its series (0020,000E); copy or export it again"))
+    return named or images
 
 
 def choose_series(path: Path, number: int | None) -> Series:
@@ -252,10 +267,6 @@ def _uid_of_series(path: Path) -> str:
         return ""
 
 
-_Refuse = Callable[[Path, InputError], None]
-"""Called with the damaged file and what is wrong with it."""
-
-
 def _dicom_among(paths: Iterable[Path], refuse: _Refuse) -> tuple[list[Path], int]:
     """The files that start like DICOM, and how many are something else; what may be a damaged slice is refused."""
     dicom: list[Path] = []
@@ -317,7 +328,7 @@ def _has_matrix(header: Dataset) -> bool:
 
 
 def _is_image(header: Dataset) -> bool:
-    return _has_matrix(header) and text(header, "Modality") not in NOT_IMAGES
+    return _has_matrix(header) and text(header, "Modality") not in NOT_IMAGES and text(header, "SOPClassUID") != _SPECTRA
 
 
 def _check_header_complete(file: DicomFile) -> None:
@@ -328,7 +339,7 @@ def _check_header_complete(file: DicomFile) -> None:
     may_be_mr = any(known.startswith(kind) for known in (CLASSIC, *ENHANCED))
     if not may_be_mr or text(header, "Modality") in NOT_IMAGES:
         return
-    if not _has_matrix(header) or not text(header, "SeriesInstanceUID"):
+    if not _has_matrix(header):
         raise InputError(f"{file.path.name} is a damaged DICOM file (its header is cut short); copy or export it again")
 
 

@@ -23,6 +23,8 @@ _BESIDE = 0.25
 """Part of the field of view by which slices lie aside of others, so that they cannot belong to one straight stack."""
 _GAP = 1.5
 """Times the usual step: a step that long is a gap."""
+_OFF = 0.4
+"""Part of a step by which stacks of several times lie apart and are no slices between each other."""
 _PLAIN = 2
 """Times the slices of the next stack that a stack has which is plainly meant."""
 _LISTED = 8
@@ -157,7 +159,7 @@ def part(frames: Sequence[Frame]) -> list[SliceGroup]:
     parts: list[SliceGroup] = []
     for parallel in _clusters(frames):
         for named in _by_stack_id(parallel):
-            for straight in _beside(named):
+            for straight in (one for beside in _beside(named) for one in _by_time(beside)):
                 parts += [replace(group, joined=group.joined + len(parts)) for group in _at_gaps(straight)]
     return sorted(parts, key=lambda group: min((f.order, tuple(f.position)) for f in group.frames))
 
@@ -227,6 +229,26 @@ def _beside(frames: list[Frame]) -> list[list[Frame]]:
     spots, spot_of = np.unique(offsets, axis=0, return_inverse=True)
     labels = _linked(spots, _BESIDE * view)[spot_of.ravel()]
     return [[f for f, label in zip(frames, labels, strict=True) if label == one] for one in dict.fromkeys(labels.tolist())]
+
+
+def _by_time(frames: list[Frame]) -> list[list[Frame]]:
+    """Parted by time where every time is an even stack a little off the others, as scanners that follow the head leave them."""
+    for keywords in (("TemporalPositionIndex", "TemporalPositionIdentifier"), ("AcquisitionNumber",)):
+        times: dict[object, list[Frame]] = {}
+        for frame in frames:
+            times.setdefault(frame.get(*keywords), []).append(frame)
+        if len(times) < 2:
+            continue
+        normal = normal_of(frames)
+        along = [np.sort([float(f.position @ normal) for f in group]) for group in times.values()]
+        if len(set(map(len, along))) > 1 or len(along[0]) < 2:
+            continue
+        steps = np.diff(along, axis=1)
+        usual = float(np.median(steps))
+        apart = float(np.ptp([one[0] for one in along]))
+        if SAME_PLACE < apart < _OFF * usual and np.abs(steps - usual).max() <= SAME_PLACE:
+            return list(times.values())
+    return [frames]
 
 
 def _linked(points: np.ndarray, within: float) -> np.ndarray:

@@ -25,6 +25,9 @@ _UNEVEN = (0.03, 0.1)
 _SHIFTED = (0.25, 1.0)
 """Pixels by which a slice may lie aside of the others: without a word, and with a note."""
 
+_ONE_ECHO = 1.1
+"""Times the shortest echo time that the longest may be where slices of one echo state their own."""
+
 _LISTED = 12
 _COMPONENTS = {"M": "magnitude", "P": "phase", "R": "real", "I": "imaginary"}
 _RAW_TYPE = (0x0043, 0x102F)
@@ -201,7 +204,7 @@ def stack(frames: Sequence[Frame], what: str, echo: int | None = None, volume: i
     step, notes = _check_complete(ordered, normal, what)
     places = len(set(places_of(frames).tolist()))
     if len(ordered) < places:
-        notes += (f"The chosen images are {len(ordered)} slices; others of the series are {places}.",)
+        notes += (f"The chosen images are of {len(ordered)} of the {places} places that this stack images.",)
     axes = np.mean([f.axes for f in ordered], axis=0)
     rows, columns = (axes[i] / np.linalg.norm(axes[i]) for i in (0, 1))
     between_rows, between_columns = np.mean([f.pixel_spacing for f in ordered], axis=0)
@@ -211,7 +214,9 @@ def stack(frames: Sequence[Frame], what: str, echo: int | None = None, volume: i
 
 
 def echoes(frames: Sequence[Frame], what: str) -> list[list[Frame]]:
-    """The slices of a series by echo, in the order of echo times; all of them where no place was imaged more than once.
+    """The slices of a series by echo, in the order of echo times.
+
+    All are one where their times hardly differ and no place was imaged more than once. What has no time comes last.
 
     Args:
         frames: all slices of one series.
@@ -226,7 +231,8 @@ def echoes(frames: Sequence[Frame], what: str) -> list[list[Frame]]:
     for frame in frames:
         by_time.setdefault(echo_time(frame) if _states_echo_time(frame) or not stated else None, []).append(frame)
     times = sorted(time for time in by_time if time is not None)
-    if len(times) < 2 or len(set(places_of(frames).tolist())) == len(frames):
+    each_once = len(set(places_of(frames).tolist())) == len(frames)
+    if len(times) < 2 or (each_once and times[-1] <= _ONE_ECHO * times[0]):
         return [list(frames)]
     # What was made of all echoes, such as their sum, has no time of its own.
     return [by_time[time] for time in times] + ([by_time[None]] if None in by_time else [])
@@ -299,8 +305,9 @@ def _echo_name(frames: Sequence[Frame]) -> str:
 
 def _chosen_volume(found: list[list[Frame]], what: str, volume: int | None) -> list[Frame]:
     if volume is None and len(found) > 1:
-        whole = len(set(map(len, found))) == 1
-        holds = f"images every place {len(found)} times" if whole else f"holds {len(found)} volumes, not all of them whole"
+        everywhere = len(set(places_of([frame for of_volume in found for frame in of_volume]).tolist()))
+        whole = all(len(of_volume) == everywhere for of_volume in found)
+        holds = f"images every place {len(found)} times" if whole else f"holds {len(found)} volumes, not each of every place"
         raise AmbiguousInputError(f"{what} {holds}; choose one with --volume N{listed(names(found)) or f' (1 to {len(found)})'}")
     chosen = 1 if volume is None else volume
     if not 1 <= chosen <= len(found):
@@ -313,7 +320,11 @@ def _volumes(frames: list[Frame], places: np.ndarray, what: str) -> list[list[Fr
     counts = Counter(places.tolist())
     most = max(counts.values())
     if most == 1:
-        return [frames]
+        # Slices of two kinds may lie between each other, or one stack after the other.
+        told = next((value for value in (_component_rank, b_value) if len({value(f) for f in frames} - {None}) > 1), None)
+        if told is None:
+            return [frames]
+        return [[f for f in frames if told(f) == kind] for kind in sorted({told(f) for f in frames}, key=_sortable)]
     values = [[_sortable(value(f)) for f in frames] for value, _ in _TELLS_VOLUMES_APART]
     if all(f.index is not None for f in frames):
         # Several multi-frame files may be a volume each. A classic file is one slice, and its identifier has no order.
