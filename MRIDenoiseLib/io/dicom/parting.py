@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from MRIDenoiseLib.errors import AmbiguousInputError, InputError
-from MRIDenoiseLib.io.dicom.files import whole_number
 from MRIDenoiseLib.io.dicom.frames import Frame, Usable
 
 SAME_PLACE = 0.02
@@ -58,13 +57,18 @@ class SliceGroup:
 
     def __str__(self) -> str:
         """Direction, slices x rows x columns, spacing and centre: what distinguishes it from the other stacks."""
-        header = self.frames[0].file.header
-        rows, columns = whole_number(header, "Rows") or 0, whole_number(header, "Columns") or 0
+        rows, columns = _matrix(self.frames[0])
         apart = ""
         if self.slices > 1:
             along = np.sort([float(f.position @ self.normal) for f in self.frames])
             apart = f", {(along[-1] - along[0]) / (self.slices - 1):.3g} mm apart"
         return f"{direction(self.normal)} {self.slices} x {rows}x{columns}{apart}, centre {_where(self.frames)}"
+
+
+def _matrix(frame: Frame) -> tuple[int, int]:
+    """Rows and columns of a slice (those of the tile in a mosaic)."""
+    rows, columns = (frame.get(keyword) for keyword in ("Rows", "Columns"))
+    return (int(rows), int(columns)) if isinstance(rows, float) and isinstance(columns, float) else (0, 0)
 
 
 def normal_of(frames: Sequence[Frame]) -> np.ndarray:
@@ -147,8 +151,7 @@ def _list(groups: Sequence[SliceGroup], numbers: Sequence[int] | None = None) ->
 
 def _where(frames: Sequence[Frame]) -> str:
     """The middle of some slices, such as ``L 31 P 5 S 12 mm``."""
-    header = frames[0].file.header
-    half = np.array([whole_number(header, "Columns") or 0, whole_number(header, "Rows") or 0]) / 2
+    half = np.array(_matrix(frames[0])[::-1]) / 2
     middle = np.mean([f.position + (f.pixel_spacing[::-1] * half) @ f.axes for f in frames], axis=0)
     sides = (("L", "R"), ("P", "A"), ("S", "I"))
     return " ".join(f"{side[0] if value >= 0 else side[1]} {abs(value):.0f}" for side, value in zip(sides, middle, strict=True)) + " mm"
@@ -185,11 +188,9 @@ def _clusters(frames: Sequence[Frame]) -> list[list[Frame]]:
 
 
 def _kind(frame: Frame) -> tuple[object, ...]:
-    header = frame.file.header
     words = frame.get("FrameType", "ImageType")
     return (
-        whole_number(header, "Rows"),
-        whole_number(header, "Columns"),
+        _matrix(frame),
         frame.index is None,
         # Pictures of the whole stack, and slices laid through it afterwards, lie among its own slices.
         tuple(sorted(_MADE_OTHERWISE.intersection(" ".join(words[2:]).upper().replace("_", " ").split())))
@@ -222,9 +223,8 @@ def _by_stack_id(frames: list[Frame]) -> list[list[Frame]]:
 
 def _beside(frames: list[Frame]) -> list[list[Frame]]:
     """Parted where slices lie aside of each other, as the stacks of two joints or the stations of a spine do."""
-    header = frames[0].file.header
-    axes, spacing = frames[0].axes, frames[0].pixel_spacing
-    view = max((whole_number(header, "Columns") or 1) * spacing[1], (whole_number(header, "Rows") or 1) * spacing[0])
+    (rows, columns), axes, spacing = _matrix(frames[0]), frames[0].axes, frames[0].pixel_spacing
+    view = max(columns * spacing[1], rows * spacing[0])
     offsets = np.round([axes @ f.position for f in frames], 1)
     spots, spot_of = np.unique(offsets, axis=0, return_inverse=True)
     labels = _linked(spots, _BESIDE * view)[spot_of.ravel()]

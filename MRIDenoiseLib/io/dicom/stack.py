@@ -333,9 +333,9 @@ def _volumes(frames: list[Frame], places: np.ndarray, what: str) -> list[list[Fr
     # A volume of a few slices next to a full one consists of copies of them, with a separate time, unless the header
     # itself tells it apart: an examination that was stopped ends within a volume.
     stated = [column for column in values[:_REPEATS_KEEP] if len(set(column)) > 1]
-    for told, least in ((varying, len(counts) // 2 + 1), (stated, 1)):
+    for usable, least in ((varying, len(counts) // 2 + 1), (stated, 1)):
         for size in (1, 2, 3):
-            for columns in combinations(told, size):
+            for columns in combinations(usable, size):
                 keys = list(zip(*columns, strict=True))
                 kinds = sorted(set(keys))
                 once_a_place = len(set(zip(places.tolist(), keys, strict=True))) == len(frames)
