@@ -115,6 +115,12 @@ def dicom_volumes(path: Path, series: int | None = None, echo: int | None = None
         more = f" and {len(left) - 6} more" if len(left) > 6 else ""
         notes += (f"Left out what is no magnitude image: {', '.join(left[:6])}{more}.",)
 
+    most = {one.echo: max(len(other.frames) for other in kept if other.echo == one.echo) for one in kept}
+    short = [called[id(one)] for one in kept if len(one.frames) < most[one.echo]]
+    if short:
+        notes += (f"Left out what lacks slices: {', '.join(short[:6])}{f' and {len(short) - 6} more' if len(short) > 6 else ''}.",)
+        kept = [one for one in kept if len(one.frames) == most[one.echo]]
+
     def read(frames: tuple[Any, ...]) -> Volume:
         return named(volume_of(stack(frames, path.name), path.name), path, ())
 

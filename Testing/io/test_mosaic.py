@@ -172,3 +172,9 @@ def test_the_real_mosaics_and_grids_lie_where_dcm2niix_puts_them(data_dir: Path,
         index = tuple(np.rint(to_other @ [3, 5, 2, 1])[:3].astype(int))
         assert np.isclose(np.asanyarray(image.dataobj)[index], volume.voxels[2, 5, 3], rtol=1e-5)
     assert len(found) >= 5
+
+
+def test_a_mosaic_among_other_images_is_listed_by_its_tiles(tmp_path: Path) -> None:
+    siemens(tmp_path / "a.dcm", 4)
+    factory.save(factory.slice_header(0, 9), tmp_path / "b.dcm")
+    assert f"axial 4 x {ROWS}x{COLUMNS}, 4.4 mm apart, centre R 23 A 29 S 19 mm" in io.read(tmp_path).notes[0]

@@ -112,6 +112,11 @@ def text(header: Dataset, keyword: str) -> str:
     return "" if value is None else str(value).strip()
 
 
+def modality(header: Dataset) -> str:
+    """Modality (0008,0060) in capitals, as it should be written, empty where it is absent."""
+    return text(header, "Modality").upper()
+
+
 def shallow(source: Dataset) -> Dataset:
     """Another data set of equal elements (values shared), so that changing one leaves the source as it was.
 
@@ -127,10 +132,17 @@ def shallow(source: Dataset) -> Dataset:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file starts like DICOM: with the DICM mark, or (old archives) directly with a group 0008 element."""
+    """Whether a file starts like DICOM: with the DICM mark, or (old archives) directly with an element of group 2 or 8."""
     with path.open("rb") as file:
         head = file.read(134)
-    return head[128:132] == b"DICM" or (len(head) == 134 and head[:4] in (b"\x08\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00"))
+    return head[128:132] == b"DICM" or (len(head) == 134 and (_begins(head, "<") or _begins(head, ">")))
+
+
+def _begins(head: bytes, order: str) -> bool:
+    """Whether bytes are the start of a first element: one of the lowest of its group, of a known type or a short length."""
+    group, element, length = struct.unpack(f"{order}HHL", head[:8])
+    typed = head[4:6] in (b"UL", b"OB", b"CS", b"UI", b"DA", b"TM", b"SH", b"LO", b"DT")
+    return (group == 8 and element <= 0x18 and (typed or 0 < length < 256)) or (group == 2 and element <= 2 and typed)
 
 
 def load(path: Path) -> Dataset:

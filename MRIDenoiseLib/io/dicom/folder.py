@@ -22,6 +22,7 @@ from MRIDenoiseLib.io.dicom.files import (
     Series,
     is_dicom,
     load,
+    modality,
     quiet,
     text,
     whole_number,
@@ -34,6 +35,12 @@ _FOREIGN: tuple[bytes, ...] = (
     *(b"SQLite format 3", b"\x89HDF"),
 )
 """How pictures, documents, archives and the files that systems strew about begin."""
+
+_Refuse = Callable[[Path, InputError], None]
+"""Called with the damaged file and what is wrong with it."""
+
+_SPECTRA = "1.2.840.10008.5.1.4.1.1.4.2"
+"""MR Spectroscopy Storage, which has rows and columns and no picture."""
 
 _SAYS_NOTHING_OF_THE_IMAGE = {
     "InstanceCreationDate",
@@ -124,8 +131,17 @@ def sift(paths: Iterable[Path], check: Callable[[], None] = lambda: None) -> Sif
 
     candidates, foreign = _dicom_among(paths, refuse)
     found = list(_loaded(candidates, refuse, check))
-    images = [file for file in found if _is_image(file.header)]
+    images = _of_series([file for file in found if _is_image(file.header)], refuse)
     return Sifted(tuple(_grouped(images)), tuple(refused), len(found) - len(images), foreign)
+
+
+def _of_series(images: list[DicomFile], refuse: _Refuse) -> list[DicomFile]:
+    """The images without those that alone among others name no series, as damaged ones do; where none does, they are one."""
+    named = [file for file in images if text(file.header, "SeriesInstanceUID")]
+    for file in images if named else []:
+        if file not in named:
+            refuse(file.path, InputError(f"{file.path.name} does not name its series (0020,000E); copy or export it again"))
+    return named or images
 
 
 def choose_series(path: Path, number: int | None) -> Series:
@@ -170,7 +186,7 @@ def is_no_slice(header: Dataset) -> bool:
     """Whether an image is a picture of something rather than a slice: another modality, a screenshot, a scanned page."""
     kinds = " ".join(str(kind).upper().replace("_", " ") for kind in _values(header, "ImageType"))
     return (
-        text(header, "Modality") != "MR"
+        modality(header) != "MR"
         or (whole_number(header, "SamplesPerPixel") or 1) != 1
         or text(header, "SOPClassUID").startswith("1.2.840.10008.5.1.4.1.1.7")
         or any(word in kinds for word in ("SCREEN", "SCANNED"))
@@ -252,10 +268,6 @@ def _uid_of_series(path: Path) -> str:
         return ""
 
 
-_Refuse = Callable[[Path, InputError], None]
-"""Called with the damaged file and what is wrong with it."""
-
-
 def _dicom_among(paths: Iterable[Path], refuse: _Refuse) -> tuple[list[Path], int]:
     """The files that start like DICOM, and how many are something else; what may be a damaged slice is refused."""
     dicom: list[Path] = []
@@ -317,7 +329,7 @@ def _has_matrix(header: Dataset) -> bool:
 
 
 def _is_image(header: Dataset) -> bool:
-    return _has_matrix(header) and text(header, "Modality") not in NOT_IMAGES
+    return _has_matrix(header) and text(header, "Modality") not in NOT_IMAGES and text(header, "SOPClassUID") != _SPECTRA
 
 
 def _check_header_complete(file: DicomFile) -> None:
@@ -328,14 +340,15 @@ def _check_header_complete(file: DicomFile) -> None:
     may_be_mr = any(known.startswith(kind) for known in (CLASSIC, *ENHANCED))
     if not may_be_mr or text(header, "Modality") in NOT_IMAGES:
         return
-    if not _has_matrix(header) or not text(header, "SeriesInstanceUID"):
+    if not _has_matrix(header):
         raise InputError(f"{file.path.name} is a damaged DICOM file (its header is cut short); copy or export it again")
 
 
 def _grouped(images: Iterable[DicomFile]) -> list[Series]:
-    groups: dict[str, list[DicomFile]] = {}
+    # Identifiers that were made by hand or by a careless tool are shared by patients.
+    groups: dict[tuple[str, str], list[DicomFile]] = {}
     for file in images:
-        groups.setdefault(text(file.header, "SeriesInstanceUID"), []).append(file)
+        groups.setdefault((text(file.header, "SeriesInstanceUID"), text(file.header, "PatientID")), []).append(file)
     ordered = sorted(
         groups.values(), key=lambda g: (whole_number(g[0].header, "SeriesNumber") or 0, text(g[0].header, "SeriesInstanceUID"))
     )
@@ -349,7 +362,7 @@ def _series(number: int, files: list[DicomFile]) -> Series:
         number=number,
         series_number=whole_number(first, "SeriesNumber"),
         description=text(first, "SeriesDescription"),
-        modality=text(first, "Modality"),
+        modality=modality(first),
         images=sum(whole_number(file.header, "NumberOfFrames") or 1 for file in files),
         rows=whole_number(first, "Rows") or 0,
         columns=whole_number(first, "Columns") or 0,

@@ -12,7 +12,7 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as DicomSequence
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.io.dicom.files import ENHANCED, DicomFile, Series, shallow, text, whole_number
+from MRIDenoiseLib.io.dicom.files import ENHANCED, DicomFile, Series, modality, shallow, text, whole_number
 from MRIDenoiseLib.io.dicom.folder import is_no_slice
 from MRIDenoiseLib.io.dicom.mosaic import mosaic_of
 
@@ -44,7 +44,7 @@ class Frame:
                 value = group.get(keyword)
                 if value is None or value == "":
                     continue
-                if isinstance(value, MultiValue):
+                if isinstance(value, MultiValue | list | tuple):  # pydicom reads binary numbers into a list
                     return tuple(_plain(v) for v in value)
                 return _plain(value)
         return None
@@ -155,9 +155,9 @@ def frames_in(files: Iterable[DicomFile]) -> list[Frame]:
 
 def _check_kind(file: DicomFile) -> None:
     header, what = file.header, file.path.name
-    modality = text(header, "Modality")
-    if modality != "MR":
-        raise InputError(f"{what} is {modality or 'of no stated modality'}, not MR; only MR images can be denoised")
+    kind = modality(header)
+    if kind != "MR":
+        raise InputError(f"{what} is {kind or 'of no stated modality'}, not MR; only MR images can be denoised")
     photometric = text(header, "PhotometricInterpretation")
     if (whole_number(header, "SamplesPerPixel") or 1) != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2", ""):
         raise InputError(f"{what} is a colour image ({photometric[:16]}); only grey MR images can be denoised")

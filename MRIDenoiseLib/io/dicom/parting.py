@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from MRIDenoiseLib.errors import AmbiguousInputError, InputError
-from MRIDenoiseLib.io.dicom.files import whole_number
 from MRIDenoiseLib.io.dicom.frames import Frame, Usable
 
 SAME_PLACE = 0.02
@@ -23,9 +22,13 @@ _BESIDE = 0.25
 """Part of the field of view by which slices lie aside of others, so that they cannot belong to one straight stack."""
 _GAP = 1.5
 """Times the usual step: a step that long is a gap."""
+_OFF = 0.4
+"""Part of a step by which stacks of several times lie apart and are no slices between each other."""
 _PLAIN = 2
 """Times the slices of the next stack that a stack has which is plainly meant."""
 _LISTED = 8
+_MADE_OTHERWISE = {"LOCALIZER", "PROJECTION", "MIP", "MINIP", "MNIP", "MPR", "REFORMATTED", "CPR"}
+"""Words of Image Type (0008,0008) that tell what cannot be one stack with slices that have them not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,13 +57,18 @@ class SliceGroup:
 
     def __str__(self) -> str:
         """Direction, slices x rows x columns, spacing and centre: what distinguishes it from the other stacks."""
-        header = self.frames[0].file.header
-        rows, columns = whole_number(header, "Rows") or 0, whole_number(header, "Columns") or 0
+        rows, columns = _matrix(self.frames[0])
         apart = ""
         if self.slices > 1:
             along = np.sort([float(f.position @ self.normal) for f in self.frames])
             apart = f", {(along[-1] - along[0]) / (self.slices - 1):.3g} mm apart"
         return f"{direction(self.normal)} {self.slices} x {rows}x{columns}{apart}, centre {_where(self.frames)}"
+
+
+def _matrix(frame: Frame) -> tuple[int, int]:
+    """Rows and columns of a slice (those of the tile in a mosaic)."""
+    rows, columns = (frame.get(keyword) for keyword in ("Rows", "Columns"))
+    return (int(rows), int(columns)) if isinstance(rows, float) and isinstance(columns, float) else (0, 0)
 
 
 def normal_of(frames: Sequence[Frame]) -> np.ndarray:
@@ -143,8 +151,7 @@ def _list(groups: Sequence[SliceGroup], numbers: Sequence[int] | None = None) ->
 
 def _where(frames: Sequence[Frame]) -> str:
     """The middle of some slices, such as ``L 31 P 5 S 12 mm``."""
-    header = frames[0].file.header
-    half = np.array([whole_number(header, "Columns") or 0, whole_number(header, "Rows") or 0]) / 2
+    half = np.array(_matrix(frames[0])[::-1]) / 2
     middle = np.mean([f.position + (f.pixel_spacing[::-1] * half) @ f.axes for f in frames], axis=0)
     sides = (("L", "R"), ("P", "A"), ("S", "I"))
     return " ".join(f"{side[0] if value >= 0 else side[1]} {abs(value):.0f}" for side, value in zip(sides, middle, strict=True)) + " mm"
@@ -155,7 +162,7 @@ def part(frames: Sequence[Frame]) -> list[SliceGroup]:
     parts: list[SliceGroup] = []
     for parallel in _clusters(frames):
         for named in _by_stack_id(parallel):
-            for straight in _beside(named):
+            for straight in (one for beside in _beside(named) for one in _by_time(beside)):
                 parts += [replace(group, joined=group.joined + len(parts)) for group in _at_gaps(straight)]
     return sorted(parts, key=lambda group: min((f.order, tuple(f.position)) for f in group.frames))
 
@@ -181,13 +188,14 @@ def _clusters(frames: Sequence[Frame]) -> list[list[Frame]]:
 
 
 def _kind(frame: Frame) -> tuple[object, ...]:
-    header = frame.file.header
     words = frame.get("FrameType", "ImageType")
     return (
-        whole_number(header, "Rows"),
-        whole_number(header, "Columns"),
+        _matrix(frame),
         frame.index is None,
-        "LOCALIZER" in words if isinstance(words, tuple) else False,
+        # Pictures of the whole stack, and slices laid through it afterwards, lie among its own slices.
+        tuple(sorted(_MADE_OTHERWISE.intersection(" ".join(words[2:]).upper().replace("_", " ").split())))
+        if isinstance(words, tuple)
+        else (),
     )
 
 
@@ -215,13 +223,32 @@ def _by_stack_id(frames: list[Frame]) -> list[list[Frame]]:
 
 def _beside(frames: list[Frame]) -> list[list[Frame]]:
     """Parted where slices lie aside of each other, as the stacks of two joints or the stations of a spine do."""
-    header = frames[0].file.header
-    axes, spacing = frames[0].axes, frames[0].pixel_spacing
-    view = max((whole_number(header, "Columns") or 1) * spacing[1], (whole_number(header, "Rows") or 1) * spacing[0])
+    (rows, columns), axes, spacing = _matrix(frames[0]), frames[0].axes, frames[0].pixel_spacing
+    view = max(columns * spacing[1], rows * spacing[0])
     offsets = np.round([axes @ f.position for f in frames], 1)
     spots, spot_of = np.unique(offsets, axis=0, return_inverse=True)
     labels = _linked(spots, _BESIDE * view)[spot_of.ravel()]
     return [[f for f, label in zip(frames, labels, strict=True) if label == one] for one in dict.fromkeys(labels.tolist())]
+
+
+def _by_time(frames: list[Frame]) -> list[list[Frame]]:
+    """Parted by time where every time is an even stack a little off the others, as scanners that follow the head leave them."""
+    for keywords in (("TemporalPositionIndex", "TemporalPositionIdentifier"), ("AcquisitionNumber",)):
+        times: dict[object, list[Frame]] = {}
+        for frame in frames:
+            times.setdefault(frame.get(*keywords), []).append(frame)
+        if len(times) < 2:
+            continue
+        normal = normal_of(frames)
+        along = [np.sort([float(f.position @ normal) for f in group]) for group in times.values()]
+        if len(set(map(len, along))) > 1 or len(along[0]) < 2:
+            continue
+        steps = np.diff(along, axis=1)
+        usual = float(np.median(steps))
+        apart = float(np.ptp([one[0] for one in along]))
+        if SAME_PLACE < apart < _OFF * usual and np.abs(steps - usual).max() <= SAME_PLACE:
+            return list(times.values())
+    return [frames]
 
 
 def _linked(points: np.ndarray, within: float) -> np.ndarray:

@@ -309,6 +309,11 @@ def _notes(
     frames: tuple[Frame, ...], planes: list[Pixels], packed: Mosaic | None, what: str, *, inverted: bool, padded: int
 ) -> tuple[str, ...]:
     notes = [f"{what}: {note}" for plane in planes for note in plane.notes]
+    origins = {text(f.file.header, "FrameOfReferenceUID") for f in frames} - {""}
+    if len(origins) > 1:
+        notes.append(f"{what} names {len(origins)} frames of reference (0020,0052), so its slices may not lie where they seem to")
+    if any("ModalityLUTSequence" in f.file.header for f in frames):
+        notes.append(f"{what} has a table of values (Modality LUT, 0028,3000), which was not applied: its values are the stored ones")
     if packed and packed.note:
         notes.append(f"{what}: {packed.note}")
     if inverted:

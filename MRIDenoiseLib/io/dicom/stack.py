@@ -25,6 +25,9 @@ _UNEVEN = (0.03, 0.1)
 _SHIFTED = (0.25, 1.0)
 """Pixels by which a slice may lie aside of the others: without a word, and with a note."""
 
+_ONE_ECHO = 1.1
+"""Times the shortest echo time that the longest may be where slices of one echo state their own."""
+
 _LISTED = 12
 _COMPONENTS = {"M": "magnitude", "P": "phase", "R": "real", "I": "imaginary"}
 _RAW_TYPE = (0x0043, 0x102F)
@@ -136,7 +139,7 @@ def choices(frames: Sequence[Frame], what: str) -> list[StackVolume]:
     for echo, of_echo in enumerate(by_echo, 1):
         by_volume = volumes(of_echo, what)
         for number, (name, of_volume) in enumerate(zip(names(by_volume), by_volume, strict=True), 1):
-            time = f"echo time {_echo_name(of_echo)}" if len(by_echo) > 1 else ""
+            time = _echo_name(of_echo) if len(by_echo) > 1 else ""
             found.append(StackVolume(echo, number, ", ".join(filter(None, (time, name))), tuple(of_volume)))
     return found
 
@@ -175,6 +178,9 @@ def names(found: Sequence[Sequence[Frame]]) -> list[str]:
                 words.append(word(tuple(one for one in each if one not in shared) if word is _kinds else each))
             if len(distinct) == len(found):
                 break
+    most = max(map(len, found), default=0)
+    for words, volume in zip(said, found, strict=True):
+        words.append(f"{len(volume)} of {most} slices" if len(volume) < most else "")
     return [", ".join(filter(None, words)) for words in said]
 
 
@@ -196,6 +202,9 @@ def stack(frames: Sequence[Frame], what: str, echo: int | None = None, volume: i
     normal = normal_of(chosen)
     ordered = sorted(chosen, key=lambda f: float(f.position @ normal))
     step, notes = _check_complete(ordered, normal, what)
+    places = len(set(places_of(frames).tolist()))
+    if len(ordered) < places:
+        notes += (f"The chosen images are of {len(ordered)} of the {places} places that this stack images.",)
     axes = np.mean([f.axes for f in ordered], axis=0)
     rows, columns = (axes[i] / np.linalg.norm(axes[i]) for i in (0, 1))
     between_rows, between_columns = np.mean([f.pixel_spacing for f in ordered], axis=0)
@@ -205,7 +214,9 @@ def stack(frames: Sequence[Frame], what: str, echo: int | None = None, volume: i
 
 
 def echoes(frames: Sequence[Frame], what: str) -> list[list[Frame]]:
-    """The slices of a series by echo, in the order of echo times; all of them where no place was imaged more than once.
+    """The slices of a series by echo, in the order of echo times.
+
+    All are one where their times hardly differ and no place was imaged more than once. What has no time comes last.
 
     Args:
         frames: all slices of one series.
@@ -215,10 +226,16 @@ def echoes(frames: Sequence[Frame], what: str) -> list[list[Frame]]:
         InputError: slices of different directions or sizes, or one of them twice.
     """
     _check_same(frames, what)
-    times = sorted({time for frame in frames if (time := echo_time(frame)) is not None})
-    if len(times) < 2 or len(set(places_of(frames).tolist())) == len(frames):
+    by_time: dict[float | None, list[Frame]] = {}
+    stated = any(_states_echo_time(frame) for frame in frames)
+    for frame in frames:
+        by_time.setdefault(echo_time(frame) if _states_echo_time(frame) or not stated else None, []).append(frame)
+    times = sorted(time for time in by_time if time is not None)
+    each_once = len(set(places_of(frames).tolist())) == len(frames)
+    if len(times) < 2 or (each_once and times[-1] <= _ONE_ECHO * times[0]):
         return [list(frames)]
-    return [[frame for frame in frames if echo_time(frame) == time] for time in times]
+    # What was made of all echoes, such as their sum, has no time of its own.
+    return [by_time[time] for time in times] + ([by_time[None]] if None in by_time else [])
 
 
 def volumes(frames: Sequence[Frame], what: str) -> list[list[Frame]]:
@@ -240,6 +257,10 @@ def echo_time(frame: Frame) -> float | None:
     if not isinstance(value, float):
         value = frame.get("EchoNumbers")
     return round(value, 2) if isinstance(value, float) else None
+
+
+def _states_echo_time(frame: Frame) -> bool:
+    return isinstance(frame.get("EffectiveEchoTime", "EchoTime"), float)
 
 
 def _check_same(frames: Sequence[Frame], what: str) -> None:
@@ -264,9 +285,10 @@ def _check_same(frames: Sequence[Frame], what: str) -> None:
 
 def _chosen_echo(found: list[list[Frame]], what: str, echo: int | None) -> list[Frame]:
     if echo is None and len(found) > 1:
-        times = ", ".join(f"{echo_time(frames[0]):g}" for frames in found[:_LISTED])
-        unit = " ms" if isinstance(found[0][0].get("EffectiveEchoTime", "EchoTime"), float) else ""
-        named = listed([f"echo time {_echo_name(frames)}" if unit else _echo_name(frames) for frames in found])
+        stated = [frames for frames in found if _states_echo_time(frames[0])]
+        unit = " ms" if stated else ""
+        times = ", ".join(f"{echo_time(frames[0]):g}" for frames in (stated or found)[:_LISTED])
+        named = listed([_echo_name(frames) for frames in found])
         raise AmbiguousInputError(f"{what} holds {len(found)} echoes ({times}{unit}); choose one with --echo N{named}")
     chosen = 1 if echo is None else echo
     if not 1 <= chosen <= len(found):
@@ -275,15 +297,18 @@ def _chosen_echo(found: list[list[Frame]], what: str, echo: int | None) -> list[
 
 
 def _echo_name(frames: Sequence[Frame]) -> str:
-    stated = isinstance(frames[0].get("EffectiveEchoTime", "EchoTime"), float)
-    return f"{echo_time(frames[0]):g} ms" if stated else f"number {echo_time(frames[0]):g}"
+    if _states_echo_time(frames[0]):
+        return f"echo time {echo_time(frames[0]):g} ms"
+    number = echo_time(frames[0])
+    return "no echo time" if number is None else f"number {number:g}"
 
 
 def _chosen_volume(found: list[list[Frame]], what: str, volume: int | None) -> list[Frame]:
     if volume is None and len(found) > 1:
-        raise AmbiguousInputError(
-            f"{what} images every place {len(found)} times; choose one with --volume N{listed(names(found)) or f' (1 to {len(found)})'}"
-        )
+        everywhere = len(set(places_of([frame for of_volume in found for frame in of_volume]).tolist()))
+        whole = all(len(of_volume) == everywhere for of_volume in found)
+        holds = f"images every place {len(found)} times" if whole else f"holds {len(found)} volumes, not each of every place"
+        raise AmbiguousInputError(f"{what} {holds}; choose one with --volume N{listed(names(found)) or f' (1 to {len(found)})'}")
     chosen = 1 if volume is None else volume
     if not 1 <= chosen <= len(found):
         raise InputError(f"{what} holds {len(found)} volume(s), so there is no volume {chosen}")
@@ -295,21 +320,27 @@ def _volumes(frames: list[Frame], places: np.ndarray, what: str) -> list[list[Fr
     counts = Counter(places.tolist())
     most = max(counts.values())
     if most == 1:
-        return [frames]
+        # Slices of two kinds may lie between each other, or one stack after the other.
+        told = next((value for value in (_component_rank, b_value) if len({value(f) for f in frames} - {None}) > 1), None)
+        if told is None:
+            return [frames]
+        return [[f for f in frames if told(f) == kind] for kind in sorted({told(f) for f in frames}, key=_sortable)]
     values = [[_sortable(value(f)) for f in frames] for value, _ in _TELLS_VOLUMES_APART]
     if all(f.index is not None for f in frames):
         # Several multi-frame files may be a volume each. A classic file is one slice, and its identifier has no order.
         values.insert(-1, [_sortable((float(f.order[0]), f.get("SOPInstanceUID"))) for f in frames])
     varying = [column for column in values if len(set(column)) > 1]
-    for size in (1, 2, 3):
-        for columns in combinations(varying, size):
-            keys = list(zip(*columns, strict=True))
-            kinds = sorted(set(keys))
-            once_a_place = len(set(zip(places.tolist(), keys, strict=True))) == len(frames)
-            # A volume of a few slices next to a full one consists of copies of them, with a separate time.
-            covers_most = 2 * min(Counter(keys).values()) > len(counts)
-            if len(kinds) == most and once_a_place and covers_most:
-                return [[f for f, key in zip(frames, keys, strict=True) if key == kind] for kind in kinds]
+    # A volume of a few slices next to a full one consists of copies of them, with a separate time, unless the header
+    # itself tells it apart: an examination that was stopped ends within a volume.
+    stated = [column for column in values[:_REPEATS_KEEP] if len(set(column)) > 1]
+    for usable, least in ((varying, len(counts) // 2 + 1), (stated, 1)):
+        for size in (1, 2, 3):
+            for columns in combinations(usable, size):
+                keys = list(zip(*columns, strict=True))
+                kinds = sorted(set(keys))
+                once_a_place = len(set(zip(places.tolist(), keys, strict=True))) == len(frames)
+                if len(kinds) == most and once_a_place and min(Counter(keys).values()) >= least:
+                    return [[f for f, key in zip(frames, keys, strict=True) if key == kind] for kind in kinds]
     ranked = len({f.order for f in frames}) == len(frames)
     if len(set(counts.values())) == 1 and ranked:
         # Nothing in the headers distinguishes the repetitions except the order in which the scanner numbered them.
@@ -342,18 +373,21 @@ def _check_complete(ordered: Sequence[Frame], normal: np.ndarray, what: str) -> 
     along = np.array([float(f.position @ normal) for f in ordered])
     steps = np.diff(along)
     usual = float(np.sort(steps)[(len(steps) - 1) // 2])
+    off_grid = float(np.abs(along - np.linspace(along[0], along[-1], len(along))).max())
     notes = []
     for k, step in enumerate(steps):
         here = f"between {ordered[k].label} and {ordered[k + 1].label} ({along[k]:.1f} and {along[k + 1]:.1f} mm along the slice direction)"
         if step > 1.5 * usual:
             missing = max(round(float(step / usual)) - 1, 1)
             raise InputError(f"{what}: {missing} slice(s) missing {here}; export the whole series")
-        if abs(step - usual) > _UNEVEN[1] * usual + SAME_PLACE:
+        # Positions that were rounded make steps uneven and lie on an even grid all the same.
+        if abs(step - usual) > _UNEVEN[1] * usual + SAME_PLACE and off_grid > _UNEVEN[1] * usual + SAME_PLACE:
             raise InputError(f"{what}: uneven slice spacing {here}; only evenly spaced slices can be denoised as a volume")
     if np.abs(steps - usual).max() > _UNEVEN[0] * usual + SAME_PLACE:
         notes.append(
             f"The slices are {steps.min():.3g} to {steps.max():.3g} mm apart; they are taken as evenly spaced by {np.mean(steps):.3g} mm."
         )
+    notes += _contradicted(float(np.mean(steps)), ordered[0])
     positions = np.array([f.position for f in ordered])
     sideways = positions - positions[0] - np.outer(along - along[0], normal)
     shift = float(np.linalg.norm(sideways, axis=1).max())
@@ -363,3 +397,14 @@ def _check_complete(ordered: Sequence[Frame], normal: np.ndarray, what: str) -> 
     if shift > _SHIFTED[0] * pixel + SAME_PLACE:
         notes.append(f"The slices are shifted sideways by up to {shift:.2g} mm; they are taken as a straight stack.")
     return float((along[-1] - along[0]) / (len(ordered) - 1)), tuple(notes)
+
+
+def _contradicted(step: float, frame: Frame) -> list[str]:
+    """What the header says of the slices' spacing where their positions say another; some state what is left free between two."""
+    stated, thickness = frame.get("SpacingBetweenSlices"), frame.get("SliceThickness")
+    if not isinstance(stated, float) or stated == 0:
+        return []
+    meant = (abs(stated), stated + thickness if isinstance(thickness, float) else 0.0)
+    if any(abs(one - step) <= _UNEVEN[1] * step + SAME_PLACE for one in meant):
+        return []
+    return [f"The slices lie {step:.3g} mm apart by their positions, which were followed, and {stated:.3g} mm by the header (0018,0088)."]
