@@ -96,6 +96,9 @@ def _become(told: dict, streams: list[int]) -> int:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    # Made anew: those of the start know whether one can seek in what they wrote to then, such as a test run's file.
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     os.chdir(told["folder"])
     os.environ.clear()
     os.environ.update(told["variables"])
