@@ -67,7 +67,7 @@ def test_only_the_slices_that_were_denoised_count(clean):
 def test_no_more_than_twelve_slices_are_looked_at_and_nothing_is_changed(clean, count, monkeypatch):
     noisy = np.concatenate([with_noise(clean, 30, seed) for seed in range(3)])
     looked_at = []
-    monkeypatch.setattr("MRIDenoiseLib.inference.report.body_mask", lambda part: looked_at.append(len(part)) or body_mask(part))
+    monkeypatch.setattr("MRIDenoiseLib.inference.report.body_mask", lambda part, gaps: looked_at.append(len(part)) or body_mask(part, gaps))
     kept = noisy.copy()
     assert removed(noisy, noisy, (1, 1 + count)) == 0
     assert min(count, 7) <= looked_at[0] <= 12
