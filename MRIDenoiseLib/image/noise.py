@@ -41,7 +41,6 @@ def reference_noise(slices: np.ndarray, foreground: np.ndarray) -> float:
     noise and holds the least anatomy (Immerkaer 1996). Its mean square is taken in windows inside the foreground; the lowest
     tenth of them counts.
     The estimate for noisy volumes, :func:`estimate_noise_level`, is right for those, but in a clean one it mistakes texture for
-    correction by this estimate removes too little rather than too much.
     noise. Here anatomy adds less, and noise that zero filling or a filter keeps out of the finest detail is missed, so that a
     correction by this estimate takes out too little rather than too much.
 

@@ -9,7 +9,7 @@ import pytest
 MODULE = Path(__file__).resolve().parents[2] / "MRIDenoise"
 FILES = sorted(MODULE.rglob("*.py"))
 OF_THE_LIBRARY = {
-    *("card", "errors", "io", "methods", "mrml", "progress", "prompt", "reader_study", "segmentation.dice", "volume"),
+    *("card", "errors", "image.kind", "io", "methods", "mrml", "progress", "prompt", "reader_study", "segmentation.dice", "volume"),
     *("inference.settings", "result", "worker.client", "worker.protocol"),
 }
 OTHERS = {"qt", "ctk", "vtk", "slicer", "numpy", "packaging", "psutil", "SampleData", "PyTorchUtils", "MRIDenoise", "MRIDenoisePanel"}
