@@ -1,12 +1,13 @@
 """Every echo of a DICOM series is an image, of which the headers tell what decides its brightness."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from pair_files import body, dicom, nifti, quiet
-from pydicom import Dataset
 
 from MRIDenoiseLib.data.images import Image, Weighting
 from MRIDenoiseLib.data.listing import list_images
@@ -43,13 +44,16 @@ def test_voxels_are_read_from_their_own_files_alone(tmp_path: Path, monkeypatch:
         dicom(tmp_path, (number + 1) * body(4, 16), f"1.2.{number}", SeriesNumber=number)
     loaded: list[Path] = []
 
-    def load(path: Path, pixels: bool = False) -> Dataset:
-        loaded.append(path)
-        return original(path, pixels)
+    def noting(reads: Callable[[Path], Any]) -> Callable[[Path], Any]:
+        def read(path: Path) -> Any:
+            loaded.append(path)
+            return reads(path)
 
-    original = dicom_files.load
-    monkeypatch.setattr(dicom_files, "load", load)
-    monkeypatch.setattr(dicom_read, "load", load)
+        return read
+
+    monkeypatch.setattr(dicom_files, "load", noting(dicom_files.load))
+    monkeypatch.setattr(dicom_read, "load", noting(dicom_read.load))
+    monkeypatch.setattr(dicom_read, "decode", noting(dicom_read.decode))
     found = [image for image in list_images(tmp_path, "fast", quiet) if isinstance(image, Image)]
     assert len(loaded) == 12
     assert np.allclose(found[1].read(1).voxels, 2 * body(4, 16), atol=1)

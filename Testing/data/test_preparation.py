@@ -95,8 +95,9 @@ def test_slices_come_first_whatever_the_orientation() -> None:
 
 def test_volumes_of_two_patients_are_refused_and_shown() -> None:
     shown = []
+    other = rician(900 - 700.0 * (body(DEPTH, SIZE, seed=5) > 600), SIGMA / 10, 2)
     with pytest.raises(Refused) as caught:
-        make(pair(rician(TRUTH, SIGMA, 1), 900 - 700 * (body(DEPTH, SIZE, seed=5) > 600)), 0, lambda *seen: shown.append(seen))
+        make(pair(rician(TRUTH, SIGMA, 1), other), 0, lambda *seen: shown.append(seen))
     assert caught.value.step == "alignment" and caught.value.reason
     assert len(shown) == 1 and not shown[0][3].accepted
 
