@@ -290,9 +290,9 @@ SECTIONS: dict[str, Section] = {
 
 def _deeper() -> ModelConfig:
     """The sizes that the committed values were trained with: five levels, as the networks of the paper have."""
-    nbnet = {"channels": (4, 4, 4, 4, 4), "mid_channels": 4, "subspace_dim": 2}
+    nbnet = {"channels": (4, 4, 4, 4, 4), "mid_channels": 4, "subspace_dim": 2, "film_width": 256}
     small = tiny()
-    return replace(small, networks=small.networks | {name: small.networks[name] | nbnet | {"film_width": 256} for name in FIVE_LEVELS})
+    return replace(small, networks={**small.networks, **{name: {**small.networks[name], **nbnet} for name in FIVE_LEVELS}})
 
 
 def _all(data: Path | None) -> Iterator[tuple[str, Result]]:
