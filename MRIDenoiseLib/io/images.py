@@ -266,7 +266,7 @@ def _write_sitk(image: sitk.Image, path: Path) -> None:
     writer.SetImageIO({".nrrd": "NrrdImageIO", ".mha": "MetaImageIO"}[kind])
     writer.UseCompressionOn()
     try:
-        with _itk_printing_nowhere(), utf8_path(small) as plain:
+        with itk_printing_into(os.devnull, warnings=False), utf8_path(small) as plain:
             writer.SetFileName(str(plain))
             writer.Execute(image)
         small.replace(path)
@@ -279,10 +279,16 @@ def _write_sitk(image: sitk.Image, path: Path) -> None:
 
 
 @contextmanager
-def _itk_printing_nowhere() -> Iterator[None]:
-    """Keep off the screen what ITK's writers print to the process's standard error, with the file's path in it."""
+def itk_printing_into(file: Path | str, *, warnings: bool) -> Iterator[None]:
+    """Send what ITK prints to the process's standard error, with the file's path in it, somewhere else.
+
+    Args:
+        file: what is written to, such as ``os.devnull``; made where it is missing.
+        warnings: whether ITK's own warnings are among it.
+    """
     before = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    sitk.ProcessObject.SetGlobalWarningDisplay(warnings)
+    target = os.open(file, os.O_WRONLY | os.O_CREAT)
     try:
         saved = os.dup(2)
     except OSError:
@@ -291,12 +297,11 @@ def _itk_printing_nowhere() -> Iterator[None]:
         if saved is not None:
             if sys.stderr is not None:
                 sys.stderr.flush()
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, 2)
-            os.close(nowhere)
+            os.dup2(target, 2)
         yield
     finally:
         if saved is not None:
             os.dup2(saved, 2)
             os.close(saved)
+        os.close(target)
         sitk.ProcessObject.SetGlobalWarningDisplay(before)

@@ -6,11 +6,8 @@ it is: cut short, damaged, or of a kind for which there is no decoder here.
 
 from __future__ import annotations
 
-import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +21,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, RLELossless, SecondaryCaptu
 
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.io.dicom.files import PARSING_FAULTS, quiet, text, whole_number
+from MRIDenoiseLib.io.images import itk_printing_into
 
 _JPEG = "1.2.840.10008.1.2.4."
 _GDCM_READS = {_JPEG + ending for ending in ("50", "51", "57", "70", "80", "81", "90", "91")} | {"1.2.840.10008.1.2.5"}
@@ -384,36 +382,12 @@ def _by_gdcm(frame: Dataset) -> np.ndarray:
         reader = sitk.ImageFileReader()
         reader.SetImageIO("GDCMImageIO")
         reader.SetFileName(str(path))
-        with _overheard(Path(folder) / "said"):
+        with itk_printing_into(Path(folder) / "said", warnings=True):
             image = reader.Execute()
         said = (Path(folder) / "said").read_text(errors="replace").splitlines()
         if any(line.strip() and not line.startswith(_TRIES) for line in said):
             raise _Damaged
     return sitk.GetArrayFromImage(image).reshape(frame.Rows, frame.Columns)
-
-
-@contextmanager
-def _overheard(into: Path) -> Iterator[None]:
-    """Write to a file what a library prints to the process's standard error."""
-    before = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(True)
-    file = os.open(into, os.O_WRONLY | os.O_CREAT)
-    try:
-        saved = os.dup(2)
-    except OSError:
-        saved = None  # a process without standard error, such as a windowed one
-    try:
-        if saved is not None:
-            if sys.stderr is not None:
-                sys.stderr.flush()
-            os.dup2(file, 2)
-        yield
-    finally:
-        if saved is not None:
-            os.dup2(saved, 2)
-            os.close(saved)
-        os.close(file)
-        sitk.ProcessObject.SetGlobalWarningDisplay(before)
 
 
 def _refuse_syntax(syntax: UID, what: str) -> None:

@@ -36,7 +36,7 @@ _ESCAPES = (*_TWO_BYTES_LOW, *_TWO_BYTES_HIGH)
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredElement:
     """One element as it lay in its file.
 
     Args:
@@ -59,7 +59,7 @@ def remember(header: Dataset) -> None:
     Raises:
         Exception: whatever pydicom raises, where an element that describes the pixels cannot be decoded.
     """
-    kept: dict[BaseTag, Stored] = {}
+    kept: dict[BaseTag, StoredElement] = {}
     for tag in sorted(header.keys()):
         raw = header.get_item(tag)
         try:
@@ -75,7 +75,7 @@ def remember(header: Dataset) -> None:
         if isinstance(raw, RawDataElement) and (element.VR != "SQ" or raw.VR == "UN"):
             vr = raw.VR or _AMBIGUOUS.get(element.VR, element.VR)
             value = raw.value or b""
-            kept[tag] = Stored(vr, value if raw.is_little_endian else _turned(value, vr), element.value)
+            kept[tag] = StoredElement(vr, value if raw.is_little_endian else _turned(value, vr), element.value)
     header.as_read = kept
 
 
@@ -89,9 +89,9 @@ def _turned(value: bytes, vr: str) -> bytes:
     return np.frombuffer(value, f">u{size}").astype(f"<u{size}").tobytes() if size and len(value) % size == 0 else value
 
 
-def as_read(header: Dataset, tag: int) -> Stored | None:
+def as_read(header: Dataset, tag: int) -> StoredElement | None:
     """An element of a data set as it lay in its file, or None where it is not there or was changed since."""
-    stored: Stored | None = getattr(header, "as_read", {}).get(tag)
+    stored: StoredElement | None = getattr(header, "as_read", {}).get(tag)
     return stored if stored is not None and tag in header and header[tag].value is stored.decoded else None
 
 
@@ -113,7 +113,7 @@ def put_text_bytes(header: Dataset, keyword: str, vr: str, value: bytes) -> None
     assert tag is not None
     decoded = value.decode("latin-1").split("\\") if vr == "CS" else value.decode("latin-1")
     header[tag] = DataElement(tag, vr, decoded, already_converted=True)
-    stored = Stored(vr, value + b" " * (len(value) % 2), header[tag].value)
+    stored = StoredElement(vr, value + b" " * (len(value) % 2), header[tag].value)
     header.as_read = {**getattr(header, "as_read", {}), BaseTag(tag): stored}
 
 
