@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from MRIDenoiseLib.cli.outputs import notes_of, say_notes
 from MRIDenoiseLib.cli.progress import ProgressDisplay, StopRequest
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def compare(
         )
         report = Report(findings, out, _command(config, data is not None))
         page = report.write(progress)
+    say_notes(notes_of(findings.notes.items()))
     Console().print(Text(report.verdict))
     Console().print(Text(str(page)))
 

@@ -289,6 +289,7 @@ def _show_end(table: Table, job: Job, warnings: Sequence[str]) -> None:
     for name, place in {"denoised": job.target, "residual": job.places["--residual"], "report": job.places["--report"]}.items():
         if place is not None:
             # Outside the table, which would cut a long path.
-            console.print(Text.assemble((f"{name}:", "bold"), f" {place}"))
+            beside = f" (and {job.sidecars[name].name} beside it)" if name in job.sidecars else ""
+            console.print(Text.assemble((f"{name}:", "bold"), f" {place}{beside}"))
     say_notes(warnings, console)
     console.print(Text(RESEARCH_USE_ONLY, style="bold"))

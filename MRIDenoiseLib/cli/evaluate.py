@@ -140,7 +140,7 @@ def _judge(
             account = _account(labels, slices, figures, yardstick, inclusion, noise, masked=mask is not None)
             write_json(report, account, overwrite=overwrite)
     _show(_names(images, noisy), figures, yardstick, noise, masked=mask is not None)
-    say_notes(notes_of(zip(["the reference", *_names(images, noisy)], [target, *volumes], strict=True)))
+    say_notes(notes_of((name, one.notes) for name, one in zip(["the reference", *_names(images, noisy)], [target, *volumes], strict=True)))
     _say(left_out, inclusion, noise)
     if report is not None:
         Console(soft_wrap=True).print(Text.assemble(("report:", "bold"), f" {report.name}"))

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperCommand, TyperGroup
 
-from MRIDenoiseLib.cli.outputs import check_json
+from MRIDenoiseLib.cli.outputs import check_json, notes_of, say_notes
 from MRIDenoiseLib.cli.progress import ProgressDisplay
 from MRIDenoiseLib.evaluation.claims import CLAIMS, claim_module
 
@@ -67,6 +67,7 @@ def claim_command(claim: Claim) -> Any:
     common["json_file"] = _named("json_file", JsonFile)
 
     def measured(bundle: Path | None = None, json_file: Path | None = None, **values: Any) -> None:
+        from MRIDenoiseLib import io
         from MRIDenoiseLib.card import bundled_model
         from MRIDenoiseLib.io.atomic import write_json
         from MRIDenoiseLib.models.bundle.bundle import Bundle
@@ -74,9 +75,10 @@ def claim_command(claim: Claim) -> Any:
         if json_file is not None:
             check_json(json_file, overwrite=True)
         model = Bundle.load(bundle or bundled_model()) if claim.takes("model") else None
-        with ProgressDisplay() as progress:
+        with ProgressDisplay() as progress, io.hearing_notes() as heard:
             given = {name: value for name, value in (("model", model), ("progress", progress)) if claim.takes(name)}
             numbers = claim.measure(**values, **given)
+        say_notes(notes_of(heard))
         console = Console(width=claim.width)
         for part in claim.show(numbers):
             console.print(part)

@@ -153,12 +153,12 @@ def say_notes(notes: Iterable[str], console: Console | None = None) -> None:
         shown.print(Text(f"Note: {note.rstrip('.')}.", style="yellow"))
 
 
-def notes_of(volumes: Iterable[tuple[str, Volume]]) -> list[str]:
-    """The notes of several volumes, each said once with whose it is."""
-    seen: dict[str, list[str]] = {}
-    for name, volume in volumes:
-        for note in volume.notes:
-            seen.setdefault(note, []).append(name)
+def notes_of(images: Iterable[tuple[str, Iterable[str]]]) -> list[str]:
+    """The notes of several images, given with the name of each: every note once, with whose it is."""
+    seen: dict[str, dict[str, None]] = {}
+    for name, notes in images:
+        for note in notes:
+            seen.setdefault(note, {})[name] = None
     return [f"{', '.join(names)}: {note}" for note, names in seen.items()]
 
 

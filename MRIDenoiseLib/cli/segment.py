@@ -239,7 +239,7 @@ def evaluate_tissues(
         if report is not None:
             write_json(report, _comparison(found, rows), overwrite=overwrite)
     _show_agreement(found, rows)
-    say_notes(notes_of([("reference", target), *volumes]))
+    say_notes(notes_of((name, one.notes) for name, one in [("reference", target), *volumes]))
     for number, source in enumerate(sources, start=1):
         Console(soft_wrap=True).print(Text.assemble((f"image {number}:", "bold"), f" {source}"))
     show_places({"report": report})

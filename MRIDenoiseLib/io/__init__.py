@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -36,7 +37,10 @@ from MRIDenoiseLib.prompt import read_acquisition
 from MRIDenoiseLib.volume import Volume
 
 __all__ = ["Derivation", "Series", "check_writable", "list_series", "read", "read_slices", "replacing", "write", "writing"]
-__all__ += ["Several", "Together", "read_all", "writing_together"]
+__all__ += ["Several", "Together", "hearing_notes", "read_all", "writing_together"]
+
+_heard: ContextVar[list[tuple[str, tuple[str, ...]]] | None] = ContextVar("_heard", default=None)
+"""Where :func:`read` adds what it said, while somebody wants to hear it."""
 
 LEAST_PACKED = 8
 """An image with noise in it is hardly ever packed to less than this part of its size."""
@@ -82,8 +86,25 @@ def read(
                 named = listed(gradient_names(path, count))
                 said = str(error.args[0])
                 raise AmbiguousInputError(said.replace(f" (1 to {count})", named) if named else said) from error
-            return _with_sidecar(result, path)
-        return _with_acquisition(read_dicom(path, series, echo, volume, stack))
+            return _said(path, _with_sidecar(result, path))
+        return _said(path, _with_acquisition(read_dicom(path, series, echo, volume, stack)))
+
+
+@contextmanager
+def hearing_notes() -> Iterator[list[tuple[str, tuple[str, ...]]]]:
+    """For work that reads images somewhere inside: a list that receives, from each :func:`read`, the name of its input and its notes."""
+    heard: list[tuple[str, tuple[str, ...]]] = []
+    token = _heard.set(heard)
+    try:
+        yield heard
+    finally:
+        _heard.reset(token)
+
+
+def _said(path: Path, volume: Volume) -> Volume:
+    if volume.notes and (heard := _heard.get()) is not None:
+        heard.append((path.name, volume.notes))
+    return volume
 
 
 def read_all(path: str | Path, *, series: int | None = None, echo: int | None = None, stack: int | None = None) -> Several:

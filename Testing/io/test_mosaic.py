@@ -66,6 +66,23 @@ def siemens(path: Path, count: int, plane: str = "transverse", sign: int | None 
     return tiles
 
 
+def grid(path: Path, count: int, across: int, down: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    """A grid of UIH; returns the tiles and the place (LPS mm) of each, which its private sequence states."""
+    tiles = np.stack([factory.picture(k, ROWS, COLUMNS) for k in range(count)])
+    ds = factory.slice_header(0, Manufacturer="UIH", ImageType=["ORIGINAL", "PRIMARY", "M", "VFRAME"])
+    places = [factory.ORIGIN + (count - k) * factory.SPACING * factory.NORMAL for k in range(count)]
+    items = []
+    for place in places:
+        item = Dataset()
+        item.ImagePositionPatient = [round(float(v), 6) for v in place]
+        items.append(item)
+    ds.private_block(0x0065, "Image Private Header", create=True).add_new(0x51, "SQ", items)
+    full = np.concatenate([tiles, np.zeros((across * down - count, ROWS, COLUMNS), np.uint16)])
+    factory.put_pixels(ds, np.block([[full[r * across + c] for c in range(across)] for r in range(down)]))
+    factory.save(ds, path)
+    return tiles, places
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize(("count", "plane"), [(4, "transverse"), (7, "sagittal"), (13, "oblique")])
 def test_a_siemens_mosaic_lies_where_nibabel_and_dcm2niix_put_it(tmp_path: Path, count: int, plane: str, sign: int) -> None:
@@ -129,22 +146,11 @@ def test_a_mosaic_without_its_direction_is_read_with_a_note_and_one_without_its_
 
 @pytest.mark.parametrize(("count", "across", "down"), [(6, 3, 2), (20, 5, 4), (3, 2, 2)])
 def test_a_grid_of_uih_has_its_tiles_where_each_of_them_says(tmp_path: Path, count: int, across: int, down: int) -> None:
-    tiles = np.stack([factory.picture(k, ROWS, COLUMNS) for k in range(count)])
-    ds = factory.slice_header(0, Manufacturer="UIH", ImageType=["ORIGINAL", "PRIMARY", "M", "VFRAME"])
-    places = [factory.ORIGIN + (count - k) * factory.SPACING * factory.NORMAL for k in range(count)]
-    items = []
-    for place in places:
-        item = Dataset()
-        item.ImagePositionPatient = [round(float(v), 6) for v in place]
-        items.append(item)
-    ds.private_block(0x0065, "Image Private Header", create=True).add_new(0x51, "SQ", items)
-    full = np.concatenate([tiles, np.zeros((across * down - count, ROWS, COLUMNS), np.uint16)])
-    factory.put_pixels(ds, np.block([[full[r * across + c] for c in range(across)] for r in range(down)]))
-    factory.save(ds, tmp_path / "a.dcm")
+    tiles, places = grid(tmp_path / "a.dcm", count, across, down)
     volume = io.read(tmp_path / "a.dcm")
     assert np.array_equal(volume.voxels, tiles[::-1]) and np.allclose(volume.ijk_to_ras[:3, 3], places[-1] * [-1, -1, 1])
     io.write(volume, tmp_path / "out")
-    assert np.array_equal(dcmread(next((tmp_path / "out").iterdir())).pixel_array, ds.pixel_array)
+    assert np.array_equal(dcmread(next((tmp_path / "out").iterdir())).pixel_array, dcmread(tmp_path / "a.dcm").pixel_array)
 
 
 def test_packing_undoes_unpacking_for_any_number_of_tiles() -> None:

@@ -20,6 +20,7 @@ from MRIDenoiseLib.data.repeats import read_repeat_sets
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.evaluation.figures import FOREGROUND_THRESHOLD
 from MRIDenoiseLib.image.body import body_mask, clean_scale
+from MRIDenoiseLib.image.kind import judged
 from MRIDenoiseLib.image.noise import estimate_noise_level, reference_noise
 from MRIDenoiseLib.segmentation import make_mask
 from MRIDenoiseLib.simulation.presets import BRIGHT, with_noise
@@ -222,7 +223,7 @@ def _spec(kind: Kind, folder: Path, source: str, noise: str, row: ManifestRow, s
 
 
 def _volume_case(spec: CaseSpec) -> Case:
-    return _simulated(spec, io.read(Path(spec.folder) / spec.source, echo=spec.echo))
+    return _simulated(spec, judged(io.read(Path(spec.folder) / spec.source, echo=spec.echo)))
 
 
 def _simulated(spec: CaseSpec, volume: Volume, own: float | None = None) -> Case:
@@ -241,7 +242,7 @@ def _repeat_case(spec: CaseSpec) -> Case:
     folder = Path(spec.folder)
     chosen = next(one for one in read_repeat_sets(folder) if one.name == spec.source)
     path = folder / chosen.file
-    volumes = [io.read(path, volume=number + 1) for number in chosen.groups[0]]
+    volumes = [judged(io.read(path, volume=number + 1)) for number in chosen.groups[0]]
     voxels = np.stack([volume.voxels for volume in volumes])
     noisy = volumes[0]
     clean = noisy.with_voxels(leave_one_out(voxels)[0])

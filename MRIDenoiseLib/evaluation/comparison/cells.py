@@ -107,6 +107,7 @@ class Outcome:
         evolution: foreground PSNR (dB) of the first scored slice after every network call, of the sampler's state and of the
             denoiser's estimate; empty for methods that are not samplers.
         setting: the one taken from the cell's choices; empty where it had none.
+        notes: of :data:`LIMITS`, what is to be said about the image itself, a sentence each.
     """
 
     figures: Mapping[str, float] = field(default_factory=dict)
@@ -118,6 +119,7 @@ class Outcome:
     tissues: tuple[str, ...] = ()
     evolution: tuple[tuple[float, float], ...] = ()
     setting: Setting = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Everything except the image."""
@@ -130,6 +132,7 @@ class Outcome:
             "tissues": list(self.tissues),
             "evolution": [[round(value, 3) for value in step] for step in self.evolution],
             "setting": dict(self.setting),
+            "notes": list(self.notes),
         }
 
 
@@ -149,7 +152,7 @@ def run_cell(cell: Cell) -> Outcome:
 def _run(cell: Cell) -> Outcome:
     case = loaded(cell.case)
     if cell.method == LIMITS:
-        return Outcome(_limits(case))
+        return Outcome(_limits(case), notes=tuple(dict.fromkeys([*case.volume.notes, *case.clean.notes])))
     steps: list[tuple[float, float]] = []
 
     def observe(state: np.ndarray, estimate: np.ndarray) -> None:

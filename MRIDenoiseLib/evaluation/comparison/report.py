@@ -76,6 +76,7 @@ class Report:
             self._pictures(progress),
             sections.settings(self._tables),
             sections.sources(self._tables),
+            sections.notes(self._all),
             sections.failures(self._tables),
         ]
         write_cells(self._folder / CELLS, self._all)

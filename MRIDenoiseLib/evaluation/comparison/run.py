@@ -47,6 +47,7 @@ class Findings:
         cells: of the comparison, with their outcomes.
         limits: name of an image -> the limits for its Dice, see :data:`.cells.LIMITS`.
         noises: name of an image -> noise of its reference and added noise.
+        notes: name of an image -> what is to be said about it, a sentence each; only images with notes.
     """
 
     plan: Plan
@@ -55,6 +56,7 @@ class Findings:
     cells: Sequence[tuple[Cell, Outcome]]
     limits: Mapping[str, Mapping[str, float]]
     noises: Mapping[str, Noises]
+    notes: Mapping[str, Sequence[str]]
 
     @property
     def apart(self) -> Findings:
@@ -170,6 +172,7 @@ def _findings(
             if OWN in (outcome := found[cell.name]).figures
         },
         limits={cell.case.name: found[cell.name].figures for cell in scored if cell.method == LIMITS},
+        notes={cell.case.name: found[cell.name].notes for cell in scored if found[cell.name].notes},
     )
 
 

@@ -183,6 +183,13 @@ def apart(tables: Tables) -> Iterator[str]:
     yield table(("image", "own noise", "noise added", *(f"{row.title}, dB" for row in tables.rows)), rows)
 
 
+def notes(findings: Findings) -> Iterator[str]:
+    """What the readers of files said about the images; nothing where they said nothing."""
+    if findings.notes:
+        yield heading("What to know about the images")
+        yield table(("image", "note"), [(name, note) for name, notes in findings.notes.items() for note in notes])
+
+
 def sources(tables: Tables) -> Iterator[str]:
     """Where the methods come from."""
     yield heading("Where the methods come from")

@@ -70,7 +70,11 @@ class CellStore:
             has_image = cell.has_image and not content["error"]
             image = np.load(self._path(name or cell.name, ".npy"), allow_pickle=False) if has_image else None
             outcome = Outcome(
-                **(content | {"image": image, "tissues": tuple(content["tissues"]), "evolution": tuple(map(tuple, content["evolution"]))})
+                **(
+                    content
+                    | {"image": image, "evolution": tuple(map(tuple, content["evolution"]))}
+                    | {name: tuple(content[name]) for name in ("tissues", "notes")}
+                )
             )
         except (OSError, ValueError, TypeError, KeyError, EOFError):
             return None

@@ -58,8 +58,13 @@ class Encoding:
         kind = np.dtype(f"{'i' if self.signed else 'u'}{self.allocated // 8}").newbyteorder("<")
         return np.rint(self.scalings[index].stored(voxels)).clip(*self.limits).astype(kind)
 
-    def describe_pixels(self, header: Dataset) -> None:
-        """Put the bit depth into a header, and take out what no longer holds."""
+    def describe_pixels(self, header: Dataset, padding: np.ndarray) -> None:
+        """Put the bit depth into a header, and take out what no longer holds.
+
+        Args:
+            header: to be changed.
+            padding: what this form stores in the image's padding, any shape; empty where it has none.
+        """
         if self.floating:
             return
         sign_changed = whole_number(header, "PixelRepresentation") != int(self.signed)
@@ -68,15 +73,18 @@ class Encoding:
         header.SamplesPerPixel = 1
         stale = ["SmallestImagePixelValue", "LargestImagePixelValue", "SmallestPixelValueInSeries", "LargestPixelValueInSeries"]
         # The numbers that mark padding are the same under another sign, and other ones under another slope.
-        padding = {keyword: whole_number(header, keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")}
-        kept = {k: v for k, v in padding.items() if v is not None and sign_changed and not self.rescaled}
+        marks = {keyword: whole_number(header, keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")}
+        if self.rescaled:
+            ends = sorted({int(padding.min()), int(padding.max())}) if padding.size else []
+            marks = dict(zip(marks, ends, strict=False))
         if sign_changed or self.rescaled:
             stale += ["PixelPaddingValue", "PixelPaddingRangeLimit", "RealWorldValueMappingSequence", "ModalityLUTSequence"]
         for keyword in stale:
             if keyword in header:
                 del header[keyword]
-        for keyword, value in kept.items():
-            header.add_new(keyword, "SS" if self.signed else "US", value)
+        for keyword, value in marks.items():
+            if value is not None and keyword not in header:
+                header.add_new(keyword, "SS" if self.signed else "US", value)
 
 
 def choose_encoding(voxels: np.ndarray, scalings: Sequence[Scaling], header: Dataset) -> Encoding:

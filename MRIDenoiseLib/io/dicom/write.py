@@ -213,6 +213,7 @@ def _write_files(volume: Volume, folder: Path, derivation: Derivation | None, se
     slices = [groups for header in volume.headers for groups in lookup_groups(header)]
     scalings = [scaling(groups, "the source") for groups in slices]
     voxels = _as_shown(volume)
+    padding = np.zeros(voxels.shape, bool) if volume.unmeasured is None else volume.unmeasured.mask
     encoding = choose_encoding(voxels, scalings, volume.headers[0])
     folder.mkdir(exist_ok=first > 1)
     now = datetime.now().astimezone()
@@ -223,6 +224,7 @@ def _write_files(volume: Volume, folder: Path, derivation: Derivation | None, se
         here = range(done, done + _slices_of(source))
         done = here.stop
         pixels = np.stack([encoding.encode(voxels[k], k) for k in here])
+        unmeasured = pixels[padding[here.start : here.stop]]
         if is_enhanced(source):
             describe_frames(header, source, replace(encoding, scalings=encoding.scalings[here.start : here.stop]), derivation)
         else:
@@ -230,7 +232,7 @@ def _write_files(volume: Volume, folder: Path, derivation: Derivation | None, se
             mosaic = mosaic_of(source)
             pixels = _packed(pixels, mosaic) if mosaic else pixels[0]
         had_range = "SmallestImagePixelValue" in header and "LargestImagePixelValue" in header
-        encoding.describe_pixels(header)
+        encoding.describe_pixels(header, unmeasured)
         if had_range and encoding.bits <= 16:
             kind = "SS" if encoding.signed else "US"
             header.add_new("SmallestImagePixelValue", kind, int(pixels.min()))

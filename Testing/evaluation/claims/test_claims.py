@@ -146,6 +146,16 @@ def test_noise_level(measure):
     assert f"{content['rows'][-1]['ratio']:.2f}" in output and "rows that count" in output
 
 
+def test_what_the_readers_note_of_a_scan_is_said(data_folder, tiny_bundle, tmp_path, capsys):
+    data = shutil.copytree(data_folder, tmp_path / "data")
+    name = Path(read_manifest(data, split="test")[0].file).name
+    (data / "volumes" / name.replace(".nii.gz", ".json")).write_text("{ not JSON", encoding="utf-8")
+    options = ["--data", str(data), "--bundle", str(tiny_bundle), "--kinds", "white", "--limit", "2"]
+    assert main(["measure", "noise-level", *options]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.count(f"Note: {name}: A JSON file beside the image cannot be read and was left out.") == 1
+
+
 def test_through_plane(measure, data_folder, request, monkeypatch, tmp_path):
     """On a volume whose slices differ; in those of the other tests they are all alike."""
     manifest, volume = data_folder / "MANIFEST.csv", data_folder / "volumes/head_T1w_s3.nii.gz"

@@ -77,7 +77,7 @@ def findings_of(plan: Plan, figures: Mapping[tuple[str, str], Mapping[str, float
             cells.append(
                 (cell, Outcome(error="it did not work") if found is None else Outcome(found, seconds=3.0, processor=6.0, megabytes=5.0))
             )
-    return Findings(plan=plan, settings=settings, trials={}, cells=cells, limits={}, noises={})
+    return Findings(plan=plan, settings=settings, trials={}, cells=cells, limits={}, noises={}, notes={})
 
 
 def _write(path: Path, voxels: np.ndarray) -> None:

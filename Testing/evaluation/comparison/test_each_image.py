@@ -111,7 +111,7 @@ def test_rows_with_a_noisy_reference_are_shown_apart_and_count_nowhere(plan_of, 
     plan = plan_of(methods=["noisy", "blur"], choose="on-each-image", tuning=None)
     cells = [(cell, run_cell(cell)) for cell in plan.scored(plan.choose({})) if cell.method != "limits"]
     noises = {cell.case.name: Noises(0.005 if cell.case.subject == "s1" else 0.02, 0.05) for cell, _ in cells}
-    findings = Findings(plan, plan.choose({}), {}, cells, {}, noises)
+    findings = Findings(plan, plan.choose({}), {}, cells, {}, noises, {})
     (tmp_path / "out").mkdir()
     report = Report(findings, tmp_path / "out", "command")
     page = report.write().read_text()

@@ -9,15 +9,17 @@ from html import unescape
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from card_tables import methods as methods_table
 from comparison_cases import write_config
 from pair_files import body, coils, complex_noise, hdf5, ismrmrd, kspace_of
 
 from MRIDenoiseLib.cli import main
-from MRIDenoiseLib.errors import SettingsError
+from MRIDenoiseLib.errors import InputError, SettingsError
 from MRIDenoiseLib.evaluation.claims import methods as methods_claim
 from MRIDenoiseLib.evaluation.comparison import config as configuration
 from MRIDenoiseLib.evaluation.comparison import run
+from MRIDenoiseLib.evaluation.comparison.cases import load, volume_specs
 from MRIDenoiseLib.evaluation.comparison.cells import ADDED, OWN, TRIAL, Outcome, run_cell
 from MRIDenoiseLib.evaluation.comparison.report import Report
 from MRIDenoiseLib.evaluation.comparison.store import CellStore
@@ -248,6 +250,27 @@ def test_bad_input_gets_one_sentence(options, said, phantoms, tiny_bundle, tmp_p
     given = [str(phantoms) if option == "DATA" else option for option in options]
     assert main(["compare", "--config", str(config), "--out", str(tmp_path / "out"), *given]) == 2
     assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_the_readers_note_of_an_image_is_said_and_stands_on_the_page(phantoms, tiny_bundle, tmp_path, capsys, in_this_process):
+    data = shutil.copytree(phantoms, tmp_path / "data")
+    (data / "volumes" / "head_T1w_s1.json").write_text("{ not JSON", encoding="utf-8")
+    images = [{"subjects": ["s1"], "noises": ["R"]}]
+    config = write_config(tmp_path / "c.yaml", methods=["noisy"], volumes=images, tuning=None, models={"tiny": str(tiny_bundle)})
+    assert main(["compare", "--config", str(config), "--data", str(data), "--out", str(tmp_path / "out"), "--jobs", "1"]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.count("Note: head_T1w_s1_R: A JSON file beside the image cannot be read and was left out.") == 1
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.count("cannot be read and was left out") == 1
+
+
+def test_what_cannot_come_out_right_is_not_compared(phantoms, tmp_path):
+    data = shutil.copytree(phantoms, tmp_path / "data")
+    path = str(data / "volumes" / "head_T1w_s1.nii.gz")
+    sitk.WriteImage(sitk.Cast(sitk.ReadImage(path) > 500, sitk.sitkUInt8), path)
+    [spec] = volume_specs(data, ["s1"], ["R"], 2)
+    with pytest.raises(InputError, match="label"):
+        load(spec)
 
 
 def test_only_an_estimate_compares_nothing(phantoms, tiny_bundle, tmp_path, capsys):
