@@ -17,12 +17,14 @@ class Result:
         noisy: the input.
         noise_level: standard deviation of the input's noise inside the body, in its own units.
         report: a JSON-ready account of the run, see :func:`MRIDenoiseLib.inference.report.build_report`.
+        noise_map: standard deviation of the noise at every voxel, in the input's units; None where it was not asked for.
     """
 
     volume: Volume
     noisy: Volume
     noise_level: float
     report: dict[str, Any]
+    noise_map: Volume | None = None
 
     @property
     def residual(self) -> Volume:

@@ -57,12 +57,40 @@ def denoise(
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compile the networks first: takes minutes, for many volumes.", rich_help_panel=METHOD)
     ] = False,
+    guarantee: Annotated[
+        Literal["off", "3", "4"],
+        typer.Option(
+            help="How far the mean of any small disc may change, in standard deviations of its noise; no structure above that can vanish "
+            "or appear.",
+            rich_help_panel=METHOD,
+        ),
+    ] = "3",
+    noise_map_in: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Standard deviation of the noise at every voxel, where it is known, on the image's own grid; measured where not given.",
+            rich_help_panel=METHOD,
+        ),
+    ] = None,
+    denoise_clean: Annotated[
+        bool,
+        typer.Option(
+            "--denoise-clean",
+            help="Denoise also an image with so little noise that it would be returned unchanged.",
+            rich_help_panel=METHOD,
+        ),
+    ] = False,
     every: Annotated[
         bool, typer.Option("--all", help="Every echo and volume, written as one 4-D image or one series.", rich_help_panel=CHOICE)
     ] = False,
     slices: Annotated[str | None, typer.Option(metavar="A:B", help="Only slices A to B-1, counted from 0.", rich_help_panel=CHOICE)] = None,
     residual: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write what was removed (noisy minus denoised).", rich_help_panel=OUTPUT)
+    ] = None,
+    noise_map: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write the noise: its standard deviation at every voxel.", rich_help_panel=OUTPUT),
     ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Also write settings, noise level and warnings.", rich_help_panel=OUTPUT)
@@ -75,11 +103,14 @@ def denoise(
 
     chosen = {"method": method, "steps": steps, "samples": samples, "fidelity": fidelity, "mode": mode, "sharpness": sharpness}
     chosen |= {"strength": strength, "seed": seed, "device": device, "precision": precision, "compiled": compiled}
-    settings = Settings.named({**chosen, "slices": _slice_range(slices)})
-    places = {"OUT": target, "--residual": residual, "--report": report}
+    chosen |= {"guarantee": 0.0 if guarantee == "off" else float(guarantee), "denoise_clean": denoise_clean}
+    settings = Settings.named({**chosen, "slices": _slice_range(slices), "noise_map": noise_map is not None})
+    places = {"OUT": target, "--residual": residual, "--noise-map": noise_map, "--report": report}
     refuse_places_that_collide(source, places)
+    if noise_map_in is not None:
+        refuse_places_that_collide(noise_map_in, places)
     facts = {"organ": organ, "contrast": contrast, "vendor": vendor, "acceleration": acceleration}
-    job = Job(source, choice, facts, settings, places, bundle, device, overwrite)
+    job = Job(source, choice, facts, settings, places, bundle, device, overwrite, noise_map_in)
     if every:
         denoise_all(job)
     else:

@@ -27,6 +27,17 @@ if TYPE_CHECKING:
     from MRIDenoiseLib.volume import Acquisition, Volume
 
 
+MAPS = {"--residual": "residual", "--noise-map": "noise map"}
+"""Options that ask for another image beside the result -> what that image is called."""
+
+
+def image_of(result: Result, kind: str) -> Volume:
+    """One of a result's images, by its kind."""
+    image = {"denoised": result.volume, "residual": result.residual, "noise map": result.noise_map}[kind]
+    assert image is not None
+    return image
+
+
 @dataclass(frozen=True)
 class Job:
     """What the command line asks for.
@@ -40,6 +51,7 @@ class Job:
         bundle: the folder of another model than the bundled one.
         device: where to compute.
         overwrite: whether earlier results may be replaced.
+        noise_map: where the user's own map of the noise lies, or None.
     """
 
     source: Path
@@ -50,6 +62,13 @@ class Job:
     bundle: Path | None
     device: str
     overwrite: bool
+    noise_map: Path | None = None
+
+    @property
+    def images(self) -> dict[str, Path]:
+        """Where each image that was asked for goes, by its kind; the denoised one is the last, so that it stands for all."""
+        found = {kind: place for option, kind in MAPS.items() if (place := self.places.get(option)) is not None}
+        return {**found, "denoised": self.target}
 
     @property
     def target(self) -> Path:
@@ -70,8 +89,8 @@ class Job:
         report = self.places["--report"]
         taken = [self.source.with_name(stem_of(self.source) + ".json").resolve(), *([] if report is None else [report.resolve()])]
         found = {}
-        for kind, image in (("denoised", self.target), ("residual", self.places["--residual"])):
-            place = None if image is None else sidecar_of(image)
+        for kind, image in reversed(self.images.items()):
+            place = sidecar_of(image)
             if place is not None and place.resolve() not in taken:
                 found[kind] = place
                 taken.append(place.resolve())
@@ -85,10 +104,9 @@ class Job:
         if not noisy.headers and self.choice.of_dicom():
             given = " and ".join(self.choice.of_dicom())
             raise SettingsError(f"{given} can choose only within DICOM, and IN is an image file; leave it out or name the DICOM folder")
-        io.check_writable(noisy, self.target, overwrite=self.overwrite)
-        residual, report = self.places["--residual"], self.places["--report"]
-        if residual is not None:
-            io.check_writable(noisy, residual, overwrite=self.overwrite)
+        for image in reversed(self.images.values()):
+            io.check_writable(noisy, image, overwrite=self.overwrite)
+        report = self.places["--report"]
         if report is not None:
             check_json(report, overwrite=self.overwrite)
         for place in self.sidecars.values():
@@ -100,6 +118,7 @@ class Job:
 
 def denoise_one(job: Job) -> None:
     """Denoise the one image that is meant."""
+    from MRIDenoiseLib import io
     from MRIDenoiseLib.inference.opening import open_denoiser
 
     try:
@@ -110,11 +129,12 @@ def denoise_one(job: Job) -> None:
             raise AmbiguousInputError(f"{said}, or do all of them with --all") from error
         raise
     noisy = job.prepared(noisy)
+    noise_map = None if job.noise_map is None else io.read(job.noise_map)
     with ProgressDisplay() as progress:
         # Torch takes seconds to load: only after the input is known to be good.
         denoiser = open_denoiser(job.bundle, job.device, progress, quick=True)
         with StopRequest() as should_stop:
-            result = denoiser(noisy, job.settings, progress, should_stop)
+            result = denoiser(noisy, job.settings, progress, should_stop, noise_map=noise_map)
         progress(1.0, None, "Writing")
         _tell(result, job)
         _write(result, job)
@@ -141,30 +161,32 @@ def denoise_all(job: Job) -> None:
 
     if job.choice.volume is not None:
         raise SettingsError("--all takes every volume; leave --volume out")
+    noise_map = None if job.noise_map is None else io.read(job.noise_map)
     several = io.read_all(job.source, series=job.choice.series, echo=job.choice.echo, stack=job.choice.stack)
     if len(several.members) == 1:
         only = several.members[0]
         denoise_one(replace(job, choice=replace(job.choice, echo=only.echo, volume=only.volume)))
         return
     beside = _places_beside(several, job)
-    residual, report = job.places["--residual"], job.places["--report"]
+    report = job.places["--report"]
     results = []
     first: Result | None = None
     with ProgressDisplay() as progress, StopRequest() as should_stop:
         noisy = job.prepared(several.members[0].read())
         denoiser = open_denoiser(job.bundle, job.device, progress, quick=True)
         with ExitStack() as outputs:
-            written = [(outputs.enter_context(io.writing_together(job.target, overwrite=job.overwrite)), "denoised")]
-            if residual is not None:
-                written.append((outputs.enter_context(io.writing_together(residual, overwrite=job.overwrite)), "residual"))
+            written = {
+                kind: outputs.enter_context(io.writing_together(place, overwrite=job.overwrite))
+                for kind, place in reversed(job.images.items())
+            }
             for number, member in enumerate(several.members):
                 if number:
                     noisy = job.prepared(member.read())
-                result = denoiser(noisy, job.settings, _share(progress, number, len(several.members), member.name), should_stop)
+                share = _share(progress, number, len(several.members), member.name)
+                result = denoiser(noisy, job.settings, share, should_stop, noise_map=noise_map)
                 _tell(result, job)
-                for together, suffix in written:
-                    made = result.volume if suffix == "denoised" else result.residual
-                    together.add(made, derivation(result.report, suffix=suffix))
+                for kind, together in written.items():
+                    together.add(image_of(result, kind), derivation(result.report, suffix=kind))
                 results.append({"image": member.name, **result.report})
                 first = first or result
             progress(1.0, None, "Writing")
@@ -242,16 +264,15 @@ def _write(result: Result, job: Job) -> None:
     from MRIDenoiseLib.inference.report import derivation
     from MRIDenoiseLib.io.atomic import json_text, replacing
 
-    residual, report = job.places["--residual"], job.places["--report"]
+    report = job.places["--report"]
     with StopRequest() as should_stop, ExitStack() as outputs:
         _write_sidecars(outputs, result.report, result, job)
-        if residual is not None:
-            of_residual = derivation(result.report, suffix="residual")
-            outputs.enter_context(io.writing(result.residual, residual, overwrite=job.overwrite, derivation=of_residual))
         if report is not None:
             temporary = outputs.enter_context(replacing(report, job.overwrite))
             temporary.write_text(json_text(result.report), encoding="utf-8")
-        outputs.enter_context(io.writing(result.volume, job.target, overwrite=job.overwrite, derivation=derivation(result.report)))
+        for kind, place in job.images.items():
+            made = derivation(result.report, suffix=kind)
+            outputs.enter_context(io.writing(image_of(result, kind), place, overwrite=job.overwrite, derivation=made))
         if should_stop():
             raise Cancelled("stopped while writing")
 
@@ -269,8 +290,9 @@ def _show(result: Result, acquisition: Acquisition, job: Job) -> None:
     share = result.report["noise_level_fraction"]
     table.add_row("noise level", Text(f"{result.noise_level:.3g}"), f"{share:.1%} of the bright tissue")
     removed = result.report["noise_removed"]
+    guarantee = result.report["guarantee"]
     table.add_row("noise removed", *(("not known", "too little to measure") if removed is None else (f"{removed:.0%}", "in flat tissue")))
-    _show_end(table, job, result.report["warnings"])
+    _show_end(table, job, [*result.report["warnings"], *([guarantee["sentence"]] if guarantee and guarantee["sentence"] else [])])
 
 
 def _show_all(results: list[dict[str, Any]], several: Several, job: Job) -> None:
@@ -286,7 +308,7 @@ def _show_all(results: list[dict[str, Any]], several: Several, job: Job) -> None
 def _show_end(table: Table, job: Job, warnings: Sequence[str]) -> None:
     console = Console(soft_wrap=True)
     console.print(table)
-    for name, place in {"denoised": job.target, "residual": job.places["--residual"], "report": job.places["--report"]}.items():
+    for name, place in {**dict(reversed(job.images.items())), "report": job.places["--report"]}.items():
         if place is not None:
             # Outside the table, which would cut a long path.
             beside = f" (and {job.sidecars[name].name} beside it)" if name in job.sidecars else ""

@@ -66,6 +66,9 @@ def build_report(
     scale: float,
     noise_level: float,
     noise_removed: float | None,
+    noise_varies: bool,
+    clean: bool,
+    guarantee: dict[str, Any] | None,
     device: str,
     precision: str,
     seconds: float,
@@ -84,6 +87,9 @@ def build_report(
         scale: P99.5 of the body, in the volume's units.
         noise_level: standard deviation of the noise, in the volume's units.
         noise_removed: the part of the grain of flat tissue that was removed, 0 to 1; None where it could not be measured.
+        noise_varies: whether the noise varied so much over the slices that the networks were told more than one level.
+        clean: whether there was so little noise that the volume was returned unchanged.
+        guarantee: of :meth:`MRIDenoiseLib.inference.guarantee.Guarantee.as_json`; None where the result is not bounded.
         device: where the networks ran at the end.
         precision: number format of their products.
         seconds: wall-clock time of the run.
@@ -106,6 +112,9 @@ def build_report(
         "noise_level": noise_level,
         "noise_level_fraction": noise_level / scale,
         "noise_removed": noise_removed,
+        "noise_varies": noise_varies,
+        "clean": clean,
+        "guarantee": guarantee,
         "device": device,
         "precision": precision,
         "seconds": round(seconds, 3),

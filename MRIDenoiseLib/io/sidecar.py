@@ -224,6 +224,14 @@ def _words(value: Any) -> list[str]:
     return [word for word in re.split(r"[\\_/,\s]+", value) if word] if isinstance(value, str) else []
 
 
+_WHAT = {
+    "denoised": "An MR image denoised by MRI Denoise.",
+    "residual": "What MRI Denoise removed from an MR image (noisy minus denoised).",
+    "noise map": "The standard deviation of the noise of an MR image, as MRI Denoise took it to be.",
+}
+"""What each of a result's images is."""
+
+
 def sidecar_of(image: Path) -> Path | None:
     """Where the sidecar of a result lies; only NIfTI has one."""
     return image.with_name(stem_of(image) + ".json") if ending(image).startswith(".nii") else None
@@ -233,7 +241,7 @@ def result_sidecar(derivation: Derivation, report: Mapping[str, Any], noisy: Vol
     """What goes beside a result: what was done, to which image, and how that one was acquired.
 
     Args:
-        derivation: what was done; its suffix says whether this is the denoised image or the residual.
+        derivation: what was done; its suffix says which of a result's images this is.
         report: of the run, see :func:`MRIDenoiseLib.inference.report.build_report`.
         noisy: the source; a DICOM one states how it was acquired by its first header.
         source: where it was read.
@@ -242,10 +250,8 @@ def result_sidecar(derivation: Derivation, report: Mapping[str, Any], noisy: Vol
         JSON-ready fields in BIDS' words. Nothing in them names the patient but, where its owner put it there, the
         source file's own name; a DICOM source is not named.
     """
-    removed = derivation.suffix == "residual"
-    what = "What MRI Denoise removed from an MR image (noisy minus denoised)." if removed else "An MR image denoised by MRI Denoise."
     made = {"Name": "MRI Denoise", "Version": report.get("version"), "Description": derivation.description}
-    fields: dict[str, Any] = {"Description": f"{what} {RESEARCH_USE_ONLY}"}
+    fields: dict[str, Any] = {"Description": f"{_WHAT[derivation.suffix]} {RESEARCH_USE_ONLY}"}
     if not noisy.headers:
         root = _root_of(source)
         fields["Sources"] = [source.name if root is None else f"bids::{source.absolute().relative_to(root).as_posix()}"]
