@@ -9,6 +9,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from MRIDenoiseLib.image.noise import SLICES, estimate_noise_level, grain_coarse
 from MRIDenoiseLib.inference.disturbances import Disturbances, find_reception, find_wiped, occupied
 from MRIDenoiseLib.inference.noise_map import NoiseMap, given_noise_map, measured_noise_map
 from MRIDenoiseLib.inference.slices import NetworkSlices, Slices, Window, content_window
-from MRIDenoiseLib.models.noise_estimator import SMALLEST_LEVEL, SQUARE, weighted_level
+from MRIDenoiseLib.models.noise_estimator import SMALLEST_LEVEL, SQUARE, NoiseEstimator, weighted_level
 from MRIDenoiseLib.volume import Volume
 
 LEAST_SIDE = 4
@@ -210,7 +211,7 @@ def measured_noise(
     for z in chosen:
         image, body = (torch.from_numpy(np.ascontiguousarray(part[z], dtype=np.float32))[None, None].to(device) for part in (slices, mask))
         with torch.no_grad():
-            squares = estimator.squares(image, body)
+            squares = cast(NoiseEstimator, estimator).squares(image, body)
             found.append(float(weighted_level(*squares).clamp_min(SMALLEST_LEVEL)))
         log_level, log_trust = (part[0, 0].cpu().numpy() for part in squares)
         inside = functional.avg_pool2d(body, SQUARE)[0, 0].cpu().numpy() > INSIDE

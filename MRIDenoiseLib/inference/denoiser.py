@@ -225,7 +225,7 @@ class Denoiser:
 
     def _analysis(self, volume: Volume, stack: np.ndarray, gaps: np.ndarray | None, noise: np.ndarray | None) -> Analysis:
         """What :func:`analyse` finds; it runs only if the last volume, or its noise map, was another one."""
-        content = fingerprint(volume) + ("" if noise is None else hashlib.sha256(np.ascontiguousarray(noise)).hexdigest())
+        content = fingerprint(volume) + ("" if noise is None else hashlib.sha256(np.ascontiguousarray(noise).data).hexdigest())
         if self._last is None or self._last[0] != content:
             self._last = content, analyse(stack, self.bundle.network("noise_estimator"), gaps, noise)
         return self._last[1]
