@@ -17,12 +17,15 @@ class Result:
         noisy: the input.
         noise_level: standard deviation of the input's noise inside the body, in its own units.
         report: a JSON-ready account of the run, see :func:`MRIDenoiseLib.inference.report.build_report`.
+        uncertainty: where it was asked for, the half-width of the 90 % interval around every voxel, float32 in the input's units;
+            0 where nothing was measured or computed.
     """
 
     volume: Volume
     noisy: Volume
     noise_level: float
     report: dict[str, Any]
+    uncertainty: Volume | None = None
 
     @property
     def residual(self) -> Volume:

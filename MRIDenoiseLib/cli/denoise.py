@@ -64,6 +64,14 @@ def denoise(
     residual: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write what was removed (noisy minus denoised).", rich_help_panel=OUTPUT)
     ] = None,
+    uncertainty: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write how far each voxel may be off: the half-width of the 90 % interval, in the image's units.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Also write settings, noise level and warnings.", rich_help_panel=OUTPUT)
     ] = None,
@@ -75,8 +83,9 @@ def denoise(
 
     chosen = {"method": method, "steps": steps, "samples": samples, "fidelity": fidelity, "mode": mode, "sharpness": sharpness}
     chosen |= {"strength": strength, "seed": seed, "device": device, "precision": precision, "compiled": compiled}
+    chosen |= {"uncertainty": uncertainty is not None}
     settings = Settings.named({**chosen, "slices": _slice_range(slices)})
-    places = {"OUT": target, "--residual": residual, "--report": report}
+    places = {"OUT": target, "--residual": residual, "--uncertainty": uncertainty, "--report": report}
     refuse_places_that_collide(source, places)
     facts = {"organ": organ, "contrast": contrast, "vendor": vendor, "acceleration": acceleration}
     job = Job(source, choice, facts, settings, places, bundle, device, overwrite)

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from MRIDenoiseLib.volume import Acquisition, Volume
 
 
+BESIDE = ("residual", "uncertainty")
+"""The images that may be written beside the denoised one; each has the option of its name."""
+
+
 @dataclass(frozen=True)
 class Job:
     """What the command line asks for.
@@ -58,6 +62,11 @@ class Job:
         assert target is not None
         return target
 
+    @property
+    def beside(self) -> dict[str, Path]:
+        """Where the images go that were asked for beside the denoised one, by the result's kind."""
+        return {kind: place for kind in BESIDE if (place := self.places[f"--{kind}"]) is not None}
+
     @cached_property
     def sidecars(self) -> dict[str, Path]:
         """Where the JSON files beside the results go, by the result's kind.
@@ -70,8 +79,8 @@ class Job:
         report = self.places["--report"]
         taken = [self.source.with_name(stem_of(self.source) + ".json").resolve(), *([] if report is None else [report.resolve()])]
         found = {}
-        for kind, image in (("denoised", self.target), ("residual", self.places["--residual"])):
-            place = None if image is None else sidecar_of(image)
+        for kind, image in {"denoised": self.target, **self.beside}.items():
+            place = sidecar_of(image)
             if place is not None and place.resolve() not in taken:
                 found[kind] = place
                 taken.append(place.resolve())
@@ -86,9 +95,9 @@ class Job:
             given = " and ".join(self.choice.of_dicom())
             raise SettingsError(f"{given} can choose only within DICOM, and IN is an image file; leave it out or name the DICOM folder")
         io.check_writable(noisy, self.target, overwrite=self.overwrite)
-        residual, report = self.places["--residual"], self.places["--report"]
-        if residual is not None:
-            io.check_writable(noisy, residual, overwrite=self.overwrite)
+        for place in self.beside.values():
+            io.check_writable(noisy, place, overwrite=self.overwrite)
+        report = self.places["--report"]
         if report is not None:
             check_json(report, overwrite=self.overwrite)
         for place in self.sidecars.values():
@@ -96,6 +105,12 @@ class Job:
                 raise OutputError(f"a NIfTI result gets a JSON file beside it, and {place} is a folder; choose another name for the result")
             check_json(place, overwrite=self.overwrite)
         return judged(noisy, denoising=True).with_acquisition(prompt.override(noisy.acquisition, **self.facts))
+
+
+def _image_of(result: Result, kind: str) -> Volume:
+    """One of the images of a result."""
+    image: Volume = getattr(result, "volume" if kind == "denoised" else kind)
+    return image
 
 
 def denoise_one(job: Job) -> None:
@@ -147,24 +162,24 @@ def denoise_all(job: Job) -> None:
         denoise_one(replace(job, choice=replace(job.choice, echo=only.echo, volume=only.volume)))
         return
     beside = _places_beside(several, job)
-    residual, report = job.places["--residual"], job.places["--report"]
+    report = job.places["--report"]
     results = []
     first: Result | None = None
     with ProgressDisplay() as progress, StopRequest() as should_stop:
         noisy = job.prepared(several.members[0].read())
         denoiser = open_denoiser(job.bundle, job.device, progress, quick=True)
         with ExitStack() as outputs:
-            written = [(outputs.enter_context(io.writing_together(job.target, overwrite=job.overwrite)), "denoised")]
-            if residual is not None:
-                written.append((outputs.enter_context(io.writing_together(residual, overwrite=job.overwrite)), "residual"))
+            written = [
+                (outputs.enter_context(io.writing_together(place, overwrite=job.overwrite)), kind)
+                for kind, place in {"denoised": job.target, **job.beside}.items()
+            ]
             for number, member in enumerate(several.members):
                 if number:
                     noisy = job.prepared(member.read())
                 result = denoiser(noisy, job.settings, _share(progress, number, len(several.members), member.name), should_stop)
                 _tell(result, job)
-                for together, suffix in written:
-                    made = result.volume if suffix == "denoised" else result.residual
-                    together.add(made, derivation(result.report, suffix=suffix))
+                for together, kind in written:
+                    together.add(_image_of(result, kind), derivation(result.report, suffix=kind))
                 results.append({"image": member.name, **result.report})
                 first = first or result
             progress(1.0, None, "Writing")
@@ -242,12 +257,12 @@ def _write(result: Result, job: Job) -> None:
     from MRIDenoiseLib.inference.report import derivation
     from MRIDenoiseLib.io.atomic import json_text, replacing
 
-    residual, report = job.places["--residual"], job.places["--report"]
+    report = job.places["--report"]
     with StopRequest() as should_stop, ExitStack() as outputs:
         _write_sidecars(outputs, result.report, result, job)
-        if residual is not None:
-            of_residual = derivation(result.report, suffix="residual")
-            outputs.enter_context(io.writing(result.residual, residual, overwrite=job.overwrite, derivation=of_residual))
+        for kind, place in job.beside.items():
+            described = derivation(result.report, suffix=kind)
+            outputs.enter_context(io.writing(_image_of(result, kind), place, overwrite=job.overwrite, derivation=described))
         if report is not None:
             temporary = outputs.enter_context(replacing(report, job.overwrite))
             temporary.write_text(json_text(result.report), encoding="utf-8")
@@ -270,6 +285,8 @@ def _show(result: Result, acquisition: Acquisition, job: Job) -> None:
     table.add_row("noise level", Text(f"{result.noise_level:.3g}"), f"{share:.1%} of the bright tissue")
     removed = result.report["noise_removed"]
     table.add_row("noise removed", *(("not known", "too little to measure") if removed is None else (f"{removed:.0%}", "in flat tissue")))
+    if (width := result.report.get("uncertainty_median")) is not None:
+        table.add_row("uncertainty", Text(f"± {width:.1%}"), "of the bright tissue, half of the tissue less (90 % interval)")
     _show_end(table, job, result.report["warnings"])
 
 
@@ -286,7 +303,7 @@ def _show_all(results: list[dict[str, Any]], several: Several, job: Job) -> None
 def _show_end(table: Table, job: Job, warnings: Sequence[str]) -> None:
     console = Console(soft_wrap=True)
     console.print(table)
-    for name, place in {"denoised": job.target, "residual": job.places["--residual"], "report": job.places["--report"]}.items():
+    for name, place in {"denoised": job.target, **job.beside, "report": job.places["--report"]}.items():
         if place is not None:
             # Outside the table, which would cut a long path.
             beside = f" (and {job.sidecars[name].name} beside it)" if name in job.sidecars else ""

@@ -19,6 +19,7 @@ from MRIDenoiseLib.inference.device import KeepUp, choose_device, default_batch,
 from MRIDenoiseLib.inference.report import NEGATIVE_SHARE, build_report, removal_warnings, removed_in_flat_tissue, setting_warnings
 from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.inference.slices import NetworkSlices, Window
+from MRIDenoiseLib.inference.uncertainty import Intervals, median_in_tissue
 from MRIDenoiseLib.inference.unmeasured import filled_stack
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.networks import NETWORKS, lacking_in_some
@@ -53,6 +54,8 @@ class _Task:
     batch_size: int | None
     precision: Precision
     compiled: bool
+    intervals: Intervals | None
+    """Filled together with the result, where an uncertainty map was asked for."""
 
 
 class Denoiser:
@@ -110,6 +113,7 @@ class Denoiser:
         run, strength = self._chosen(requested, method, device)
         volume = judged(volume, denoising=True)
         stack, gaps = filled_stack(volume)
+        intervals = Intervals.of(self.bundle, stack.shape) if requested.uncertainty else None
         first, last = requested.slices or (0, len(stack))
         if last > len(stack):
             raise SettingsError(f"slices {first}:{last} lie outside the volume, which has slices 0:{len(stack)}")
@@ -134,6 +138,7 @@ class Denoiser:
             batch_size=requested.batch_size,
             precision=requested.precision,
             compiled=requested.compiled,
+            intervals=intervals,
         )
         warnings = [*volume.notes, *acquisition_warnings(volume.acquisition, self.bundle.trained_on)]
         warnings += [*self.bundle.notes]
@@ -143,6 +148,11 @@ class Denoiser:
         device = self._run(task, range(first, last), cleaned, device, pace, warnings)
         removed = removed_in_flat_tissue(stack, cleaned, (first, last), scale, gaps) if _has_noise(analysis) else None
         warnings += removal_warnings(removed, float(np.median(analysis.given_level)) / 2, strength)
+        widths, median = None, None
+        if intervals is not None:
+            widths = intervals.around(cleaned, gaps)
+            median = median_in_tissue(widths, stack, scale)
+            warnings += intervals.warnings(float(np.median(task.noise_levels)) / 2)
         return Result(
             volume=volume.with_stack(cleaned if gaps is None else np.where(gaps, np.float32(0), cleaned)),
             noisy=volume,
@@ -162,7 +172,9 @@ class Denoiser:
                 slices=(first, last),
                 slice_axis=volume.slice_axis,
                 warnings=warnings,
+                uncertainty_median=median,
             ),
+            uncertainty=None if widths is None else replace(volume.with_stack(widths), pixel_type="float32", unmeasured=None),
         )
 
     def _chosen(self, requested: Settings, method: Method | None, device: torch.device) -> tuple[Method, float]:
@@ -240,7 +252,10 @@ class Denoiser:
         return device
 
     def _sample(self, task: _Task, indices: range, device: torch.device, pace: Pace, done: int) -> Tensor:
-        """The clean estimate of some slices, (len(indices), rows, columns) in network units; a GPU may still be computing it."""
+        """The clean estimate of some slices, (1, len(indices), rows, columns) in network units; a GPU may still be computing it.
+
+        Where an uncertainty map is asked for, two more images of each follow, see :meth:`.Intervals.computed`.
+        """
         keep_up = KeepUp(device)
 
         def callback(event: dict[str, Any]) -> None:
@@ -262,7 +277,9 @@ class Denoiser:
             backend=self._backend(device, task.precision, task.compiled),
             stoppable=pace.stoppable,
         )
-        return task.method(batch)[:, 0]
+        estimate = task.method(batch)
+        found = [estimate] if task.intervals is None else [estimate, *task.intervals.computed(batch, estimate, task.method)]
+        return torch.stack([image[:, 0] for image in found])
 
     def _backend(self, device: torch.device, precision: Precision, compiled: bool) -> Backend:
         """The backend for these choices; the same one every time, because it keeps what it has compiled."""
@@ -271,13 +288,15 @@ class Denoiser:
 
 
 def _place(task: _Task, indices: range, estimate: Tensor, output: np.ndarray) -> None:
-    """Put the estimates (len(indices), rows, columns), in network units, into their slices of ``output``, in its units."""
-    images = estimate.cpu().numpy()
+    """Put the estimates (1 or 3, len(indices), rows, columns), in network units, into their slices of ``output``, in its units."""
+    images, *intervals = estimate.cpu().numpy()
     if not np.isfinite(images).all():
         raise BundleError("the model gave values that are not numbers for this volume: try --device cpu, or verify the model")
     for index, image in zip(indices, images, strict=True):
         target = task.window.of(output[index])
         taken = target - task.slices.restored(index, image)
+        if task.intervals is not None:
+            task.intervals.place(task.slices, index, *(part[index - indices.start] for part in intervals))
         target[:] = task.window.blend(target, target - np.float32(task.strength) * taken)
 
 

@@ -72,6 +72,7 @@ def build_report(
     slices: tuple[int, int],
     slice_axis: int,
     warnings: list[str],
+    uncertainty_median: float | None = None,
 ) -> dict[str, Any]:
     """A JSON-ready account of a run, free of names, identifiers, dates and paths.
 
@@ -90,6 +91,7 @@ def build_report(
         slices: half-open range that was denoised.
         slice_axis: of the voxels (z, y, x) it counts along.
         warnings: sentences for the user.
+        uncertainty_median: of the uncertainty map in the tissue, relative to ``scale``; None where no map was asked for.
     """
     return {
         "research_use": RESEARCH_USE_ONLY,
@@ -106,6 +108,7 @@ def build_report(
         "noise_level": noise_level,
         "noise_level_fraction": noise_level / scale,
         "noise_removed": noise_removed,
+        **({} if uncertainty_median is None else {"uncertainty_median": uncertainty_median}),
         "device": device,
         "precision": precision,
         "seconds": round(seconds, 3),
@@ -118,7 +121,7 @@ def derivation(report: Mapping[str, Any], suffix: str = "denoised") -> Derivatio
 
     Args:
         report: of :func:`build_report`.
-        suffix: what the result is, ``denoised`` or ``residual``.
+        suffix: what the result is, ``denoised``, ``residual`` or ``uncertainty``.
     """
     # Imported here, because only a result that is written to a file needs the readers and writers of files.
     from MRIDenoiseLib.io import Derivation

@@ -35,6 +35,7 @@ class Settings:
         batch_size: slices per network call; None chooses by device. Never changes the result.
         precision: number format of the networks' products, see :func:`.backend.choose_precision`.
         compiled: compile the networks first, which takes up to minutes and saves time only for long series.
+        uncertainty: also make the map of the half-width of the 90 % interval around every voxel, see :mod:`.uncertainty`.
 
     Raises:
         SettingsError: a value that cannot work.
@@ -58,6 +59,7 @@ class Settings:
     batch_size: int | None = None
     precision: Precision = "auto"
     compiled: bool = False
+    uncertainty: bool = False
 
     def __post_init__(self) -> None:
         if self.method is not None and self.method not in METHODS:

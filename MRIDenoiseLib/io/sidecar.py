@@ -77,6 +77,12 @@ _KEPT = {
 }
 """What a result's sidecar takes over: how the image was acquired. Everything else may hold names, places, dates or free text."""
 
+_WHAT = {
+    "residual": "What MRI Denoise removed from an MR image (noisy minus denoised).",
+    "uncertainty": "How far an MR image denoised by MRI Denoise may be off: the half-width of the 90 % interval, in the image's units.",
+}
+"""What an image beside the denoised one is, by the suffix of its derivation."""
+
 _OF_THE_MACHINE = ("device", "precision", "seconds")
 """What a report says of the machine, and the image's own file need not."""
 
@@ -233,7 +239,7 @@ def result_sidecar(derivation: Derivation, report: Mapping[str, Any], noisy: Vol
     """What goes beside a result: what was done, to which image, and how that one was acquired.
 
     Args:
-        derivation: what was done; its suffix says whether this is the denoised image or the residual.
+        derivation: what was done; its suffix says whether this is the denoised image or one beside it.
         report: of the run, see :func:`MRIDenoiseLib.inference.report.build_report`.
         noisy: the source; a DICOM one states how it was acquired by its first header.
         source: where it was read.
@@ -242,8 +248,7 @@ def result_sidecar(derivation: Derivation, report: Mapping[str, Any], noisy: Vol
         JSON-ready fields in BIDS' words. Nothing in them names the patient but, where its owner put it there, the
         source file's own name; a DICOM source is not named.
     """
-    removed = derivation.suffix == "residual"
-    what = "What MRI Denoise removed from an MR image (noisy minus denoised)." if removed else "An MR image denoised by MRI Denoise."
+    what = _WHAT.get(derivation.suffix, "An MR image denoised by MRI Denoise.")
     made = {"Name": "MRI Denoise", "Version": report.get("version"), "Description": derivation.description}
     fields: dict[str, Any] = {"Description": f"{what} {RESEARCH_USE_ONLY}"}
     if not noisy.headers:
