@@ -55,7 +55,7 @@ WHAT = (
     "samples: their standard deviation times one factor a noise, each covering as much as the map; rank: Spearman's correlation with "
     "the error over patches of 8 x 8, means over images; best: for a map that knew every patch's expected error"
 )
-LEVELS = (0.02, 0.04, 0.06, 0.09)
+LEVELS = (0.03, 0.045, 0.065, 0.09)
 """Noise levels, relative to P99.5, at which a factor is found; between them it is interpolated."""
 MOST_RATIOS = 20_000
 """Voxels of an image that the factors are found from, evenly spread."""

@@ -37,7 +37,7 @@ def factor_at(wanted: float, ratios: Sequence[np.ndarray]) -> float:
     values = np.concatenate(ratios)
     order = np.argsort(values)
     reached = np.cumsum(weights[order]) / len(ratios)
-    return float(values[order][min(np.searchsorted(reached, wanted), len(values) - 1)])
+    return float(values[order][min(int(np.searchsorted(reached, wanted)), len(values) - 1)])
 
 
 def patch_rms(image: np.ndarray, where: np.ndarray) -> np.ndarray:
