@@ -17,14 +17,16 @@ class Result:
         noisy: the input.
         noise_level: standard deviation of the input's noise inside the body, in its own units.
         report: a JSON-ready account of the run, see :func:`MRIDenoiseLib.inference.report.build_report`.
-        uncertainty: where it was asked for, the half-width of the 90 % interval around every voxel, float32 in the input's units;
-            0 where nothing was measured or computed.
+        noise_map: standard deviation of the noise at every voxel, in the input's units; None where it was not asked for.
+        uncertainty: half-width of the 90 % interval around every voxel, in the input's units; 0 where nothing was measured or computed,
+            None where it was not asked for.
     """
 
     volume: Volume
     noisy: Volume
     noise_level: float
     report: dict[str, Any]
+    noise_map: Volume | None = None
     uncertainty: Volume | None = None
 
     @property

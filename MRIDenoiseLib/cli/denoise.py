@@ -23,6 +23,8 @@ ACQUISITION = "What was acquired (read from the headers where not given)"
 METHOD = "How to denoise"
 WHICH = " ".join(["By default the one the model's card recommends.", *(f"{row.name}: {row.sentence}." for row in METHODS.values())])
 OUTPUT = "What to write"
+MEASURED = "measured"
+"""Instead of a file with a map of the noise: that found in the image itself."""
 
 
 def _option(name: str) -> Any:
@@ -57,12 +59,41 @@ def denoise(
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compile the networks first: takes minutes, for many volumes.", rich_help_panel=METHOD)
     ] = False,
+    guarantee: Annotated[
+        Literal["off", "3", "4"],
+        typer.Option(
+            help="How far the mean of any small disc may change, in standard deviations of its noise; no structure above that can vanish "
+            "or appear.",
+            rich_help_panel=METHOD,
+        ),
+    ] = "3",
+    noise_map_in: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|measured",
+            help="Standard deviation of the noise at every voxel, where it is known, on the image's own grid; 'measured' for the map found "
+            "in the image. By default one level a slice.",
+            rich_help_panel=METHOD,
+        ),
+    ] = None,
+    denoise_clean: Annotated[
+        bool,
+        typer.Option(
+            "--denoise-clean",
+            help="Denoise also an image with so little noise that it would be returned unchanged.",
+            rich_help_panel=METHOD,
+        ),
+    ] = False,
     every: Annotated[
         bool, typer.Option("--all", help="Every echo and volume, written as one 4-D image or one series.", rich_help_panel=CHOICE)
     ] = False,
     slices: Annotated[str | None, typer.Option(metavar="A:B", help="Only slices A to B-1, counted from 0.", rich_help_panel=CHOICE)] = None,
     residual: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write what was removed (noisy minus denoised).", rich_help_panel=OUTPUT)
+    ] = None,
+    noise_map: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write the noise: its standard deviation at every voxel.", rich_help_panel=OUTPUT),
     ] = None,
     uncertainty: Annotated[
         Path | None,
@@ -83,12 +114,17 @@ def denoise(
 
     chosen = {"method": method, "steps": steps, "samples": samples, "fidelity": fidelity, "mode": mode, "sharpness": sharpness}
     chosen |= {"strength": strength, "seed": seed, "device": device, "precision": precision, "compiled": compiled}
-    chosen |= {"uncertainty": uncertainty is not None}
+    chosen |= {"guarantee": 0.0 if guarantee == "off" else float(guarantee), "denoise_clean": denoise_clean}
+    measured = noise_map_in is not None and str(noise_map_in) == MEASURED
+    noise_map_in = None if measured else noise_map_in
+    chosen |= {"noise_map": noise_map is not None, "tell_noise_map": measured, "uncertainty": uncertainty is not None}
     settings = Settings.named({**chosen, "slices": _slice_range(slices)})
-    places = {"OUT": target, "--residual": residual, "--uncertainty": uncertainty, "--report": report}
+    places = {"OUT": target, "--residual": residual, "--noise-map": noise_map, "--uncertainty": uncertainty, "--report": report}
     refuse_places_that_collide(source, places)
+    if noise_map_in is not None:
+        refuse_places_that_collide(noise_map_in, places)
     facts = {"organ": organ, "contrast": contrast, "vendor": vendor, "acceleration": acceleration}
-    job = Job(source, choice, facts, settings, places, bundle, device, overwrite)
+    job = Job(source, choice, facts, settings, places, bundle, device, overwrite, noise_map_in)
     if every:
         denoise_all(job)
     else:

@@ -27,8 +27,16 @@ if TYPE_CHECKING:
     from MRIDenoiseLib.volume import Acquisition, Volume
 
 
-BESIDE = ("residual", "uncertainty")
-"""The images that may be written beside the denoised one; each has the option of its name."""
+MAPS = {"--residual": "residual", "--noise-map": "noise map", "--uncertainty": "uncertainty"}
+"""Options that ask for another image beside the result -> what that image is called."""
+
+
+def image_of(result: Result, kind: str) -> Volume:
+    """One of a result's images, by its kind."""
+    names = {"denoised": "volume", "noise map": "noise_map"}
+    image: Volume | None = getattr(result, names.get(kind, kind))
+    assert image is not None
+    return image
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,7 @@ class Job:
         bundle: the folder of another model than the bundled one.
         device: where to compute.
         overwrite: whether earlier results may be replaced.
+        noise_map: where the user's own map of the noise lies, or None.
     """
 
     source: Path
@@ -54,6 +63,13 @@ class Job:
     bundle: Path | None
     device: str
     overwrite: bool
+    noise_map: Path | None = None
+
+    @property
+    def images(self) -> dict[str, Path]:
+        """Where each image that was asked for goes, by its kind; the denoised one is the last, so that it stands for all."""
+        found = {kind: place for option, kind in MAPS.items() if (place := self.places.get(option)) is not None}
+        return {**found, "denoised": self.target}
 
     @property
     def target(self) -> Path:
@@ -61,11 +77,6 @@ class Job:
         target = self.places["OUT"]
         assert target is not None
         return target
-
-    @property
-    def beside(self) -> dict[str, Path]:
-        """Where the images go that were asked for beside the denoised one, by the result's kind."""
-        return {kind: place for kind in BESIDE if (place := self.places[f"--{kind}"]) is not None}
 
     @cached_property
     def sidecars(self) -> dict[str, Path]:
@@ -79,7 +90,7 @@ class Job:
         report = self.places["--report"]
         taken = [self.source.with_name(stem_of(self.source) + ".json").resolve(), *([] if report is None else [report.resolve()])]
         found = {}
-        for kind, image in {"denoised": self.target, **self.beside}.items():
+        for kind, image in reversed(self.images.items()):
             place = sidecar_of(image)
             if place is not None and place.resolve() not in taken:
                 found[kind] = place
@@ -94,9 +105,8 @@ class Job:
         if not noisy.headers and self.choice.of_dicom():
             given = " and ".join(self.choice.of_dicom())
             raise SettingsError(f"{given} can choose only within DICOM, and IN is an image file; leave it out or name the DICOM folder")
-        io.check_writable(noisy, self.target, overwrite=self.overwrite)
-        for place in self.beside.values():
-            io.check_writable(noisy, place, overwrite=self.overwrite)
+        for image in reversed(self.images.values()):
+            io.check_writable(noisy, image, overwrite=self.overwrite)
         report = self.places["--report"]
         if report is not None:
             check_json(report, overwrite=self.overwrite)
@@ -107,14 +117,9 @@ class Job:
         return judged(noisy, denoising=True).with_acquisition(prompt.override(noisy.acquisition, **self.facts))
 
 
-def _image_of(result: Result, kind: str) -> Volume:
-    """One of the images of a result."""
-    image: Volume = getattr(result, "volume" if kind == "denoised" else kind)
-    return image
-
-
 def denoise_one(job: Job) -> None:
     """Denoise the one image that is meant."""
+    from MRIDenoiseLib import io
     from MRIDenoiseLib.inference.opening import open_denoiser
 
     try:
@@ -125,11 +130,12 @@ def denoise_one(job: Job) -> None:
             raise AmbiguousInputError(f"{said}, or do all of them with --all") from error
         raise
     noisy = job.prepared(noisy)
+    noise_map = None if job.noise_map is None else io.read(job.noise_map)
     with ProgressDisplay() as progress:
         # Torch takes seconds to load: only after the input is known to be good.
         denoiser = open_denoiser(job.bundle, job.device, progress, quick=True)
         with StopRequest() as should_stop:
-            result = denoiser(noisy, job.settings, progress, should_stop)
+            result = denoiser(noisy, job.settings, progress, should_stop, noise_map=noise_map)
         progress(1.0, None, "Writing")
         _tell(result, job)
         _write(result, job)
@@ -156,6 +162,7 @@ def denoise_all(job: Job) -> None:
 
     if job.choice.volume is not None:
         raise SettingsError("--all takes every volume; leave --volume out")
+    noise_map = None if job.noise_map is None else io.read(job.noise_map)
     several = io.read_all(job.source, series=job.choice.series, echo=job.choice.echo, stack=job.choice.stack)
     if len(several.members) == 1:
         only = several.members[0]
@@ -169,17 +176,18 @@ def denoise_all(job: Job) -> None:
         noisy = job.prepared(several.members[0].read())
         denoiser = open_denoiser(job.bundle, job.device, progress, quick=True)
         with ExitStack() as outputs:
-            written = [
-                (outputs.enter_context(io.writing_together(place, overwrite=job.overwrite)), kind)
-                for kind, place in {"denoised": job.target, **job.beside}.items()
-            ]
+            written = {
+                kind: outputs.enter_context(io.writing_together(place, overwrite=job.overwrite))
+                for kind, place in reversed(job.images.items())
+            }
             for number, member in enumerate(several.members):
                 if number:
                     noisy = job.prepared(member.read())
-                result = denoiser(noisy, job.settings, _share(progress, number, len(several.members), member.name), should_stop)
+                share = _share(progress, number, len(several.members), member.name)
+                result = denoiser(noisy, job.settings, share, should_stop, noise_map=noise_map)
                 _tell(result, job)
-                for together, kind in written:
-                    together.add(_image_of(result, kind), derivation(result.report, suffix=kind))
+                for kind, together in written.items():
+                    together.add(image_of(result, kind), derivation(result.report, suffix=kind))
                 results.append({"image": member.name, **result.report})
                 first = first or result
             progress(1.0, None, "Writing")
@@ -260,13 +268,12 @@ def _write(result: Result, job: Job) -> None:
     report = job.places["--report"]
     with StopRequest() as should_stop, ExitStack() as outputs:
         _write_sidecars(outputs, result.report, result, job)
-        for kind, place in job.beside.items():
-            described = derivation(result.report, suffix=kind)
-            outputs.enter_context(io.writing(_image_of(result, kind), place, overwrite=job.overwrite, derivation=described))
         if report is not None:
             temporary = outputs.enter_context(replacing(report, job.overwrite))
             temporary.write_text(json_text(result.report), encoding="utf-8")
-        outputs.enter_context(io.writing(result.volume, job.target, overwrite=job.overwrite, derivation=derivation(result.report)))
+        for kind, place in job.images.items():
+            made = derivation(result.report, suffix=kind)
+            outputs.enter_context(io.writing(image_of(result, kind), place, overwrite=job.overwrite, derivation=made))
         if should_stop():
             raise Cancelled("stopped while writing")
 
@@ -284,10 +291,11 @@ def _show(result: Result, acquisition: Acquisition, job: Job) -> None:
     share = result.report["noise_level_fraction"]
     table.add_row("noise level", Text(f"{result.noise_level:.3g}"), f"{share:.1%} of the bright tissue")
     removed = result.report["noise_removed"]
+    guarantee = result.report["guarantee"]
     table.add_row("noise removed", *(("not known", "too little to measure") if removed is None else (f"{removed:.0%}", "in flat tissue")))
     if (width := result.report.get("uncertainty_median")) is not None:
         table.add_row("uncertainty", Text(f"± {width:.1%}"), "of the bright tissue, half of the tissue less (90 % interval)")
-    _show_end(table, job, result.report["warnings"])
+    _show_end(table, job, [*result.report["warnings"], *([guarantee["sentence"]] if guarantee and guarantee["sentence"] else [])])
 
 
 def _show_all(results: list[dict[str, Any]], several: Several, job: Job) -> None:
@@ -303,7 +311,7 @@ def _show_all(results: list[dict[str, Any]], several: Several, job: Job) -> None
 def _show_end(table: Table, job: Job, warnings: Sequence[str]) -> None:
     console = Console(soft_wrap=True)
     console.print(table)
-    for name, place in {"denoised": job.target, **job.beside, "report": job.places["--report"]}.items():
+    for name, place in {**dict(reversed(job.images.items())), "report": job.places["--report"]}.items():
         if place is not None:
             # Outside the table, which would cut a long path.
             beside = f" (and {job.sidecars[name].name} beside it)" if name in job.sidecars else ""

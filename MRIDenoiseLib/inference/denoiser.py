@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from MRIDenoiseLib.errors import BundleError, MRIDenoiseError, SettingsError
 from MRIDenoiseLib.image.kind import judged
@@ -16,7 +19,16 @@ from MRIDenoiseLib.inference.analysis import Analysis, analyse, fingerprint
 from MRIDenoiseLib.inference.backend import BUCKET, Backend, Precision, choose_precision
 from MRIDenoiseLib.inference.batch import Method, ModelSet, SliceBatch, is_informed, method_of
 from MRIDenoiseLib.inference.device import KeepUp, choose_device, default_batch, forget_peak, is_out_of_memory, next_batch, release_memory
-from MRIDenoiseLib.inference.report import NEGATIVE_SHARE, build_report, removal_warnings, removed_in_flat_tissue, setting_warnings
+from MRIDenoiseLib.inference.guarantee import hold
+from MRIDenoiseLib.inference.noise_map import NoiseMap, checked_noise_map
+from MRIDenoiseLib.inference.report import (
+    NEGATIVE_SHARE,
+    WORTH_REMOVING,
+    build_report,
+    removal_warnings,
+    removed_in_flat_tissue,
+    setting_warnings,
+)
 from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.inference.slices import NetworkSlices, Window
 from MRIDenoiseLib.inference.uncertainty import Intervals, median_in_tissue
@@ -33,6 +45,10 @@ from MRIDenoiseLib.volume import Volume
 
 BRIGHTEST_ESTIMATE = 1.5
 """Network units that an estimate may always reach; above it, only what the volume itself reaches, so nothing bright is clipped."""
+CLEAN_SENTENCE = (
+    "This image is clean already: its noise is below 1 % of the brightness of bright tissue, so it was returned unchanged. "
+    "It can be denoised nevertheless on request."
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +63,8 @@ class _Task:
     """Of one slice; all slices share it, except for the noise level."""
     noise_levels: np.ndarray
     """The noise level of every slice."""
+    noise_map: NoiseMap | None
+    """Where the noise is stronger and where weaker than that, if it varies so much that one level is too rough."""
     limits: tuple[float, float]
     method: Method
     strength: float
@@ -87,6 +105,7 @@ class Denoiser:
         should_stop: ShouldStop | None = None,
         *,
         method: Method | None = None,
+        noise_map: Volume | None = None,
     ) -> Result:
         """Denoise a volume slice by slice across its acquired plane.
 
@@ -97,10 +116,12 @@ class Denoiser:
             should_stop: called before every network call; True cancels.
             method: a method that users are not offered, in the place of the one that the settings would choose; everything
                 else stays the same. It brings its own options.
+            noise_map: the standard deviation of the noise at every voxel, on the volume's own grid and in its units, where it is known;
+                otherwise it is measured.
 
         Raises:
             InputError: the volume is of a kind that cannot come out right, see :func:`MRIDenoiseLib.image.kind.judged`, or holds NaN,
-                infinity, one value only, no positive signal, or slices of a few pixels.
+                infinity, one value only, no positive signal, or slices of a few pixels; or the noise map does not belong to it.
             SettingsError: slices outside the volume, a method the bundle has no network for, a device the computer does not have,
                 or options of the bundle's methods together with a ``method``.
             Cancelled: ``should_stop`` returned True.
@@ -120,8 +141,11 @@ class Denoiser:
         pace = Pace(last - first, progress, should_stop)
 
         pace.say("Measuring the noise")
-        analysis = self._analysis(volume, stack, gaps)
+        analysis = self._analysis(volume, stack, gaps, None if noise_map is None else checked_noise_map(noise_map, volume))
         scale, noise_level = analysis.scale, analysis.noise_level
+        # A measured map may take texture for noise, and it changes how dark the darkest tissue becomes: it is told only on request.
+        known = analysis.noise_map is not None and (analysis.noise_map.given or requested.tell_noise_map)
+        varies = known and analysis.noise_map is not None and analysis.noise_map.varies
         prompt = describe(volume.acquisition)
         shape = stack.shape[1], stack.shape[2]
         window = analysis.window.grown(BUCKET, shape) if requested.compiled else analysis.window
@@ -131,6 +155,7 @@ class Denoiser:
             window=window,
             conditioning=self._condition(volume, prompt),
             noise_levels=np.maximum(analysis.given_level, SMALLEST_LEVEL),
+            noise_map=analysis.noise_map if varies else None,
             limits=(-1.0, max(BRIGHTEST_ESTIMATE, analysis.brightest)),
             method=run,
             strength=strength,
@@ -145,9 +170,27 @@ class Denoiser:
         warnings += (setting_warnings(requested, run.name) if method is None else []) + _image_warnings(analysis)
 
         cleaned = stack.copy()
-        device = self._run(task, range(first, last), cleaned, device, pace, warnings)
-        removed = removed_in_flat_tissue(stack, cleaned, (first, last), scale, gaps) if _has_noise(analysis) else None
-        warnings += removal_warnings(removed, float(np.median(analysis.given_level)) / 2, strength)
+        clean = _is_clean(analysis) and not requested.denoise_clean
+        guarantee, removed = None, None
+        if clean:
+            warnings.append(CLEAN_SENTENCE)
+            if intervals is not None:
+                device = self._run(task, range(first, last), stack.copy(), device, pace, warnings)
+        else:
+            device = self._run(task, range(first, last), cleaned, device, pace, warnings)
+            if requested.guarantee:
+                guarantee = hold(
+                    stack,
+                    cleaned,
+                    analysis,
+                    requested.guarantee,
+                    spacing=volume.stack_spacing[1:],
+                    slices=(first, last),
+                    device=device,
+                    check=lambda done: pace.check(),
+                )
+            removed = removed_in_flat_tissue(stack, cleaned, (first, last), scale, gaps) if _has_noise(analysis) else None
+            warnings += removal_warnings(removed, float(np.median(analysis.given_level)) / 2, strength)
         widths, median = None, None
         if intervals is not None:
             widths = intervals.around(cleaned, gaps)
@@ -157,6 +200,7 @@ class Denoiser:
             volume=volume.with_stack(cleaned if gaps is None else np.where(gaps, np.float32(0), cleaned)),
             noisy=volume,
             noise_level=noise_level,
+            noise_map=_noise_map(volume, analysis, gaps) if requested.noise_map else None,
             report=build_report(
                 run,
                 strength=strength,
@@ -166,6 +210,9 @@ class Denoiser:
                 scale=scale,
                 noise_level=noise_level,
                 noise_removed=removed,
+                noise_varies=varies,
+                clean=clean,
+                guarantee=None if guarantee is None else guarantee.as_json(),
                 device=device.type,
                 precision=str(choose_precision(requested.precision, device)).removeprefix("torch."),
                 seconds=time.monotonic() - began,
@@ -193,11 +240,11 @@ class Denoiser:
                 raise SettingsError(f"this model has no {title}: choose another method than {run.name}, or another model")
         return run, strength or 1.0
 
-    def _analysis(self, volume: Volume, stack: np.ndarray, gaps: np.ndarray | None) -> Analysis:
-        """What :func:`analyse` finds; it runs only if the last volume was another one."""
-        content = fingerprint(volume)
+    def _analysis(self, volume: Volume, stack: np.ndarray, gaps: np.ndarray | None, noise: np.ndarray | None) -> Analysis:
+        """What :func:`analyse` finds; it runs only if the last volume, or its noise map, was another one."""
+        content = fingerprint(volume) + ("" if noise is None else hashlib.sha256(np.ascontiguousarray(noise).data).hexdigest())
         if self._last is None or self._last[0] != content:
-            self._last = content, analyse(stack, self.bundle.network("noise_estimator"), gaps)
+            self._last = content, analyse(stack, self.bundle.network("noise_estimator"), gaps, noise)
         return self._last[1]
 
     def _condition(self, volume: Volume, prompt: str) -> Conditioning:
@@ -255,19 +302,35 @@ class Denoiser:
         """The clean estimate of some slices, (1, len(indices), rows, columns) in network units; a GPU may still be computing it.
 
         Where an uncertainty map is asked for, two more images of each follow, see :meth:`.Intervals.computed`.
+
+        Where the noise varies, the networks are told once the noise of the quietest part of the body and once that of the noisiest,
+        and every place takes from both answers as much as its own noise lies between the two.
         """
+        if task.noise_map is None:
+            return self._told(task, indices, device, pace, (done, done + len(indices)), 0.0)
+        low, high = task.noise_map.levels
+        middle = done + len(indices) / 2
+        quiet = self._told(task, indices, device, pace, (done, middle), low)
+        noisy = self._told(task, indices, device, pace, (middle, done + len(indices)), high)
+        own = torch.from_numpy(np.stack([task.noise_map.log_of(index, task.content.shape) for index in indices])).to(device)
+        between = functional.pad(((own - low) / (high - low)).clamp(0, 1)[None], task.window.margins(task.content), mode="replicate")[0]
+        return quiet + between * (noisy - quiet)
+
+    def _told(self, task: _Task, indices: range, device: torch.device, pace: Pace, done: tuple[float, float], louder: float) -> Tensor:
+        """As :meth:`_sample`, where the networks are told one noise level for a slice, ``louder`` (natural logarithm) than its own."""
         keep_up = KeepUp(device)
+        levels = task.noise_levels[list(indices)] * math.exp(louder)
 
         def callback(event: dict[str, Any]) -> None:
             keep_up()
-            pace.reached(done + len(indices) * (event["i"] + 1) / event["steps"])
+            pace.reached(done[0] + (done[1] - done[0]) * (event["i"] + 1) / event["steps"])
 
         batch = SliceBatch(
             slices=task.slices,
             indices=indices,
             conditioning=replace(
                 task.conditioning.to(device).expand(len(indices)),
-                noise_level=torch.from_numpy(task.noise_levels[list(indices)].astype(np.float32)).to(device),
+                noise_level=torch.from_numpy(levels.astype(np.float32)).to(device),
             ),
             noise=SharedNoise(task.content.shape, task.seed, device, task.window.margins(task.content)),
             limits=task.limits,
@@ -298,6 +361,20 @@ def _place(task: _Task, indices: range, estimate: Tensor, output: np.ndarray) ->
         if task.intervals is not None:
             task.intervals.place(task.slices, index, *(part[index - indices.start] for part in intervals))
         target[:] = task.window.blend(target, target - np.float32(task.strength) * taken)
+
+
+def _is_clean(analysis: Analysis) -> bool:
+    """Whether no slice has noise worth removing, nor, where a map is given, any larger part of one."""
+    given = analysis.noise_map is not None and analysis.noise_map.given
+    loudest = math.exp(max(analysis.noise_map.levels[1], 0.0)) if given and analysis.noise_map is not None else 1.0
+    return float(analysis.given_level.max()) / 2 * loudest < WORTH_REMOVING
+
+
+def _noise_map(volume: Volume, analysis: Analysis, gaps: np.ndarray | None) -> Volume:
+    """The noise at every voxel of a volume; 0 where nothing was measured."""
+    rows, columns = volume.stack.shape[1:]
+    noise = np.stack([analysis.noise_of(index, (rows, columns)) for index in range(len(volume.stack))])
+    return replace(volume.with_stack(noise if gaps is None else np.where(gaps, np.float32(0), noise)), pixel_type="float32")
 
 
 def _has_noise(analysis: Analysis) -> bool:

@@ -66,6 +66,9 @@ def build_report(
     scale: float,
     noise_level: float,
     noise_removed: float | None,
+    noise_varies: bool,
+    clean: bool,
+    guarantee: dict[str, Any] | None,
     device: str,
     precision: str,
     seconds: float,
@@ -85,6 +88,9 @@ def build_report(
         scale: P99.5 of the body, in the volume's units.
         noise_level: standard deviation of the noise, in the volume's units.
         noise_removed: the part of the grain of flat tissue that was removed, 0 to 1; None where it could not be measured.
+        noise_varies: whether the noise varied so much over the slices that the networks were told more than one level.
+        clean: whether there was so little noise that the volume was returned unchanged.
+        guarantee: of :meth:`MRIDenoiseLib.inference.guarantee.Guarantee.as_json`; None where the result is not bounded.
         device: where the networks ran at the end.
         precision: number format of their products.
         seconds: wall-clock time of the run.
@@ -108,6 +114,9 @@ def build_report(
         "noise_level": noise_level,
         "noise_level_fraction": noise_level / scale,
         "noise_removed": noise_removed,
+        "noise_varies": noise_varies,
+        "clean": clean,
+        "guarantee": guarantee,
         **({} if uncertainty_median is None else {"uncertainty_median": uncertainty_median}),
         "device": device,
         "precision": precision,
@@ -121,7 +130,7 @@ def derivation(report: Mapping[str, Any], suffix: str = "denoised") -> Derivatio
 
     Args:
         report: of :func:`build_report`.
-        suffix: what the result is, ``denoised``, ``residual`` or ``uncertainty``.
+        suffix: what the result is, ``denoised`` or ``residual``.
     """
     # Imported here, because only a result that is written to a file needs the readers and writers of files.
     from MRIDenoiseLib.io import Derivation

@@ -10,6 +10,9 @@ from MRIDenoiseLib.errors import BundleError, SettingsError
 from MRIDenoiseLib.methods import METHODS, OPTIONS, Mode
 
 LARGEST_BATCH = 1000
+GUARANTEED = 3.0
+"""The guarantee where none is chosen, see :mod:`.guarantee`."""
+LEAST_GUARANTEED, MOST_GUARANTEED = 2.0, 10.0
 Precision = Literal["auto", "float32", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = ("auto", "float32", "bfloat16")
 
@@ -35,7 +38,11 @@ class Settings:
         batch_size: slices per network call; None chooses by device. Never changes the result.
         precision: number format of the networks' products, see :func:`.backend.choose_precision`.
         compiled: compile the networks first, which takes up to minutes and saves time only for long series.
-        uncertainty: also make the map of the half-width of the 90 % interval around every voxel, see :mod:`.uncertainty`.
+        guarantee: how many standard deviations of its noise a small disc's mean may change, see :mod:`.guarantee`; 0 for no bound.
+        denoise_clean: also denoise an image with so little noise that it would be returned as it is.
+        noise_map: also give the map of the noise.
+        uncertainty: also give the map of the half-width of the 90 % interval around every voxel, see :mod:`.uncertainty`.
+        tell_noise_map: tell the networks the measured map where the noise varies much; a given map is always told.
 
     Raises:
         SettingsError: a value that cannot work.
@@ -59,7 +66,11 @@ class Settings:
     batch_size: int | None = None
     precision: Precision = "auto"
     compiled: bool = False
+    guarantee: float = GUARANTEED
+    denoise_clean: bool = False
+    noise_map: bool = False
     uncertainty: bool = False
+    tell_noise_map: bool = False
 
     def __post_init__(self) -> None:
         if self.method is not None and self.method not in METHODS:
@@ -70,6 +81,10 @@ class Settings:
             raise SettingsError(f"the batch size must be between 1 and {LARGEST_BATCH}, not {self.batch_size}")
         if self.precision not in PRECISIONS:
             raise SettingsError(f"unknown precision {self.precision!r}: choose one of {', '.join(PRECISIONS)}")
+        if self.guarantee and not LEAST_GUARANTEED <= self.guarantee <= MOST_GUARANTEED:
+            raise SettingsError(
+                f"the guarantee is off (0) or a number from {LEAST_GUARANTEED} to {MOST_GUARANTEED}, usually 3 or 4, not {self.guarantee}"
+            )
         if not 0 <= self.seed < 2**63:
             raise SettingsError(f"the seed must be a whole number from 0 to 2^63 - 1, not {self.seed}")
         if self.slices is not None and not 0 <= self.slices[0] < self.slices[1]:

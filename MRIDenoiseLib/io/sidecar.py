@@ -77,12 +77,6 @@ _KEPT = {
 }
 """What a result's sidecar takes over: how the image was acquired. Everything else may hold names, places, dates or free text."""
 
-_WHAT = {
-    "residual": "What MRI Denoise removed from an MR image (noisy minus denoised).",
-    "uncertainty": "How far an MR image denoised by MRI Denoise may be off: the half-width of the 90 % interval, in the image's units.",
-}
-"""What an image beside the denoised one is, by the suffix of its derivation."""
-
 _OF_THE_MACHINE = ("device", "precision", "seconds")
 """What a report says of the machine, and the image's own file need not."""
 
@@ -230,6 +224,15 @@ def _words(value: Any) -> list[str]:
     return [word for word in re.split(r"[\\_/,\s]+", value) if word] if isinstance(value, str) else []
 
 
+_WHAT = {
+    "denoised": "An MR image denoised by MRI Denoise.",
+    "residual": "What MRI Denoise removed from an MR image (noisy minus denoised).",
+    "noise map": "The standard deviation of the noise of an MR image, as MRI Denoise took it to be.",
+    "uncertainty": "How far an MR image denoised by MRI Denoise may be off: the half-width of the 90 % interval, in the image's units.",
+}
+"""What each of a result's images is."""
+
+
 def sidecar_of(image: Path) -> Path | None:
     """Where the sidecar of a result lies; only NIfTI has one."""
     return image.with_name(stem_of(image) + ".json") if ending(image).startswith(".nii") else None
@@ -239,7 +242,7 @@ def result_sidecar(derivation: Derivation, report: Mapping[str, Any], noisy: Vol
     """What goes beside a result: what was done, to which image, and how that one was acquired.
 
     Args:
-        derivation: what was done; its suffix says whether this is the denoised image or one beside it.
+        derivation: what was done; its suffix says which of a result's images this is.
         report: of the run, see :func:`MRIDenoiseLib.inference.report.build_report`.
         noisy: the source; a DICOM one states how it was acquired by its first header.
         source: where it was read.
@@ -248,9 +251,8 @@ def result_sidecar(derivation: Derivation, report: Mapping[str, Any], noisy: Vol
         JSON-ready fields in BIDS' words. Nothing in them names the patient but, where its owner put it there, the
         source file's own name; a DICOM source is not named.
     """
-    what = _WHAT.get(derivation.suffix, "An MR image denoised by MRI Denoise.")
     made = {"Name": "MRI Denoise", "Version": report.get("version"), "Description": derivation.description}
-    fields: dict[str, Any] = {"Description": f"{what} {RESEARCH_USE_ONLY}"}
+    fields: dict[str, Any] = {"Description": f"{_WHAT[derivation.suffix]} {RESEARCH_USE_ONLY}"}
     if not noisy.headers:
         root = _root_of(source)
         fields["Sources"] = [source.name if root is None else f"bids::{source.absolute().relative_to(root).as_posix()}"]

@@ -48,11 +48,18 @@ class NoiseEstimator(ModelMixin, ConfigMixin):
         self.head = nn.Conv2d(channels, 2, 1)
 
     def forward(self, image: Tensor, body: Tensor) -> Tensor:
-        """B standard deviations in the units of ``image``; runs in float32, because weak noise has to be distinguished from rounding.
+        """B standard deviations in the units of ``image``.
 
         Args:
             image: B x 1 x H x W.
             body: B x 1 x H x W, 1 inside the body.
+        """
+        return weighted_level(*self.squares(image, body))
+
+    def squares(self, image: Tensor, body: Tensor) -> tuple[Tensor, Tensor]:
+        """What is found in each square: the logarithm of the noise level, and that of how far it counts; both B x 1 x H/4 x W/4.
+
+        It runs in float32, because weak noise has to be distinguished from rounding. Arguments are those of :meth:`forward`.
         """
         with full_precision(image.device):
             kernel = self.high_pass.weight - self.high_pass.weight.mean(dim=(2, 3), keepdim=True)
@@ -65,12 +72,17 @@ class NoiseEstimator(ModelMixin, ConfigMixin):
             for convolution in self.convolutions:
                 features = functional.leaky_relu(convolution(features), SLOPE)
             correction, trust = self.head(features).chunk(2, dim=1)
-            weight = torch.softmax((trust + (inside + 1e-6).log()).flatten(1), dim=1)
-            return (weight * (level + correction).flatten(1)).sum(dim=1).exp()
+            return level + correction, trust + (inside + 1e-6).log()
 
     def example_inputs(self, image: Tensor, conditioning: Conditioning) -> tuple[Tensor | Conditioning, ...]:
         """What :meth:`forward` takes for a slice (1 x 1 x H x W)."""
         return image, torch.ones_like(image)
+
+
+def weighted_level(log_level: Tensor, log_weight: Tensor) -> Tensor:
+    """B noise levels from those of the squares (B x 1 x h x w) and their weights, both as logarithms."""
+    weight = torch.softmax(log_weight.flatten(1), dim=1)
+    return (weight * log_level.flatten(1)).sum(dim=1).exp()
 
 
 def estimated_noise_level(estimator: nn.Module, image: Tensor, body: Tensor) -> Tensor:

@@ -9,9 +9,10 @@ import torch
 from MRIDenoiseLib.errors import InputError
 from MRIDenoiseLib.image.body import find_body, intensity_scale
 from MRIDenoiseLib.inference import Denoiser, Settings, denoiser
-from MRIDenoiseLib.inference.analysis import air_level, analyse, fingerprint, measured_noise_levels
+from MRIDenoiseLib.inference.analysis import air_level, analyse, fingerprint, measured_noise
 from MRIDenoiseLib.inference.disturbances import find_wiped, occupied
 from MRIDenoiseLib.inference.slices import BRIGHTEST_SHOWN, NetworkSlices, content_window
+from MRIDenoiseLib.models.noise_estimator import SQUARE
 from MRIDenoiseLib.volume import Volume
 
 
@@ -20,9 +21,9 @@ def measured(monkeypatch) -> list[int]:
     """One entry for every volume that a denoiser measures."""
     done = []
 
-    def counted(stack, estimator, gaps=None):
+    def counted(stack, *others):
         done.append(len(stack))
-        return analyse(stack, estimator, gaps)
+        return analyse(stack, *others)
 
     monkeypatch.setattr(denoiser, "analyse", counted)
     return done
@@ -83,8 +84,10 @@ class Loud(torch.nn.Module):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(1))
 
-    def forward(self, image, body):
-        return torch.stack([one[mask > 0].std() for one, mask in zip(image, body, strict=True)])
+    def squares(self, image, body):
+        level = torch.stack([one[mask > 0].std() for one, mask in zip(image, body, strict=True)]).log()
+        shape = (len(image), 1, image.shape[2] // SQUARE, image.shape[3] // SQUARE)
+        return level.view(-1, 1, 1, 1).expand(shape), torch.zeros(shape)
 
 
 def test_slices_whose_air_differs_as_their_tissue_does_are_each_told_their_own():
@@ -92,13 +95,13 @@ def test_slices_whose_air_differs_as_their_tissue_does_are_each_told_their_own()
     strength = np.where(np.arange(12) < 6, 5.0, 25.0)
     stack = (100 + strength[:, None, None] * rng.standard_normal((12, 64, 64))).astype(np.float32)
     body = np.ones(stack.shape, bool)
-    told = measured_noise_levels(Loud(), stack, body, lambda index: strength[index])
+    told, _ = measured_noise(Loud(), stack, body, lambda index: strength[index])
     assert told[:5] == pytest.approx(5, rel=0.1) and told[7:] == pytest.approx(25, rel=0.1)
     for air in (lambda index: 1 + 0.02 * index, lambda index: None, lambda index: None if index == 3 else strength[index]):
-        told = measured_noise_levels(Loud(), stack, body, air)
+        told, _ = measured_noise(Loud(), stack, body, air)
         assert told == pytest.approx(np.full(12, 5.0), rel=0.1), "fine anatomy can only seem to add noise"
     even = (100 + 5 * rng.standard_normal((12, 64, 64))).astype(np.float32)
-    assert len(set(measured_noise_levels(Loud(), even, body))) == 1
+    assert len(set(measured_noise(Loud(), even, body)[0])) == 1
 
 
 def test_the_noise_of_the_air_is_told_beside_ghosts_and_wiped_pixels():

@@ -51,7 +51,8 @@ def test_a_volume_k_times_as_bright_comes_out_k_times_as_bright(models, volume, 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_strength_below_one_takes_that_part_of_the_residual_away(models, volume, method):
-    full, part = (Denoiser(models)(volume, settings(method, strength=strength)).residual.voxels for strength in (1.0, 0.75))
+    chosen = [settings(method, strength=strength, guarantee=0) for strength in (1.0, 0.75)]
+    full, part = (Denoiser(models)(volume, one).residual.voxels for one in chosen)
     assert np.abs(full).max() > 0
     assert np.allclose(part, 0.75 * full, rtol=0, atol=1e-4 * np.abs(volume.voxels).max())
 
@@ -59,8 +60,8 @@ def test_a_strength_below_one_takes_that_part_of_the_residual_away(models, volum
 def test_the_least_sharp_result_is_that_of_regression_bit_for_bit_and_the_knob_moves_it_in_a_straight_line(models, volume):
     models.default_method, models.default_settings = "regression", {"samples": 2, "strength": 0.9}
     denoiser = Denoiser(models, "cpu")
-    mean = denoiser(volume).volume.voxels
-    results = {a: denoiser(volume, Settings(method="sharpened", sharpness=a)) for a in (0.0, 0.5, 1.0)}
+    mean = denoiser(volume, Settings(guarantee=0)).volume.voxels
+    results = {a: denoiser(volume, Settings(method="sharpened", sharpness=a, guarantee=0)) for a in (0.0, 0.5, 1.0)}
     faithful, half, sharp = (result.volume.voxels for result in results.values())
     assert np.array_equal(faithful, mean)
     assert np.abs(sharp - mean).max() > 1e-2 * mean.max()
@@ -238,9 +239,9 @@ def test_the_report_tells_the_part_of_the_noise_that_went_and_warns_where_it_is_
         return torch.nn.functional.avg_pool2d(batch.stacks(1), 5, stride=1, padding=2, count_include_pad=False)
 
     for turned in (volume, replace(volume, voxels=np.moveaxis(volume.voxels, 0, 2), acquired_axis=2)):
-        smooth = Denoiser(models, "cpu")(turned, method=Method("blur", blurred))
+        smooth = Denoiser(models, "cpu")(turned, Settings(guarantee=0), method=Method("blur", blurred))
         assert 0.85 < smooth.report["noise_removed"] < 1 and smooth.report["warnings"] == []
-        half = Denoiser(models, "cpu")(turned, Settings(strength=0.2), method=Method("blur", blurred))
+        half = Denoiser(models, "cpu")(turned, Settings(strength=0.2, guarantee=0), method=Method("blur", blurred))
         assert 0.15 < half.report["noise_removed"] < 0.25 and "try strength 1." in half.report["warnings"][0]
 
 
@@ -299,3 +300,19 @@ def test_an_organ_of_the_vocabulary_that_this_model_never_saw_is_said(models, vo
     assert said() == [] == said(organ=frozenset({"head"}), contrast=frozenset({"T1w"}))
     (warning,) = said(organ=frozenset({"knee"}), contrast=frozenset({"T1w"}))
     assert "organ" in warning and "head" not in warning
+
+
+def test_a_clean_image_comes_back_as_it_is_and_the_report_says_so(models, volume):
+    quiet = volume.with_voxels(np.full(volume.voxels.shape, 2, np.float32))
+    result = Denoiser(models, "cpu")(volume, Settings(method="regression"), noise_map=quiet)
+    assert np.array_equal(result.volume.voxels, volume.voxels) and result.report["clean"] and result.report["noise_removed"] is None
+    assert any("clean already" in said for said in result.report["warnings"])
+    asked = Denoiser(models, "cpu")(volume, Settings(method="regression", denoise_clean=True), noise_map=quiet)
+    assert not asked.report["clean"] and not np.array_equal(asked.volume.voxels, volume.voxels)
+
+
+def test_one_noisy_slice_among_clean_ones_is_reason_enough(models, volume):
+    noise = np.full(volume.voxels.shape, 2, np.float32)
+    noise[3] = 40
+    result = Denoiser(models, "cpu")(volume, Settings(method="regression"), noise_map=volume.with_voxels(noise))
+    assert not result.report["clean"] and not np.array_equal(result.volume.voxels, volume.voxels)

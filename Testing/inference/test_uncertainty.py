@@ -16,7 +16,7 @@ from MRIDenoiseLib.inference.uncertainty import ErrorsOf, calibrated
 from MRIDenoiseLib.volume import Unmeasured
 
 TWO = Calibration((0.05,), (2.0,))
-PLAIN = Settings(method="regression", samples=1, uncertainty=True)
+PLAIN = Settings(method="regression", samples=1, uncertainty=True, guarantee=0)
 
 
 @pytest.fixture
@@ -92,6 +92,26 @@ def test_the_interval_of_any_method_and_strength_holds_that_around_regression(su
     above = (centre + width - (other.volume.voxels + other.uncertainty.voxels))[computed]
     assert below.max() < slack and above.max() < slack
     assert np.abs(other.uncertainty.voxels - width).max() > slack, "what was left in widens it"
+
+
+def test_an_image_that_is_clean_already_stays_as_it_is_and_its_interval_holds_the_answer(sure, volume):
+    clean = volume.with_voxels(500 + 0.02 * (volume.voxels - 500))
+    denoiser = Denoiser(sure, "cpu")
+    kept, answer = denoiser(clean, replace(PLAIN, guarantee=3)), denoiser(clean, replace(PLAIN, denoise_clean=True))
+    assert kept.report["clean"] and np.array_equal(kept.volume.voxels, clean.voxels) and not answer.report["clean"]
+    slack = 1e-4 * kept.report["intensity_scale"]
+    off = np.abs(answer.volume.voxels - clean.voxels)
+    assert np.allclose(kept.uncertainty.voxels, answer.uncertainty.voxels + off, atol=slack) and off.max() > slack
+
+
+def test_where_the_noise_varies_so_do_the_widths(sure, volume):
+    for weights in sure.networks["uncertainty"].requires_grad_(False).head.parameters():
+        weights.zero_()
+    ramp = np.linspace(20, 120, 112, dtype=np.float32) * np.ones(volume.voxels.shape, np.float32)
+    widths = Denoiser(sure, "cpu")(volume, PLAIN, noise_map=volume.with_voxels(ramp)).uncertainty.voxels
+    even = Denoiser(sure, "cpu")(volume, PLAIN).uncertainty.voxels
+    assert widths[3, 40, 65] > 1.2 * widths[3, 40, 31], "twice the noise, and the network says that the error is the noise"
+    assert even[3, 40, 65] == pytest.approx(even[3, 40, 31], rel=1e-3)
 
 
 def test_a_model_that_cannot_say_refuses_before_any_work_in_one_sentence(sure, volume):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from MRIDenoiseLib.image.noise import estimate_noise_level
-from MRIDenoiseLib.inference.analysis import measured_noise_levels
+from MRIDenoiseLib.inference.analysis import measured_noise
 from MRIDenoiseLib.models.noise_estimator import SMALLEST_LEVEL, NoiseEstimator, estimated_noise_level
 
 
@@ -75,7 +75,7 @@ def test_a_slice_with_little_body_is_told_what_those_with_much_say(taught):
     mask[0, 24, 24] = True
     with torch.no_grad():
         each = estimated_noise_level(taught, images[1:], body[1:]).numpy()
-    found = measured_noise_levels(taught, slices, mask, lambda index: float(each[index - 1]))
+    found, _ = measured_noise(taught, slices, mask, lambda index: float(each[index - 1]))
     assert each.max() > 1.5 * each.min() and len(found) == 5
     assert found[0] == found[1] == pytest.approx(np.median([each[0], each[0], each[1]]), rel=1e-5)
 

@@ -67,8 +67,9 @@ OTHER_SEED = 12
 MAP, CONSTANT, OF_VIEWS, OF_SAMPLES = "map", "constant", "views", "samples"
 WANTED, WANTED_EACH, WANTED_RANK = (0.88, 0.92), (0.80, 0.97), 0.5
 
-ONE = Settings(method=REGRESSION.name, samples=1, strength=1.0, uncertainty=True)
-"""What the network was trained on: the answer to one view, as it is."""
+AS_IT_IS = Settings(guarantee=0, denoise_clean=True)
+ONE = replace(AS_IT_IS, method=REGRESSION.name, samples=1, strength=1.0, uncertainty=True)
+"""What the network was trained on: the answer to one view, which nothing changes afterwards."""
 
 
 class Uncalibrated:
@@ -168,7 +169,7 @@ def _others(denoiser: Denoiser, case: Case, views: int, samples: int) -> dict[st
     if views > 1:
         found[OF_VIEWS] = _spread(_views(denoiser, case.volume, middle, views))
     if samples > 1:
-        one = Settings(method=DDIM.name, steps=10, slices=(middle, middle + 1))
+        one = replace(AS_IT_IS, method=DDIM.name, steps=10, slices=(middle, middle + 1))
         drawn = [denoiser(case.volume, replace(one, seed=seed)).volume.stack[middle] for seed in range(samples)]
         found[OF_SAMPLES] = _spread(drawn)
     return found
@@ -184,7 +185,7 @@ def _views(denoiser: Denoiser, volume: Volume, index: int, views: int) -> list[n
         batch.slices.window.of(image)[:] = batch.slices.restored(index, event["denoised"][0, 0].cpu().numpy())  # type: ignore[attr-defined]
         seen.append(image)
 
-    denoiser(volume, Settings(slices=(index, index + 1)), method=watched(method, observe))
+    denoiser(volume, replace(AS_IT_IS, slices=(index, index + 1)), method=watched(method, observe))
     return seen
 
 

@@ -19,6 +19,10 @@ MANUFACTURER = "MRI Denoise"
 """Manufacturer (0008,0070) in Contributing Equipment Sequence: the mark by which our own series are known again."""
 
 
+FEWEST_STEPS = 1000
+"""Steps that the largest value of a map must be stored in, so that rounding is not seen."""
+
+
 @dataclass(frozen=True)
 class Encoding:
     """The stored form of a whole series.
@@ -87,13 +91,14 @@ class Encoding:
                 header.add_new(keyword, "SS" if self.signed else "US", value)
 
 
-def choose_encoding(voxels: np.ndarray, scalings: Sequence[Scaling], header: Dataset) -> Encoding:
+def choose_encoding(voxels: np.ndarray, scalings: Sequence[Scaling], header: Dataset, *, fine: bool = False) -> Encoding:
     """The first form that loses no voxel: the source's; all allocated bits; signed; a new slope for the whole series.
 
     Args:
         voxels: physical values (slice, row, column).
         scalings: the source's, one a slice.
         header: gives the source's bit depth.
+        fine: whether the values are not those of pixels, so that the source's steps may be too coarse for them.
     """
     allocated = max(whole_number(header, "BitsAllocated") or 16, 16)
     if "PixelRepresentation" not in header and allocated in (32, 64):
@@ -102,7 +107,8 @@ def choose_encoding(voxels: np.ndarray, scalings: Sequence[Scaling], header: Dat
     source = Encoding(tuple(scalings), allocated, bits, bool(whole_number(header, "PixelRepresentation")))
     stored = [np.rint(s.stored(v)) for s, v in zip(scalings, voxels, strict=True)]
     low, high = min(float(v.min()) for v in stored), max(float(v.max()) for v in stored)
-    for form in (source, replace(source, bits=allocated), replace(source, bits=allocated, signed=True)):
+    forms = (source, replace(source, bits=allocated), replace(source, bits=allocated, signed=True))
+    for form in () if fine and 0 < max(high, -low) < FEWEST_STEPS else forms:
         if form.limits[0] <= low and high <= form.limits[1]:
             return form
     # The rescaled value (which the window applies to) stays what it was; only the steps in which it is stored change.

@@ -214,7 +214,7 @@ def _write_files(volume: Volume, folder: Path, derivation: Derivation | None, se
     scalings = [scaling(groups, "the source") for groups in slices]
     voxels = _as_shown(volume)
     padding = np.zeros(voxels.shape, bool) if volume.unmeasured is None else volume.unmeasured.mask
-    encoding = choose_encoding(voxels, scalings, volume.headers[0])
+    encoding = choose_encoding(voxels, scalings, volume.headers[0], fine=derivation is not None and derivation.suffix != "denoised")
     folder.mkdir(exist_ok=first > 1)
     now = datetime.now().astimezone()
     done = 0
