@@ -107,7 +107,7 @@ def test_an_image_that_is_clean_already_stays_as_it_is_and_its_interval_holds_th
 def test_where_the_noise_varies_so_do_the_widths(sure, volume):
     for weights in sure.networks["uncertainty"].requires_grad_(False).head.parameters():
         weights.zero_()
-    ramp = np.linspace(20, 120, 112, dtype=np.float32) * np.ones(volume.voxels.shape, np.float32)
+    ramp = np.geomspace(5, 400, 112, dtype=np.float32) * np.ones(volume.voxels.shape, np.float32)
     widths = Denoiser(sure, "cpu")(volume, PLAIN, noise_map=volume.with_voxels(ramp)).uncertainty.voxels
     even = Denoiser(sure, "cpu")(volume, PLAIN).uncertainty.voxels
     assert widths[3, 40, 65] > 1.2 * widths[3, 40, 31], "twice the noise, and the network says that the error is the noise"
