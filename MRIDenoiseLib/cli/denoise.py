@@ -107,6 +107,14 @@ def denoise(
         Path | None,
         typer.Option(metavar="FILE", help="Also write the noise: its standard deviation at every voxel.", rich_help_panel=OUTPUT),
     ] = None,
+    uncertainty: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write how far each voxel may be off: the half-width of the 90 % interval, in the image's units.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Also write settings, noise level and warnings.", rich_help_panel=OUTPUT)
     ] = None,
@@ -123,8 +131,8 @@ def denoise(
     chosen |= {"denoise_clean": denoise_clean or None, "tell_noise_map": measured or None}
     settings = Settings.named(chosen) if like is None else _settings_of(like, chosen)
     settings = replace(settings, device=device, precision=precision, compiled=compiled, slices=_slice_range(slices))
-    settings = replace(settings, noise_map=noise_map is not None)
-    places = {"OUT": target, "--residual": residual, "--noise-map": noise_map, "--report": report}
+    settings = replace(settings, noise_map=noise_map is not None, uncertainty=uncertainty is not None)
+    places = {"OUT": target, "--residual": residual, "--noise-map": noise_map, "--uncertainty": uncertainty, "--report": report}
     refuse_places_that_collide(source, places)
     if noise_map_in is not None:
         refuse_places_that_collide(noise_map_in, places)

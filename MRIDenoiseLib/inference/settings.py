@@ -41,6 +41,7 @@ class Settings:
         guarantee: how many standard deviations of its noise a small disc's mean may change, see :mod:`.guarantee`; 0 for no bound.
         denoise_clean: also denoise an image with so little noise that it would be returned as it is.
         noise_map: also give the map of the noise.
+        uncertainty: also give the map of the half-width of the 90 % interval around every voxel, see :mod:`.uncertainty`.
         tell_noise_map: tell the networks the measured map where the noise varies much; a given map is always told.
         noise_level: the noise that the networks are told, relative to the brightness of bright tissue, in place of the volume's own
             where the two are alike; None for its own.
@@ -72,6 +73,7 @@ class Settings:
     guarantee: float = GUARANTEED
     denoise_clean: bool = False
     noise_map: bool = False
+    uncertainty: bool = False
     tell_noise_map: bool = False
     noise_level: float | None = None
     prompt: str | None = None

@@ -123,6 +123,15 @@ class NetworkSlices:
         seen = self._seen[index]
         return np.where(self._empty(index) | (seen > self._disturbances.ceiling), seen, image)
 
+    def width(self, index: int, width: np.ndarray) -> np.ndarray:
+        """A width in network units of a slice's window (rows, columns), in the volume's units; 0 where :meth:`restored` changes nothing."""
+        image = width * np.float32(self._scale / 2)
+        if self._disturbances.none:
+            return image
+        if self._disturbances.reception is not None:
+            image = image * self._profile(index)
+        return np.where(self._empty(index) | (self._seen[index] > self._disturbances.ceiling), np.float32(0), image)
+
     def _even(self, index: int) -> np.ndarray:
         """A slice's window in network units, evened out where that is needed."""
         image = self._seen[index]

@@ -159,3 +159,26 @@ def test_readme_and_docs_show_what_the_bundled_models_evidence_holds():
     )
     for name, text in texts.items():
         assert card_tables.filled(text, measured) == text, f"{name}: python scripts/card_tables.py fills it in"
+
+
+def test_measurements_are_kept_where_the_weights_they_used_are_the_same(bundled, tiny_bundle):
+    files = Bundle.load(tiny_bundle).card["files"]
+    adopt_weights.place(tiny_bundle, {"lesions": LESIONS | {"files": files}, "repeats": {"what": "r", "files": files}}, bundled)
+    weights = "diffusion_pytorch_model.safetensors"
+    assert list(adopt_weights.kept_from(bundled, files, ["repeats"])) == ["lesions"]
+    assert list(adopt_weights.kept_from(bundled, files | {f"uncertainty/{weights}": "0" * 64}, [])) == ["lesions", "repeats"]
+    assert list(adopt_weights.kept_from(bundled, files | {"model_index.json": "0" * 64}, ["lesions"])) == ["repeats"]
+    assert adopt_weights.kept_from(bundled, files | {f"restoration/{weights}": "0" * 64}, []) == {}
+
+
+def test_what_the_map_of_uncertainty_stands_for_goes_into_the_card_with_its_measurement(bundled, tiny_bundle, tmp_path):
+    files = Bundle.load(tiny_bundle).card["files"]
+    numbers = {"command": "c", "what": "w", "files": files, "calibration": {"levels": [0.04], "factors": [1.9]}}
+    adopt_weights.place(tiny_bundle, {"uncertainty": numbers}, bundled)
+    calibration = Bundle.load(bundled).calibration
+    assert calibration is not None and calibration.factors == (1.9,)
+    path = tmp_path / "uncertainty.json"
+    path.write_text(json.dumps(numbers))
+    assert adopt_weights._is_done(path, "c", files)
+    changed = files | {"uncertainty/diffusion_pytorch_model.safetensors": "0" * 64}
+    assert not adopt_weights._is_done(path, "c", changed), "it rests on the network that it measures"

@@ -12,6 +12,7 @@ CLAIMS = {
     "lesions": "What denoising leaves of small lesions put in before the noise.",
     "through-plane": "What reformats show: flicker between slices, and small vessels in a projection.",
     "posterior": "Whether the diffusion model draws from the posterior.",
+    "uncertainty": "Whether the map of uncertainty covers the error, patient by patient, and is high where the error is large.",
     "repeats": "Whether denoised single repeats of real measurements come closer to the mean of the others.",
     "tissues": "What denoising does to a tissue segmentation.",
     "grain": "How much of what sharpening adds is grain that follows the seed.",
