@@ -23,6 +23,8 @@ ACQUISITION = "What was acquired (read from the headers where not given)"
 METHOD = "How to denoise"
 WHICH = " ".join(["By default the one the model's card recommends.", *(f"{row.name}: {row.sentence}." for row in METHODS.values())])
 OUTPUT = "What to write"
+MEASURED = "measured"
+"""Instead of a file with a map of the noise: that found in the image itself."""
 
 
 def _option(name: str) -> Any:
@@ -68,8 +70,9 @@ def denoise(
     noise_map_in: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE",
-            help="Standard deviation of the noise at every voxel, where it is known, on the image's own grid; measured where not given.",
+            metavar="FILE|measured",
+            help="Standard deviation of the noise at every voxel, where it is known, on the image's own grid; 'measured' for the map found "
+            "in the image. By default one level a slice.",
             rich_help_panel=METHOD,
         ),
     ] = None,
@@ -104,7 +107,10 @@ def denoise(
     chosen = {"method": method, "steps": steps, "samples": samples, "fidelity": fidelity, "mode": mode, "sharpness": sharpness}
     chosen |= {"strength": strength, "seed": seed, "device": device, "precision": precision, "compiled": compiled}
     chosen |= {"guarantee": 0.0 if guarantee == "off" else float(guarantee), "denoise_clean": denoise_clean}
-    settings = Settings.named({**chosen, "slices": _slice_range(slices), "noise_map": noise_map is not None})
+    measured = noise_map_in is not None and str(noise_map_in) == MEASURED
+    noise_map_in = None if measured else noise_map_in
+    chosen |= {"noise_map": noise_map is not None, "tell_noise_map": measured}
+    settings = Settings.named({**chosen, "slices": _slice_range(slices)})
     places = {"OUT": target, "--residual": residual, "--noise-map": noise_map, "--report": report}
     refuse_places_that_collide(source, places)
     if noise_map_in is not None:

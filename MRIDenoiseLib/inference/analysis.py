@@ -75,14 +75,21 @@ class Analysis:
     floor: float = 1.0
     air_noise: float = 0.0
 
-    def noise_of(self, index: int, shape: tuple[int, int]) -> np.ndarray:
+    def noise_of(self, index: int, shape: tuple[int, int], *, at_least_level: bool = False) -> np.ndarray:
         """The standard deviation of the noise at every pixel of a slice of that shape, float32, in the volume's units.
 
         Outside the networks' window it is that of the window's border.
+
+        Args:
+            index: of the slice.
+            shape: its rows and columns.
+            at_least_level: whether a measured map, which may find too little in places, counts only where it finds more than the
+                level of the slice.
         """
         inside = np.full(self.window.shape, self.given_level[index] * self.scale / 2, np.float32)
         if self.noise_map is not None:
-            inside *= np.exp(self.noise_map.log_of(index, self.window.shape))
+            relative = self.noise_map.log_of(index, self.window.shape)
+            inside *= np.exp(np.maximum(relative, 0) if at_least_level and not self.noise_map.given else relative)
         rows, columns = self.window.rows, self.window.columns
         noise = np.pad(inside, ((rows.start, shape[0] - rows.stop), (columns.start, shape[1] - columns.stop)), mode="edge")
         reception = self.disturbances.reception

@@ -139,6 +139,9 @@ class Denoiser:
         pace.say("Measuring the noise")
         analysis = self._analysis(volume, stack, gaps, None if noise_map is None else checked_noise_map(noise_map, volume))
         scale, noise_level = analysis.scale, analysis.noise_level
+        # A measured map may take texture for noise, and it changes how dark the darkest tissue becomes: it is told only on request.
+        known = analysis.noise_map is not None and (analysis.noise_map.given or requested.tell_noise_map)
+        varies = known and analysis.noise_map is not None and analysis.noise_map.varies
         prompt = describe(volume.acquisition)
         shape = stack.shape[1], stack.shape[2]
         window = analysis.window.grown(BUCKET, shape) if requested.compiled else analysis.window
@@ -148,7 +151,7 @@ class Denoiser:
             window=window,
             conditioning=self._condition(volume, prompt),
             noise_levels=np.maximum(analysis.given_level, SMALLEST_LEVEL),
-            noise_map=analysis.noise_map if _varies(analysis) else None,
+            noise_map=analysis.noise_map if varies else None,
             limits=(-1.0, max(BRIGHTEST_ESTIMATE, analysis.brightest)),
             method=run,
             strength=strength,
@@ -195,7 +198,7 @@ class Denoiser:
                 scale=scale,
                 noise_level=noise_level,
                 noise_removed=removed,
-                noise_varies=_varies(analysis),
+                noise_varies=varies,
                 clean=clean,
                 guarantee=None if guarantee is None else guarantee.as_json(),
                 device=device.type,
@@ -340,15 +343,11 @@ def _place(task: _Task, indices: range, estimate: Tensor, output: np.ndarray) ->
         target[:] = task.window.blend(target, target - np.float32(task.strength) * taken)
 
 
-def _varies(analysis: Analysis) -> bool:
-    """Whether the noise varies so much inside slices that one level is too rough for the networks."""
-    return analysis.noise_map is not None and analysis.noise_map.varies
-
-
 def _is_clean(analysis: Analysis) -> bool:
-    """Whether no slice has noise worth removing, nor any larger part of one."""
-    loudest = 1.0 if analysis.noise_map is None else math.exp(max(analysis.noise_map.levels[1], 0.0))
-    return float(analysis.given_level.max()) / 2 * (loudest if _varies(analysis) else 1.0) < WORTH_REMOVING
+    """Whether no slice has noise worth removing, nor, where a map is given, any larger part of one."""
+    given = analysis.noise_map is not None and analysis.noise_map.given
+    loudest = math.exp(max(analysis.noise_map.levels[1], 0.0)) if given and analysis.noise_map is not None else 1.0
+    return float(analysis.given_level.max()) / 2 * loudest < WORTH_REMOVING
 
 
 def _noise_map(volume: Volume, analysis: Analysis, gaps: np.ndarray | None) -> Volume:

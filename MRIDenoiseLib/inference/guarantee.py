@@ -113,7 +113,9 @@ def hold(
     changed = tissue = 0
     for number, index in enumerate(range(*slices)):
         measured, taken = (torch.from_numpy(part).to(device) for part in (noisy[index], noisy[index] - cleaned[index]))
-        bounds = _Bounds.of(measured, torch.from_numpy(analysis.noise_of(index, shape)).to(device), analysis, kappa, discs)
+        bounds = _Bounds.of(
+            measured, torch.from_numpy(analysis.noise_of(index, shape, at_least_level=True)).to(device), analysis, kappa, discs
+        )
         contrasts[: len(discs)] = torch.maximum(contrasts[: len(discs)], bounds.contrasts)
         part = _part_kept(taken, bounds, discs)
         bright = measured > ABOVE_FLOOR * bounds.noise * analysis.floor

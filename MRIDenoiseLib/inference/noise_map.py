@@ -27,7 +27,9 @@ MIDDLE = (5, 95)
 VARYING = 2.0
 """A spread above which the noise varies; where it does not, a measured map has a spread of 1.1 to 1.9."""
 LEAST_TRUST = 1e-6
-"""Of 1, the square that is trusted most: with less, nothing is known of a place."""
+"""Of 1, the square that is trusted most, in a slice: with less, nothing is known of it."""
+DOUBT = 0.05
+"""How much a place is taken to be like its slice as a whole, relative to what is known of the place that is known best."""
 SAME_PLACE = 0.5
 """Voxels by which the grid of a given map may be off."""
 
@@ -83,10 +85,8 @@ def measured_noise_map(log_levels: Sequence[np.ndarray], trusts: Sequence[np.nda
     of_slice = (level * trust).sum(axis=(1, 2), keepdims=True) / np.maximum(trust.sum(axis=(1, 2), keepdims=True), LEAST_TRUST)
     reach = (REACH_ACROSS, REACH, REACH)
     weight = ndimage.gaussian_filter(trust, reach)
-    smooth = ndimage.gaussian_filter((level - of_slice) * trust, reach) / np.maximum(weight, LEAST_TRUST)
-    # Far from the body, the nearest value inside it.
-    nearest = ndimage.distance_transform_edt(weight < LEAST_TRUST, return_distances=False, return_indices=True)
-    smooth = smooth[tuple(nearest)]
+    # Where little is known, and far from the body nothing, it fades to what its slice is told as a whole.
+    smooth = ndimage.gaussian_filter((level - of_slice) * trust, reach) / (weight + DOUBT * weight.max())
     low, high = np.percentile(smooth[trust > 0], MIDDLE)
     return NoiseMap(smooth.astype(np.float32), places, square, (float(low), float(high)))
 

@@ -41,6 +41,7 @@ class Settings:
         guarantee: how many standard deviations of its noise a small disc's mean may change, see :mod:`.guarantee`; 0 for no bound.
         denoise_clean: also denoise an image with so little noise that it would be returned as it is.
         noise_map: also give the map of the noise.
+        tell_noise_map: tell the networks the measured map where the noise varies much; a given map is always told.
 
     Raises:
         SettingsError: a value that cannot work.
@@ -67,6 +68,7 @@ class Settings:
     guarantee: float = GUARANTEED
     denoise_clean: bool = False
     noise_map: bool = False
+    tell_noise_map: bool = False
 
     def __post_init__(self) -> None:
         if self.method is not None and self.method not in METHODS:
