@@ -315,14 +315,14 @@ def show(numbers: Numbers) -> Iterator[Table | str]:
         "volume", "noise", "PSNR without, dB", "with", "change", "time of it", title="What it costs where nothing was tampered with"
     )
     for cost in numbers["costs"]:
-        shown = f"{cost['off']:.3f}", f"{cost['on']:.3f}", f"{cost['on'] - cost['off']:+.4f}"
-        table.add_row(cost["volume"], cost["noise"], *shown, f"{100 * cost['holding'] / cost['seconds']:.1f} %")
+        decibels = f"{cost['off']:.3f}", f"{cost['on']:.3f}", f"{cost['on'] - cost['off']:+.4f}"
+        table.add_row(cost["volume"], cost["noise"], *decibels, f"{100 * cost['holding'] / cost['seconds']:.1f} %")
     yield table
     violations, change, share = _summary(numbers)
     answer = "holds" if not violations and abs(change) < LARGEST_LOSS and share < LARGEST_SHARE else "does not hold"
     yield (
-        f"Wanted: no violation, PSNR changed by less than {LARGEST_LOSS:g} dB, less than {100 * LARGEST_SHARE:.0f} % of the time. It {answer}: "
-        f"{violations} of {len(outcomes)} discs, {change:+.4f} dB at most, {100 * share:.1f} % of the time."
+        f"Wanted: no violation, PSNR changed by less than {LARGEST_LOSS:g} dB, less than {100 * LARGEST_SHARE:.0f} % of the time. "
+        f"It {answer}: {violations} of {len(outcomes)} discs, {change:+.4f} dB at most, {100 * share:.1f} % of the time."
     )
 
 

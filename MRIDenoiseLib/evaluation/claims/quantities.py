@@ -154,8 +154,8 @@ def adc_trials(volumes: Sequence[Volume], unweighted: Sequence[int], denoise: De
 
         for name, image in (images | blurs).items():
             gathered.setdefault(name, []).append(judged(image[single], image[some].mean(axis=0)))
-        floorless = (without_floor(np.square(noisy[indices]).mean(axis=0), sigma) for indices in ([single], some))
-        gathered.setdefault(NO_FLOOR, []).append(judged(*floorless))
+        first, second = (without_floor(np.square(noisy[indices]).mean(axis=0), sigma) for indices in ([single], some))
+        gathered.setdefault(NO_FLOOR, []).append(judged(first, second))
     means = {name: _mean(found) for name, found in gathered.items()}
     best = min(blurs, key=lambda name: np.hypot(means[name].bias, means[name].spread))
     return {
@@ -263,7 +263,8 @@ def _verdict(rows: Sequence[Mapping[str, Any]]) -> str:
     within = sum(abs(row["maps"][DENOISED]["bias"]) <= LARGEST_BIAS for row in rows)
     calmer = sum(row["maps"][DENOISED]["spread"] < row["maps"][NOISY]["spread"] for row in rows)
     answer = "holds" if within == calmer == len(rows) else "does not hold"
-    return f"Wanted: T2 within {LARGEST_BIAS:g} %, with less spread than the noisy maps'. It {answer}: so are {within} and {calmer} of {len(rows)}."
+    wanted = f"T2 within {LARGEST_BIAS:g} %, with less spread than the noisy maps'"
+    return f"Wanted: {wanted}. It {answer}: so are {within} and {calmer} of {len(rows)}."
 
 
 def headline(numbers: Numbers) -> Headline:

@@ -63,7 +63,7 @@ def observer_scores(present: np.ndarray, absent: np.ndarray, diameter: float) ->
     if min(halves) < 2 * len(channels):
         raise ValueError(f"an observer of {len(channels)} channels needs {4 * len(channels)} images or more of either kind")
     learned = [one[:half] for one, half in zip(answers, halves, strict=True)]
-    covariance = sum(np.cov(one, rowvar=False) for one in learned) / 2
+    covariance = (np.cov(learned[0], rowvar=False) + np.cov(learned[1], rowvar=False)) / 2
     # Channels in which nothing varies, such as after an extreme blur, tell nothing.
     template = np.linalg.pinv(covariance, rcond=1e-10, hermitian=True) @ (learned[0].mean(axis=0) - learned[1].mean(axis=0))
     first, second = (one[half:] @ template for one, half in zip(answers, halves, strict=True))
@@ -97,8 +97,8 @@ class Detection:
             positive.append(wins.mean(axis=1))
             negative.append(wins.mean(axis=0))
         areas = np.mean(positive, axis=1)
-        parts = (np.atleast_2d(np.cov(np.stack(part))) / len(part[0]) for part in (positive, negative))
-        covariance = sum(parts)
+        of_positive, of_negative = (np.atleast_2d(np.cov(np.stack(part))) / len(part[0]) for part in (positive, negative))
+        covariance = of_positive + of_negative
         differences = {}
         for k, name in enumerate(names):
             change = float(areas[k] - areas[0])

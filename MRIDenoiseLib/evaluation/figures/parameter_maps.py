@@ -21,6 +21,8 @@ THIRDS = ("short", "middle", "long")
 def without_floor(square: np.ndarray, sigma: float | np.ndarray) -> np.ndarray:
     """The signal A behind magnitudes M of Rician noise: sqrt(E[M^2] - 2 sigma^2) (Gudbjartsson 1995), 0 where nothing is left.
 
+    Of the mean of a few magnitudes it is right; of a single one it takes out too much where the signal is near the noise.
+
     Args:
         square: mean of M^2, over repeats where there are several; any shape.
         sigma: standard deviation of the noise in either part of the complex image.
