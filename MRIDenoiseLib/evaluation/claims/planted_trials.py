@@ -17,7 +17,7 @@ import torch
 from scipy import ndimage
 
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.evaluation.blur import BLURS, Blur, equally_clean_blur
+from MRIDenoiseLib.evaluation.blur import BLURS, Blur
 from MRIDenoiseLib.evaluation.claims.guarantee import Disc, held_to
 from MRIDenoiseLib.evaluation.claims.native_noise import middle_slices
 from MRIDenoiseLib.evaluation.denoisers.peers import block_matching
@@ -89,13 +89,30 @@ def _inside(stack: np.ndarray, margin: int = 0) -> np.ndarray:
     return stack[:, edge:-edge, edge:-edge]
 
 
-def _controls(noisy: np.ndarray, clean: np.ndarray, result: np.ndarray, sigma: float, bm4d: bool) -> dict[str, np.ndarray]:
-    """The blur of smallest error, the one that leaves as much noise as the result, and BM4D, of a phantom's slices."""
+def _outside(inside: np.ndarray) -> np.ndarray:
+    return np.pad(inside, ((0, 0), (24, 24), (24, 24)))
+
+
+def _controls(noisy: np.ndarray, clean: np.ndarray, result: np.ndarray, flat: np.ndarray, bm4d: bool) -> dict[str, np.ndarray]:
+    """The blur of smallest error, the one that leaves as much noise where all is ``flat``, and BM4D, of a phantom's slices."""
     tissue = clean > FOREGROUND_THRESHOLD
     best = min((blur for blur in BLURS if not blur.across), key=lambda blur: float(np.square(blur(noisy) - clean)[tissue].mean()))
-    equal = equally_clean_blur(noisy, result, clean, tissue)
+    equal = equal_blur(noisy - clean, float((result - clean)[flat].std()), flat)
     found = {BLURRED: best(noisy), EQUALLY_BLURRED: equal(noisy)}
-    return found | ({BM4D: block_matching(noisy, sigma)} if bm4d else {})
+    return found | ({BM4D: block_matching(noisy, SIGMA)} if bm4d else {})
+
+
+def equal_blur(noise: np.ndarray, wanted: float, where: np.ndarray) -> Blur:
+    """The blur within slices that leaves noise of about this strength there; the widest of all where hardly any is wanted.
+
+    Args:
+        noise: (slices, rows, columns).
+        wanted: its standard deviation after the blur.
+        where: bool, the same shape, at least three blurs' widths from anything else.
+    """
+    widths = np.geomspace(0.2, 12.0, 40)
+    left = [float(Blur(width, 0.0)(noise)[where].std()) for width in widths]
+    return Blur(round(float(widths[int(np.argmin(np.abs(np.array(left) - wanted)))]), 3), 0.0)
 
 
 def fakes_trial(source: Volume, other: Volume, noise: str, model: Bundle, settings: Settings, *, limit: int, seed: int) -> dict[str, Any]:
@@ -187,20 +204,15 @@ def noise_trial(ways: Ways, *, size: int, slices: int, bm4d: bool) -> list[dict[
             rows.append({"image": name, "refused": str(error)})
             continue
         measured = noisy.stack
-        equal = _equal_blur(measured - clean.stack, float(_inside(results[DENOISED], AWAY).std(axis=(1, 2)).mean()))
+        middle = np.zeros(measured.shape, bool)
+        _inside(middle, AWAY)[:] = True
+        equal = equal_blur(measured - clean.stack, float((results[DENOISED] - clean.stack)[middle].std()), middle)
         images = {NOISY: measured, **results, EQUALLY_BLURRED: equal(measured)}
         images |= {BM4D: block_matching(measured, SIGMA)} if bm4d else {}
         sigma = float(_inside(measured, AWAY).std())
         figures = {one: _structure(_inside(image, AWAY), sigma) for one, image in images.items()}
         rows.append({"image": name, "blur": str(equal), "found": figures})
     return rows
-
-
-def _equal_blur(noise: np.ndarray, wanted: float) -> Blur:
-    """The blur within slices that leaves noise of about this strength; a wide one where hardly any is wanted."""
-    widths = np.geomspace(0.2, 12.0, 40)
-    left = [float(_inside(Blur(width, 0.0)(noise), AWAY).std(axis=(1, 2)).mean()) for width in widths]
-    return Blur(round(float(widths[int(np.argmin(np.abs(np.array(left) - wanted)))]), 3), 0.0)
 
 
 def _structure(image: np.ndarray, sigma: float) -> dict[str, Any]:
@@ -213,15 +225,19 @@ def _structure(image: np.ndarray, sigma: float) -> dict[str, Any]:
 def bars_trial(ways: Ways, *, slices: int, bm4d: bool) -> dict[str, Any]:
     """The part of the modulation of bars that is kept, by period and contrast."""
     groups = list(product(PERIODS, CONTRASTS))
-    columns = math.ceil(math.sqrt(len(groups)))
+    columns = math.ceil(math.sqrt(len(groups) + 1))  # at least one patch stays empty, to measure the noise that is left
     side = columns * PATCH
     generator = np.random.default_rng(1)
     object_ = np.full((slices, side, side), GREY, np.float32)
+    empty = np.zeros(object_.shape, bool)
     patterns: list[tuple[int, int, int, np.ndarray]] = []
     for z in range(slices):
-        for place, number in enumerate(generator.permutation(len(groups)).tolist()):
-            period, contrast = groups[number]
+        for place, number in enumerate(generator.permutation(columns**2).tolist()):
             y, x = (PATCH * part + 4 for part in divmod(place, columns))
+            if number >= len(groups):
+                empty[z, y : y + PATCH - 8, x : x + PATCH - 8] = True
+                continue
+            period, contrast = groups[number]
             across = np.arange(PATCH - 8)
             wave = np.where((across % period) < period / 2, 0.5, -0.5)
             bars = np.broadcast_to(wave[None], (PATCH - 8,) * 2)
@@ -231,7 +247,7 @@ def bars_trial(ways: Ways, *, slices: int, bm4d: bool) -> dict[str, Any]:
     clean, noisy = phantom(object_, SIGMA, "bars")
     results = ways(noisy, (0, slices))
     truth, measured = clean.stack, noisy.stack
-    images = {NOISY: measured, **results, **_controls(measured, truth, results[DENOISED], SIGMA, bm4d)}
+    images = {NOISY: measured, **results, **_controls(measured, truth, results[DENOISED], _outside(empty), bm4d)}
     kept: dict[str, dict[str, float]] = {}
     for name, image in images.items():
         sums: dict[int, list[float]] = {}
@@ -253,6 +269,7 @@ def discs_trial(ways: Ways, background: str, *, slices: int, seed: int = 0) -> d
     if background == "lumpy":
         lumps = ndimage.gaussian_filter(generator.normal(0, 1, object_.shape), (0.7, LUMP, LUMP), mode="wrap")
         object_ += np.float32(LUMPS) * (lumps / lumps.std()).astype(np.float32)
+    empty = np.zeros(object_.shape, bool)
     sites: list[tuple[int, bool, int, int, int]] = []
     for z in range(slices):
         order = generator.permutation(columns**2)
@@ -265,10 +282,12 @@ def discs_trial(ways: Ways, background: str, *, slices: int, seed: int = 0) -> d
             if present:
                 contrast = strength * SIGMA / math.sqrt(float(np.square(profile).sum()))
                 Disc((z, y + SITE // 2, x + SITE // 2), diameter / 2, contrast, True).drawn(object_)
+            else:
+                empty[z, y : y + SITE, x : x + SITE] = True
             sites.append((task, present, z, y, x))
     clean, noisy = phantom(object_, SIGMA, f"discs {background}")
     results = ways(noisy, (0, slices))
-    images = {NOISY: noisy.stack, **results, **_controls(noisy.stack, clean.stack, results[DENOISED], SIGMA, False)}
+    images = {NOISY: noisy.stack, **results, **_controls(noisy.stack, clean.stack, results[DENOISED], _outside(empty), False)}
     found, pooled = [], []
     for task, (diameter, strength) in enumerate(tasks):
         scores = {}

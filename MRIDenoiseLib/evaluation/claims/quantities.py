@@ -277,7 +277,7 @@ def headline(numbers: Numbers) -> Headline:
         rows = [found["maps"] for found in numbers[kind]]
         bias = max((row[DENOISED]["bias"] for row in rows), key=abs)
         spreads = [float(np.mean([row[name]["spread"] for row in rows])) for name in (NOISY, DENOISED)]
-        says.append(f"{title} {bias:+.1f} % off at most, spread {spreads[1]:.0f} % (noisy {spreads[0]:.0f} %)")
+        says.append(f"{title} {bias:+.1f} % off at most, spread {spreads[1]:.0f} % (noisy {spreads[0]:.0f})")
         figures |= {f"largest bias of {title}, %": round(bias, 2), f"spread of {title}, %": round(spreads[1], 2)}
         figures[f"spread of {title} of the noisy images, %"] = round(spreads[0], 2)
     return Headline(f"{'; '.join(says)}.", figures)

@@ -9,6 +9,7 @@ heads whose own noise is at most a third of what was added, image by image: what
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
@@ -99,7 +100,8 @@ def show(numbers: Numbers) -> Iterator[Table | str]:
 def _tissue_biases(rows: list[dict[str, Any]]) -> list[dict[str, float]]:
     """Of every tissue of every image that counts: image -> bias of its volume in per cent."""
     counting = [row for row in rows if row["counts"] and row["tissues"]]
-    return [{name: row["bias"][name][k] for name in VERSIONS} for row in counting for k in range(len(row["classes"]))]
+    each = [{name: row["bias"][name][k] for name in VERSIONS} for row in counting for k in range(len(row["classes"]))]
+    return [of_it for of_it in each if not any(map(math.isnan, of_it.values()))]
 
 
 def _verdict(rows: list[dict[str, Any]]) -> str:
