@@ -5,10 +5,11 @@ A table stands between ``<!-- card: NAME -->`` and ``<!-- end of card -->``. Wha
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 from MRIDenoiseLib.card import bundled_model
@@ -175,11 +176,85 @@ def repeats(numbers: Mapping[str, Any]) -> str:
 
 
 def tissues(numbers: Mapping[str, Any]) -> str:
-    """Dice with the clean image's segmentation, means over the classes."""
+    """Dice with the clean image's segmentation, means over the classes, and by how much volumes of tissues shift."""
     names = ("noisy", "best blur", "denoised")
     rows = [[words(row["volume"]), *(f"{mean(row[name]):.3f}" for name in names)] for row in numbers["rows"]]
     means = [f"**{mean(mean(row[name]) for row in numbers['rows']):.3f}**" for name in names]
-    return markdown_table(["Dice", *names], [*rows, ["mean", *means]])
+    table = markdown_table(["Dice", *names], [*rows, ["mean", *means]])
+    biased = [row for row in numbers["rows"] if row.get("tissues") and row["counts"]]
+    if not biased:
+        return table
+    lines = [
+        [words(row["volume"]), tissue, f"{row['millilitres'][k]:.0f}", *(f"{row['bias'][name][k]:+.1f}" for name in names)]
+        for row in biased
+        for k, tissue in enumerate(row["classes"])
+    ]
+    return f"{table}\n\n{markdown_table(['volume of', 'tissue', 'clean, ml', *(f'{name}, %' for name in names)], lines)}"
+
+
+def quantities(numbers: Mapping[str, Any]) -> str:
+    """Bias and spread of T2 and ADC."""
+    rows = [
+        [f"{title}, {found['series']}", found.get("noise", "its own"), name, f"{one['bias']:+.1f}", _thirds(one), f"{one['spread']:.0f}"]
+        for title, kind in (("T2", "t2"), ("ADC", "adc"))
+        for found in numbers[kind]
+        for name, one in found["maps"].items()
+    ]
+    return markdown_table(["map", "noise", "images", "bias, %", "of short, middle and long values", "spread, %"], rows)
+
+
+def _thirds(one: Mapping[str, Any]) -> str:
+    return ", ".join(f"{part:+.0f}" for part in one["thirds"])
+
+
+def guarantee(numbers: Mapping[str, Any]) -> str:
+    """Violations among planted and removed discs, what is left of them, and what the guarantee costs."""
+    rows = []
+    for real, kind in ((False, "planted"), (True, "removed")):
+        discs = [one for one in numbers["discs"] if one["real"] == real]
+        for title, low, high in (("allowed", 0.0, 1.0), ("one to two times what is allowed", 1.0, 2.0), ("more", 2.0, math.inf)):
+            found = [one for one in discs if low <= one["contrast"] < high]
+            if found:
+                left = f"{100 * median(one['left'] for one in found):.0f} %"
+                rows.append([kind, title, str(len(found)), str(sum(one["change"] > 1.001 for one in found)), left])
+    changes = [cost["on"] - cost["off"] for cost in numbers["costs"]]
+    share = sum(cost["holding"] for cost in numbers["costs"]) / sum(cost["seconds"] for cost in numbers["costs"])
+    table = markdown_table(["discs", "contrast", "number", "violations", "left, median"], rows)
+    return f"{table}\n\nPSNR changes by {min(changes):+.3f} to {max(changes):+.3f} dB; it takes {100 * share:.1f} % of the time."
+
+
+def planted(numbers: Mapping[str, Any]) -> str:
+    """Fakes, noise alone, bars and the observer, a table each."""
+    fakes: dict[str, list[float]] = {}
+    for row in numbers["fakes"]:
+        for name, one in row["fakes"].items():
+            fakes.setdefault(name, []).append(100 * one["left"])
+    tables = [
+        markdown_table(
+            ["planted in the networks' answer", "energy left, median", "most"],
+            [[name, f"{median(left):.0f} %", f"{max(left):.0f} %"] for name, left in fakes.items()],
+        )
+    ]
+    shown = [row for row in numbers["noise"] if "found" in row]
+    heads = ["noise alone", "image", "standard deviation", "largest mean of a disc"]
+    lines = [[row["image"], name, f"{one['std']:.2f}", f"{max(one['discs']):.2f}"] for row in shown for name, one in row["found"].items()]
+    tables.append(markdown_table(heads, lines))
+    if "bars" in numbers:
+        kept = numbers["bars"]["kept"]
+        groups = [[group, *(f"{100 * one[group]:.0f} %" for one in kept.values())] for group in next(iter(kept.values()))]
+        tables.append(markdown_table(["bars: modulation kept", *kept], groups))
+    names = [*numbers["discs"][0]["mean"]] if numbers["discs"] else []
+    means = [
+        [trial["background"], *(f"{mean(task['areas'][name] for task in trial['tasks']):.3f}{_change(trial, name)}" for name in names)]
+        for trial in numbers["discs"]
+    ]
+    tables += [markdown_table(["observer's area under the curve, background", *names], means)] if means else []
+    return "\n\n".join(tables)
+
+
+def _change(trial: Mapping[str, Any], name: str) -> str:
+    _, low, high = trial["mean"][name]
+    return "" if name == "noisy" else f" ({low:+.3f} to {high:+.3f})"
 
 
 TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
@@ -193,6 +268,9 @@ TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "posterior": posterior,
     "repeats": repeats,
     "tissues": tissues,
+    "quantities": quantities,
+    "guarantee": guarantee,
+    "planted": planted,
 }
 """Name of a table -> what makes it, of the evidence of that name."""
 PART_OF = {"ahead": "methods"}

@@ -45,6 +45,8 @@ from MRIDenoiseLib.volume import Volume
 
 BRIGHTEST_ESTIMATE = 1.5
 """Network units that an estimate may always reach; above it, only what the volume itself reaches, so nothing bright is clipped."""
+UNLIKE = 1.3
+"""By what factor the noise of two scans may differ that are told the same."""
 CLEAN_SENTENCE = (
     "This image is clean already: its noise is below 1 % of the brightness of bright tissue, so it was returned unchanged. "
     "It can be denoised nevertheless on request."
@@ -142,11 +144,12 @@ class Denoiser:
 
         pace.say("Measuring the noise")
         analysis = self._analysis(volume, stack, gaps, None if noise_map is None else checked_noise_map(noise_map, volume))
+        analysis, unlike = _told(analysis, requested.noise_level)
         scale, noise_level = analysis.scale, analysis.noise_level
         # A measured map may take texture for noise, and it changes how dark the darkest tissue becomes: it is told only on request.
         known = analysis.noise_map is not None and (analysis.noise_map.given or requested.tell_noise_map)
         varies = known and analysis.noise_map is not None and analysis.noise_map.varies
-        prompt = describe(volume.acquisition)
+        prompt = describe(volume.acquisition) if requested.prompt is None else requested.prompt
         shape = stack.shape[1], stack.shape[2]
         window = analysis.window.grown(BUCKET, shape) if requested.compiled else analysis.window
         task = _Task(
@@ -166,7 +169,7 @@ class Denoiser:
             intervals=intervals,
         )
         warnings = [*volume.notes, *acquisition_warnings(volume.acquisition, self.bundle.trained_on)]
-        warnings += [*self.bundle.notes]
+        warnings += [*self.bundle.notes, *unlike]
         warnings += (setting_warnings(requested, run.name) if method is None else []) + _image_warnings(analysis)
 
         cleaned = stack.copy()
@@ -226,6 +229,8 @@ class Denoiser:
 
     def _chosen(self, requested: Settings, method: Method | None, device: torch.device) -> tuple[Method, float]:
         """The method to run, and its strength."""
+        if requested.model not in (None, self.bundle.hash):
+            raise SettingsError("the report was made with another model; give the same model again, or denoise both images with this one")
         if method is not None:
             if requested.method is not None or set(requested.options()) - {"strength"}:
                 raise SettingsError(f"{method.name} brings its own options; leave the method and its options out of the settings")
@@ -361,6 +366,21 @@ def _place(task: _Task, indices: range, estimate: Tensor, output: np.ndarray) ->
         if task.intervals is not None:
             task.intervals.place(task.slices, index, *(part[index - indices.start] for part in intervals))
         target[:] = task.window.blend(target, target - np.float32(task.strength) * taken)
+
+
+def _told(analysis: Analysis, locked: float | None) -> tuple[Analysis, list[str]]:
+    """The analysis with another scan's noise level, relative to bright tissue, and a sentence where the two are too unlike for that."""
+    own = analysis.noise_level / analysis.scale
+    if locked is None or own <= 0:
+        return analysis, []
+    ratio = locked / own
+    if max(ratio, 1 / max(ratio, 1e-9)) > UNLIKE:
+        return analysis, [
+            f"This image has noise of {own:.1%} of bright tissue and the one it is to be like {locked:.1%}: each was told its own, so "
+            "that a difference between the two may come from the denoising."
+        ]
+    level = analysis.noise_level * ratio
+    return replace(analysis, noise_level=level, given_level=analysis.given_level * ratio), []
 
 
 def _is_clean(analysis: Analysis) -> bool:

@@ -111,6 +111,15 @@ class NetworkSlices:
         chosen = np.arange(len(self))[index]
         return self._shown(int(chosen)) if np.ndim(chosen) == 0 else np.stack([self._shown(int(k)) for k in chosen])
 
+    def brightest(self) -> float:
+        """The largest value that the networks see in what the volume itself shows, in network units."""
+        found = [-1.0]
+        for index in range(len(self)):
+            image = self._capped(self._even(index))
+            empty = False if self._disturbances.none else self._empty(index)
+            found.append(float(image.max(initial=-1.0, where=np.logical_not(empty))))
+        return max(found)
+
     def restored(self, index: int, estimate: np.ndarray) -> np.ndarray:
         """An estimate of a slice's window (rows, columns) in the volume's units; unchanged where the slice shows no tissue."""
         measured = self._even(index)

@@ -120,6 +120,107 @@ def test_a_json_file_beside_every_nifti_result_says_what_was_done(tmp_path: Path
     assert (tmp_path / "in.json").read_bytes() == before
 
 
+def test_the_map_of_the_noise_goes_out_with_the_result_and_comes_in_again(
+    tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, noise = noisy_head(tmp_path / "in.nii.gz"), tmp_path / "noise.nii.gz"
+    assert run("denoise", source, tmp_path / "out.nii.gz", "--bundle", tiny_bundle, "--noise-map", noise) == 0
+    assert "(and noise.json beside it)" in capsys.readouterr().out
+    assert "standard deviation of the noise" in json.loads((tmp_path / "noise.json").read_text())["Description"]
+    found = io.read(noise)
+    assert found.pixel_type == "float32" and found.voxels.min() > 0 and np.allclose(found.ijk_to_ras, io.read(source).ijk_to_ras)
+    twice = save(2 * found.voxels, tmp_path / "twice.nii.gz")
+    reports = []
+    for given in (noise, twice):
+        report = tmp_path / f"report-{given.name[:5]}.json"
+        options = ("--noise-map-in", given, "--report", report)
+        assert run("denoise", source, tmp_path / f"{given.name[:5]}.nrrd", "--bundle", tiny_bundle, *options) == 0
+        reports.append(json.loads(report.read_text()))
+    assert reports[1]["noise_level"] == pytest.approx(2 * reports[0]["noise_level"], rel=1e-3)
+    # The map is an input like the image: nothing takes its place.
+    assert run("denoise", source, noise, "--bundle", tiny_bundle, "--noise-map-in", noise, "--overwrite") == 2
+    assert (
+        run(
+            "denoise",
+            source,
+            tmp_path / "x.nrrd",
+            "--bundle",
+            tiny_bundle,
+            "--noise-map-in",
+            save(phantom((5, 24, 28)), tmp_path / "s.nii.gz"),
+        )
+        == 2
+    )
+    assert "give a map on the image's own grid" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_map_in_dicom_is_finer_than_the_images_own_steps(tmp_path: Path, tiny_bundle: Path) -> None:
+    source = dicom_folder(tmp_path)
+    assert run("denoise", source, tmp_path / "out", "--bundle", tiny_bundle, "--noise-map", tmp_path / "noise", "--denoise-clean") == 0
+    assert run("denoise", source, tmp_path / "out.nrrd", "--bundle", tiny_bundle, "--noise-map", tmp_path / "noise.nrrd") == 0
+    stored, exact = io.read(tmp_path / "noise").voxels, io.read(tmp_path / "noise.nrrd").voxels
+    assert exact.max() > 0 and np.abs(stored - exact).max() <= exact.max() / 1000
+
+
+def test_the_guarantee_is_told_and_can_be_left_out(tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, report = noisy_head(tmp_path / "in.nii.gz"), tmp_path / "run.json"
+    tables = {}
+    for kappa in ("off", "3", "4"):
+        options = ("--guarantee", kappa, "--report", report, "--overwrite")
+        assert run("denoise", source, tmp_path / "out.nrrd", "--bundle", tiny_bundle, *options) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        tables[kappa] = json.loads(report.read_text())["guarantee"]
+        assert ("Guaranteed for this volume" in said) == (kappa != "off")
+    assert tables["off"] is None and tables["4"]["kappa"] == 4
+    assert tables["3"]["table"][0]["contrast"] < tables["4"]["table"][0]["contrast"]
+    assert run("denoise", source, tmp_path / "out.nrrd", "--bundle", tiny_bundle, "--guarantee", "5", "--overwrite") == 2
+
+
+def test_a_second_scan_is_treated_as_the_first_was(tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, first, second = noisy_head(tmp_path / "in.nii.gz"), tmp_path / "first.json", tmp_path / "second.json"
+    options = ("--method", "posterior-mean", "--strength", 0.7, "--seed", 3, "--guarantee", "off", "--organ", "knee")
+    assert run("denoise", source, tmp_path / "a.nrrd", "--bundle", tiny_bundle, *options, "--report", first) == 0
+    assert run("denoise", source, tmp_path / "b.nrrd", "--bundle", tiny_bundle, "--like", first, "--report", second) == 0
+    assert np.array_equal(io.read(tmp_path / "a.nrrd").voxels, io.read(tmp_path / "b.nrrd").voxels)
+    told, again = (json.loads(path.read_text()) for path in (first, second))
+    # What is not known of the second scan itself is said all the same.
+    apart = {"seconds": 0, "warnings": []}
+    assert told | apart == again | apart
+    # A scan with somewhat more noise is told the first one's; one with much more is told its own, and it is said.
+    for extra, said in ((15, False), (120, True)):
+        more = np.abs(phantom((5, 64, 72)) + np.random.default_rng(2).normal(0, extra, (5, 64, 72)))
+        noisier, out = save(more.astype(np.int16), tmp_path / f"{extra}.nii.gz"), tmp_path / f"{extra}.nrrd"
+        assert run("denoise", noisier, out, "--bundle", tiny_bundle, "--like", first, "--report", second, "--overwrite") == 0
+        found = json.loads(second.read_text())
+        assert any("is to be like" in sentence for sentence in found["warnings"]) == said
+        assert (found["noise_level_fraction"] == pytest.approx(told["noise_level_fraction"])) != said
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "said"),
+    [
+        ("{}", (), "not the report of a volume"),
+        ("no json", (), "cannot be read as the report"),
+        ('{"volumes": []}', (), "one of several volumes"),
+        (None, ("--method", "ddim"), "leave --method out"),
+        (None, ("--noise-map-in", "measured"), "leave --noise-map-in out"),
+        ('"bundle": "other"', (), "made with another model"),
+    ],
+)
+def test_what_cannot_be_like_is_said_in_a_sentence(
+    content: str | None, options: tuple[str, ...], said: str, tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, report = noisy_head(tmp_path / "in.nii.gz"), tmp_path / "first.json"
+    assert run("denoise", source, tmp_path / "a.nrrd", "--bundle", tiny_bundle, "--slices", "2:3", "--report", report) == 0
+    if content is not None:
+        known = json.loads(report.read_text())
+        report.write_text(json.dumps(known | {"bundle": "other"}) if "bundle" in content else content)
+    capsys.readouterr()
+    assert run("denoise", source, tmp_path / "b.nrrd", "--bundle", tiny_bundle, "--like", report, *options) == 2
+    assert said in " ".join(capsys.readouterr().err.split()) and not (tmp_path / "b.nrrd").exists()
+
+
 def test_where_too_little_tissue_is_flat_the_part_removed_is_not_made_up(
     tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

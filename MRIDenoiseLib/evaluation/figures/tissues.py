@@ -1,4 +1,4 @@
-"""What denoising does to a tissue segmentation: Dice of images against the segmentation of a reference.
+"""What denoising does to a tissue segmentation: Dice and volumes of images against the segmentation of a reference.
 
 Every image is segmented in one mask, the reference's, with one set of settings. Dice rewards smoothness, so the first image
 (the noisy one) is also shown with the Gaussian blur that agrees best: a denoiser that is not better than that is useless.
@@ -6,6 +6,7 @@ Every image is segmented in one mask, the reference's, with one set of settings.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -84,6 +85,25 @@ def compare_tissues(
     blurred = [row(f"{first}, {blur}", _blurred(noisy, blur)) for blur in BLURS]
     best = max(blurred, key=lambda one: one.agreement.mean)
     return target, [rows[0], best, *rows[1:]]
+
+
+def volume_bias(found: Segmentation, target: Segmentation) -> tuple[float, ...]:
+    """By how much each class is larger than the reference's, in per cent of the reference's volume; nearer 0 is better.
+
+    Volumes are those of the labels. One mask holds all of them, so what one class gains others lose; a small class can be far
+    off in per cent where Dice hardly shows it.
+
+    Args:
+        found: of an image.
+        target: of the reference, the same classes in the same mask.
+
+    Returns:
+        One a class, with its sign; NaN where the reference has nothing of a class.
+    """
+    return tuple(
+        100 * (ours.millilitres / theirs.millilitres - 1) if theirs.millilitres else math.nan
+        for ours, theirs in zip(found.classes, target.classes, strict=True)
+    )
 
 
 def _blurred(volume: Volume, blur: Blur) -> Volume:

@@ -9,6 +9,7 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+import dicom_factory
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -200,6 +201,77 @@ def test_tissues(measure):
     [row] = content["rows"]
     assert row["noise"] == "R" and len(row["classes"]) == len(row["denoised"]) == 3
     assert np.nanmean(row["best blur"]) > np.nanmean(row["noisy"]) and f"{np.nanmean(row['noisy']):.3f}" in output
+    assert row["counts"] and row["tissues"] and row["subject"] == "s2" and sum(row["millilitres"]) > 1
+    farthest = max(row["bias"]["noisy"], key=abs)
+    assert row["bias"].keys() == {"noisy", "best blur", "denoised"} and abs(farthest) > 1 and f"{farthest:+.1f}" in output
+    assert "1 patient" in output and content["headline"]["figures"]["largest bias of a tissue's volume, noisy, %"] == round(farthest, 2)
+
+
+def test_a_head_that_is_noisy_itself_says_nothing_on_volumes(measure, data_folder, request):
+    manifest = data_folder / "MANIFEST.csv"
+    known = manifest.read_text()
+    request.addfinalizer(lambda: manifest.write_text(known))
+    manifest.write_text(known.replace("s2,test,0.005", "s2,test,0.04"))
+    content, output = measure("tissues", "--rows", "R", "--subjects", "s2")
+    assert not content["rows"][0]["counts"] and "so nothing is said about volumes of tissues" in output
+    assert "volume" not in content["headline"]["says"]
+
+
+def test_guarantee(measure):
+    content, output = measure("guarantee", "--rows", "R", "--limit", "1", "--count", "4")
+    assert len(content["discs"]) >= 4 and {cost["volume"] for cost in content["costs"]} == {"head_T1w_s1", "head_T1w_s2"}
+    assert all(one["change"] <= 1.001 for one in content["discs"]) and "of the time" in output
+    assert f"0 of {len(content['discs'])} discs" in output
+
+
+def test_planted(measure):
+    content, output = measure("planted", "--parts", "fakes,noise,bars", "--noise", "R", "--size", "64", "--slices", "2")
+    assert [row["volume"] for row in content["fakes"]] == ["head_T1w_s1", "head_T1w_s2"] and content["discs"] == []
+    left = [one["left"] for row in content["fakes"] for name, one in row["fakes"].items() if "20 sigma" in name]
+    assert left and max(left) < 0.5 and "another patient's slice" in output
+    assert [row["image"] for row in content["noise"]] == ["grey", "air"] and len(content["bars"]["kept"]["noisy"]) == 15
+    assert "mridenoise measure lesions" in output
+
+
+@pytest.mark.slow
+def test_planted_discs(measure):
+    content, output = measure("planted", "--parts", "discs", "--sheets", "16")
+    assert [trial["background"] for trial in content["discs"]] == ["even", "lumpy"] and "observer" in content["headline"]["says"]
+    change, low, high = content["discs"][1]["mean"]["denoised"]
+    assert low <= change <= high and f"{change:+.3f} ({low:+.3f} to {high:+.3f})" in output
+
+
+def test_quantities(measure, data_folder, request):
+    """A series of echoes of a test patient, and a diffusion series that was measured several times."""
+    manifest = data_folder / "MANIFEST.csv"
+    known = manifest.read_text()
+    request.addfinalizer(lambda: manifest.write_text(known))
+    request.addfinalizer((data_folder / "repeats.csv").unlink)
+    for folder in ("dicom", "repeats"):
+        request.addfinalizer(lambda folder=folder: shutil.rmtree(data_folder / folder))
+    manifest.write_text(known + "dicom/echoes/,made here,none,knee,PDw,GE,s3,test,0.005\n")
+    y, x = np.mgrid[0:64, 0:64]
+    body = np.hypot(y - 32, x - 32) < 26
+    for time in (10, 25, 40, 55):
+        for place in range(3):
+            pixels = np.where(body, 900 * np.exp(-time / (45 + 15 * np.sin(x / 8))), 0).astype(np.uint16)
+            header = dicom_factory.put_pixels(dicom_factory.slice_header(place, EchoTime=time), pixels)
+            dicom_factory.save(header, data_folder / "dicom" / "echoes" / f"{time}-{place}.dcm")
+    generator = np.random.default_rng(0)
+    (data_folder / "repeats").mkdir()
+    (data_folder / "repeats.csv").write_text("name,file,group,volumes\nDWI b0,repeats/dwi.nii.gz,0,0 7 8\n")
+    volumes = []
+    for k in range(9):
+        signal = np.stack([np.where(body, 600 * (1 if k in (0, 7, 8) else np.exp(-0.8)), 0)] * 3)
+        volumes.append(sitk.GetImageFromArray(np.hypot(signal + generator.normal(0, 15, signal.shape), 15).astype(np.float32)))
+    sitk.WriteImage(sitk.JoinSeries(volumes), str(data_folder / "repeats" / "dwi.nii.gz"))
+    content, output = measure("quantities", "--rows", "M0.05", "--limit", "1")
+    [t2], [adc] = content["t2"], content["adc"]
+    assert t2["times"] == [10, 25, 40, 55] and 40 < t2["median"] < 55 and (adc["trials"], adc["directions"]) == (3, 2)
+    for found in (t2, adc):
+        assert list(found["maps"]) == ["noisy", "noisy, floor taken out", "best blur", "denoised"]
+        assert found["maps"]["best blur"]["spread"] < found["maps"]["noisy"]["spread"]
+    assert "Each direction was measured once" in output and f"{t2['maps']['denoised']['bias']:+.2f}" in output
 
 
 def test_sheets(measure, tmp_path):
@@ -320,6 +392,11 @@ def test_where_no_patients_are_named_the_manifest_says_whose_volumes_are_measure
         ("lesions", ["--subjects", "s1,s9"], "no volume of 's9'"),
         ("text", ["--subjects", "s1,s9"], "no volume of 's9'"),
         ("tissues", ["--subjects", "s1", "--rows", "M9"], "no noise 'M9'"),
+        ("guarantee", ["--subjects", "s1", "--rows", "M9"], "no noise 'M9'"),
+        ("planted", ["--parts", "fakes,tricks"], "no trial 'tricks'"),
+        ("planted", ["--parts", "fakes", "--subjects", "s1"], "another patient's"),
+        ("quantities", ["--rows", "U"], "no noise 'U'"),
+        ("quantities", [], "no series of echoes"),
         ("sheets", ["--subjects", "s1", "--noise", "X"], "no noise 'X'"),
     ],
 )

@@ -1,11 +1,13 @@
 """Tissue agreement: one mask for all, the blur control, progress and refusals."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from MRIDenoiseLib.errors import Cancelled, InputError
 from MRIDenoiseLib.evaluation.claims.segmentation_time import phantom
-from MRIDenoiseLib.evaluation.figures.tissues import compare_tissues
+from MRIDenoiseLib.evaluation.figures.tissues import compare_tissues, volume_bias
 from MRIDenoiseLib.prompt import override
 from MRIDenoiseLib.volume import Acquisition, Volume
 
@@ -33,3 +35,17 @@ def test_another_grid_is_refused_and_a_wish_to_stop_is_heard():
         compare_tissues([("moved", moved)], head(40))
     with pytest.raises(Cancelled):
         compare_tissues([("noisy", head(9, 1))], head(40), should_stop=lambda: True)
+
+
+def test_the_bias_of_volumes_has_a_sign_and_what_one_class_gains_others_lose():
+    target, rows = compare_tissues([("noisy", head(5, 1)), ("same", head(40))], head(40))
+    noisy, _, same = rows
+    assert volume_bias(same.segmentation, target) == (0, 0, 0)
+    bias = volume_bias(noisy.segmentation, target)
+    assert min(bias) < -1 and max(bias) > 1
+    whole = [kind.millilitres for kind in target.classes]
+    assert sum(part * ml for part, ml in zip(bias, whole, strict=True)) == pytest.approx(0, abs=1e-6), "one mask holds all"
+    sizes = [kind.millilitres for kind in noisy.segmentation.classes]
+    assert sizes[0] == pytest.approx(whole[0] * (1 + bias[0] / 100))
+    gone = dataclasses.replace(target, classes=tuple(kind._replace(millilitres=0.0) for kind in target.classes))
+    assert all(np.isnan(part) for part in volume_bias(target, gone))
