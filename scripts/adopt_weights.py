@@ -95,7 +95,7 @@ def adopt(
             options += ["--so-far"] if name == "methods" and so_far else []
             _run("-m", "MRIDenoiseLib.cli", "measure", claim, *options, *_places(name, model, data, work), "--json", str(path))
         measured[name] = evidence_from(name, path)
-    place(model, measured, bundled_model())
+    place(model, {name: measured[name] for name in (*MEASUREMENTS, *measured) if name in measured}, bundled_model())
     fill_pages()
     for script in PICTURES:
         _run(script)
