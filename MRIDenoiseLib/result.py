@@ -30,6 +30,12 @@ class Result:
     uncertainty: Volume | None = None
 
     @property
+    def maps(self) -> dict[str, Volume]:
+        """The maps that were asked for, by their kind."""
+        found = {"noise map": self.noise_map, "uncertainty": self.uncertainty}
+        return {kind: image for kind, image in found.items() if image is not None}
+
+    @property
     def residual(self) -> Volume:
         """Input minus output, signed, so stored as float32; zero where nothing was computed. Subtracted when it is read."""
         return self.noisy.minus(self.volume)

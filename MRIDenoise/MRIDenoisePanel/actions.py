@@ -122,7 +122,8 @@ class Actions:
             self._compare.enterSoon()
         else:
             sentence = _("{name} is denoised and placed next to its source in the scene.").format(name=node.GetName()) + " " + sentence
-        self._say(" ".join([sentence, *report["warnings"]]))
+        guaranteed = (report.get("guarantee") or {}).get("sentence", "")
+        self._say(" ".join(part for part in (sentence, *report["warnings"], guaranteed) if part))
 
     def _previewed(self, node: Any, preview: Any, index: int) -> None:
         if self._choices().inputVolume is not node:

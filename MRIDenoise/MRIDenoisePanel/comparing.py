@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 from MRIDenoiseLib.mrml.comparison import Comparison
 from MRIDenoiseLib.mrml.layouts import VIEWS, Layout
 from MRIDenoiseLib.mrml.planes import slice_in_view
-from MRIDenoiseLib.mrml.results import source_of
+from MRIDenoiseLib.mrml.results import map_of, role_of, source_of
 from MRIDenoiseLib.mrml.volumes import slice_axis_of
 from MRIDenoisePanel.views import MILLISECONDS_FOR_NEW_VIEWS, renderersOf
 
@@ -22,7 +22,10 @@ BUTTONS = {
     "compareReferenceButton": Layout.WITH_REFERENCE,
     "compareResidualButton": Layout.WITH_RESIDUAL,
     "compareFourButton": Layout.ALL,
+    "compareUncertaintyButton": Layout.WITH_RESIDUAL,
 }
+MAP_BUTTON = "compareUncertaintyButton"
+"""Shows the map of uncertainty in the residual's place."""
 
 
 class CompareSection:
@@ -44,7 +47,7 @@ class CompareSection:
             timer.timeout.connect(lambda work=work: work())
         self._comparison = comparison(self.show)
         for name, layout in BUTTONS.items():
-            getattr(ui, name).connect("clicked(bool)", lambda _on, layout=layout: self.enter(layout))
+            getattr(ui, name).connect("clicked(bool)", lambda _on, name=name, layout=layout: self.enter(layout, withMap=name == MAP_BUTTON))
         ui.leaveButton.connect("clicked(bool)", lambda _on: self.leave())
         ui.flickerButton.connect("clicked(bool)", lambda _on: self._flicker())
         ui.wipeSlider.connect("valueChanged(int)", lambda value: self._comparison.wipe(value / 100))
@@ -53,13 +56,14 @@ class CompareSection:
         """Show noisy and denoised when the window has had its turn."""
         self._entering.start(0)
 
-    def enter(self, layout: Layout = Layout.PAIR, preview: Any = None, index: int | None = None) -> None:
+    def enter(self, layout: Layout = Layout.PAIR, preview: Any = None, index: int | None = None, *, withMap: bool = False) -> None:
         """Show an image next to the noisy one that it was made from, and what else the layout needs.
 
         Args:
             layout: which views.
             preview: the image; the last result when not given.
             index: of the slice to start with; the one that the user is looking at when not given.
+            withMap: whether the map of uncertainty is shown in the residual's place.
         """
         choices = self._choices()
         image = preview or choices.denoisedVolume
@@ -67,7 +71,8 @@ class CompareSection:
         if noisy is None:
             return
         self._ui.wipeSlider.value = 0
-        images = (noisy, image, choices.referenceVolume, choices.residualVolume if preview is None else None)
+        beside = map_of(image, "uncertainty") if withMap else choices.residualVolume
+        images = (noisy, image, choices.referenceVolume, beside if preview is None else None)
         if self._comparison.active and images == self._images:
             self._comparison.show(layout)
         else:
@@ -90,17 +95,21 @@ class CompareSection:
         result = choices is not None and choices.denoisedVolume is not None and source_of(choices.denoisedVolume) is not None
         reference = choices is not None and choices.referenceVolume is not None
         residual = choices is not None and choices.residualVolume is not None
+        uncertain = result and map_of(choices.denoisedVolume, "uncertainty") is not None
+        withMap = len(self._images) == len(Layout.ALL.views) and self._images[-1] is not None and role_of(self._images[-1]) == "uncertainty"
         why = {
             "compareTwoButton": "" if result else _("Denoise a volume first"),
             "compareReferenceButton": _why(result, reference, True),
             "compareResidualButton": _why(result, True, residual),
             "compareFourButton": _why(result, reference, residual),
+            MAP_BUTTON: _why(result, True, True) or ("" if uncertain else _("Check Uncertainty under Model before denoising")),
         }
         for name, reason in why.items():
             button = getattr(self._ui, name)
             button.enabled = not reason
             button.toolTip = reason
-            button.checked = active and self._comparison.layout is BUTTONS[name]
+            alike = withMap == (name == MAP_BUTTON) or BUTTONS[name] is not Layout.WITH_RESIDUAL
+            button.checked = active and self._comparison.layout is BUTTONS[name] and alike
         for name in ("leaveButton", "flickerButton", "wipeSlider"):
             widget = getattr(self._ui, name)
             widget.enabled = active

@@ -18,7 +18,17 @@ from MRIDenoiseLib.errors import Cancelled, InputError, MRIDenoiseError, Setting
 from MRIDenoiseLib.image.kind import judged
 from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.mrml.planes import region_of
-from MRIDenoiseLib.mrml.results import Account, add_preview, add_results, check_output, remove_previews, role_of, settings_of, source_of
+from MRIDenoiseLib.mrml.results import (
+    MAPS,
+    Account,
+    add_preview,
+    add_results,
+    check_output,
+    remove_previews,
+    role_of,
+    settings_of,
+    source_of,
+)
 from MRIDenoiseLib.mrml.volumes import acquisition_of, first_header, source_files, to_volume
 from MRIDenoiseLib.prompt import override
 from MRIDenoiseLib.result import Result
@@ -84,7 +94,8 @@ class MRIDenoiseLogic(ScriptedLoadableModuleLogic):
                 ``device``; and organ, contrast, vendor or acceleration, in the place of what was read.
 
         Returns:
-            The denoised volume node; its node reference ``MRIDenoise.residual`` refers to the residual.
+            The denoised volume node; its node reference ``MRIDenoise.residual`` refers to the residual, and with ``uncertainty=True`` or
+            ``noise_map=True``, ``MRIDenoise.uncertainty`` and ``MRIDenoise.noiseMap`` to those maps.
 
         Raises:
             InputError: a node cannot be used as it is.
@@ -111,7 +122,7 @@ class MRIDenoiseLogic(ScriptedLoadableModuleLogic):
         Returns:
             A volume node, which goes when the whole volume is denoised or another slice is previewed.
         """
-        volume, settings = self._volumeOf(input, {**settings, "slices": (index, index + 1)}, denoising=True)
+        volume, settings = self._volumeOf(input, {**settings, "slices": (index, index + 1), "uncertainty": False}, denoising=True)
 
         def take(answer: Result) -> Any:
             return add_preview(slicer.mrmlScene, input, answer.volume, Account(answer.report, answer.report["bundle"]))
@@ -172,7 +183,7 @@ class MRIDenoiseLogic(ScriptedLoadableModuleLogic):
             MRIDenoiseError: it cannot be written there.
         """
         volume, role = to_volume(_given(result)), role_of(result)
-        if role not in ("denoised", "residual"):
+        if role not in ("denoised", "residual", *MAPS):
             raise InputError(_("{name} is not a result of MRI Denoise; denoise a volume first").format(name=result.GetName()))
         # The worker runs in another folder.
         place, report, sources = Path(target).expanduser().absolute(), settings_of(result), self.sourceFiles(result)
@@ -269,7 +280,8 @@ class MRIDenoiseLogic(ScriptedLoadableModuleLogic):
         scene = slicer.mrmlScene
         remove_previews(scene, source)
         account = Account(answer.report, answer.report["bundle"])
-        return add_results(scene, source, answer.volume, answer.residual, account, into=output, reference=reference).denoised
+        images = (answer.volume, answer.residual)
+        return add_results(scene, source, *images, account, into=output, reference=reference, maps=answer.maps).denoised
 
     def _checkInstalled(self) -> None:
         if not self._installed:

@@ -59,6 +59,8 @@ class ModelSection:
         """The user's choices as the worker takes them; what is left open is left out."""
         choices = self._choices()
         chosen: dict[str, Any] = {"seed": choices.seed}
+        if choices.uncertainty:
+            chosen["uncertainty"] = True
         if choices.ownStrength:
             chosen["strength"] = choices.strength
         if choices.method:

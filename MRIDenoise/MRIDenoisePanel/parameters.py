@@ -28,6 +28,7 @@ class MRIDenoiseParameterNode:
         steps: network calls; 0 leaves them to the model.
         ownFidelity: whether ``fidelity`` counts; otherwise the method's own does.
         fidelity: weight of agreement with the measured image.
+        uncertainty: whether the result shall say how sure it is.
         seed: of the noise fields.
         device: auto, cpu, cuda or mps.
         classes: of the tissue segmentation.
@@ -50,6 +51,7 @@ class MRIDenoiseParameterNode:
     steps: Annotated[int, WithinRange(0, STEPS.most)] = 0
     ownFidelity: bool
     fidelity: Annotated[float, WithinRange(0, 2)] = 0.1
+    uncertainty: bool
     seed: Annotated[int, WithinRange(0, 2**31 - 1)] = 0
     device: str = "auto"
     classes: Annotated[int, WithinRange(2, 6)] = 3

@@ -10,9 +10,11 @@ import vtk
 from MRIDenoiseLib.mrml.kept_state import InStep, KeptState
 from MRIDenoiseLib.mrml.layouts import (
     DENOISED,
+    NAMES,
     NOISY,
     REFERENCE,
     RESIDUAL,
+    UNCERTAINTY,
     VIEWS,
     Layout,
     View,
@@ -24,6 +26,7 @@ from MRIDenoiseLib.mrml.layouts import (
     title,
 )
 from MRIDenoiseLib.mrml.planes import index_of_plane, show_acquired_plane
+from MRIDenoiseLib.mrml.results import is_outside_training, role_of
 from MRIDenoiseLib.mrml.volumes import check_grey_volume, slice_axis_of
 
 
@@ -186,7 +189,11 @@ class Comparison(slicer.util.VTKObservationMixin):
         place_of = {node.GetID(): place for place, node in self._images.items()}
         above = composite.GetForegroundVolumeID()
         opacity = composite.GetForegroundOpacity() if above else 0.0
-        return title(place_of.get(composite.GetBackgroundVolumeID()), place_of.get(above), opacity)
+        outside = is_outside_training(self._images[DENOISED])
+        text = title(place_of.get(composite.GetBackgroundVolumeID()), place_of.get(above), opacity, outside=outside)
+        # In the residual's place there may be a map.
+        is_map = view == RESIDUAL and RESIDUAL in self._images and role_of(self._images[RESIDUAL]) == "uncertainty"
+        return text.replace(NAMES[RESIDUAL], UNCERTAINTY) if is_map else text
 
     def draw_labels(self, renderers: Mapping[View, vtk.vtkRenderer]) -> None:
         """Write into the views what they show; the text follows the image, and goes when the comparison is left.

@@ -179,25 +179,31 @@ def empty_view(composite: slicer.vtkMRMLSliceCompositeNode) -> None:
 
 NAMES = {NOISY: "NOISY", DENOISED: "DENOISED", REFERENCE: "REFERENCE", RESIDUAL: "RESIDUAL"}
 RESEARCH_USE = "research use only"
+OUTSIDE_TRAINING = "UNLIKE WHAT THE MODEL LEARNED FROM"
+"""Beside the name of a result that its own account warns of."""
+UNCERTAINTY = "UNCERTAINTY"
 
 _LINE = 0.05
 """Height of the line, as a part of the view's."""
 
 
-def title(background: View | None, foreground: View | None = None, opacity: float = 0.0) -> str:
+def title(background: View | None, foreground: View | None = None, opacity: float = 0.0, *, outside: bool = False) -> str:
     """The text for a view, empty when an image in it is not of the comparison.
 
     Args:
         background: in which view the image below has its place; None for another image.
         foreground: the same of the image above it.
         opacity: of the image above, 0 to 1; at 0 it does not matter which it is, at 1 the one below does not.
+        outside: whether the denoised image is unlike those that the model learned from.
     """
     shown = [image for image, seen in ((background, opacity < 1), (foreground, opacity > 0)) if seen]
     names = [NAMES[image] for image in shown if image is not None]
     if len(names) < len(shown):
         return ""
     text = f"{names[0]} + {opacity:.0%} {names[1]}" if len(names) == 2 else names[0]
-    return f"{text} · {RESEARCH_USE}" if DENOISED in shown else text
+    if DENOISED not in shown:
+        return text
+    return " · ".join([text, *([OUTSIDE_TRAINING] if outside else []), RESEARCH_USE])
 
 
 class ViewLabel:

@@ -94,7 +94,7 @@ def made_from(scene: slicer.vtkMRMLScene, source: slicer.vtkMRMLNode, kind: str)
     return [node for node in nodes if node.GetNodeReferenceID(SOURCE) == source.GetID()]
 
 
-Role = Literal["denoised", "residual", "preview"]
+Role = Literal["denoised", "residual", "preview", "noise map", "uncertainty"]
 
 SETTINGS = "MRIDenoise.settings"
 BUNDLE = "MRIDenoise.bundle"
@@ -102,7 +102,12 @@ MARK = "MRIDenoise.notForDiagnosticUse"
 RESIDUAL, REFERENCE = "MRIDenoise.residual", "MRIDenoise.reference"
 """Roles of the node references from a denoised image to its residual, and to a clean image of the same anatomy."""
 
+MAPS: dict[Role, str] = {"noise map": "MRIDenoise.noiseMap", "uncertainty": "MRIDenoise.uncertainty"}
+"""Kind of a map -> the role of the node reference from a denoised image to it."""
+
 GREY = "vtkMRMLColorTableNodeGrey"
+MAP_COLOURS = "vtkMRMLColorTableNodeWarm1"
+"""Of maps, so that none is taken for an image."""
 
 _ENOUGH = 200_000
 """Voxels from which the residual's window is taken, about."""
@@ -125,10 +130,11 @@ class Account:
 
 @dataclass(frozen=True, eq=False)
 class ResultNodes:
-    """The nodes of one result; ``residual`` is None where none was requested."""
+    """The nodes of one result; ``residual`` is None where none was requested, and ``maps`` holds only those that were."""
 
     denoised: slicer.vtkMRMLScalarVolumeNode
     residual: slicer.vtkMRMLScalarVolumeNode | None = None
+    maps: Mapping[str, slicer.vtkMRMLScalarVolumeNode] = field(default_factory=dict)
 
 
 def add_results(
@@ -140,6 +146,7 @@ def add_results(
     *,
     into: slicer.vtkMRMLScalarVolumeNode | None = None,
     reference: slicer.vtkMRMLScalarVolumeNode | None = None,
+    maps: Mapping[str, Volume] | None = None,
 ) -> ResultNodes:
     """Put a denoised image and its residual next to its source in the scene; all of it or nothing.
 
@@ -157,11 +164,12 @@ def add_results(
         into: a volume node that becomes the denoised one, with its residual where it has one of this source; what it held is
             gone. A new node when not given.
         reference: a clean image of the same thing, which the denoised node then refers to.
+        maps: kind, of :data:`MAPS`, -> map on the source's grid; in colour, from zero on.
 
     Raises:
         InputError: an image lies on another grid than the source, or is not finite; or ``into`` cannot take it.
     """
-    for volume in (denoised, residual):
+    for volume in (denoised, residual, *(maps or {}).values()):
         if volume is not None:
             _check_fits(volume, source)
     if into is not None:
@@ -170,13 +178,18 @@ def add_results(
         clean = _add_image(scene, source, denoised, "denoised", account, into)
         noise = None
         if residual is not None:
-            earlier = clean.GetNodeReference(RESIDUAL)
-            again = earlier if earlier is not None and source_of(earlier) is source else None
-            noise = _add(scene, source, residual.voxels, "residual", account, again)
+            noise = _add(scene, source, residual.voxels, "residual", account, _earlier(clean, RESIDUAL, source))
             _show_about_zero(noise, residual.voxels)
         clean.SetNodeReferenceID(RESIDUAL, noise.GetID() if noise is not None else None)
+        shown = {}
+        for kind, reference_role in MAPS.items():
+            if maps is not None and kind in maps:
+                node = _add(scene, source, maps[kind].voxels, kind, account, _earlier(clean, reference_role, source))
+                _show_from_zero(node, maps[kind].voxels)
+                shown[str(kind)] = node
+            clean.SetNodeReferenceID(reference_role, shown[kind].GetID() if kind in shown else None)
         clean.SetNodeReferenceID(REFERENCE, reference.GetID() if reference is not None else None)
-    return ResultNodes(clean, noise)
+    return ResultNodes(clean, noise, shown)
 
 
 def check_output(node: slicer.vtkMRMLNode, source: slicer.vtkMRMLNode) -> None:
@@ -212,6 +225,16 @@ def result_of(scene: slicer.vtkMRMLScene, source: slicer.vtkMRMLNode, role: Role
     """The last result made from an image, or None."""
     found = [node for node in made_from(scene, source, "vtkMRMLScalarVolumeNode") if role_of(node) == role]
     return found[-1] if found else None
+
+
+def map_of(result: slicer.vtkMRMLNode, kind: Role) -> slicer.vtkMRMLNode | None:
+    """A map of a denoised image, or None where it is not in the scene."""
+    return result.GetNodeReference(MAPS[kind])
+
+
+def is_outside_training(result: slicer.vtkMRMLNode) -> bool:
+    """Whether a result is of an image unlike those that the model learned from, by its own account."""
+    return bool(settings_of(result).get("outside_training"))
 
 
 def residual_of(result: slicer.vtkMRMLNode) -> slicer.vtkMRMLNode | None:
@@ -292,6 +315,21 @@ def _copy_look(source: slicer.vtkMRMLScalarVolumeNode, result: slicer.vtkMRMLSca
     # An automatic window would stretch the denoised image's own range, and a change of contrast would look like an effect.
     display.SetAutoWindowLevel(False)
     display.SetWindowLevel(window, level)
+
+
+def _earlier(result: slicer.vtkMRMLNode, role: str, source: slicer.vtkMRMLNode) -> slicer.vtkMRMLScalarVolumeNode | None:
+    """What a result already refers to in that role, if it was made from the same source."""
+    earlier = result.GetNodeReference(role)
+    return earlier if earlier is not None and source_of(earlier) is source else None
+
+
+def _show_from_zero(node: slicer.vtkMRMLScalarVolumeNode, voxels: np.ndarray) -> None:
+    step = max(1, round((voxels.size / _ENOUGH) ** (1 / 3)))
+    reach = float(np.percentile(voxels[::step, ::step, ::step], _SHOWN)) or float(voxels.max()) or 1.0
+    display = node.GetDisplayNode()
+    display.SetAndObserveColorNodeID(MAP_COLOURS)
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevel(reach, reach / 2)
 
 
 def _show_about_zero(node: slicer.vtkMRMLScalarVolumeNode, voxels: np.ndarray) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -290,17 +290,25 @@ class WorkerClient:
 def _arrived(event: Loaded | Denoised | Segmented | Saved | Failed, folder: Path, noisy: Volume | None) -> Answer:
     """An answer with its voxels read; of a denoised volume those that were computed, put into a copy of the noisy one."""
     if isinstance(event, Denoised):
-        part = take_array(folder, event.array)
         box = tuple(slice(*side) for side in event.box)
-        if noisy is None or len(box) != 3 or noisy.voxels[box].shape != part.shape:
+        parts = {kind: take_array(folder, name) for kind, name in {"": event.array, **event.maps}.items()}
+        if noisy is None or len(box) != 3 or any(noisy.voxels[box].shape != part.shape for part in parts.values()):
             raise ProtocolError("the worker's answer does not fit the volume that it was sent; start again")
         voxels = noisy.voxels.copy()
-        voxels[box] = part
-        return Result(noisy.with_voxels(voxels), noisy, event.noise_level, event.report)
+        voxels[box] = parts.pop("")
+        maps = {kind.replace(" ", "_"): _map_of(noisy, box, part) for kind, part in parts.items()}
+        return Result(noisy.with_voxels(voxels), noisy, event.noise_level, event.report, **maps)
     if isinstance(event, Segmented):
         images = [Tissues(one.name, take_array(folder, one.labels, np.uint8), one.classes, one.dice) for one in event.tissues]
         return SegmentedImages(event.job, images, event.anatomical, event.mask)
     return event
+
+
+def _map_of(noisy: Volume, box: tuple[slice, ...], part: np.ndarray) -> Volume:
+    """A map on the volume's grid, 0 where it was not computed."""
+    voxels = np.zeros_like(noisy.voxels)
+    voxels[box] = part
+    return replace(noisy.with_voxels(voxels), pixel_type="float32", unmeasured=None)
 
 
 def _is_there_after_removal(folder: Path) -> bool:

@@ -87,9 +87,14 @@ class Jobs:
             settings = replace(settings, slices=(first, last))
         result = model(volume, settings, progress, should_stop)
         box[volume.slice_axis] = result.report["slices"]
-        part = result.volume.voxels[tuple(slice(*side) for side in box)]
+        inside = tuple(slice(*side) for side in box)
         report = result.report | ({"region": job.region} if job.region is not None else {})
-        return Denoised(job.job, share_array(part, self._folder, f"{job.job}-denoised.npy"), box, result.noise_level, report)
+        array = share_array(result.volume.voxels[inside], self._folder, f"{job.job}-denoised.npy")
+        maps = {
+            kind: share_array(image.voxels[inside], self._folder, f"{job.job}-map-{number}.npy")
+            for number, (kind, image) in enumerate(result.maps.items())
+        }
+        return Denoised(job.job, array, box, result.noise_level, report, maps)
 
     def _segment(self, job: Segment, progress: Progress, should_stop: ShouldStop) -> Segmented:
         from MRIDenoiseLib.io.geometry import same_grid

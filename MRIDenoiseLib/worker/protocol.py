@@ -183,6 +183,7 @@ class Denoised:
         box: [first, last) along each axis of the volume.
         noise_level: standard deviation of the noise, in the volume's units.
         report: the account of the run.
+        maps: ``noise map`` or ``uncertainty`` -> file name of its float32 voxels (z, y, x) of the box, where it was asked for.
     """
 
     job: int
@@ -190,6 +191,7 @@ class Denoised:
     box: list[list[int]]
     noise_level: float
     report: dict[str, Any]
+    maps: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
