@@ -58,6 +58,7 @@ MEASUREMENTS: dict[str, Sequence[str]] = {
     "quantities": ("quantities",),
     "guarantee": ("guarantee",),
     "planted": ("planted",),
+    "change": ("change", "--rows", "R,M0.10,L2-2", "--count", "96"),
     "sharpening_grain": ("grain",),
     "text": ("text",),
     "sheets": ("sheets",),
