@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import adopt_weights
 import numpy as np
 import pytest
 import torch
@@ -78,7 +79,11 @@ def test_each_headline_of_the_card_is_what_its_claim_says_of_the_evidence_and_it
 def test_what_was_measured_was_measured_on_the_weights_that_lie_here(bundle):
     for name, numbers in bundle.evidence.items():
         if name != "training":
-            assert numbers["files"] == files_of_parts(bundle.card["files"]), name
+            assert adopt_weights.same_weights(name, numbers, bundle.card["files"]), name
+            then, now = numbers["files"], files_of_parts(bundle.card["files"])
+            added = {file.split("/")[0] for file in now.keys() - then.keys()}
+            assert added <= {*adopt_weights.OF_ITS_OWN_CLAIM}, f"{name}: a network that results rest on is new"
+            assert all(now[file] == digest for file, digest in then.items() if "/" in file), name
 
 
 def test_the_page_of_the_model_is_made_of_its_card_and_evidence(bundle, capsys):

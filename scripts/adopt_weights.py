@@ -131,7 +131,7 @@ def kept_from(folder: Path, files: dict[str, str], but: Sequence[str]) -> dict[s
         but: names that are left out.
     """
     found = {name: numbers for name, numbers in evidence_of(folder).items() if name not in (TRAINING, *but)}
-    return {name: numbers for name, numbers in found.items() if _same_weights(name, numbers, files)}
+    return {name: numbers for name, numbers in found.items() if same_weights(name, numbers, files)}
 
 
 def evidence_from(name: str, path: Path) -> dict[str, Any]:
@@ -159,12 +159,12 @@ def _is_done(path: Path, command: str, files: dict[str, str]) -> bool:
     """
     try:
         numbers = json.loads(path.read_text(encoding="utf-8"))
-        return bool(_same_weights(path.stem, numbers, files) and numbers["command"] == command and not numbers.get("not_finished"))
+        return bool(same_weights(path.stem, numbers, files) and numbers["command"] == command and not numbers.get("not_finished"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
-def _same_weights(name: str, numbers: dict[str, Any], files: dict[str, str]) -> bool:
+def same_weights(name: str, numbers: dict[str, Any], files: dict[str, str]) -> bool:
     """Whether what a measurement has used of a model is the same in another one, by the files of its card."""
     used = _used(name, numbers.get("method"))
     then, now = ({one: digest for one, digest in files_of_parts(each).items() if used(one)} for each in (numbers["files"], files))

@@ -294,7 +294,7 @@ def _show(result: Result, acquisition: Acquisition, job: Job) -> None:
     guarantee = result.report["guarantee"]
     table.add_row("noise removed", *(("not known", "too little to measure") if removed is None else (f"{removed:.0%}", "in flat tissue")))
     if (width := result.report.get("uncertainty_median")) is not None:
-        table.add_row("uncertainty", Text(f"± {width:.1%}"), "of the bright tissue, half of the tissue less (90 % interval)")
+        table.add_row("uncertainty", Text(f"± {width:.1%}"), "of the bright tissue, median over the tissue (90 % interval)")
     _show_end(table, job, [*result.report["warnings"], *([guarantee["sentence"]] if guarantee and guarantee["sentence"] else [])])
 
 
