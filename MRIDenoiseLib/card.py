@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,61 @@ class Card:
     trained_on: Mapping[str, frozenset[str]]
     intended_use: str
     limits: tuple[str, ...]
+
+
+UNCERTAINTY = "uncertainty"
+"""The entry of a card that says what the scales of the model's uncertainty network stand for, and the network's name."""
+COVERAGE = 0.9
+"""The share of the body's voxels whose truth lies within the interval that an uncertainty map holds the half-width of."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the scales of an uncertainty network stand for, measured on patients that were not trained on.
+
+    Args:
+        levels: noise levels, relative to P99.5, rising; between them and outside of them the nearest ones hold.
+        factors: half-width of the interval over the network's scale, at each level.
+    """
+
+    levels: tuple[float, ...]
+    factors: tuple[float, ...]
+
+    def factor(self, level: float) -> float:
+        """At a noise level (relative to P99.5): straight lines over the level's logarithm."""
+        places, place = [math.log(one) for one in self.levels], math.log(max(level, 1e-9))
+        above = next((number for number, one in enumerate(places) if one > place), len(places))
+        if above in (0, len(places)):
+            return self.factors[min(above, len(places) - 1)]
+        share = (place - places[above - 1]) / (places[above] - places[above - 1])
+        return self.factors[above - 1] + share * (self.factors[above] - self.factors[above - 1])
+
+
+def calibration_of(card: Mapping[str, Any]) -> Calibration | None:
+    """That of a model's card, or None where it has none.
+
+    Raises:
+        BundleError: what the card holds is no calibration.
+    """
+    entry = card.get(UNCERTAINTY)
+    if entry is None:
+        return None
+    try:
+        found = Calibration(*(tuple(map(float, entry[name])) for name in ("levels", "factors")))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _no_calibration() from error
+    numbers = (*found.levels, *found.factors)
+    rising = all(one < other for one, other in zip(found.levels, found.levels[1:], strict=False))
+    if not found.levels or len(found.levels) != len(found.factors) or not rising or not all(0 < one < math.inf for one in numbers):
+        raise _no_calibration()
+    return found
+
+
+def _no_calibration() -> BundleError:
+    return BundleError(
+        f"card.json gives {UNCERTAINTY} no rising noise levels with a factor above 0 for each, so no map of uncertainty can be made; "
+        "get the model again."
+    )
 
 
 def bundled_model(name: str = "compact") -> Path:

@@ -18,6 +18,8 @@ class Result:
         noise_level: standard deviation of the input's noise inside the body, in its own units.
         report: a JSON-ready account of the run, see :func:`MRIDenoiseLib.inference.report.build_report`.
         noise_map: standard deviation of the noise at every voxel, in the input's units; None where it was not asked for.
+        uncertainty: half-width of the 90 % interval around every voxel, in the input's units; 0 where nothing was measured or computed,
+            None where it was not asked for.
     """
 
     volume: Volume
@@ -25,6 +27,7 @@ class Result:
     noise_level: float
     report: dict[str, Any]
     noise_map: Volume | None = None
+    uncertainty: Volume | None = None
 
     @property
     def residual(self) -> Volume:

@@ -46,7 +46,7 @@ def small_networks() -> Networks:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         networks = build_networks(tiny())
-        for network in (networks[name] for name in ("denoiser", "degradation", "restoration", "flow")):
+        for network in (networks[name] for name in ("denoiser", "degradation", "restoration", "flow", "uncertainty")):
             for weights in network.eval().parameters():
                 # Only what starts at zero, which would give back the input: wild weights turn rounding errors into visible ones.
                 if not weights.any():
@@ -68,6 +68,7 @@ def tiny_bundle(small_networks: Networks, tmp_path_factory: pytest.TempPathFacto
             "default_method": "posterior-mean",
             "default_settings": {"steps": 1},
             "intended_use": "tests of the code path",
+            "uncertainty": {"levels": [0.03, 0.1], "factors": [2.0, 1.5]},
         },
     )
     return folder
@@ -84,6 +85,7 @@ class LoadedModels:
     default_settings: dict[str, Any] = field(default_factory=dict)
     trained_on: dict[str, frozenset[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    calibration: Any = None
     encoded: list[str] = field(default_factory=list)
 
     def network(self, name: str) -> Any:

@@ -7,7 +7,9 @@ it was; what was measured on these very weights is not measured again. Then the 
 measurements whole as its evidence and their headlines in its card; README's tables and those of docs are filled in from the evidence,
 README's pictures are drawn again, and so are the values that the tests hold the program's results to (``golden.py``). The whole takes
 hours on two cores.
-With ``--only`` other measurements are left out rather than kept from older weights. ``--so-far`` takes of the comparison the images
+With ``--only`` other measurements are left out rather than kept from older weights; with ``--keep`` those of the bundled model are kept
+whose weights are the same in the new one. What the scales of its uncertainty network stand for is found by the measurement ``uncertainty``
+and written into the card with it. ``--so-far`` takes of the comparison the images
 that are finished. Afterwards: ``python scripts/test.py --data DIR``, and look at the pictures.
 """
 
@@ -26,7 +28,7 @@ import typer
 from card_tables import fill_pages
 from rich.console import Console
 
-from MRIDenoiseLib.card import bundled_model
+from MRIDenoiseLib.card import UNCERTAINTY, bundled_model
 from MRIDenoiseLib.cli.exit_status import run
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.claims import claim_module
@@ -49,6 +51,7 @@ MEASUREMENTS: dict[str, Sequence[str]] = {
     "lesions": ("lesions", *LESIONS),
     "lesions_sharpened": ("lesions", "--method", "sharpened", "--sharpness", "1.0", *LESIONS),
     "through_plane": ("through-plane", "--rows", "L2-2", "--limit", "2", "--slab", "12", "--bm4d"),
+    "uncertainty": ("uncertainty",),
     "posterior": ("posterior", "--rows", "M0.10,L2-2", "--slices", "1"),
     "repeats": ("repeats", "--limit", "4"),
     "tissues": ("tissues",),
@@ -61,6 +64,8 @@ MEASUREMENTS: dict[str, Sequence[str]] = {
     "methods": ("methods",),
 }
 """Name of the evidence -> claim and options, which differ from the claim's own where those take too long for every new model."""
+OF_ITS_OWN_CLAIM = (UNCERTAINTY,)
+"""Networks that no result rests on; only the measurement of that name does."""
 OF_EVERY_METHOD = ("noise_estimator", "scheduler", "text_encoder", "tokenizer")
 """Parts of a model beside the networks of a method."""
 PICTURES = ("Testing/panel/draw_screenshots.py",)
@@ -71,6 +76,7 @@ def adopt(
     data: Annotated[Path, typer.Option(envvar="MRIDENOISE_DATA", help="folder with MANIFEST.csv and volumes/")],
     work: Annotated[Path, typer.Option(help="folder where what was measured is kept")],
     only: Annotated[str, typer.Option(help="measurements, with commas between")] = ",".join(MEASUREMENTS),
+    keep: Annotated[bool, typer.Option("--keep", help="keep the bundled model's other measurements, of weights that are the same")] = False,
     so_far: Annotated[bool, typer.Option("--so-far", help="of the comparison, take the images that are finished")] = False,
 ) -> None:
     """Measure, place the model with what was measured, and redo tables, pictures and the results that the tests hold the program to."""
@@ -79,7 +85,7 @@ def adopt(
     work.mkdir(parents=True, exist_ok=True)
     files = Bundle.load(model).card["files"]
     console = Console(stderr=True)
-    measured: dict[str, Any] = {}
+    measured = kept_from(bundled_model(), files, names) if keep else {}
     for name in names:
         path = work / f"{name}.json"
         if not _is_done(path, command_of(name), files):
@@ -115,6 +121,18 @@ def place(model: Path, measured: dict[str, Any], target: Path) -> None:
         Bundle.verify(folder)
 
 
+def kept_from(folder: Path, files: dict[str, str], but: Sequence[str]) -> dict[str, Any]:
+    """Name -> numbers of a model's measurements that hold for another one, too: all weights that they used are the same.
+
+    Args:
+        folder: of the model that was measured.
+        files: of the card of the other one.
+        but: names that are left out.
+    """
+    found = {name: numbers for name, numbers in evidence_of(folder).items() if name not in (TRAINING, *but)}
+    return {name: numbers for name, numbers in found.items() if _same_weights(name, numbers, files)}
+
+
 def evidence_from(name: str, path: Path) -> dict[str, Any]:
     """What a file of numbers holds, with the headline that its claim gives it today."""
     kept = json.loads(path.read_text(encoding="utf-8"))
@@ -140,18 +158,26 @@ def _is_done(path: Path, command: str, files: dict[str, str]) -> bool:
     """
     try:
         numbers = json.loads(path.read_text(encoding="utf-8"))
-        used = _used(numbers.get("method"))
-        then, now = ({name: digest for name, digest in files_of_parts(each).items() if used(name)} for each in (numbers["files"], files))
-        return bool(then == now and numbers["command"] == command and not numbers.get("not_finished"))
+        return bool(_same_weights(path.stem, numbers, files) and numbers["command"] == command and not numbers.get("not_finished"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
-def _used(method: str | None) -> Callable[[str], bool]:
-    """Which of a model's files a measurement of one method has used; all, where it does not say which method."""
+def _same_weights(name: str, numbers: dict[str, Any], files: dict[str, str]) -> bool:
+    """Whether what a measurement has used of a model is the same in another one, by the files of its card."""
+    used = _used(name, numbers.get("method"))
+    then, now = ({one: digest for one, digest in files_of_parts(each).items() if used(one)} for each in (numbers["files"], files))
+    return then == now
+
+
+def _used(measurement: str, method: str | None) -> Callable[[str], bool]:
+    """Which of a model's files a measurement of one method has used; all networks, where it does not say which method.
+
+    What lies beside the folders is a list of them and embeddings that are kept ready: neither decides a result.
+    """
+    others = {*OF_ITS_OWN_CLAIM} - {measurement}
     if method not in METHODS or METHODS[method].uses_diffusion:
-        return lambda name: True
-    # What lies beside the folders is a list of them and embeddings that are kept ready: neither decides a result.
+        return lambda name: "/" in name and name.split("/")[0] not in others
     return lambda name: name.split("/")[0] in {*needed(method, informed=True), *OF_EVERY_METHOD}
 
 

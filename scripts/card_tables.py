@@ -14,6 +14,7 @@ from typing import Any
 
 from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.evaluation.claims.posterior import SEEDED
+from MRIDenoiseLib.inference.guarantee import RADII
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle.description import evidence_of
 from MRIDenoiseLib.models.bundle.readme import markdown_table, words
@@ -131,6 +132,24 @@ def posterior(numbers: Mapping[str, Any]) -> str:
     return markdown_table(["way", "PSNR, dB", "edge width, of the default's", "variance of samples / squared error"], rows)
 
 
+def uncertainty(numbers: Mapping[str, Any]) -> str:
+    """What the intervals cover, patient by patient, and the map beside its controls."""
+    patients, names = numbers["patients"], list(dict.fromkeys(name for row in numbers["noises"].values() for name in row["sources"]))
+    rows = []
+    for noise, row in numbers["noises"].items():
+        covered = ["-" if (value := cells.get(noise)) is None else f"{100 * value:.1f} %" for cells in patients.values()]
+        sources = [row["sources"].get(name) for name in names]
+        widths = ["-" if source is None else f"{1000 * source['median']:.1f}" for source in sources]
+        ranks = [f"{source['rank']:.2f}" for source in sources if source is not None and "rank" in source]
+        rows.append([noise, *covered, *widths, " / ".join([*ranks, f"{row['best']:.2f}"])])
+    ranked = " / ".join([*(name for name in names if name != "constant"), "best"])
+    head = ["noise", *(f"covered, {patient}" for patient in patients), *(f"half-width, {name}" for name in names), f"rank, {ranked}"]
+    return (
+        f"{markdown_table(head, rows)}\n\nMeans over the patients: {100 * numbers['coverage']:.1f} % covered; rank correlation "
+        f"{numbers['rank']:.2f}, of {numbers['best_rank']:.2f}. Half-widths are medians, per mille of P99.5."
+    )
+
+
 def through_plane(numbers: Mapping[str, Any]) -> str:
     """Flicker between slices, means over volumes and noises, and what is left of thin bright structures in a projection."""
     names = list(numbers["flicker"][0]["flicker"])
@@ -202,6 +221,12 @@ def guarantee(numbers: Mapping[str, Any]) -> str:
     changes = [cost["on"] - cost["off"] for cost in numbers["costs"]]
     share = sum(cost["holding"] for cost in numbers["costs"]) / sum(cost["seconds"] for cost in numbers["costs"])
     table = markdown_table(["discs", "contrast", "number", "violations", "left, median"], rows)
+    volumes = [
+        [words(cost["volume"]), cost["noise"], *("-" if part is None else f"{100 * part:.1f}" for part in cost["allowed"])]
+        for cost in numbers["costs"]
+    ]
+    sizes = [f"{2 * radius:g} px" for radius in RADII]
+    table += "\n\n" + markdown_table(["contrast allowed, % of bright tissue", "noise", *sizes], volumes)
     return f"{table}\n\nPSNR changes by {min(changes):+.3f} to {max(changes):+.3f} dB; it takes {100 * share:.1f} % of the time."
 
 
@@ -244,6 +269,7 @@ TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "ahead": ahead,
     "native_noise": native_noise,
     "lesions": lesions,
+    "uncertainty": uncertainty,
     "noise_level": noise_level,
     "through_plane": through_plane,
     "posterior": posterior,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,6 +15,8 @@ from MRIDenoiseLib.errors import SettingsError
 from MRIDenoiseLib.methods import METHODS, MODE, described
 
 if TYPE_CHECKING:
+    from MRIDenoiseLib.inference.settings import Settings
+
     Method = str
     Mode = str
 else:
@@ -49,7 +53,15 @@ def denoise(
     mode: Annotated[Mode | None, _option("mode")] = None,
     sharpness: Annotated[float | None, _option("sharpness")] = None,
     strength: Annotated[float | None, _option("strength")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same result.", rich_help_panel=METHOD)] = 0,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same result; by default 0.", rich_help_panel=METHOD)] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="REPORT.json",
+            help="With the settings of an earlier run, for a second scan of the same patient: its --report. No other option of this group.",
+            rich_help_panel=METHOD,
+        ),
+    ] = None,
     bundle: Annotated[Path | None, typer.Option(metavar="DIR", help="Another model than the bundled one.", rich_help_panel=METHOD)] = None,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.", rich_help_panel=METHOD)] = "auto",
     precision: Annotated[
@@ -60,13 +72,13 @@ def denoise(
         bool, typer.Option("--compile", help="Compile the networks first: takes minutes, for many volumes.", rich_help_panel=METHOD)
     ] = False,
     guarantee: Annotated[
-        Literal["off", "3", "4"],
+        Literal["off", "3", "4"] | None,
         typer.Option(
             help="How far the mean of any small disc may change, in standard deviations of its noise; no structure above that can vanish "
-            "or appear.",
+            "or appear. By default 3.",
             rich_help_panel=METHOD,
         ),
-    ] = "3",
+    ] = None,
     noise_map_in: Annotated[
         Path | None,
         typer.Option(
@@ -95,6 +107,14 @@ def denoise(
         Path | None,
         typer.Option(metavar="FILE", help="Also write the noise: its standard deviation at every voxel.", rich_help_panel=OUTPUT),
     ] = None,
+    uncertainty: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write how far each voxel may be off: the half-width of the 90 % interval, in the image's units.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Also write settings, noise level and warnings.", rich_help_panel=OUTPUT)
     ] = None,
@@ -104,14 +124,15 @@ def denoise(
     """Denoise an MR volume: by the regression network, unless another model or method is chosen. Not for diagnosis."""
     from MRIDenoiseLib.inference.settings import Settings
 
-    chosen = {"method": method, "steps": steps, "samples": samples, "fidelity": fidelity, "mode": mode, "sharpness": sharpness}
-    chosen |= {"strength": strength, "seed": seed, "device": device, "precision": precision, "compiled": compiled}
-    chosen |= {"guarantee": 0.0 if guarantee == "off" else float(guarantee), "denoise_clean": denoise_clean}
     measured = noise_map_in is not None and str(noise_map_in) == MEASURED
     noise_map_in = None if measured else noise_map_in
-    chosen |= {"noise_map": noise_map is not None, "tell_noise_map": measured}
-    settings = Settings.named({**chosen, "slices": _slice_range(slices)})
-    places = {"OUT": target, "--residual": residual, "--noise-map": noise_map, "--report": report}
+    chosen = {"method": method, "steps": steps, "samples": samples, "fidelity": fidelity, "mode": mode, "sharpness": sharpness}
+    chosen |= {"strength": strength, "seed": seed, "guarantee": None if guarantee is None else float(guarantee.replace("off", "0"))}
+    chosen |= {"denoise_clean": denoise_clean or None, "tell_noise_map": measured or None}
+    settings = Settings.named(chosen) if like is None else _settings_of(like, chosen)
+    settings = replace(settings, device=device, precision=precision, compiled=compiled, slices=_slice_range(slices))
+    settings = replace(settings, noise_map=noise_map is not None, uncertainty=uncertainty is not None)
+    places = {"OUT": target, "--residual": residual, "--noise-map": noise_map, "--uncertainty": uncertainty, "--report": report}
     refuse_places_that_collide(source, places)
     if noise_map_in is not None:
         refuse_places_that_collide(noise_map_in, places)
@@ -121,6 +142,20 @@ def denoise(
         denoise_all(job)
     else:
         denoise_one(job)
+
+
+def _settings_of(path: Path, chosen: dict[str, Any]) -> Settings:
+    """The settings of an earlier run's report, which allow none of their own beside them."""
+    from MRIDenoiseLib.inference.settings import Settings
+
+    if given := [name for name, value in chosen.items() if value is not None]:
+        option = given[0].replace("tell_noise_map", "noise_map_in").replace("_", "-")
+        raise SettingsError(f"--like takes the settings of the earlier run; leave --{option} out")
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path} cannot be read as the report of an earlier run; give the file that --report wrote") from error
+    return Settings.like(report if isinstance(report, dict) else {})
 
 
 def _slice_range(text: str | None) -> tuple[int, int] | None:

@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     from MRIDenoiseLib.volume import Acquisition, Volume
 
 
-MAPS = {"--residual": "residual", "--noise-map": "noise map"}
+MAPS = {"--residual": "residual", "--noise-map": "noise map", "--uncertainty": "uncertainty"}
 """Options that ask for another image beside the result -> what that image is called."""
 
 
 def image_of(result: Result, kind: str) -> Volume:
     """One of a result's images, by its kind."""
-    image = {"denoised": result.volume, "residual": result.residual, "noise map": result.noise_map}[kind]
+    names = {"denoised": "volume", "noise map": "noise_map"}
+    image: Volume | None = getattr(result, names.get(kind, kind))
     assert image is not None
     return image
 
@@ -292,6 +293,8 @@ def _show(result: Result, acquisition: Acquisition, job: Job) -> None:
     removed = result.report["noise_removed"]
     guarantee = result.report["guarantee"]
     table.add_row("noise removed", *(("not known", "too little to measure") if removed is None else (f"{removed:.0%}", "in flat tissue")))
+    if (width := result.report.get("uncertainty_median")) is not None:
+        table.add_row("uncertainty", Text(f"± {width:.1%}"), "of the bright tissue, half of the tissue less (90 % interval)")
     _show_end(table, job, [*result.report["warnings"], *([guarantee["sentence"]] if guarantee and guarantee["sentence"] else [])])
 
 

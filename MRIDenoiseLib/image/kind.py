@@ -131,12 +131,12 @@ def again(volume: Volume) -> bool:
         equipment = Header(volume.headers[0]).items("ContributingEquipmentSequence")
         described = Header(volume.headers[0]).text("SeriesDescription").lower()
         ours = any(Header(item).text("Manufacturer") == OWN_MARK for item in equipment)
-        return ours and not described.endswith(("simulated", "residual"))
+        return ours and not described.endswith(("simulated", "residual", "uncertainty", "noise map"))
     account = volume.account
     if not account and volume.nifti is not None:
         account = bytes(volume.nifti["descrip"]).split(b"\0")[0].decode("latin-1")
     ours = account.startswith("NOT FOR DIAGNOSTIC USE;") or "by MRI Denoise" in account
-    return ours and not re.search(r"simulated|residual by|tissues by|HMRF", account)
+    return ours and not re.search(r"simulated|(residual|uncertainty|noise map|tissues) by|HMRF", account)
 
 
 @dataclass(frozen=True, eq=False)

@@ -162,8 +162,7 @@ def analyse(
     )
     if not body.noisy_air:
         found = _with_air(found, stack, body.mask, wiped)
-    slices = found.slices(stack)
-    return replace(found, brightest=max(float(slices[index].max()) for index in range(len(slices))))
+    return replace(found, brightest=found.slices(stack).brightest())
 
 
 def fingerprint(volume: Volume) -> str:

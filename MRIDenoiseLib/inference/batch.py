@@ -15,6 +15,7 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor, nn
 
+from MRIDenoiseLib.card import Calibration
 from MRIDenoiseLib.inference.backend import Backend
 from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.inference.slices import Slices, neighbours
@@ -50,6 +51,11 @@ class ModelSet(Protocol):
     @property
     def default_settings(self) -> dict[str, Any]:
         """That method's options."""
+        ...
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What the scales of the uncertainty network stand for; None where nobody has measured that."""
         ...
 
     @property

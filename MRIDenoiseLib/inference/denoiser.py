@@ -31,6 +31,7 @@ from MRIDenoiseLib.inference.report import (
 )
 from MRIDenoiseLib.inference.settings import Settings
 from MRIDenoiseLib.inference.slices import NetworkSlices, Window
+from MRIDenoiseLib.inference.uncertainty import Intervals, median_in_tissue
 from MRIDenoiseLib.inference.unmeasured import filled_stack
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.networks import NETWORKS, lacking_in_some
@@ -44,6 +45,8 @@ from MRIDenoiseLib.volume import Volume
 
 BRIGHTEST_ESTIMATE = 1.5
 """Network units that an estimate may always reach; above it, only what the volume itself reaches, so nothing bright is clipped."""
+UNLIKE = 1.3
+"""By what factor the noise of two scans may differ that are told the same."""
 CLEAN_SENTENCE = (
     "This image is clean already: its noise is below 1 % of the brightness of bright tissue, so it was returned unchanged. "
     "It can be denoised nevertheless on request."
@@ -71,6 +74,8 @@ class _Task:
     batch_size: int | None
     precision: Precision
     compiled: bool
+    intervals: Intervals | None
+    """Filled together with the result, where an uncertainty map was asked for."""
 
 
 class Denoiser:
@@ -131,6 +136,7 @@ class Denoiser:
         run, strength = self._chosen(requested, method, device)
         volume = judged(volume, denoising=True)
         stack, gaps = filled_stack(volume)
+        intervals = Intervals.of(self.bundle, stack.shape) if requested.uncertainty else None
         first, last = requested.slices or (0, len(stack))
         if last > len(stack):
             raise SettingsError(f"slices {first}:{last} lie outside the volume, which has slices 0:{len(stack)}")
@@ -138,11 +144,12 @@ class Denoiser:
 
         pace.say("Measuring the noise")
         analysis = self._analysis(volume, stack, gaps, None if noise_map is None else checked_noise_map(noise_map, volume))
+        analysis, unlike = _told(analysis, requested.noise_level)
         scale, noise_level = analysis.scale, analysis.noise_level
         # A measured map may take texture for noise, and it changes how dark the darkest tissue becomes: it is told only on request.
         known = analysis.noise_map is not None and (analysis.noise_map.given or requested.tell_noise_map)
         varies = known and analysis.noise_map is not None and analysis.noise_map.varies
-        prompt = describe(volume.acquisition)
+        prompt = describe(volume.acquisition) if requested.prompt is None else requested.prompt
         shape = stack.shape[1], stack.shape[2]
         window = analysis.window.grown(BUCKET, shape) if requested.compiled else analysis.window
         task = _Task(
@@ -159,9 +166,10 @@ class Denoiser:
             batch_size=requested.batch_size,
             precision=requested.precision,
             compiled=requested.compiled,
+            intervals=intervals,
         )
         warnings = [*volume.notes, *acquisition_warnings(volume.acquisition, self.bundle.trained_on)]
-        warnings += [*self.bundle.notes]
+        warnings += [*self.bundle.notes, *unlike]
         warnings += (setting_warnings(requested, run.name) if method is None else []) + _image_warnings(analysis)
 
         cleaned = stack.copy()
@@ -169,6 +177,8 @@ class Denoiser:
         guarantee, removed = None, None
         if clean:
             warnings.append(CLEAN_SENTENCE)
+            if intervals is not None:
+                device = self._run(task, range(first, last), stack.copy(), device, pace, warnings)
         else:
             device = self._run(task, range(first, last), cleaned, device, pace, warnings)
             if requested.guarantee:
@@ -184,6 +194,11 @@ class Denoiser:
                 )
             removed = removed_in_flat_tissue(stack, cleaned, (first, last), scale, gaps) if _has_noise(analysis) else None
             warnings += removal_warnings(removed, float(np.median(analysis.given_level)) / 2, strength)
+        widths, median = None, None
+        if intervals is not None:
+            widths = intervals.around(cleaned, gaps)
+            median = median_in_tissue(widths, stack, scale)
+            warnings += intervals.warnings(float(np.median(task.noise_levels)) / 2)
         return Result(
             volume=volume.with_stack(cleaned if gaps is None else np.where(gaps, np.float32(0), cleaned)),
             noisy=volume,
@@ -207,11 +222,15 @@ class Denoiser:
                 slices=(first, last),
                 slice_axis=volume.slice_axis,
                 warnings=warnings,
+                uncertainty_median=median,
             ),
+            uncertainty=None if widths is None else replace(volume.with_stack(widths), pixel_type="float32", unmeasured=None),
         )
 
     def _chosen(self, requested: Settings, method: Method | None, device: torch.device) -> tuple[Method, float]:
         """The method to run, and its strength."""
+        if requested.model not in (None, self.bundle.hash):
+            raise SettingsError("the report was made with another model; give the same model again, or denoise both images with this one")
         if method is not None:
             if requested.method is not None or set(requested.options()) - {"strength"}:
                 raise SettingsError(f"{method.name} brings its own options; leave the method and its options out of the settings")
@@ -285,7 +304,9 @@ class Denoiser:
         return device
 
     def _sample(self, task: _Task, indices: range, device: torch.device, pace: Pace, done: int) -> Tensor:
-        """The clean estimate of some slices, (len(indices), rows, columns) in network units; a GPU may still be computing it.
+        """The clean estimate of some slices, (1, len(indices), rows, columns) in network units; a GPU may still be computing it.
+
+        Where an uncertainty map is asked for, two more images of each follow, see :meth:`.Intervals.computed`.
 
         Where the noise varies, the networks are told once the noise of the quietest part of the body and once that of the noisiest,
         and every place takes from both answers as much as its own noise lies between the two.
@@ -301,7 +322,7 @@ class Denoiser:
         return quiet + between * (noisy - quiet)
 
     def _told(self, task: _Task, indices: range, device: torch.device, pace: Pace, done: tuple[float, float], louder: float) -> Tensor:
-        """The estimate where the networks are told one noise level for a slice, ``louder`` (natural logarithm) than its own."""
+        """As :meth:`_sample`, where the networks are told one noise level for a slice, ``louder`` (natural logarithm) than its own."""
         keep_up = KeepUp(device)
         levels = task.noise_levels[list(indices)] * math.exp(louder)
 
@@ -324,7 +345,9 @@ class Denoiser:
             backend=self._backend(device, task.precision, task.compiled),
             stoppable=pace.stoppable,
         )
-        return task.method(batch)[:, 0]
+        estimate = task.method(batch)
+        found = [estimate] if task.intervals is None else [estimate, *task.intervals.computed(batch, estimate, task.method)]
+        return torch.stack([image[:, 0] for image in found])
 
     def _backend(self, device: torch.device, precision: Precision, compiled: bool) -> Backend:
         """The backend for these choices; the same one every time, because it keeps what it has compiled."""
@@ -333,14 +356,31 @@ class Denoiser:
 
 
 def _place(task: _Task, indices: range, estimate: Tensor, output: np.ndarray) -> None:
-    """Put the estimates (len(indices), rows, columns), in network units, into their slices of ``output``, in its units."""
-    images = estimate.cpu().numpy()
+    """Put the estimates (1 or 3, len(indices), rows, columns), in network units, into their slices of ``output``, in its units."""
+    images, *intervals = estimate.cpu().numpy()
     if not np.isfinite(images).all():
         raise BundleError("the model gave values that are not numbers for this volume: try --device cpu, or verify the model")
     for index, image in zip(indices, images, strict=True):
         target = task.window.of(output[index])
         taken = target - task.slices.restored(index, image)
+        if task.intervals is not None:
+            task.intervals.place(task.slices, index, *(part[index - indices.start] for part in intervals))
         target[:] = task.window.blend(target, target - np.float32(task.strength) * taken)
+
+
+def _told(analysis: Analysis, locked: float | None) -> tuple[Analysis, list[str]]:
+    """The analysis with another scan's noise level, relative to bright tissue, and a sentence where the two are too unlike for that."""
+    own = analysis.noise_level / analysis.scale
+    if locked is None or own <= 0:
+        return analysis, []
+    ratio = locked / own
+    if max(ratio, 1 / max(ratio, 1e-9)) > UNLIKE:
+        return analysis, [
+            f"This image has noise of {own:.1%} of bright tissue and the one it is to be like {locked:.1%}: each was told its own, so "
+            "that a difference between the two may come from the denoising."
+        ]
+    level = analysis.noise_level * ratio
+    return replace(analysis, noise_level=level, given_level=analysis.given_level * ratio), []
 
 
 def _is_clean(analysis: Analysis) -> bool:

@@ -75,6 +75,7 @@ def build_report(
     slices: tuple[int, int],
     slice_axis: int,
     warnings: list[str],
+    uncertainty_median: float | None = None,
 ) -> dict[str, Any]:
     """A JSON-ready account of a run, free of names, identifiers, dates and paths.
 
@@ -96,6 +97,7 @@ def build_report(
         slices: half-open range that was denoised.
         slice_axis: of the voxels (z, y, x) it counts along.
         warnings: sentences for the user.
+        uncertainty_median: of the uncertainty map in the tissue, relative to ``scale``; None where no map was asked for.
     """
     return {
         "research_use": RESEARCH_USE_ONLY,
@@ -115,6 +117,7 @@ def build_report(
         "noise_varies": noise_varies,
         "clean": clean,
         "guarantee": guarantee,
+        **({} if uncertainty_median is None else {"uncertainty_median": uncertainty_median}),
         "device": device,
         "precision": precision,
         "seconds": round(seconds, 3),

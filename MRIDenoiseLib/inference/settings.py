@@ -41,7 +41,12 @@ class Settings:
         guarantee: how many standard deviations of its noise a small disc's mean may change, see :mod:`.guarantee`; 0 for no bound.
         denoise_clean: also denoise an image with so little noise that it would be returned as it is.
         noise_map: also give the map of the noise.
+        uncertainty: also give the map of the half-width of the 90 % interval around every voxel, see :mod:`.uncertainty`.
         tell_noise_map: tell the networks the measured map where the noise varies much; a given map is always told.
+        noise_level: the noise that the networks are told, relative to the brightness of bright tissue, in place of the volume's own
+            where the two are alike; None for its own.
+        prompt: the text that the networks are told in place of the volume's own.
+        model: hash of the only model that these settings are meant for.
 
     Raises:
         SettingsError: a value that cannot work.
@@ -68,7 +73,11 @@ class Settings:
     guarantee: float = GUARANTEED
     denoise_clean: bool = False
     noise_map: bool = False
+    uncertainty: bool = False
     tell_noise_map: bool = False
+    noise_level: float | None = None
+    prompt: str | None = None
+    model: str | None = None
 
     def __post_init__(self) -> None:
         if self.method is not None and self.method not in METHODS:
@@ -102,6 +111,34 @@ class Settings:
             return cls(**{name: value for name, value in chosen.items() if value is not None})
         except TypeError as error:
             raise SettingsError("a setting has a value of the wrong kind, such as a word in the place of a number") from error
+
+    @classmethod
+    def like(cls, report: Mapping[str, Any]) -> Settings:
+        """The settings of an earlier run, so that a second scan of a patient is treated as the first was and the two can be compared.
+
+        Args:
+            report: of that run, see :func:`MRIDenoiseLib.inference.report.build_report`.
+
+        Raises:
+            SettingsError: it is not the report of one volume.
+        """
+        if "volumes" in report:
+            raise SettingsError("the report is one of several volumes; denoise the one to compare with alone, and give its report")
+        try:
+            method, guarantee = METHODS[report["method"]], report["guarantee"]
+            return cls(
+                method=method.name,
+                **{option.name: report[option.name] for option in method.options},
+                seed=report["seed"],
+                guarantee=guarantee["kappa"] if guarantee else 0.0 if not report["clean"] else GUARANTEED,
+                denoise_clean=not report["clean"],
+                tell_noise_map=report["noise_varies"],
+                noise_level=report["noise_level_fraction"],
+                prompt=report["prompt"],
+                model=report["bundle"],
+            )
+        except (KeyError, TypeError) as error:
+            raise SettingsError("this is not the report of a volume that this version of MRI Denoise denoised; denoise it again") from error
 
     def resolved(self, default_method: str, default_settings: Mapping[str, Any], *, on_gpu: bool = False) -> Settings:
         """The same settings with every choice made that the method needs: the user's, else the bundle's, else the method's own.

@@ -111,6 +111,15 @@ class NetworkSlices:
         chosen = np.arange(len(self))[index]
         return self._shown(int(chosen)) if np.ndim(chosen) == 0 else np.stack([self._shown(int(k)) for k in chosen])
 
+    def brightest(self) -> float:
+        """The largest value that the networks see in what the volume itself shows, in network units."""
+        found = [-1.0]
+        for index in range(len(self)):
+            image = self._capped(self._even(index))
+            empty = False if self._disturbances.none else self._empty(index)
+            found.append(float(image.max(initial=-1.0, where=np.logical_not(empty))))
+        return max(found)
+
     def restored(self, index: int, estimate: np.ndarray) -> np.ndarray:
         """An estimate of a slice's window (rows, columns) in the volume's units; unchanged where the slice shows no tissue."""
         measured = self._even(index)
@@ -122,6 +131,15 @@ class NetworkSlices:
             image = image * self._profile(index)
         seen = self._seen[index]
         return np.where(self._empty(index) | (seen > self._disturbances.ceiling), seen, image)
+
+    def width(self, index: int, width: np.ndarray) -> np.ndarray:
+        """A width in network units of a slice's window (rows, columns), in the volume's units; 0 where :meth:`restored` changes nothing."""
+        image = width * np.float32(self._scale / 2)
+        if self._disturbances.none:
+            return image
+        if self._disturbances.reception is not None:
+            image = image * self._profile(index)
+        return np.where(self._empty(index) | (self._seen[index] > self._disturbances.ceiling), np.float32(0), image)
 
     def _even(self, index: int) -> np.ndarray:
         """A slice's window in network units, evened out where that is needed."""

@@ -228,6 +228,7 @@ _WHAT = {
     "denoised": "An MR image denoised by MRI Denoise.",
     "residual": "What MRI Denoise removed from an MR image (noisy minus denoised).",
     "noise map": "The standard deviation of the noise of an MR image, as MRI Denoise took it to be.",
+    "uncertainty": "How far an MR image denoised by MRI Denoise may be off: the half-width of the 90 % interval, in the image's units.",
 }
 """What each of a result's images is."""
 

@@ -85,7 +85,9 @@ def paper() -> ModelConfig:
     """The paper's size: U-Net (192, 192, 384, 576, 768) x 2, NBNet 128-64-32-16-8, text 1024 wide; single slices."""
     nbnet = {"channels": (128, 64, 32, 16, 8), "mid_channels": 128, "subspace_dim": 16}
     flow = {"channels": (96, 128, 192), "film_width": 256, "patch_size": 1}
-    return ModelConfig({"degradation": nbnet, "restoration": nbnet, "flow": flow}, text_width=1024, text_layers=23)
+    uncertainty = {"in_channels": 1, "channels": (48, 64, 96), "film_width": 64, "patch_size": 1}
+    networks = {"degradation": nbnet, "restoration": nbnet, "flow": flow, "uncertainty": uncertainty}
+    return ModelConfig(networks, text_width=1024, text_layers=23)
 
 
 def tiny() -> ModelConfig:
@@ -109,6 +111,7 @@ def tiny() -> ModelConfig:
             "restoration": nbnet | {"in_channels": 3, "residual_unit": "noise"},
             "noise_estimator": {"filters": 4, "channels": 8, "layers": 1},
             "flow": {"channels": (4, 4), "film_width": 8},
+            "uncertainty": {"channels": (4, 4), "film_width": 8},
         },
         text_width=16,
         text_layers=1,

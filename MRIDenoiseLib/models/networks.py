@@ -119,6 +119,14 @@ NETWORKS = _table(
         "network that sharpens",
         learns_from=("restoration",),
     ),
+    Component(
+        "uncertainty",
+        "says how far the answers of the restoration network may be off",
+        "MRIDenoiseLib.models.uncertainty:UncertaintyNetwork",
+        "MRIDenoiseLib.training.objectives:UncertaintyObjective",
+        "network that says how sure the result is",
+        learns_from=("restoration",),
+    ),
 )
 """Name -> row, in the order in which they are usually trained."""
 

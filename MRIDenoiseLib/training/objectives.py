@@ -1,6 +1,7 @@
 """What each network is trained to do; one shape for all of them, so that one loop trains them all.
 
-What the flow is trained to do: carry what the restoration network answers to the clean slice.
+What the flow is trained to do: carry what the restoration network answers to the clean slice. What the uncertainty network is trained
+to do: say how far that answer is off.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from MRIDenoiseLib.data.samples import Batch, neighbourhood
 from MRIDenoiseLib.models.conditioning import Conditioning
 from MRIDenoiseLib.models.configs import Networks
 from MRIDenoiseLib.models.diffusion_denoiser import DiffusionDenoiser
-from MRIDenoiseLib.models.flow import FlowNetwork
+from MRIDenoiseLib.models.flow import FlowNetwork, noise_unit
+from MRIDenoiseLib.models.uncertainty import UncertaintyNetwork
 from MRIDenoiseLib.training.recipe import Stage, Weighting
 from MRIDenoiseLib.training.text import Conditioner
 
@@ -328,3 +330,52 @@ class FlowObjective(Objective):
         """``flow``: the loss, on the same times and noise every time."""
         with torch.no_grad():
             return {"flow": float(self(batch, generator)["flow"])}
+
+
+class UncertaintyObjective(Objective):
+    """-log p(x | m, s) of a Laplace density around the restoration network's answer m, whose scale s the network gives.
+
+    Like the squared error of the others it counts air little. The slices that a scale is learned from are those that the answers
+    were learned from, on which they err no more than on others only while the restoration network has not learned them by heart:
+    the intervals are measured on other patients.
+
+    Args:
+        uncertainty: gives log s in units of the noise.
+        restoration: already trained, its answer to one view is m; it does not learn here.
+        text: see :class:`.objectives.Objective`.
+    """
+
+    def __init__(self, uncertainty: UncertaintyNetwork, restoration: nn.Module, text: Conditioner) -> None:
+        super().__init__(text)
+        self.uncertainty = uncertainty
+        self.restoration = restoration.requires_grad_(False)
+
+    @classmethod
+    def of(cls, stage: Stage, networks: Networks) -> UncertaintyObjective:
+        """That of a stage."""
+        uncertainty = networks[stage.network]
+        assert isinstance(uncertainty, UncertaintyNetwork)
+        return cls(uncertainty, networks["restoration"], Conditioner.of(stage, networks))
+
+    @property
+    def network(self) -> nn.Module:
+        """The uncertainty network."""
+        return self.uncertainty
+
+    def relied_on(self) -> dict[str, nn.Module]:
+        """Also the restoration network: another one errs otherwise."""
+        return super().relied_on() | {"restoration": self.restoration}
+
+    def forward(self, batch: Batch, generator: torch.Generator, progress: float = 0.0) -> dict[str, Tensor]:
+        """One loss, ``uncertainty``, in nats a pixel."""
+        conditioning = self.conditioning(batch, generator)
+        mean = answer(self.restoration, batch, conditioning)
+        log_scale = self.uncertainty(seen_by(self.uncertainty, batch), mean, conditioning).float()
+        error = (mean - batch.clean).abs() / noise_unit(conditioning.noise_level).view(-1, 1, 1, 1)
+        weight = AIR_WEIGHT + (1 - AIR_WEIGHT) * batch.body
+        return {"uncertainty": (weight * (log_scale + error * (-log_scale).exp())).sum() / weight.sum()}
+
+    def probe(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
+        """``uncertainty``: the loss, on the same slices every time."""
+        with torch.no_grad():
+            return {"uncertainty": float(self(batch, generator)["uncertainty"])}

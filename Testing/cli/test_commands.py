@@ -38,7 +38,7 @@ def test_every_option_of_the_design_is_there(capsys: pytest.CaptureFixture[str],
     assert main(["denoise", "--help"]) == 0
     shown = capsys.readouterr().out
     acquisition, method = "organ contrast vendor acceleration", "method steps fidelity mode seed bundle device"
-    options = f"{acquisition} {method} series echo volume slices residual report overwrite"
+    options = f"{acquisition} {method} series echo volume slices residual uncertainty report overwrite"
     assert [option for option in options.split() if f"--{option}" not in shown] == []
 
 

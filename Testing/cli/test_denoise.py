@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -50,6 +51,45 @@ def test_volume_residual_and_report_belong_together(tmp_path: Path, tiny_bundle:
     assert f"noise removed  {told['noise_removed']:.0%}" in said and "in flat tissue" in said
 
 
+@pytest.mark.parametrize("name", ["width.nii.gz", "width.mha", "width"])
+def test_the_map_of_uncertainty_is_written_with_the_result(
+    name: str, tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = dicom_folder(tmp_path) if name == "width" else noisy_head(tmp_path / "in.nii.gz")
+    out, width, report = tmp_path / "out.nrrd", tmp_path / name, tmp_path / "run.json"
+    options = ("--method", "regression", "--slices", "2:4", "--bundle", tiny_bundle)
+    assert run("denoise", source, out, "--uncertainty", width, "--report", report, *options) == 0
+    noisy, told = io.read(source), json.loads(report.read_text())
+    expected = Denoiser(Bundle.load(tiny_bundle), "cpu")(noisy, Settings(method="regression", slices=(2, 4), uncertainty=True))
+    assert expected.uncertainty is not None
+    assert told["uncertainty_median"] == expected.report["uncertainty_median"] > 0
+    found, wanted = io.read(width), expected.uncertainty.stack
+    if name == "width":
+        assert found.stack.shape[0] == 2, "a derived series holds the slices alone that were computed"
+        assert found.headers[0].SeriesDescription.endswith("uncertainty")
+        assert np.abs(found.stack - wanted[2:4]).max() < 1e-3 * wanted.max()
+    else:
+        assert np.allclose(found.stack, wanted, rtol=1e-5) and not found.stack[[0, 1, 4]].any() and found.stack[2:4].min() > 0
+    if name.endswith("gz"):
+        beside = json.loads((tmp_path / "width.json").read_text())
+        assert "half-width of the 90 % interval" in beside["Description"] and beside["MRIDenoise"]["uncertainty_median"]
+    assert f"± {told['uncertainty_median']:.1%}" in (said := capsys.readouterr().out) and "uncertainty:" in said
+
+
+def test_a_model_that_cannot_say_how_sure_it_is_says_so_and_writes_nothing(
+    tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(tiny_bundle, model)
+    card = json.loads((model / "card.json").read_text())
+    del card["uncertainty"]
+    (model / "card.json").write_text(json.dumps(card))
+    source = noisy_head(tmp_path / "in.nii")
+    assert run("denoise", source, tmp_path / "out.nii", "--bundle", model, "--uncertainty", tmp_path / "width.nii") == 2
+    assert "nobody has measured yet" in (said := capsys.readouterr().err) and said.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.nii", "model"]
+
+
 def test_a_json_file_beside_every_nifti_result_says_what_was_done(tmp_path: Path, tiny_bundle: Path) -> None:
     source = noisy_head(tmp_path / "in.nii.gz")
     (tmp_path / "in.json").write_text('{"RepetitionTime": 2.0, "PatientName": "Nobody^Real"}')
@@ -78,6 +118,107 @@ def test_a_json_file_beside_every_nifti_result_says_what_was_done(tmp_path: Path
     before = (tmp_path / "in.json").read_bytes()
     assert run("denoise", source, tmp_path / "in.nii", "--bundle", tiny_bundle, "--slices", "2:3") == 0
     assert (tmp_path / "in.json").read_bytes() == before
+
+
+def test_the_map_of_the_noise_goes_out_with_the_result_and_comes_in_again(
+    tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, noise = noisy_head(tmp_path / "in.nii.gz"), tmp_path / "noise.nii.gz"
+    assert run("denoise", source, tmp_path / "out.nii.gz", "--bundle", tiny_bundle, "--noise-map", noise) == 0
+    assert "(and noise.json beside it)" in capsys.readouterr().out
+    assert "standard deviation of the noise" in json.loads((tmp_path / "noise.json").read_text())["Description"]
+    found = io.read(noise)
+    assert found.pixel_type == "float32" and found.voxels.min() > 0 and np.allclose(found.ijk_to_ras, io.read(source).ijk_to_ras)
+    twice = save(2 * found.voxels, tmp_path / "twice.nii.gz")
+    reports = []
+    for given in (noise, twice):
+        report = tmp_path / f"report-{given.name[:5]}.json"
+        options = ("--noise-map-in", given, "--report", report)
+        assert run("denoise", source, tmp_path / f"{given.name[:5]}.nrrd", "--bundle", tiny_bundle, *options) == 0
+        reports.append(json.loads(report.read_text()))
+    assert reports[1]["noise_level"] == pytest.approx(2 * reports[0]["noise_level"], rel=1e-3)
+    # The map is an input like the image: nothing takes its place.
+    assert run("denoise", source, noise, "--bundle", tiny_bundle, "--noise-map-in", noise, "--overwrite") == 2
+    assert (
+        run(
+            "denoise",
+            source,
+            tmp_path / "x.nrrd",
+            "--bundle",
+            tiny_bundle,
+            "--noise-map-in",
+            save(phantom((5, 24, 28)), tmp_path / "s.nii.gz"),
+        )
+        == 2
+    )
+    assert "give a map on the image's own grid" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_map_in_dicom_is_finer_than_the_images_own_steps(tmp_path: Path, tiny_bundle: Path) -> None:
+    source = dicom_folder(tmp_path)
+    assert run("denoise", source, tmp_path / "out", "--bundle", tiny_bundle, "--noise-map", tmp_path / "noise", "--denoise-clean") == 0
+    assert run("denoise", source, tmp_path / "out.nrrd", "--bundle", tiny_bundle, "--noise-map", tmp_path / "noise.nrrd") == 0
+    stored, exact = io.read(tmp_path / "noise").voxels, io.read(tmp_path / "noise.nrrd").voxels
+    assert exact.max() > 0 and np.abs(stored - exact).max() <= exact.max() / 1000
+
+
+def test_the_guarantee_is_told_and_can_be_left_out(tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, report = noisy_head(tmp_path / "in.nii.gz"), tmp_path / "run.json"
+    tables = {}
+    for kappa in ("off", "3", "4"):
+        options = ("--guarantee", kappa, "--report", report, "--overwrite")
+        assert run("denoise", source, tmp_path / "out.nrrd", "--bundle", tiny_bundle, *options) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        tables[kappa] = json.loads(report.read_text())["guarantee"]
+        assert ("Guaranteed for this volume" in said) == (kappa != "off")
+    assert tables["off"] is None and tables["4"]["kappa"] == 4
+    assert tables["3"]["table"][0]["contrast"] < tables["4"]["table"][0]["contrast"]
+    assert run("denoise", source, tmp_path / "out.nrrd", "--bundle", tiny_bundle, "--guarantee", "5", "--overwrite") == 2
+
+
+def test_a_second_scan_is_treated_as_the_first_was(tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, first, second = noisy_head(tmp_path / "in.nii.gz"), tmp_path / "first.json", tmp_path / "second.json"
+    options = ("--method", "posterior-mean", "--strength", 0.7, "--seed", 3, "--guarantee", "off", "--organ", "knee")
+    assert run("denoise", source, tmp_path / "a.nrrd", "--bundle", tiny_bundle, *options, "--report", first) == 0
+    assert run("denoise", source, tmp_path / "b.nrrd", "--bundle", tiny_bundle, "--like", first, "--report", second) == 0
+    assert np.array_equal(io.read(tmp_path / "a.nrrd").voxels, io.read(tmp_path / "b.nrrd").voxels)
+    told, again = (json.loads(path.read_text()) for path in (first, second))
+    # What is not known of the second scan itself is said all the same.
+    apart = {"seconds": 0, "warnings": []}
+    assert told | apart == again | apart
+    # A scan with somewhat more noise is told the first one's; one with much more is told its own, and it is said.
+    for extra, said in ((15, False), (120, True)):
+        more = np.abs(phantom((5, 64, 72)) + np.random.default_rng(2).normal(0, extra, (5, 64, 72)))
+        noisier, out = save(more.astype(np.int16), tmp_path / f"{extra}.nii.gz"), tmp_path / f"{extra}.nrrd"
+        assert run("denoise", noisier, out, "--bundle", tiny_bundle, "--like", first, "--report", second, "--overwrite") == 0
+        found = json.loads(second.read_text())
+        assert any("is to be like" in sentence for sentence in found["warnings"]) == said
+        assert (found["noise_level_fraction"] == pytest.approx(told["noise_level_fraction"])) != said
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "said"),
+    [
+        ("{}", (), "not the report of a volume"),
+        ("no json", (), "cannot be read as the report"),
+        ('{"volumes": []}', (), "one of several volumes"),
+        (None, ("--method", "ddim"), "leave --method out"),
+        (None, ("--noise-map-in", "measured"), "leave --noise-map-in out"),
+        ('"bundle": "other"', (), "made with another model"),
+    ],
+)
+def test_what_cannot_be_like_is_said_in_a_sentence(
+    content: str | None, options: tuple[str, ...], said: str, tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, report = noisy_head(tmp_path / "in.nii.gz"), tmp_path / "first.json"
+    assert run("denoise", source, tmp_path / "a.nrrd", "--bundle", tiny_bundle, "--slices", "2:3", "--report", report) == 0
+    if content is not None:
+        known = json.loads(report.read_text())
+        report.write_text(json.dumps(known | {"bundle": "other"}) if "bundle" in content else content)
+    capsys.readouterr()
+    assert run("denoise", source, tmp_path / "b.nrrd", "--bundle", tiny_bundle, "--like", report, *options) == 2
+    assert said in " ".join(capsys.readouterr().err.split()) and not (tmp_path / "b.nrrd").exists()
 
 
 def test_where_too_little_tissue_is_flat_the_part_removed_is_not_made_up(
@@ -168,6 +309,9 @@ WRONG_OPTIONS = {
     "a report that is no JSON": ["--report", "{tmp}/report.txt"],
     "a report in no folder": ["--report", "{tmp}/nowhere/report.json"],
     "a residual in no folder": ["--residual", "{tmp}/nowhere/residual.nii"],
+    "a map of uncertainty that is the output": ["--uncertainty", "{tmp}/out.nii"],
+    "a map of uncertainty in no folder": ["--uncertainty", "{tmp}/nowhere/width.nii"],
+    "a residual that is the map of uncertainty": ["--residual", "{tmp}/width.nii", "--uncertainty", "{tmp}/width.nii"],
     "a residual that is the output": ["--residual", "{tmp}/out.nii"],
     "a residual inside the output": ["--residual", "{tmp}/out.nii/residual.nii"],
     "a residual that is the input": ["--residual", "{tmp}/image.nii", "--overwrite"],
@@ -189,11 +333,12 @@ def test_a_wrong_option_ends_in_one_sentence(what: str, tmp_path: Path, tiny_bun
     assert source.read_bytes() == before
 
 
-@pytest.mark.parametrize("which", ["out.nii", "residual.nii", "report.json"])
+@pytest.mark.parametrize("which", ["out.nii", "residual.nii", "width.nii", "report.json"])
 def test_what_is_there_already_stays_unless_overwriting_is_allowed(which: str, tmp_path: Path, tiny_bundle: Path) -> None:
     source = good("nii", tmp_path)
     (tmp_path / which).write_text("precious")
     places = (source, tmp_path / "out.nii", "--residual", tmp_path / "residual.nii", "--report", tmp_path / "report.json")
+    places += ("--uncertainty", tmp_path / "width.nii")
 
     assert run("denoise", *places, "--bundle", tiny_bundle) == 2
     assert (tmp_path / which).read_text() == "precious"
@@ -301,8 +446,8 @@ def test_all_volumes_are_denoised_with_a_prompt_each_and_written_as_one(
     image = nibabel.Nifti1Image(np.stack([phantom((3, 24, 28)).T + 10 * time for time in range(3)], axis=-1), np.diag([-1, 1, 4, 1.0]))
     nibabel.save(image, tmp_path / "dwi.nii.gz")
     (tmp_path / "dwi.bval").write_text("0 500 1000\n")
-    out, report, residual = tmp_path / "out.nii", tmp_path / "run.json", tmp_path / "residual.nii"
-    options = ("--bundle", tiny_bundle, "--slices", "1:3", "--report", report, "--residual", residual)
+    out, report, residual, width = (tmp_path / name for name in ("out.nii", "run.json", "residual.nii", "width.nii"))
+    options = ("--bundle", tiny_bundle, "--slices", "1:3", "--report", report, "--residual", residual, "--uncertainty", width)
     assert run("denoise", tmp_path / "dwi.nii.gz", out, *options) == 2
     assert "2 (b = 500 s/mm2)" in (said := capsys.readouterr().err) and said.endswith("or do all of them with --all.\n")
     assert run("denoise", tmp_path / "dwi.nii.gz", out, "--all", "--volume", 2, *options) == 2
@@ -312,6 +457,8 @@ def test_all_volumes_are_denoised_with_a_prompt_each_and_written_as_one(
     noisy, denoised, taken = (np.asarray(nibabel.load(path).dataobj) for path in (tmp_path / "dwi.nii.gz", out, residual))
     assert denoised.shape == (28, 24, 3, 3) and np.array_equal(denoised[:, :, 0], noisy[:, :, 0])
     assert np.abs(noisy - denoised - taken).max() <= 0.501
+    widths = np.asarray(nibabel.load(width).dataobj)
+    assert widths.shape == denoised.shape and (widths[:, :, 1:3] > 0).all() and not widths[:, :, 0].any()
     told = json.loads(report.read_text())
     assert [one["image"] for one in told["volumes"]] == [f"volume {k} (b = {b} s/mm2)" for k, b in ((1, 0), (2, 500), (3, 1000))]
     assert all(any("the others are unchanged copies" in said for said in one["warnings"]) for one in told["volumes"])

@@ -175,11 +175,22 @@ def test_tables_of_what_is_computed_from_images_say_what_was_measured():
 
 def test_tables_of_planted_evidence_say_what_was_measured():
     disc = {"real": False, "radius": 2.0, "contrast": 2.5, "change": 0.4, "left": 0.03}
-    costs = [{"off": 30.0, "on": 29.99, "seconds": 10.0, "holding": 0.5}]
+    costs = [
+        {
+            "volume": "head_T1w_s1",
+            "noise": "R",
+            "allowed": [0.2, 0.1, 0.05, 0.04, 0.03, None],
+            "off": 30.0,
+            "on": 29.99,
+            "seconds": 10.0,
+            "holding": 0.5,
+        }
+    ]
     table = card_tables.guarantee(
         {"discs": [disc, disc | {"change": 1.2}, disc | {"real": True, "contrast": 0.5, "left": 1}], "costs": costs}
     )
     assert "| planted | more | 2 | 1 | 3 % |" in table and "| removed | allowed | 1 | 0 | 100 % |" in table
+    assert "| head T1w s1 | R | 20.0 | 10.0 | 5.0 | 4.0 | 3.0 | - |" in table
     assert "-0.010 to -0.010 dB; it takes 5.0 %" in table
     numbers = {
         "fakes": [{"fakes": {"another patient's slice": {"left": left}}} for left in (0.01, 0.05, 0.02)],
@@ -196,3 +207,26 @@ def test_tables_of_planted_evidence_say_what_was_measured():
     table = card_tables.planted(numbers)
     assert "| another patient's slice | 2 % | 5 % |" in table and "| grey | noisy | 1.00 | 1.40 |" in table and "air" not in table
     assert "| 2 px, 0.1 | 99 % | 50 % |" in table and "| even | 0.800 | 0.750 (-0.100 to +0.010) |" in table
+
+
+def test_measurements_are_kept_where_the_weights_they_used_are_the_same(bundled, tiny_bundle):
+    files = Bundle.load(tiny_bundle).card["files"]
+    adopt_weights.place(tiny_bundle, {"lesions": LESIONS | {"files": files}, "repeats": {"what": "r", "files": files}}, bundled)
+    weights = "diffusion_pytorch_model.safetensors"
+    assert list(adopt_weights.kept_from(bundled, files, ["repeats"])) == ["lesions"]
+    assert list(adopt_weights.kept_from(bundled, files | {f"uncertainty/{weights}": "0" * 64}, [])) == ["lesions", "repeats"]
+    assert list(adopt_weights.kept_from(bundled, files | {"model_index.json": "0" * 64}, ["lesions"])) == ["repeats"]
+    assert adopt_weights.kept_from(bundled, files | {f"restoration/{weights}": "0" * 64}, []) == {}
+
+
+def test_what_the_map_of_uncertainty_stands_for_goes_into_the_card_with_its_measurement(bundled, tiny_bundle, tmp_path):
+    files = Bundle.load(tiny_bundle).card["files"]
+    numbers = {"command": "c", "what": "w", "files": files, "calibration": {"levels": [0.04], "factors": [1.9]}}
+    adopt_weights.place(tiny_bundle, {"uncertainty": numbers}, bundled)
+    calibration = Bundle.load(bundled).calibration
+    assert calibration is not None and calibration.factors == (1.9,)
+    path = tmp_path / "uncertainty.json"
+    path.write_text(json.dumps(numbers))
+    assert adopt_weights._is_done(path, "c", files)
+    changed = files | {"uncertainty/diffusion_pytorch_model.safetensors": "0" * 64}
+    assert not adopt_weights._is_done(path, "c", changed), "it rests on the network that it measures"

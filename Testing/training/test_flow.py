@@ -136,9 +136,10 @@ def test_a_model_without_a_flow_is_given_one_and_all_the_rest_stays_as_it_is(tin
 def test_what_the_flow_cannot_do_without_is_asked_for_before_anything_is_trained(tiny_bundle):
     start = begin_from_bundle(tiny_bundle)
     frozen = replace(RESTORATION, text="frozen")
-    check_plan(Recipe(config="tiny", stages=(frozen, FLOW)), start)
+    uncertainty = Stage("uncertainty", steps=1)
+    check_plan(Recipe(config="tiny", stages=(frozen, FLOW, uncertainty)), start)
     with pytest.raises(SettingsError, match="must train the flow after it"):
-        check_plan(Recipe(config="tiny", stages=(frozen,)), start)
+        check_plan(Recipe(config="tiny", stages=(frozen, uncertainty)), start)
     del start.networks["flow"]
     with pytest.raises(SettingsError, match="method is sharpened, but the model it starts from has no flow"):
         check_plan(Recipe(config="tiny", stages=(Stage("denoiser", steps=1),), method="sharpened"), start)

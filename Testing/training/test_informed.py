@@ -27,6 +27,7 @@ NOISE = Stage("noise_estimator", steps=2, batch_size=2, learning_rate=1e-2, ema=
 RESTORATION = Stage("restoration", steps=3, batch_size=2, learning_rate=1e-3, ema=0.5, text="whole")
 DENOISER = Stage("denoiser", steps=3, batch_size=2, learning_rate=1e-3, ema=0.5)
 FLOW = Stage("flow", steps=2, batch_size=2, learning_rate=1e-3, ema=0.5)
+UNCERTAINTY = replace(FLOW, network="uncertainty")
 DEGRADATION = Stage("degradation", steps=1, batch_size=1, learning_rate=1e-3, ema=0.5, structural=0.0, adversarial=0.0)
 RECIPE = Recipe(config="tiny", stages=(RESTORATION, DENOISER), method="posterior-mean")
 FROZEN = replace(RESTORATION, text="frozen")
@@ -138,10 +139,10 @@ def test_what_it_cannot_do_without_is_asked_for_before_anything_is_trained(tmp_p
         check_plan(replace(RECIPE, stages=(NOISE, replace(DENOISER, text="whole"), FROZEN)), begin_at_random(RECIPE))
     start = begin_from_bundle(write_bundle(tmp_path / "model", **vars(networks()), card={"default_method": "posterior-mean"}).path)
     check_plan(replace(RECIPE, stages=(DENOISER,)), start)
-    check_plan(replace(RECIPE, stages=(FROZEN, DENOISER, FLOW)), start)
+    check_plan(replace(RECIPE, stages=(FROZEN, DENOISER, FLOW, UNCERTAINTY)), start)
     with pytest.raises(SettingsError, match="must train the denoiser after it"):
-        check_plan(replace(RECIPE, stages=(FROZEN, FLOW)), start)
-    del start.networks["restoration"], start.networks["flow"]
+        check_plan(replace(RECIPE, stages=(FROZEN, FLOW, UNCERTAINTY)), start)
+    del start.networks["restoration"], start.networks["flow"], start.networks["uncertainty"]
     with pytest.raises(SettingsError, match="has no restoration network"):
         check_plan(replace(RECIPE, stages=(DENOISER,), method="posterior-mean"), start)
 

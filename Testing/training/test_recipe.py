@@ -21,9 +21,9 @@ def written(path: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_recipe_that_ships_trains_the_regression_twin_or_what_sharpens_it_and_survives_being_written_down(path, tmp_path):
+def test_every_recipe_that_ships_trains_the_regression_twin_or_what_rests_on_it_and_survives_being_written_down(path, tmp_path):
     recipe = Recipe.read(path)
-    assert {"restoration", "flow"} & {stage.network for stage in recipe.stages}
+    assert {"restoration", "flow", "uncertainty"} & {stage.network for stage in recipe.stages}
     assert Recipe.read(written(tmp_path / "copy.yaml", recipe.as_yaml())) == recipe
 
 

@@ -17,6 +17,7 @@ from MRIDenoiseLib.training.start import Start, begin_as_kept, begin_at_random, 
 RESTORATION, DENOISER = Stage("restoration", steps=2, text="whole"), Stage("denoiser", steps=2)
 DEGRADATION = Stage("degradation", steps=2, structural=0.0)
 FLOW = Stage("flow", steps=2)
+UNCERTAINTY = Stage("uncertainty", steps=2)
 NOISE = Stage("noise_estimator", steps=2)
 RECIPE = Recipe(config="tiny", stages=(NOISE, RESTORATION, DENOISER, DEGRADATION))
 
@@ -115,21 +116,21 @@ def test_somebody_must_teach_the_noise_estimator(tiny_bundle):
     with pytest.raises(SettingsError, match="has no noise estimator"):
         check_plan(plan(DENOISER), start)
     adapted = replace(DENOISER, text="lora")
-    check_plan(plan(adapted, replace(RESTORATION, text="frozen"), DEGRADATION, FLOW, records=1.0), start)
+    check_plan(plan(adapted, replace(RESTORATION, text="frozen"), DEGRADATION, FLOW, UNCERTAINTY, records=1.0), start)
 
 
 def test_a_bundles_words_may_change_only_when_all_its_networks_learn_them(tiny_bundle):
     start = begin_from_bundle(tiny_bundle)
     adapted = replace(DENOISER, text="lora")
     check_plan(plan(DENOISER), start)
-    check_plan(plan(adapted, DEGRADATION, replace(RESTORATION, text="frozen"), FLOW), start)
+    check_plan(plan(adapted, DEGRADATION, replace(RESTORATION, text="frozen"), FLOW, UNCERTAINTY), start)
     with pytest.raises(SettingsError, match="lose its words"):
         check_plan(plan(adapted, DEGRADATION), start)
 
 
 def test_without_a_regression_twin_it_can_neither_be_trained_nor_be_the_default(tiny_bundle):
     start = begin_from_bundle(tiny_bundle)
-    del start.networks["restoration"], start.networks["flow"]
+    del start.networks["restoration"], start.networks["flow"], start.networks["uncertainty"]
     with pytest.raises(SettingsError, match="trains the restoration network, but"):
         check_plan(plan(replace(RESTORATION, text="frozen")), start)
     with pytest.raises(SettingsError, match="method is regression, but"):

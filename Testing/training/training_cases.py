@@ -88,7 +88,7 @@ def tiny_networks(seed: int = 0) -> Networks:
 def trained_before(seed: int = 0) -> Networks:
     """The same as after some training: their last layers, which start at zero, let gradients through."""
     networks = tiny_networks(seed)
-    for network in (networks[name] for name in ("denoiser", "degradation", "restoration", "flow")):
+    for network in (networks[name] for name in ("denoiser", "degradation", "restoration", "flow", "uncertainty")):
         for parameter in network.parameters():
             parameter.data += 0.02 * torch.randn_like(parameter)
     return networks

@@ -14,6 +14,7 @@ CLAIMS = {
     "planted": "What becomes of planted evidence: fakes, images of noise alone, resolution bars, and discs that an observer has to find.",
     "through-plane": "What reformats show: flicker between slices, and small vessels in a projection.",
     "posterior": "Whether the diffusion model draws from the posterior.",
+    "uncertainty": "Whether the map of uncertainty covers the error, patient by patient, and is high where the error is large.",
     "repeats": "Whether denoised single repeats of real measurements come closer to the mean of the others.",
     "tissues": "What denoising does to a tissue segmentation, and to the volumes of tissues.",
     "quantities": "What denoising does to T2 from several echoes, and to ADC from diffusion weights.",

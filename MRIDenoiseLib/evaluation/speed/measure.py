@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, sdpa_backward_flop, sdpa_flop
 
+from MRIDenoiseLib.card import Calibration
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.figures import psnr
 from MRIDenoiseLib.evaluation.speed.machine import use_threads
@@ -253,6 +254,7 @@ class Untrained:
     default_method: str = REGRESSION.name
     default_settings: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    calibration: Calibration | None = None
     trained_on: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor, nn
 
-from MRIDenoiseLib.card import CARD, trained_on
+from MRIDenoiseLib.card import CARD, Calibration, calibration_of, trained_on
 from MRIDenoiseLib.errors import BundleError
 from MRIDenoiseLib.models.bundle import components
 from MRIDenoiseLib.models.bundle.description import checked_card, evidence_of
@@ -117,6 +117,11 @@ class Bundle:
         """``organ`` and ``contrast`` -> the values in the training data, from the card."""
         return trained_on(self.card)
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """What the scales of the uncertainty network stand for; None where nobody has measured that."""
+        return calibration_of(self.card)
+
     @cached_property
     def evidence(self) -> dict[str, dict[str, Any]]:
         """Name -> a whole measurement; ``training`` -> the whole account of the training; see :func:`.description.evidence_of`."""
@@ -170,6 +175,7 @@ def _checked(path: Path, *, text: bool) -> tuple[dict[str, Any], dict[str, str]]
     method, settings = card.get("default_method"), card.get("default_settings", {})
     if not isinstance(method, str) or not isinstance(settings, dict):
         raise BundleError(f"{path}: card.json must name its default_method and give default_settings as an object.")
+    calibration_of(card)
     informed = bool(components.network_config(path, "denoiser").get("informed"))
     for network in needed(method, informed=informed):
         if network not in classes:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from MRIDenoiseLib.card import CARD, trained_on
+from MRIDenoiseLib.card import CARD, UNCERTAINTY, trained_on
 from MRIDenoiseLib.errors import BundleError
 from MRIDenoiseLib.models.bundle.files import (
     EVIDENCE,
@@ -34,7 +34,7 @@ IN_SHORT = ("steps", "minutes", "noise")
 """The entries of the training's account that the card repeats unchanged."""
 ORDER = (
     *("format", "name", "use", "intended_use", "limits", "licence", "default_method", "default_settings", "parameters"),
-    *("trained_on", "training", "measured", "files"),
+    *("trained_on", "training", UNCERTAINTY, "measured", "files"),
 )
 """The order of the keys in a card."""
 
@@ -47,7 +47,8 @@ def describe(folder: Path, card: Content, measured: Mapping[str, Content]) -> No
     Args:
         folder: the bundle.
         card: the content of the card, with the whole account of the training under ``training`` (it may be missing), and with
-            the hashes of the parts under ``files``; other hashes there are left out.
+            the hashes of the parts under ``files``; other hashes there are left out. What the scales of the uncertainty network
+            stand for (``uncertainty``) is taken from the measurement of that name, where there is one.
         measured: name -> numbers with ``command``, ``what`` and, if there is one, ``headline``: ``says``, a sentence, and ``figures``.
 
     Raises:
@@ -61,6 +62,8 @@ def describe(folder: Path, card: Content, measured: Mapping[str, Content]) -> No
     shutil.rmtree(folder / EVIDENCE, ignore_errors=True)
     evidence = {**({TRAINING: card[TRAINING]} if card.get(TRAINING) else {}), **measured}
     content = in_short(card, evidence) | {"format": FORMAT}
+    if calibration := measured.get(UNCERTAINTY, {}).get("calibration"):
+        content[UNCERTAINTY] = calibration
     texts = {evidence_file(name): json_text(content) for name, content in evidence.items()}
     texts[README] = readme(content, evidence)
     for name, text in texts.items():

@@ -404,3 +404,12 @@ def test_what_is_not_there_is_said_in_one_sentence(name, options, said, data_fol
     assert main(["measure", name, "--data", str(data_folder), "--bundle", str(tiny_bundle), *options]) == 2
     complaint = capfd.readouterr().err
     assert re.search(said, complaint) and complaint.count("\n") == 1
+
+
+def test_uncertainty(measure):
+    content, output = measure("uncertainty", "--rows", "R,M0.10", "--subjects", "s1,s2", "--slices", "1", "--views", "2")
+    assert content["patients"].keys() == {"s1", "s2"} and content["noises"].keys() == {"R", "M0.10"}
+    assert all(0 <= value <= 1 for cells in content["patients"].values() for value in cells.values())
+    assert content["calibration"]["patients"] == 2 and all(factor > 0 for factor in content["calibration"]["factors"])
+    assert content["noises"]["R"]["sources"].keys() == {"map", "constant", "views"} and "Factors: " in output
+    assert "one constant width" in output and "Wanted: " in output
