@@ -294,7 +294,7 @@ def measure(
 
 
 KINDS = ((False, "planted"), (True, "removed"))
-CLASSES = ((0.0, 1.0), (1.0, 2.0), (2.0, 3.0), (3.0, STRONGEST))
+CLASSES = ((0.0, 1.0), (1.0, 2.0), (2.0, 3.0), (3.0, math.inf))
 """Of the contrast, over what is allowed."""
 
 
@@ -310,7 +310,14 @@ def show(numbers: Numbers) -> Iterator[Table | str]:
             left = [one.left for one in found]
             shown = f"{100 * np.median(left):.0f} %", f"{100 * np.percentile(left, 95):.0f} %"
             most = f"{max(one.change for one in found):.3f}"
-            table.add_row(kind, f"{low:g} to {high:g}", str(len(found)), str(sum(one.violates for one in found)), most, *shown)
+            table.add_row(
+                kind,
+                f"{low:g} to {high:g}" if math.isfinite(high) else f"over {low:g}",
+                str(len(found)),
+                str(sum(one.violates for one in found)),
+                most,
+                *shown,
+            )
     yield table
     sizes = [f"{2 * radius:g} px" for radius in RADII]
     table = Table("volume", "noise", "PSNR without, dB", "with", "change", "time of it", *sizes)
