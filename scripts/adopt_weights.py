@@ -58,6 +58,7 @@ MEASUREMENTS: dict[str, Sequence[str]] = {
     "quantities": ("quantities",),
     "guarantee": ("guarantee",),
     "planted": ("planted",),
+    "change": ("change", "--rows", "R,M0.10,L2-2", "--count", "96"),
     "sharpening_grain": ("grain",),
     "text": ("text",),
     "sheets": ("sheets",),
@@ -94,7 +95,7 @@ def adopt(
             options += ["--so-far"] if name == "methods" and so_far else []
             _run("-m", "MRIDenoiseLib.cli", "measure", claim, *options, *_places(name, model, data, work), "--json", str(path))
         measured[name] = evidence_from(name, path)
-    place(model, measured, bundled_model())
+    place(model, {name: measured[name] for name in (*MEASUREMENTS, *measured) if name in measured}, bundled_model())
     fill_pages()
     for script in PICTURES:
         _run(script)

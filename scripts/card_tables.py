@@ -230,6 +230,18 @@ def guarantee(numbers: Mapping[str, Any]) -> str:
     return f"{table}\n\nPSNR changes by {min(changes):+.3f} to {max(changes):+.3f} dB; it takes {100 * share:.1f} % of the time."
 
 
+def change(numbers: Mapping[str, Any]) -> str:
+    """What is left of changes between two scans, and what appears where there was none."""
+    rows = []
+    for way in numbers["pairs"][0]["kept"]:
+        kept = sorted(value for pair in numbers["pairs"] for value in pair["kept"][way])
+        nothing = [pair["nothing"][way] for pair in numbers["pairs"] if pair["nothing"][way] is not None]
+        lost = sum(value < 0.25 for value in kept)
+        share = [f"{100 * median(kept):.0f} %", f"{100 * kept[len(kept) // 20]:.0f} %", str(lost)]
+        rows.append([way, *share, f"{median(nothing):.2f}, at most {max(nothing):.2f}" if nothing else "-"])
+    return markdown_table(["image", "half keep", "nineteen of twenty keep", "under 25 % (lost)", "largest false change (noisy 1)"], rows)
+
+
 def planted(numbers: Mapping[str, Any]) -> str:
     """Fakes, noise alone, bars and the observer, a table each."""
     fakes: dict[str, list[float]] = {}
@@ -278,6 +290,7 @@ TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "quantities": quantities,
     "guarantee": guarantee,
     "planted": planted,
+    "change": change,
 }
 """Name of a table -> what makes it, of the evidence of that name."""
 PART_OF = {"ahead": "methods"}

@@ -10,6 +10,7 @@ CLAIMS = {
     "native-noise": "How much grain is taken from real scans as they are, and whether clean ones stay as they are.",
     "noise-level": "Whether the noise level given to the networks is right, on noise of known strength.",
     "lesions": "What denoising leaves of small lesions put in before the noise.",
+    "change": "Whether a change between two scans survives their subtraction, and none appears where there was none.",
     "guarantee": "Whether discs planted in the networks' answer, or removed from it, are bounded as each volume's table says.",
     "planted": "What becomes of planted evidence: fakes, images of noise alone, resolution bars, and discs that an observer has to find.",
     "through-plane": "What reformats show: flicker between slices, and small vessels in a projection.",

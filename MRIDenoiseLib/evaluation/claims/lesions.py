@@ -122,7 +122,7 @@ def lesion_trial(
     """
     clean = np.ascontiguousarray(source.stack / np.float32(clean_scale(source.voxels))).clip(min=0)
     noisy = benchmark_row(noise, torch.from_numpy(clean)).numpy()
-    lesions = _lesions(source, clean, noisy, count, np.random.default_rng([seed, *f"{source.name} {noise}".encode()]))
+    lesions = lesions_in(source, clean, noisy, count, np.random.default_rng([seed, *f"{source.name} {noise}".encode()]))
     z = lesions[0].centre[0]
     with_lesions = insert(clean, lesions)
     changed = np.flatnonzero((with_lesions != clean).any(axis=(1, 2))).tolist()
@@ -173,7 +173,7 @@ def summaries(outcomes: Sequence[LesionOutcome], name: str, *, blind: bool = Fal
             yield group, Summary.of(values)
 
 
-def _lesions(source: Volume, clean: np.ndarray, noisy: np.ndarray, count: int, generator: np.random.Generator) -> tuple[Lesion, ...]:
+def lesions_in(source: Volume, clean: np.ndarray, noisy: np.ndarray, count: int, generator: np.random.Generator) -> tuple[Lesion, ...]:
     """Lesions in a slice of the volume's middle half: the first one drawn with room for all, otherwise the one with room for most."""
     across = source.slice_axis
     spacing = source.spacing[across], math.prod(np.delete(source.spacing, across)) ** 0.5

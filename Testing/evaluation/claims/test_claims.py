@@ -91,6 +91,16 @@ def test_lesions(measure):
     assert "5th percentile" in output and "equal blur" in output and "lost" in output
 
 
+def test_change(measure):
+    content, output = measure("change", "--rows", "R", "--subjects", "s1,s2", "--count", "2")
+    assert [pair["noise"] for pair in content["pairs"]] == ["R", "R"]
+    for pair in content["pairs"]:
+        assert pair["nothing"]["noisy"] in (None, 1) and all(len(kept) == 1 for kept in pair["kept"].values())
+        # Nothing is taken from the noisy scans, so the lesion is there but for their noise.
+        assert pair["kept"]["noisy"][0] == pytest.approx(1, abs=0.6)
+    assert "same settings" in output
+
+
 def test_lesions_of_a_sharpened_image(measure):
     content, _ = measure("lesions", "--method", "sharpened", "--sharpness", "1.0", "--rows", "R", "--subjects", "s1", "--count", "1")
     assert content["method"] == "sharpened" and content["summary"]["denoised"]["all"]["number"] == 1
