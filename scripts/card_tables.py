@@ -14,6 +14,7 @@ from typing import Any
 
 from MRIDenoiseLib.card import bundled_model
 from MRIDenoiseLib.evaluation.claims.posterior import SEEDED
+from MRIDenoiseLib.inference.guarantee import RADII
 from MRIDenoiseLib.io.atomic import replacing
 from MRIDenoiseLib.models.bundle.description import evidence_of
 from MRIDenoiseLib.models.bundle.readme import markdown_table, words
@@ -220,6 +221,12 @@ def guarantee(numbers: Mapping[str, Any]) -> str:
     changes = [cost["on"] - cost["off"] for cost in numbers["costs"]]
     share = sum(cost["holding"] for cost in numbers["costs"]) / sum(cost["seconds"] for cost in numbers["costs"])
     table = markdown_table(["discs", "contrast", "number", "violations", "left, median"], rows)
+    volumes = [
+        [words(cost["volume"]), cost["noise"], *("-" if part is None else f"{100 * part:.1f}" for part in cost["allowed"])]
+        for cost in numbers["costs"]
+    ]
+    sizes = [f"{2 * radius:g} px" for radius in RADII]
+    table += "\n\n" + markdown_table(["contrast allowed, % of bright tissue", "noise", *sizes], volumes)
     return f"{table}\n\nPSNR changes by {min(changes):+.3f} to {max(changes):+.3f} dB; it takes {100 * share:.1f} % of the time."
 
 

@@ -161,6 +161,54 @@ def test_readme_and_docs_show_what_the_bundled_models_evidence_holds():
         assert card_tables.filled(text, measured) == text, f"{name}: python scripts/card_tables.py fills it in"
 
 
+def test_tables_of_what_is_computed_from_images_say_what_was_measured():
+    one = {"bias": 1.23, "spread": 20.4, "flat": 3.0, "thirds": [4.6, 1.0, -2.0]}
+    found = {"series": "knee s1", "maps": {"noisy": one, "denoised": one | {"bias": -0.4}}}
+    table = card_tables.quantities({"t2": [found | {"noise": "R"}], "adc": [found]})
+    assert "| T2, knee s1 | R | denoised | -0.4 | +5, +1, -2 | 20 |" in table and "| ADC, knee s1 | its own | noisy | +1.2 |" in table
+    row = {"volume": "head_T1w_s1", "counts": True, "tissues": True, "classes": ["fluid"], "millilitres": [300.2]}
+    row |= {name: [0.8] for name in ("noisy", "best blur", "denoised")}
+    row |= {"bias": {"noisy": [-9.0], "best blur": [1.0], "denoised": [2.06]}}
+    assert "| head T1w s1 | fluid | 300 | -9.0 | +1.0 | +2.1 |" in card_tables.tissues({"rows": [row]})
+    assert "fluid" not in card_tables.tissues({"rows": [row | {"counts": False}]})
+
+
+def test_tables_of_planted_evidence_say_what_was_measured():
+    disc = {"real": False, "radius": 2.0, "contrast": 2.5, "change": 0.4, "left": 0.03}
+    costs = [
+        {
+            "volume": "head_T1w_s1",
+            "noise": "R",
+            "allowed": [0.2, 0.1, 0.05, 0.04, 0.03, None],
+            "off": 30.0,
+            "on": 29.99,
+            "seconds": 10.0,
+            "holding": 0.5,
+        }
+    ]
+    table = card_tables.guarantee(
+        {"discs": [disc, disc | {"change": 1.2}, disc | {"real": True, "contrast": 0.5, "left": 1}], "costs": costs}
+    )
+    assert "| planted | more | 2 | 1 | 3 % |" in table and "| removed | allowed | 1 | 0 | 100 % |" in table
+    assert "| head T1w s1 | R | 20.0 | 10.0 | 5.0 | 4.0 | 3.0 | - |" in table
+    assert "-0.010 to -0.010 dB; it takes 5.0 %" in table
+    numbers = {
+        "fakes": [{"fakes": {"another patient's slice": {"left": left}}} for left in (0.01, 0.05, 0.02)],
+        "noise": [{"image": "grey", "found": {"noisy": {"std": 1.0, "discs": [1.4, 0.9]}}}, {"image": "air", "refused": "no"}],
+        "bars": {"kept": {"noisy": {"2 px, 0.1": 0.99}, "denoised": {"2 px, 0.1": 0.5}}},
+        "discs": [
+            {
+                "background": "even",
+                "tasks": [{"areas": {"noisy": 0.8, "denoised": 0.75}}],
+                "mean": {"noisy": [0, 0, 0], "denoised": [-0.05, -0.1, 0.01]},
+            }
+        ],
+    }
+    table = card_tables.planted(numbers)
+    assert "| another patient's slice | 2 % | 5 % |" in table and "| grey | noisy | 1.00 | 1.40 |" in table and "air" not in table
+    assert "| 2 px, 0.1 | 99 % | 50 % |" in table and "| even | 0.800 | 0.750 (-0.100 to +0.010) |" in table
+
+
 def test_measurements_are_kept_where_the_weights_they_used_are_the_same(bundled, tiny_bundle):
     files = Bundle.load(tiny_bundle).card["files"]
     adopt_weights.place(tiny_bundle, {"lesions": LESIONS | {"files": files}, "repeats": {"what": "r", "files": files}}, bundled)

@@ -203,7 +203,7 @@ def tampered(
 
     Returns:
         The outcomes, and what the guarantee costs: ``off`` and ``on``, PSNR in dB without it and with it, ``seconds`` of the whole
-        run and ``holding`` of the guarantee.
+        run and ``holding`` of the guarantee; and what it allows, ``allowed``: the contrasts of its table, in parts of bright tissue.
 
     Raises:
         InputError: there is no room for a disc.
@@ -223,7 +223,8 @@ def tampered(
     part = slice(*slices)
     foreground = clean[part] > FOREGROUND_THRESHOLD
     off, on = (psnr(image[part], clean[part], data_range=1.0, mask=foreground) for image in (answer, untouched))
-    cost = {"off": round(off, 4), "on": round(on, 4), "seconds": round(whole + holding, 3), "holding": round(holding, 3)}
+    cost: dict[str, Any] = {"off": round(off, 4), "on": round(on, 4), "seconds": round(whole + holding, 3), "holding": round(holding, 3)}
+    cost["allowed"] = [round(contrast, 4) if math.isfinite(contrast) else None for contrast in account.contrasts]
 
     generator = np.random.default_rng([seed, *f"{source.name} {noise}".encode()])
     outcomes: list[Outcome] = []
@@ -293,7 +294,7 @@ def measure(
 
 
 KINDS = ((False, "planted"), (True, "removed"))
-CLASSES = ((0.0, 1.0), (1.0, 2.0), (2.0, 3.0), (3.0, STRONGEST))
+CLASSES = ((0.0, 1.0), (1.0, 2.0), (2.0, 3.0), (3.0, math.inf))
 """Of the contrast, over what is allowed."""
 
 
@@ -309,14 +310,22 @@ def show(numbers: Numbers) -> Iterator[Table | str]:
             left = [one.left for one in found]
             shown = f"{100 * np.median(left):.0f} %", f"{100 * np.percentile(left, 95):.0f} %"
             most = f"{max(one.change for one in found):.3f}"
-            table.add_row(kind, f"{low:g} to {high:g}", str(len(found)), str(sum(one.violates for one in found)), most, *shown)
+            table.add_row(
+                kind,
+                f"{low:g} to {high:g}" if math.isfinite(high) else f"over {low:g}",
+                str(len(found)),
+                str(sum(one.violates for one in found)),
+                most,
+                *shown,
+            )
     yield table
-    table = Table(
-        "volume", "noise", "PSNR without, dB", "with", "change", "time of it", title="What it costs where nothing was tampered with"
-    )
+    sizes = [f"{2 * radius:g} px" for radius in RADII]
+    table = Table("volume", "noise", "PSNR without, dB", "with", "change", "time of it", *sizes)
+    table.title = "What it costs where nothing was tampered with, and the contrasts that it allows, per cent of bright tissue"
     for cost in numbers["costs"]:
+        allowed = ("-" if contrast is None else f"{100 * contrast:.1f}" for contrast in cost["allowed"])
         decibels = f"{cost['off']:.3f}", f"{cost['on']:.3f}", f"{cost['on'] - cost['off']:+.4f}"
-        table.add_row(cost["volume"], cost["noise"], *decibels, f"{100 * cost['holding'] / cost['seconds']:.1f} %")
+        table.add_row(cost["volume"], cost["noise"], *decibels, f"{100 * cost['holding'] / cost['seconds']:.1f} %", *allowed)
     yield table
     violations, change, share = _summary(numbers)
     answer = "holds" if not violations and abs(change) < LARGEST_LOSS and share < LARGEST_SHARE else "does not hold"
@@ -343,4 +352,4 @@ def headline(numbers: Numbers) -> Headline:
     return Headline(says, figures)
 
 
-CLAIM = Claim("guarantee", measure, show, headline)
+CLAIM = Claim("guarantee", measure, show, headline, width=160)

@@ -83,7 +83,9 @@ class Deviation:
     thirds: tuple[float, float, float]
 
     @classmethod
-    def of(cls, found: np.ndarray, reference: np.ndarray, where: np.ndarray, flat: np.ndarray) -> Deviation:
+    def of(
+        cls, found: np.ndarray, reference: np.ndarray, where: np.ndarray, flat: np.ndarray, course: np.ndarray | None = None
+    ) -> Deviation:
         """Compare two maps.
 
         Args:
@@ -91,6 +93,8 @@ class Deviation:
             reference: of the same shape, finite and above 0 in ``where``.
             where: bool, what counts.
             flat: bool, flat tissue; only what is in ``where``, too, counts.
+            course: what the thirds are told by; the reference when not given. A noisy reference needs a smooth one: where its noise
+                makes it small, everything else is too large.
 
         Raises:
             ValueError: nothing counts.
@@ -99,7 +103,7 @@ class Deviation:
             raise ValueError("no voxel of flat tissue counts")
         with np.errstate(divide="ignore", invalid="ignore"):
             off = 100 * (np.nan_to_num(found, nan=0.0, posinf=np.inf) / reference - 1)
-        values = reference[where]
+        values = (reference if course is None else course)[where]
         limits = np.quantile(values, (1 / 3, 2 / 3))
         group = np.digitize(values, limits)
         thirds = [float(np.median(off[where][group == k])) if (group == k).any() else 0.0 for k in range(3)]

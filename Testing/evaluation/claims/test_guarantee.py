@@ -46,7 +46,8 @@ def test_the_guarantee_bounds_every_disc(source):
     strong = [one.left for one in outcomes if one.contrast > 2.5]
     weak = [one.left for one in outcomes if one.contrast < 0.4]
     assert strong and weak and np.median(strong) < 0.3 < 0.9 < np.median(weak), "strong ones are undone, weak ones may stay"
-    assert abs(cost["on"] - cost["off"]) < 0.1 and 0 < cost["holding"] <= cost["seconds"]
+    # One that takes all of the noise takes more than three standard deviations in a few places.
+    assert -0.4 < cost["on"] - cost["off"] <= 0 and 0 < cost["holding"] <= cost["seconds"]
 
 
 def test_without_it_discs_above_the_table_are_violations(source, monkeypatch):
