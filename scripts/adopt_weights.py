@@ -52,6 +52,7 @@ MEASUREMENTS: dict[str, Sequence[str]] = {
     "lesions_sharpened": ("lesions", "--method", "sharpened", "--sharpness", "1.0", *LESIONS),
     "through_plane": ("through-plane", "--rows", "L2-2", "--limit", "2", "--slab", "12", "--bm4d"),
     "uncertainty": ("uncertainty",),
+    "oddities": ("oddities",),
     "posterior": ("posterior", "--rows", "M0.10,L2-2", "--slices", "1"),
     "repeats": ("repeats", "--limit", "4"),
     "tissues": ("tissues",),

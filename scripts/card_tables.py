@@ -276,6 +276,16 @@ def _change(trial: Mapping[str, Any], name: str) -> str:
     return "" if name == "noisy" else f" ({low:+.3f} to {high:+.3f})"
 
 
+def oddities(numbers: Mapping[str, Any]) -> str:
+    """Planted oddities that were noticed, then false alarms, each beside what the histogram alone does."""
+    rows = [
+        [row["oddity"], *(f"{row[name]} of {row['volumes']}" for name in ("noticed", "named", "control"))] for row in numbers["planted"]
+    ]
+    alarms = [[row["of"], *(f"{row[name]} of {row['images']}" for name in ("alarms", "control"))] for row in numbers["alarms"]]
+    noticed = markdown_table(["planted", "noticed", "called by its name", "by the histogram alone"], rows)
+    return f"{noticed}\n\n{markdown_table(['nothing planted', 'false alarms', 'by the histogram alone'], alarms)}"
+
+
 TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "methods": methods,
     "ahead": ahead,
@@ -286,6 +296,7 @@ TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "through_plane": through_plane,
     "posterior": posterior,
     "repeats": repeats,
+    "oddities": oddities,
     "tissues": tissues,
     "quantities": quantities,
     "guarantee": guarantee,

@@ -22,6 +22,7 @@ from MRIDenoiseLib.image.body import find_body, intensity_scale
 from MRIDenoiseLib.image.noise import SLICES, estimate_noise_level, grain_coarseness
 from MRIDenoiseLib.inference.disturbances import Disturbances, find_reception, find_wiped, occupied
 from MRIDenoiseLib.inference.noise_map import NoiseMap, given_noise_map, measured_noise_map
+from MRIDenoiseLib.inference.oddities import Oddities
 from MRIDenoiseLib.inference.slices import NetworkSlices, Slices, Window, content_window
 from MRIDenoiseLib.models.noise_estimator import SMALLEST_LEVEL, SQUARE, NoiseEstimator, weighted_level
 from MRIDenoiseLib.volume import Volume
@@ -61,6 +62,7 @@ class Analysis:
         coarseness: of the grain, see :func:`MRIDenoiseLib.image.noise.grain_coarseness`.
         floor: how high the noise lies in air, relative to one coil's; 1 where there is no air to see it.
         air_noise: standard deviation of the noise of one coil that would fill the air as it is, in the volume's units; 0 likewise.
+        oddities: what about the volume is outside of the networks' training.
     """
 
     window: Window
@@ -74,6 +76,7 @@ class Analysis:
     coarseness: float = 1.0
     floor: float = 1.0
     air_noise: float = 0.0
+    oddities: Oddities = Oddities()
 
     def noise_of(self, index: int, shape: tuple[int, int], *, at_least_level: bool = False) -> np.ndarray:
         """The standard deviation of the noise at every pixel of a slice of that shape, float32, in the volume's units.

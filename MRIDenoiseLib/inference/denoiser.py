@@ -21,6 +21,7 @@ from MRIDenoiseLib.inference.batch import Method, ModelSet, SliceBatch, is_infor
 from MRIDenoiseLib.inference.device import KeepUp, choose_device, default_batch, forget_peak, is_out_of_memory, next_batch, release_memory
 from MRIDenoiseLib.inference.guarantee import hold
 from MRIDenoiseLib.inference.noise_map import NoiseMap, checked_noise_map
+from MRIDenoiseLib.inference.oddities import find_oddities
 from MRIDenoiseLib.inference.report import (
     NEGATIVE_SHARE,
     WORTH_REMOVING,
@@ -146,6 +147,9 @@ class Denoiser:
         analysis = self._analysis(volume, stack, gaps, None if noise_map is None else checked_noise_map(noise_map, volume))
         analysis, unlike = _told(analysis, requested.noise_level)
         scale, noise_level = analysis.scale, analysis.noise_level
+        clean = _is_clean(analysis) and not requested.denoise_clean
+        if requested.strength is None and not clean:
+            strength *= analysis.oddities.strength
         # A measured map may take texture for noise, and it changes how dark the darkest tissue becomes: it is told only on request.
         known = analysis.noise_map is not None and (analysis.noise_map.given or requested.tell_noise_map)
         varies = known and analysis.noise_map is not None and analysis.noise_map.varies
@@ -171,9 +175,9 @@ class Denoiser:
         warnings = [*volume.notes, *acquisition_warnings(volume.acquisition, self.bundle.trained_on)]
         warnings += [*self.bundle.notes, *unlike]
         warnings += (setting_warnings(requested, run.name) if method is None else []) + _image_warnings(analysis)
+        warnings += analysis.oddities.sentences(strength, chosen=requested.strength is not None, clean=clean)
 
         cleaned = stack.copy()
-        clean = _is_clean(analysis) and not requested.denoise_clean
         guarantee, removed = None, None
         if clean:
             warnings.append(CLEAN_SENTENCE)
@@ -215,6 +219,7 @@ class Denoiser:
                 noise_removed=removed,
                 noise_varies=varies,
                 clean=clean,
+                outside_training=list(analysis.oddities.found),
                 guarantee=None if guarantee is None else guarantee.as_json(),
                 device=device.type,
                 precision=str(choose_precision(requested.precision, device)).removeprefix("torch."),
@@ -249,7 +254,8 @@ class Denoiser:
         """What :func:`analyse` finds; it runs only if the last volume, or its noise map, was another one."""
         content = fingerprint(volume) + ("" if noise is None else hashlib.sha256(np.ascontiguousarray(noise).data).hexdigest())
         if self._last is None or self._last[0] != content:
-            self._last = content, analyse(stack, self.bundle.network("noise_estimator"), gaps, noise)
+            found = analyse(stack, self.bundle.network("noise_estimator"), gaps, noise)
+            self._last = content, replace(found, oddities=find_oddities(stack, found.scale))
         return self._last[1]
 
     def _condition(self, volume: Volume, prompt: str) -> Conditioning:

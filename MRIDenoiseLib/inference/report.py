@@ -68,6 +68,7 @@ def build_report(
     noise_removed: float | None,
     noise_varies: bool,
     clean: bool,
+    outside_training: list[str],
     guarantee: dict[str, Any] | None,
     device: str,
     precision: str,
@@ -90,6 +91,7 @@ def build_report(
         noise_removed: the part of the grain of flat tissue that was removed, 0 to 1; None where it could not be measured.
         noise_varies: whether the noise varied so much over the slices that the networks were told more than one level.
         clean: whether there was so little noise that the volume was returned unchanged.
+        outside_training: what is odd about the volume, kinds of :data:`MRIDenoiseLib.inference.oddities.SENTENCES`.
         guarantee: of :meth:`MRIDenoiseLib.inference.guarantee.Guarantee.as_json`; None where the result is not bounded.
         device: where the networks ran at the end.
         precision: number format of their products.
@@ -116,6 +118,7 @@ def build_report(
         "noise_removed": noise_removed,
         "noise_varies": noise_varies,
         "clean": clean,
+        "outside_training": outside_training,
         "guarantee": guarantee,
         **({} if uncertainty_median is None else {"uncertainty_median": uncertainty_median}),
         "device": device,

@@ -14,6 +14,7 @@ CLAIMS = {
     "guarantee": "Whether discs planted in the networks' answer, or removed from it, are bounded as each volume's table says.",
     "planted": "What becomes of planted evidence: fakes, images of noise alone, resolution bars, and discs that an observer has to find.",
     "through-plane": "What reformats show: flicker between slices, and small vessels in a projection.",
+    "oddities": "Whether images that no training had are noticed, and how often others are taken for such.",
     "posterior": "Whether the diffusion model draws from the posterior.",
     "uncertainty": "Whether the map of uncertainty covers the error, patient by patient, and is high where the error is large.",
     "repeats": "Whether denoised single repeats of real measurements come closer to the mean of the others.",

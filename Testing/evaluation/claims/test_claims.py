@@ -23,6 +23,7 @@ from MRIDenoiseLib.data.records import RecordStore
 from MRIDenoiseLib.errors import MRIDenoiseError
 from MRIDenoiseLib.evaluation.claims import CLAIMS, native_noise, pairs, repeats, segmentation_time, segmenters, through_plane
 from MRIDenoiseLib.evaluation.claims.claim import Claim, volumes_of
+from MRIDenoiseLib.evaluation.claims.oddities import ODDITIES
 from MRIDenoiseLib.evaluation.claims.pairs import score_pairs
 from MRIDenoiseLib.models.bundle.files import files_of_parts, read_card
 
@@ -104,6 +105,16 @@ def test_change(measure):
 def test_lesions_of_a_sharpened_image(measure):
     content, _ = measure("lesions", "--method", "sharpened", "--sharpness", "1.0", "--rows", "R", "--subjects", "s1", "--count", "1")
     assert content["method"] == "sharpened" and content["summary"]["denoised"]["all"]["number"] == 1
+
+
+def test_oddities(measure):
+    """On phantoms of few pixels nothing but the count is known: every volume under every oddity, and beside it under every noise."""
+    content, output = measure("oddities", "--noises", "R")
+    volumes = {one["volume"] for one in content["looks"] if one["split"] == "test"}
+    assert volumes and {one["planted"] for one in content["looks"]} == {"", *ODDITIES}
+    assert all(row["volumes"] == len(volumes) and row["named"] <= row["noticed"] for row in content["planted"])
+    assert content["alarms"][0]["images"] == len(volumes) and "False alarms" in output and "by the histogram alone" in output
+    assert all(bool(one["found"]) or one["refused"] for one in content["looks"] if one["planted"] == "few grey levels")
 
 
 def test_grain(measure):
