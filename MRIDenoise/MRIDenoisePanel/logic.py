@@ -122,7 +122,9 @@ class MRIDenoiseLogic(ScriptedLoadableModuleLogic):
         Returns:
             A volume node, which goes when the whole volume is denoised or another slice is previewed.
         """
-        volume, settings = self._volumeOf(input, {**settings, "slices": (index, index + 1), "uncertainty": False}, denoising=True)
+        # No map is shown of a preview.
+        asked = {name: value for name, value in settings.items() if name != "uncertainty"}
+        volume, settings = self._volumeOf(input, {**asked, "slices": (index, index + 1)}, denoising=True)
 
         def take(answer: Result) -> Any:
             return add_preview(slicer.mrmlScene, input, answer.volume, Account(answer.report, answer.report["bundle"]))

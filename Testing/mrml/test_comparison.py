@@ -12,7 +12,7 @@ from nodes import denoise
 
 from MRIDenoiseLib import mrml
 from MRIDenoiseLib.errors import InputError
-from MRIDenoiseLib.mrml import DENOISED, NOISY, REFERENCE, RESIDUAL, Layout
+from MRIDenoiseLib.mrml import DENOISED, NOISY, REFERENCE, RESIDUAL, Layout, results
 
 USERS_VIEWS = ("Red", "Green", "Yellow")
 
@@ -118,6 +118,21 @@ def test_every_view_shows_its_image_and_says_so(desktop, images: Images, compari
         assert composite(desktop, view).GetBackgroundVolumeID() == node.GetID()
         assert slice_node(desktop, view).GetOrientationMarkerType() != slicer.vtkMRMLSliceNode.OrientationMarkerTypeNone
     assert [comparison.title(view) for view in expected] == ["NOISY", "DENOISED · research use only", "REFERENCE", "RESIDUAL"]
+
+
+def test_a_result_unlike_what_the_model_learned_from_is_marked_in_its_view_alone(
+    desktop, images: Images, comparison: mrml.Comparison
+) -> None:
+    images.denoised.SetAttribute(results.SETTINGS, '{"outside_training": ["inverted"]}')
+    assert comparison.title(DENOISED) == "DENOISED · UNLIKE WHAT THE MODEL LEARNED FROM · research use only"
+    assert comparison.title(NOISY) == "NOISY" and comparison.title(RESIDUAL) == "RESIDUAL"
+    images.denoised.SetAttribute(results.SETTINGS, '{"outside_training": []}')
+    assert comparison.title(DENOISED) == "DENOISED · research use only"
+
+
+def test_a_map_in_the_residuals_place_is_called_what_it_is(desktop, images: Images, comparison: mrml.Comparison) -> None:
+    images.residual.SetAttribute(results.ROLE, "uncertainty")
+    assert comparison.title(RESIDUAL) == "UNCERTAINTY"
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,22 @@ def test_the_residual_is_grey_whatever_the_users_default_is(desktop) -> None:
     assert residual.GetDisplayNode().GetColorNodeID() == "vtkMRMLColorTableNodeGrey"
 
 
+def test_maps_stand_in_colour_from_zero_beside_the_image_that_refers_to_them(desktop) -> None:
+    source = nodes.add_volume(desktop.scene, nodes.voxels())
+    volume = mrml.to_volume(source)
+    noise = volume.with_voxels(np.full(volume.voxels.shape, 7, np.float32))
+    made = mrml.add_results(desktop.scene, source, volume, maps={"noise map": noise, "uncertainty": noise})
+    for kind, node in made.maps.items():
+        assert results.map_of(made.denoised, kind) is node and results.role_of(node) == kind and mrml.source_of(node) is source
+        assert np.array_equal(slicer.util.arrayFromVolume(node), noise.voxels)
+        display = node.GetDisplayNode()
+        assert display.GetColorNodeID() == results.MAP_COLOURS and not display.GetAutoWindowLevel()
+        assert desktop.scene.GetNodeByID(results.MAP_COLOURS) is not None
+        assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (0, 7)
+    again = mrml.add_results(desktop.scene, source, volume, maps={"uncertainty": noise}, into=made.denoised)
+    assert again.maps["uncertainty"] is made.maps["uncertainty"] and results.map_of(again.denoised, "noise map") is None
+
+
 def test_a_residual_of_nothing_has_a_window_all_the_same(desktop) -> None:
     source = nodes.add_volume(desktop.scene, nodes.voxels())
     volume = mrml.to_volume(source)

@@ -147,6 +147,30 @@ def test_the_slice_that_was_scrolled_to_stays_when_the_layout_changes(slicer_app
     assert panel.ui.compareResidualButton.checked and slice_shown(volume) == 5
 
 
+def test_uncertainty_is_one_line_and_one_button(slicer_app, panel):
+    import slicer
+
+    volume = add_volume("noisy")
+    choose(panel, volume)
+    run(slicer_app, panel, panel.ui.denoiseButton)
+    slicer_app.wait_until(lambda: panel.ui.compareTwoButton.checked)
+    assert not panel.ui.compareUncertaintyButton.enabled and "Uncertainty" in panel.ui.compareUncertaintyButton.toolTip
+    panel.ui.uncertaintyCheck.checked = True
+    said = run(slicer_app, panel, panel.ui.denoiseButton)
+    assert "Guaranteed for this volume" in said
+    # The panel shows the new result by itself first.
+    time.sleep(0.2)
+    slicer_app.app.processEvents()
+    panel.ui.compareUncertaintyButton.click()
+    time.sleep(0.2)
+    slicer_app.app.processEvents()
+    assert panel.ui.compareUncertaintyButton.checked and not panel.ui.compareResidualButton.checked
+    shown = slicer.mrmlScene.GetSingletonNode("MRIDenoiseResidual", "vtkMRMLSliceCompositeNode").GetBackgroundVolumeID()
+    assert slicer.mrmlScene.GetNodeByID(shown).GetAttribute("MRIDenoise.role") == "uncertainty"
+    panel.ui.compareResidualButton.click()
+    assert panel.ui.compareResidualButton.checked and not panel.ui.compareUncertaintyButton.checked
+
+
 def test_only_the_region_changes(slicer_app, panel):
     import slicer
 

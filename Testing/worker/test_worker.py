@@ -82,6 +82,18 @@ def test_a_volume_comes_back_as_the_library_denoises_it(warm, tiny_bundle, noisy
     assert told and all(event.job == job and 0 <= event.fraction <= 1 for event in told)
 
 
+def test_maps_come_back_on_the_volumes_grid_where_they_were_computed(warm, tiny_bundle, noisy):
+    settings = {"noise_map": True, "uncertainty": True, "slices": (2, 4)}
+    warm.client.denoise(noisy, settings, bundle=tiny_bundle, device="cpu")
+    answer = warm.answer()
+    expected = Denoiser(Bundle.load(tiny_bundle), "cpu")(noisy, Settings(**settings))
+    assert list(answer.maps) == ["noise map", "uncertainty"]
+    for kind, image in answer.maps.items():
+        other = expected.maps[kind].stack
+        assert image.pixel_type == "float32" and image.stack.shape == other.shape and image.stack[2:4].max() > 0
+        assert np.allclose(image.stack[2:4], other[2:4], rtol=1e-3, atol=1e-4 * other.max()) and not image.stack[:2].any()
+
+
 def test_the_panel_never_waits_for_it(warm, tiny_bundle, noisy):
     began = time.process_time()
     warm.client.denoise(noisy, {}, bundle=tiny_bundle, device="cpu")
