@@ -116,9 +116,11 @@ def find_oddities(stack: np.ndarray, scale: float, slices: Sequence[int] | None 
         slices: the slices that are looked at; :func:`chosen_slices` where not given.
     """
     scores: dict[str, float] = {}
-    if min(stack.shape[1:]) >= LEAST_SIDE:
-        images = [np.asarray(stack[z] / np.float32(scale), np.float32) for z in (chosen_slices(len(stack)) if slices is None else slices)]
-        scores |= {kind: score(images) for kind, score in DETECTORS.items()}
+    wanted = chosen_slices(len(stack)) if slices is None else slices
+    # A slice outside the body may be empty, and shows nothing.
+    images = [np.asarray(stack[z] / np.float32(scale), np.float32) for z in wanted if stack[z].any()]
+    if images and min(stack.shape[1:]) >= LEAST_SIDE:
+        scores = {kind: score(images) for kind, score in DETECTORS.items()}
     found = tuple(kind for kind in SENTENCES if scores.get(kind, 0.0) >= 1)
     return Oddities(found, {kind: round(score, 3) for kind, score in scores.items()})
 

@@ -69,6 +69,14 @@ def test_tiny_slices_are_too_small_to_tell_a_pattern_from_anatomy():
     assert find_oddities(phantom()[:, : LEAST_SIDE - 1, :60], 1.0) == Oddities()
 
 
+@pytest.mark.filterwarnings("error")
+def test_empty_slices_show_nothing():
+    image = rician(phantom(), 0.03)
+    image[5:] = 0
+    assert find_oddities(image, 1.0).found == ()
+    assert find_oddities(np.zeros_like(image), 1.0) == Oddities()
+
+
 def test_the_unit_of_the_image_does_not_matter():
     image = planted("a spike in the raw data", phantom(), seed=0)
     one, other = find_oddities(image, 1.0), find_oddities(image * np.float32(800), 800.0)
