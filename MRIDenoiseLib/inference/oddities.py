@@ -25,8 +25,9 @@ STRENGTH = 0.6
 
 SIGNAL = 0.12
 """Part of P99.5; where it is darker, there is no tissue at a border."""
-WRAPPED = 0.2
-"""How well opposite borders continue each other, 0 to 1: at most 0.03 in the training, 0.5 where the body is folded over."""
+WRAPPED = 0.35
+"""How well opposite borders continue each other, 0 to 1: at most 0.03 in the training, 0.33 in the middle of a head cut out of its image,
+0.4 and more where the body is folded over."""
 ALONG = 0.1
 """The part of the field of view that is the nearest at which a copy is sought: nearer, the anatomy resembles itself, as both sides of
 the scalp do."""
@@ -44,7 +45,9 @@ HEART = 6
 LINE = 2.5
 """How far a whole row or column differs from those beside it, compared with its neighbourhood: at most 1.4 in the training, at the edge
 of padding."""
-BRIGHT_BORDER, INVERTED = 0.4, 1.02
+SEAM = 1.25
+"""How many times as far as two neighbours at a border the opposite borders may differ, where they are to be neighbours."""
+BRIGHT_BORDER, INVERTED = 0.7, 1.02
 """Part of P99.5 that most of the border must reach, and how much brighter than the dark part of the inside it must be."""
 EVEN = 0.4
 """The part of the neighbours in tissue that have the same value: at most 0.29 in the training, where stored values were low."""
@@ -52,6 +55,8 @@ SMOOTH = 1.7
 """Common logarithm of how much power there is at a wavelength of nine pixels, compared with five: at most 1.15 in the training."""
 SPECK, SPECKS = 0.25, 0.008
 """Part of P99.5, and of the pixels, that stand alone: at most 0.003 in the training."""
+COARSE = 3.0
+"""How many times as much the means of squares of coarse noise may differ as those of white noise."""
 SQUARE, PLAIN = 16, 0.15
 """Pixels along a square, and how much the means of such squares differ, relative to their own mean: 0.6 and more in the training."""
 
@@ -143,8 +148,16 @@ def _wrapped(image: np.ndarray) -> float:
         alike = 1 - float(np.abs(ours - theirs).mean() / np.maximum(ours, theirs).mean())
         spread = float(ours.std() * theirs.std())
         correlation = float(((ours - ours.mean()) * (theirs - theirs.mean())).mean()) / spread if spread > 0 else 0.0
-        best = max(best, both * alike * max(correlation, 0.0))
+        # Borders of a tight field of view may be alike, but only those of a folded image continue each other like neighbours.
+        inner = (_apart(first, along[2:4].mean(axis=0)) + _apart(last, along[-4:-2].mean(axis=0))) / 2
+        continued = min(1.0, SEAM * inner / max(_apart(first, last), 1e-9)) ** 2
+        best = max(best, both * alike * max(correlation, 0.0) * continued)
     return best / WRAPPED
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> float:
+    """How far two lines of pixels differ, once noise is smoothed along them."""
+    return float(np.abs(ndimage.gaussian_filter1d(one - other, 2.0)).mean())
 
 
 def _self_likeness(images: list[np.ndarray], parts: Callable[[np.ndarray], list[np.ndarray]]) -> list[np.ndarray]:
@@ -284,8 +297,9 @@ def _specks(image: np.ndarray) -> float:
 def _plain(images: list[np.ndarray]) -> float:
     """No square brighter than another."""
     means = np.concatenate([_squares(image).ravel() for image in images])
-    spread = float(means.std())
-    return PLAIN * float(means.mean()) / spread if spread > 0 else 0.0
+    spread, noise = float(means.std()), float(np.median([image.std() for image in images])) / SQUARE
+    # A body that fills the field of view may be even, but not as even as noise is.
+    return min(PLAIN * float(means.mean()), COARSE * noise) / spread if spread > 0 else 0.0
 
 
 def _squares(image: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from MRIDenoiseLib.data.manifest import training_rows
 from MRIDenoiseLib.data.records import OWN_NOISE_BY, RecordStore, is_store
 from MRIDenoiseLib.data.zero_fill import resize
 from MRIDenoiseLib.errors import Cancelled, InputError
+from MRIDenoiseLib.models.noise_estimator import SQUARE
 from MRIDenoiseLib.training.own_noise import Estimator, measure, write
 
 HEADER = "file,source,licence,organ,contrast,vendor,subject,split,remark,interpolated"
@@ -28,11 +29,12 @@ class FinestDetail(nn.Module):
         self.unused = nn.Parameter(torch.zeros(1))
         self.asked = 0
 
-    def forward(self, image: torch.Tensor, body: torch.Tensor) -> torch.Tensor:
+    def squares(self, image: torch.Tensor, body: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         self.asked += 1
         detail = (image[..., 1:, 1:] - image[..., 1:, :-1] - image[..., :-1, 1:] + image[..., :-1, :-1]) / 2
         inside = body[..., 1:, 1:].bool() & body[..., :-1, :-1].bool()
-        return (1.4826 * detail[inside].abs().median()).view(1)
+        shape = (1, 1, image.shape[2] // SQUARE, image.shape[3] // SQUARE)
+        return (1.4826 * detail[inside].abs().median()).log().expand(shape), torch.zeros(shape)
 
 
 @pytest.fixture

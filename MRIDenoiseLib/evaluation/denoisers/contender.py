@@ -142,12 +142,12 @@ class Task:
         whole[(slice(None), *self.frame)] = image[self.wanted.start - self.seen.start :][: len(self.wanted)] * np.float32(self.scale)
         return whole
 
-    def sampled(self, method: Method, strength: float = 1.0, model: ModelSet | None = None) -> np.ndarray:
+    def sampled(self, method: Method, strength: float | None = 1.0, model: ModelSet | None = None) -> np.ndarray:
         """The wanted slices (slices, rows, columns) in the volume's units, from networks.
 
         Args:
             method: how they are used.
-            strength: see :class:`MRIDenoiseLib.inference.Settings`.
+            strength: see :class:`MRIDenoiseLib.inference.Settings`; None as for a user who chooses none.
             model: the model that provides them; :attr:`model` when not given.
         """
         settings = Settings(slices=(self.wanted.start, self.wanted.stop), seed=self.seed, strength=strength)
@@ -159,7 +159,9 @@ class Task:
         """The wanted slices, as :meth:`sampled`; what ``asked`` leaves open is chosen as for a user on this machine."""
         on_gpu = choose_device("auto").type != "cpu"
         chosen = asked.resolved(self.model.default_method, self.model.default_settings, on_gpu=on_gpu)
-        return self.sampled(method_of(chosen), strength=chosen.strength or 1.0)
+        # A strength that nobody chose is less for an image unlike what the networks know.
+        everything = asked.strength is None and chosen.strength in (None, 1.0)
+        return self.sampled(method_of(chosen), strength=None if everything else chosen.strength)
 
     def _tell(self, batch: SliceBatch, event: dict[str, Any]) -> None:
         if self.observe is None or self.wanted.start not in batch.indices:
