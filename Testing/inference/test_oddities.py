@@ -56,6 +56,20 @@ def test_nothing_is_odd_about_a_scan_with_any_ordinary_noise(name):
     assert found.scores.keys() == SENTENCES.keys()
 
 
+@pytest.mark.parametrize("noise", [0.02, 0.045, 0.09])
+def test_rings_of_a_phantom_are_no_ghosts(noise):
+    y, x = np.mgrid[:128, :128]
+    radius = np.hypot((y - 64) / 54, (x - 64) / 46)
+    rings = np.select([radius < 0.5, radius < 0.85, radius < 1], [1.0, 0.8, 0.5], 0.0)
+    assert find_oddities(rician(np.stack([rings] * 5), noise), 1.0).found == ()
+
+
+@pytest.mark.parametrize("part", [0.5, 0.65, 0.8])
+def test_a_tight_field_of_view_is_nothing_odd(part):
+    rows, columns = (slice(int(size * (1 - part) / 2), int(size * (1 + part) / 2)) for size in SHAPE[1:])
+    assert find_oddities(rician(phantom(), 0.04)[:, rows, columns], 1.0).found == ()
+
+
 @pytest.mark.parametrize("name", ODDITIES)
 def test_every_oddity_is_recognised_in_noise_and_called_by_its_name(name):
     kind = ODDITIES[name].kind
