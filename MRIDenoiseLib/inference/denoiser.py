@@ -255,7 +255,9 @@ class Denoiser:
         content = fingerprint(volume) + ("" if noise is None else hashlib.sha256(np.ascontiguousarray(noise).data).hexdigest())
         if self._last is None or self._last[0] != content:
             found = analyse(stack, self.bundle.network("noise_estimator"), gaps, noise)
-            self._last = content, replace(found, oddities=find_oddities(stack, found.scale))
+            # Noise as bright as tissue in the air is known and kept from misleading the networks; it would look odd in every way.
+            odd = found.oddities if found.disturbances.noisy_air else find_oddities(stack, found.scale)
+            self._last = content, replace(found, oddities=odd)
         return self._last[1]
 
     def _condition(self, volume: Volume, prompt: str) -> Conditioning:

@@ -118,3 +118,14 @@ def test_an_ordinary_volume_is_denoised_at_full_strength_and_its_report_says_tha
     ordinary = odd.with_stack(rician(phantom(), 0.04)[:3] * np.float32(500))
     report = Denoiser(models)(ordinary, Settings(seed=1)).report
     assert report["outside_training"] == [] and report["strength"] == 1
+
+
+def test_noise_in_the_air_of_a_quotient_is_known_and_not_odd(models):
+    body = phantom()
+    drawn = np.random.default_rng(5).uniform(0, 1, SHAPE)
+    quotient = np.where(ndimage.binary_fill_holes(body > 0.1), rician(0.3 + 0.4 * body, 0.02), drawn).astype(np.float32)
+    volume = Volume(quotient * 900, np.diag([1.0, 1.0, 4.0, 1.0]), acquired_axis=0)
+    report = Denoiser(models, "cpu")(volume, Settings(method="regression", slices=(3, 4), denoise_clean=True)).report
+    assert any("noise as bright as tissue" in said for said in report["warnings"])
+    assert report["outside_training"] == [] and report["strength"] == 1
+    assert find_oddities(volume.stack, 900.0).found, "by itself it would look odd"
