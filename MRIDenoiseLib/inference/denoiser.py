@@ -197,7 +197,9 @@ class Denoiser:
                     check=lambda done: pace.check(),
                 )
             removed = removed_in_flat_tissue(stack, cleaned, (first, last), scale, gaps) if _has_noise(analysis) else None
-            warnings += removal_warnings(removed, float(np.median(analysis.given_level)) / 2, strength)
+            if strength == requested.strength or not analysis.oddities.found:
+                # Otherwise less was removed on purpose, which has been said.
+                warnings += removal_warnings(removed, float(np.median(analysis.given_level)) / 2, strength)
         widths, median = None, None
         if intervals is not None:
             widths = intervals.around(cleaned, gaps)

@@ -1,8 +1,9 @@
 """What a result can never do: the mean of what was taken away over any small disc is bounded by the noise of the measured image.
 
 Every method passes this at its end. The mean of pure noise over n pixels stays within a few times sigma / sqrt(n). Where more was
-taken away, or less than nothing, the measured image shows through as far as it must. So a structure of a given size whose contrast is
-above the bound can neither vanish nor appear, whatever the networks do. The bounds come from the noisy image alone.
+taken away, or less than nothing, the measured image shows through as far as it must. A structure and what surrounds it may each change
+by the bound, so a structure whose contrast is above twice the bound can neither vanish nor appear, whatever the networks do. The bounds
+come from the noisy image alone.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class Guarantee:
     Args:
         kappa: how many standard deviations of a disc's mean are allowed.
         diameters: of the discs, in mm.
-        contrasts: the smallest contrast that can neither vanish nor appear at that diameter, as a part of the brightness of bright tissue.
+        contrasts: by how much the mean over any disc of that diameter in tissue may differ from the measured image's, as a part of the
+            brightness of bright tissue. A contrast of more than twice that can neither vanish nor appear.
         given_back: the part of the tissue's pixels in which the guarantee changed the result, 0 to 1.
     """
 
@@ -67,8 +69,8 @@ class Guarantee:
         shown = [found[0], found[len(found) // 2], found[-1]]
         listed = ", ".join(f"{contrast:.1%} at {size:.1f} mm" for size, contrast in dict(shown).items())
         return (
-            "Guaranteed for this volume: a structure whose mean brightness differs from its surroundings by more than this part of bright "
-            f"tissue can neither vanish nor appear: {listed} across."
+            "Guaranteed for this volume: over any disc in tissue the mean differs from the measured image's by at most this part of the "
+            f"brightness of bright tissue: {listed} across. A structure with more than twice that contrast can neither vanish nor appear."
         )
 
     def as_json(self) -> dict[str, object]:
@@ -108,7 +110,7 @@ def hold(
         check: called with the number of finished slices; it may raise to cancel.
     """
     shape = noisy.shape[1:]
-    discs = [disc for disc in _discs(shape) if min(shape) > 2 * disc.reach]
+    discs = _discs(shape)
     contrasts = torch.zeros(len(RADII), device=device)
     changed = tissue = 0
     for number, index in enumerate(range(*slices)):

@@ -111,6 +111,7 @@ def test_less_is_removed_from_an_odd_volume_and_it_is_said(models, odd):
     assert np.abs(all_of_it).max() > 1 and np.allclose(taken, STRENGTH * all_of_it, atol=1e-2)
     assert SENTENCES["stripes"] in result.report["warnings"] and SENTENCES["stripes"] in whole.report["warnings"]
     assert any("only 60% of what would be removed" in one for one in result.report["warnings"])
+    assert not any("try strength" in one for one in result.report["warnings"]), "it is less on purpose"
     assert any("The strength 1 that you chose was kept." in one for one in whole.report["warnings"])
 
 
